@@ -1,0 +1,101 @@
+"""What the engine is asked to do, and what it hands back.
+
+The words between the engine and whoever calls it: the shell, the worker's
+trainer, a test. None of them needs torch to be written down.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from backend.domain.ids import Digest
+from backend.domain.manifest import Manifest
+from backend.domain.training import TrainingConfig
+
+OpenBytes = Callable[[Digest], bytes]
+"""The bytes of an image; raises ``OSError`` or an ``AppError`` where they can't be had. Must be picklable."""
+
+
+class StopSignal(Protocol):
+    """Whoever runs the engine may ask it to stop; it looks at every step."""
+
+    def requested(self) -> bool:
+        """Whether to stop now. Cheap: called several times a second."""
+        ...
+
+
+class NeverStop:
+    """A ``StopSignal`` that is never given."""
+
+    def requested(self) -> bool:
+        """Never."""
+        return False
+
+
+class Stopped(Exception):
+    """The engine stopped because it was asked to; all that was saved before stays good.
+
+    Not an ``AppError``: nothing went wrong.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class StatePoint:
+    """A saved point from which an interrupted run can go on: after ``epoch`` of ``stage``.
+
+    The fields of the ``StateSaved`` event that announced it.
+    """
+
+    stage: int
+    epoch: int
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOrder:
+    """All that one training needs.
+
+    Attributes:
+        output_folder: gets one folder ``stage-{n}`` per finished stage, each whole or absent.
+        state_folder: gets the states to resume from, after every epoch; the last two are kept.
+        weights_folder: where downloaded pretrained weights lie and are put.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        resume_from: points to go on from, newest first; a damaged one is passed over.
+        weights_url_base: where weights are downloaded from instead of torchvision's own place.
+        starts_from: folder of a checkpoint whose weights are the beginning instead of ImageNet's.
+    """
+
+    manifest: Manifest
+    config: TrainingConfig
+    open_bytes: OpenBytes
+    output_folder: Path
+    state_folder: Path
+    weights_folder: Path
+    device: str = "auto"
+    resume_from: tuple[StatePoint, ...] = ()
+    weights_url_base: str | None = None
+    starts_from: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """What a finished stage left behind: the figures of its checkpoint on the validation images."""
+
+    stage: int
+    folder: Path
+    valid_loss: float
+    error_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a finished training left behind, one entry per stage in their order."""
+
+    stages: tuple[StageResult, ...]
+
+    @property
+    def best(self) -> StageResult:
+        """The stage with the lowest error rate; the earlier one of equals, which was cheaper."""
+        return min(self.stages, key=lambda stage: stage.error_rate)
