@@ -1,0 +1,135 @@
+"""Datasets, their images, what was left aside, imports, and frozen versions."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.db.base import Base, BigInt, Id, PrimaryId, Sha256, utc_now
+
+
+class DatasetRow(Base):
+    """A named set of images. The totals are kept in step by ``repository``, never counted live."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[PrimaryId]
+    name: Mapped[str] = mapped_column(String(200))
+    images: Mapped[int] = mapped_column(default=0)
+    bytes: Mapped[BigInt] = mapped_column(default=0)
+    rejected: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ImageRow(Base):
+    """One picture of a dataset; the same bytes are one row, whatever they are called.
+
+    ``path`` is the alphabetically first of its names, so the order of upload
+    doesn't matter; all names stand in ``image_paths``.
+    """
+
+    __tablename__ = "images"
+    __table_args__ = (UniqueConstraint("dataset_id", "digest"), Index(None, "dataset_id", "id"))
+
+    id: Mapped[PrimaryId]
+    dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    digest: Mapped[Sha256]
+    path: Mapped[str] = mapped_column(Text)
+    format: Mapped[str] = mapped_column(String(16))
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[BigInt]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ImagePathRow(Base):
+    """A name under which an image was brought, as given (data only, never a path on disk)."""
+
+    __tablename__ = "image_paths"
+    __table_args__ = (UniqueConstraint("image_id", "path"), Index(None, "dataset_id"))
+
+    id: Mapped[PrimaryId]
+    dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    image_id: Mapped[Id] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"))
+    path: Mapped[str] = mapped_column(Text)
+
+
+class TableFileRow(Base):
+    """A CSV or TSV file that came with the images; a rule of kind ``csv`` may read it."""
+
+    __tablename__ = "table_files"
+    __table_args__ = (Index(None, "dataset_id"),)
+
+    id: Mapped[PrimaryId]
+    dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    path: Mapped[str] = mapped_column(Text)
+    digest: Mapped[Sha256]
+    bytes: Mapped[BigInt]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class RejectionRow(Base):
+    """A file that was left aside, with the reason in words."""
+
+    __tablename__ = "rejections"
+    __table_args__ = (Index(None, "dataset_id", "id"),)
+
+    id: Mapped[PrimaryId]
+    dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    import_id: Mapped[Id | None] = mapped_column(ForeignKey("imports.id", ondelete="SET NULL"))
+    path: Mapped[str] = mapped_column(Text)
+    code: Mapped[str] = mapped_column(String(64))
+    message: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ImportRow(Base):
+    """An archive, sample or list of links on its way into a dataset; done by a job.
+
+    ``source`` says what: ``{"kind": "archive", "digest", "bytes"}`` or ``{"kind": "sample", "name"}``.
+    ``entries_done`` of ``entries_total`` is the progress; an import goes on after it when its worker died.
+    """
+
+    __tablename__ = "imports"
+    __table_args__ = (Index(None, "dataset_id", "id"),)
+
+    id: Mapped[PrimaryId]
+    dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    job_id: Mapped[Id] = mapped_column(ForeignKey("jobs.id"))
+    source: Mapped[dict[str, Any]]  # Any: JSON values
+    entries_done: Mapped[int] = mapped_column(default=0)
+    entries_total: Mapped[int] = mapped_column(default=0)
+    added: Mapped[int] = mapped_column(default=0)
+    already_there: Mapped[int] = mapped_column(default=0)
+    ignored: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class VersionRow(Base):
+    """A frozen state of a dataset: rule, split and, in ``version_images``, what they gave."""
+
+    __tablename__ = "versions"
+    __table_args__ = (UniqueConstraint("dataset_id", "number"),)
+
+    id: Mapped[PrimaryId]
+    dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    classes: Mapped[list[Any]]  # Any: JSON values
+    counts: Mapped[dict[str, Any]]  # Any: JSON values
+    rule: Mapped[dict[str, Any]]  # Any: JSON values
+    split: Mapped[dict[str, Any]]  # Any: JSON values
+    overrides: Mapped[list[Any]]  # Any: JSON values
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class VersionImageRow(Base):
+    """Label and split of one image in one version."""
+
+    __tablename__ = "version_images"
+    __table_args__ = (Index(None, "version_id", "label", "image_id"),)
+
+    version_id: Mapped[Id] = mapped_column(ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True)
+    image_id: Mapped[Id] = mapped_column(ForeignKey("images.id"), primary_key=True)
+    label: Mapped[str] = mapped_column(Text)
+    split: Mapped[str] = mapped_column(String(8))

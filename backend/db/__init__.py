@@ -1,0 +1,1 @@
+"""The database: one declarative base, sessions that say whether they may write."""

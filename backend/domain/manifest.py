@@ -1,0 +1,43 @@
+"""What the engine trains on: a frozen list of images with their labels and splits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from backend.domain.ids import Digest, ImageId
+
+
+class Split(StrEnum):
+    """Which side of the line an image is on."""
+
+    TRAIN = "train"
+    VALID = "valid"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestImage:
+    """One labelled image. ``label`` is a name of ``Manifest.classes``; ``path`` is for people only."""
+
+    id: ImageId
+    digest: Digest
+    path: str
+    label: str
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All of a dataset version that training needs.
+
+    Attributes:
+        classes: K names in the order of the network's outputs.
+        images: every labelled image, ordered by digest, so that the order of upload changes nothing.
+    """
+
+    classes: tuple[str, ...]
+    images: tuple[ManifestImage, ...]
+
+    def of(self, split: Split) -> Sequence[ManifestImage]:
+        """The images of one split, in the manifest's order."""
+        return [image for image in self.images if image.split is split]

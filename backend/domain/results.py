@@ -1,0 +1,115 @@
+"""What a checkpoint did on images it had not learnt from, and what follows from that.
+
+One record (`Evaluation`); every table and list of the pages is computed from it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReport:
+    """How one class fares. ``precision`` is None where it was never predicted, ``recall`` where it has no images."""
+
+    name: str
+    images: int
+    predicted: int
+    correct: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """``count`` images of class ``actual`` that the model took for ``predicted``."""
+
+    actual: str
+    predicted: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Predictions of one checkpoint on N images of K classes.
+
+    Attributes:
+        classes: K names, in the order of the model's outputs.
+        image_ids: N ids, in the order of the rows below.
+        probabilities: (N, K) float, each row sums to 1.
+        targets: (N,) int, index into ``classes``.
+    """
+
+    classes: tuple[str, ...]
+    image_ids: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    targets: NDArray[np.int64]
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """(N,) index of the most probable class."""
+        return self.probabilities.argmax(axis=1).astype(np.int64)
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """(N,) cross-entropy of each image, in nats."""
+        given = self.probabilities[np.arange(len(self.targets)), self.targets].astype(np.float64)
+        # A float32 softmax underflows to exactly 0; the floor keeps the ranking finite.
+        return np.asarray(-np.log(np.maximum(given, np.finfo(np.float32).tiny)))
+
+    @property
+    def errors(self) -> int:
+        """How many images the model got wrong."""
+        return int((self.predicted != self.targets).sum())
+
+    def confusion_matrix(self) -> NDArray[np.int64]:
+        """(K, K) image counts: rows are actual classes, columns predicted ones."""
+        matrix = np.zeros((len(self.classes),) * 2, dtype=np.int64)
+        np.add.at(matrix, (self.targets, self.predicted), 1)
+        return matrix
+
+    def most_confused(self, min_count: int = 1) -> list[Confusion]:
+        """Pairs confused at least ``min_count`` times, most first; ties in the order of the classes."""
+        matrix = self.confusion_matrix()
+        np.fill_diagonal(matrix, 0)
+        pairs = [
+            Confusion(self.classes[row], self.classes[column], int(matrix[row, column]))
+            for row, column in np.argwhere(matrix >= max(1, min_count))
+        ]
+        return sorted(pairs, key=lambda pair: -pair.count)
+
+    def top_losses(self, k: int) -> list[int]:
+        """Rows of the ``k`` images the model got most wrong, worst first."""
+        return [int(row) for row in np.argsort(-self.losses, kind="stable")[:k]]
+
+    def per_class(self) -> list[ClassReport]:
+        """Precision, recall and F1 of each class, in the order of the outputs."""
+        matrix = self.confusion_matrix()
+        return [
+            _class_report(name, int(matrix[k].sum()), int(matrix[:, k].sum()), int(matrix[k, k]))
+            for k, name in enumerate(self.classes)
+        ]
+
+
+def _class_report(name: str, images: int, predicted: int, correct: int) -> ClassReport:
+    precision = correct / predicted if predicted else None
+    recall = correct / images if images else None
+    f1 = 2 * correct / (images + predicted) if images + predicted else None
+    return ClassReport(name, images, predicted, correct, precision, recall, f1)
+
+
+def wilson_interval(errors: int, images: int, z: float = 1.959964) -> tuple[float, float]:
+    """95 % interval of an error rate: (low, high) in [0, 1], given ``errors`` of ``images``.
+
+    Source: Wilson, "Probable Inference", JASA 1927. Unlike the textbook's normal
+    interval it stays honest at 0 errors and for few images.
+    """
+    if images == 0:
+        return (0.0, 1.0)
+    rate = errors / images
+    centre = (rate + z**2 / (2 * images)) / (1 + z**2 / images)
+    spread = z / (1 + z**2 / images) * math.sqrt(rate * (1 - rate) / images + z**2 / (4 * images**2))
+    return (max(0.0, centre - spread), min(1.0, centre + spread))

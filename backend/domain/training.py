@@ -1,0 +1,355 @@
+"""What a training run is asked to do, and the recipes that fill in what was left open.
+
+``TrainingRequest`` is what a person or program sends: nearly everything may be
+left out. ``TrainingConfig`` is what will run: nothing is left out, so a run's
+record pins every number. ``resolve`` turns the first into the second.
+
+Source of the recipes' numbers: fastai v1 (the 2019 course) and fastai v2; the
+places where we differ on purpose are listed in ``docs/recipes.md``.
+"""
+
+import math
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.errors import InvalidInput
+
+
+class Recipe(StrEnum):
+    """Where the numbers of a run come from."""
+
+    LESSON_1 = "lesson-1"
+    FINE_TUNE = "fine-tune"
+    RECOMMENDED = "recommended"
+    CUSTOM = "custom"
+
+
+class Precision(StrEnum):
+    """Number format of the forward and backward pass; ``auto`` asks the hardware."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+LearningRate = Annotated[float, Field(gt=0, le=10)]
+MaxLearningRate = LearningRate | tuple[LearningRate, LearningRate]
+
+
+class Augmentation(_Part):
+    """Random changes to training images; the names and defaults of fastai's ``aug_transforms``.
+
+    Angles in degrees; zoom as a factor; lighting and warp as the largest change.
+    Each of warp, rotation and zoom happens with probability ``p_affine``, each of
+    brightness and contrast with ``p_lighting``, a flip with probability 0.5.
+    """
+
+    flip: bool = True
+    flip_vertical: bool = False
+    max_rotate: float = Field(10.0, ge=0, le=180)
+    min_zoom: float = Field(1.0, ge=0.5, le=4)
+    max_zoom: float = Field(1.1, ge=0.5, le=4)
+    max_lighting: float = Field(0.2, ge=0, lt=1)
+    max_warp: float = Field(0.2, ge=0, lt=1)
+    p_affine: float = Field(0.75, ge=0, le=1)
+    p_lighting: float = Field(0.75, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _zoom_in_order(self) -> Self:
+        if self.min_zoom > self.max_zoom:
+            raise ValueError("min_zoom must not be larger than max_zoom")
+        return self
+
+
+NO_AUGMENTATION = Augmentation(
+    flip=False, flip_vertical=False, max_rotate=0, min_zoom=1, max_zoom=1, max_lighting=0, max_warp=0
+)
+
+
+class StageRequest(_Part):
+    """One stage as asked for; what is None takes the recipe's value."""
+
+    freeze: bool | None = None
+    epochs: int | None = Field(None, ge=1, le=1000)
+    max_lr: MaxLearningRate | Literal["find"] | None = None
+    train_batch_norm: bool | None = None
+    warmup: float | None = Field(None, gt=0, lt=1)
+    start_div: float | None = Field(None, ge=1)
+    final_div: float | None = Field(None, ge=1)
+    momentum_high: float | None = Field(None, gt=0, lt=1)
+    momentum_low: float | None = Field(None, gt=0, lt=1)
+
+
+class Stage(_Part):
+    """One stage as it will run: a one-cycle over ``epochs`` passes.
+
+    Attributes:
+        freeze: only the head learns; else every layer group does.
+        max_lr: one number for the head, with every other group at a tenth of it;
+            or [lowest layers, head], spread geometrically over the groups.
+        train_batch_norm: batch norm of frozen layers goes on learning.
+        warmup: share of the steps in which the rate rises.
+        start_div: the rate begins at ``max_lr / start_div``.
+        final_div: the rate ends at ``max_lr / final_div``.
+        momentum_high, momentum_low: momentum moves against the rate, between these.
+    """
+
+    freeze: bool
+    epochs: int = Field(ge=1, le=1000)
+    max_lr: MaxLearningRate
+    train_batch_norm: bool
+    warmup: float = Field(gt=0, lt=1)
+    start_div: float = Field(ge=1)
+    final_div: float = Field(ge=1)
+    momentum_high: float = Field(0.95, gt=0, lt=1)
+    momentum_low: float = Field(0.85, gt=0, lt=1)
+
+
+class TrainingRequest(_Part):
+    """A training as asked for; what is None takes the recipe's value."""
+
+    architecture: str | None = None
+    weights: str | None = None
+    image_size: int | None = Field(None, ge=32, le=1024)
+    batch_size: int | None = Field(None, ge=2, le=1024)
+    seed: int = Field(42, ge=0, lt=2**32)
+    recipe: Recipe | None = None
+    stages: tuple[StageRequest, ...] | None = Field(None, min_length=1, max_length=20)
+    augmentation: Augmentation | None = None
+    precision: Precision = Precision.AUTO
+    weight_decay: float | None = Field(None, ge=0, le=1)
+
+
+class TrainingConfig(_Part):
+    """A training as it will run; every number is written down.
+
+    Attributes:
+        weights: name of the pretrained weights in the architecture's catalogue entry.
+        crop_share: share of an image's short side that the network's square covers.
+        weight_decay: decoupled decay of Adam.
+        decay_batch_norm: whether batch norm and biases decay as well (fastai v1: yes).
+        last_layer_bias: whether the head's last layer has a bias (fastai v1: yes).
+        adam_betas, adam_epsilon: Adam's other numbers; the first beta is overridden
+            by the stage's momentum.
+    """
+
+    architecture: str
+    weights: str
+    image_size: int = Field(ge=32, le=1024)
+    crop_share: float = Field(gt=0, le=1)
+    batch_size: int = Field(ge=2, le=1024)
+    seed: int = Field(ge=0, lt=2**32)
+    recipe: Recipe
+    stages: tuple[Stage, ...] = Field(min_length=1, max_length=20)
+    augmentation: Augmentation
+    precision: Precision
+    weight_decay: float
+    decay_batch_norm: bool
+    last_layer_bias: bool
+    adam_betas: tuple[float, float]
+    adam_epsilon: float
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages together."""
+        return sum(stage.epochs for stage in self.stages)
+
+
+class UnknownArchitecture(InvalidInput):
+    """The catalogue has no architecture of that name."""
+
+    code = "architecture-unknown"
+
+    def __init__(self, name: str) -> None:
+        known = ", ".join(ARCHITECTURES)
+        super().__init__(
+            f"There is no architecture called “{name}”.",
+            advice=f"Choose one of: {known}.",
+            details={"architecture": name, "known": list(ARCHITECTURES)},
+        )
+
+
+class UnknownWeights(InvalidInput):
+    """The architecture has no pretrained weights of that name."""
+
+    code = "weights-unknown"
+
+    def __init__(self, architecture: str, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{architecture} has no weights called “{name}”.",
+            advice=f"Choose one of: {', '.join(known)}.",
+            details={"architecture": architecture, "weights": name, "known": list(known)},
+        )
+
+
+class LearningRateFindUnavailable(InvalidInput):
+    """A stage asked for ``"max_lr": "find"``, which this version can't do yet."""
+
+    code = "learning-rate-find-unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This version can't search for a learning rate by itself yet.",
+            advice="Give a number for max_lr, such as 0.003, or leave it out to take the recipe's.",
+        )
+
+
+_LESSON_STAGES = (
+    Stage(freeze=True, epochs=4, max_lr=3e-3, train_batch_norm=True, warmup=0.3, start_div=25, final_div=2.5e5),
+    Stage(
+        freeze=False, epochs=2, max_lr=(1e-6, 1e-4), train_batch_norm=True, warmup=0.3, start_div=25, final_div=2.5e5
+    ),
+)
+_FINE_TUNE_STAGES = (
+    Stage(freeze=True, epochs=1, max_lr=2e-3, train_batch_norm=True, warmup=0.99, start_div=25, final_div=1e5),
+    Stage(freeze=False, epochs=4, max_lr=(1e-5, 1e-3), train_batch_norm=True, warmup=0.3, start_div=5, final_div=1e5),
+)
+_FROZEN_STAGE = Stage(
+    freeze=True, epochs=4, max_lr=3e-3, train_batch_norm=False, warmup=0.25, start_div=25, final_div=1e5
+)
+_UNFROZEN_STAGE = Stage(
+    freeze=False, epochs=2, max_lr=(1e-6, 1e-4), train_batch_norm=False, warmup=0.25, start_div=25, final_div=1e5
+)
+
+_CROP_SHARE = {Recipe.LESSON_1: 1.0, Recipe.FINE_TUNE: 1.0, Recipe.RECOMMENDED: 0.875, Recipe.CUSTOM: 0.875}
+
+_FASTAI_2: dict[str, Any] = {  # Any: keyword arguments of several types
+    "decay_batch_norm": False,
+    "last_layer_bias": False,
+    "adam_betas": (0.9, 0.99),
+    "adam_epsilon": 1e-5,
+}
+_FASTAI_1: dict[str, Any] = {  # Any: as above
+    "decay_batch_norm": True,
+    "last_layer_bias": True,
+    "adam_betas": (0.9, 0.99),
+    "adam_epsilon": 1e-8,
+}
+
+_DEFAULT_ARCHITECTURE = {
+    Recipe.LESSON_1: "resnet34",
+    Recipe.FINE_TUNE: "resnet34",
+    Recipe.RECOMMENDED: "efficientnet-lite0",
+    Recipe.CUSTOM: "efficientnet-lite0",
+}
+_STAGES = {
+    Recipe.LESSON_1: _LESSON_STAGES,
+    Recipe.FINE_TUNE: _FINE_TUNE_STAGES,
+    Recipe.RECOMMENDED: (_FROZEN_STAGE,),
+    Recipe.CUSTOM: (_FROZEN_STAGE,),
+}
+
+
+def resolve(request: TrainingRequest) -> TrainingConfig:
+    """The whole config as it will run, with the recipe's value for all that was left out.
+
+    Raises:
+        UnknownArchitecture, UnknownWeights: not in the catalogue.
+        LearningRateFindUnavailable: a stage asks for ``"find"``.
+    """
+    recipe = request.recipe or (Recipe.CUSTOM if request.stages else Recipe.RECOMMENDED)
+    name = request.architecture or _DEFAULT_ARCHITECTURE[recipe]
+    architecture = ARCHITECTURES.get(name)
+    if architecture is None:
+        raise UnknownArchitecture(name)
+    weights = request.weights or architecture.weights[0].name
+    known = tuple(source.name for source in architecture.weights)
+    if weights not in known:
+        raise UnknownWeights(name, weights, known)
+    stages = _STAGES[recipe]
+    if request.stages is not None:
+        stages = tuple(_resolve_stage(recipe, place, stage) for place, stage in enumerate(request.stages))
+    return TrainingConfig(
+        architecture=name,
+        weights=weights,
+        image_size=request.image_size or architecture.default_image_size,
+        crop_share=_CROP_SHARE[recipe],
+        batch_size=request.batch_size or 64,
+        seed=request.seed,
+        recipe=recipe,
+        stages=stages,
+        augmentation=request.augmentation or Augmentation(),
+        precision=request.precision,
+        weight_decay=0.01 if request.weight_decay is None else request.weight_decay,
+        **(_FASTAI_1 if recipe is Recipe.LESSON_1 else _FASTAI_2),
+    )
+
+
+def _resolve_stage(recipe: Recipe, place: int, stage: StageRequest) -> Stage:
+    if stage.max_lr == "find":
+        raise LearningRateFindUnavailable
+    own = _STAGES[recipe]
+    freeze = stage.freeze if stage.freeze is not None else (own[place].freeze if place < len(own) else False)
+    # The recipe's stage at this place fits only if it is of the same kind; else its first of that kind does.
+    if place < len(own) and own[place].freeze == freeze:
+        base = own[place]
+    else:
+        base = next((one for one in own if one.freeze == freeze), _FROZEN_STAGE if freeze else _UNFROZEN_STAGE)
+    given = {key: value for key, value in stage.model_dump().items() if value is not None}
+    return Stage.model_validate({**base.model_dump(), **given, "freeze": freeze})
+
+
+def group_rates(max_lr: MaxLearningRate, groups: int) -> tuple[float, ...]:
+    """Peak learning rate of each layer group, lowest layers first.
+
+    One number: every group below the head gets a tenth of it. A pair: spread
+    geometrically from the first to the second. Source: fastai 2 ``Optimizer``
+    hyper-parameters, ``even_mults``.
+    """
+    if isinstance(max_lr, tuple):
+        low, high = max_lr
+        if groups == 1:
+            return (high,)
+        return tuple(low * (high / low) ** (place / (groups - 1)) for place in range(groups))
+    return (max_lr / 10,) * (groups - 1) + (max_lr,)
+
+
+def one_cycle(progress: float, *, peak: float, warmup: float, start_div: float, final_div: float) -> float:
+    """Learning rate once a share ``progress`` in [0, 1] of the stage's steps is done.
+
+    Rises along a cosine from ``peak / start_div`` to ``peak`` during the first
+    ``warmup`` share, then falls along a cosine to ``peak / final_div``.
+
+    Source: Smith & Topin, "Super-Convergence", arXiv:1708.07120. The paper's legs
+    are straight lines; cosine legs and the defaults follow fastai.
+    """
+    return _two_legs(progress, peak / start_div, peak, peak / final_div, warmup)
+
+
+def one_cycle_momentum(progress: float, *, high: float, low: float, warmup: float) -> float:
+    """Momentum at the same ``progress``: falls from ``high`` to ``low``, then rises again."""
+    return _two_legs(progress, high, low, high, warmup)
+
+
+def _two_legs(progress: float, start: float, turn: float, end: float, warmup: float) -> float:
+    if progress < warmup:
+        return _cosine(start, turn, progress / warmup)
+    return _cosine(turn, end, (progress - warmup) / (1 - warmup))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return start + (1 - math.cos(math.pi * share)) * (end - start) / 2
+
+
+class RunStatus(StrEnum):
+    """State of a run as the API and the pages show it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can follow."""
+        return self in {RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED}

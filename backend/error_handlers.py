@@ -1,0 +1,113 @@
+"""Error families to HTTP: one table, one shape of JSON, one page."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from backend.domain.errors import AppError, Conflict, InvalidInput, LimitExceeded, NoRoom, NotFound, Unavailable
+
+log = structlog.get_logger()
+
+STATUS_OF: Mapping[type[AppError], int] = {
+    NotFound: 404,
+    Conflict: 409,
+    LimitExceeded: 413,
+    InvalidInput: 422,
+    Unavailable: 503,
+    NoRoom: 507,
+}
+
+_HTTP_WORDS: Mapping[int, tuple[str, str]] = {
+    400: ("bad-request", "This request can't be understood."),
+    401: ("not-signed-in", "Sign in first, or send a token."),
+    403: ("not-allowed", "You may not do this."),
+    404: ("not-found", "There is nothing at this address, or it isn't shared with you."),
+    405: ("method-not-allowed", "This address doesn't take requests of that kind."),
+    413: ("too-large", "This is larger than the server accepts."),
+    415: ("media-type-unsupported", "This address doesn't take content of that type."),
+    429: ("too-often", "That was too often. Wait a little and try again."),
+}
+
+
+def status_of(error: AppError) -> int:
+    """HTTP status of an error's family."""
+    return next((status for family, status in STATUS_OF.items() if isinstance(error, family)), 500)
+
+
+def error_body(code: str, message: str, advice: str = "", details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The one shape of an error (Any: JSON values)."""
+    return {"error": {"code": code, "message": message, "advice": advice, "details": dict(details or {})}}
+
+
+def install(app: FastAPI) -> None:
+    """Teach ``app`` to answer errors."""
+    app.add_exception_handler(AppError, _app_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(OperationalError, _database_busy)
+    app.add_exception_handler(PoolTimeout, _database_busy)
+    # Any other exception is a bug: the person gets an id, the log gets the rest.
+    app.add_exception_handler(Exception, _bug)
+
+
+def respond(request: Request, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    """The error as JSON, or as a page where a browser asked for one (Any: JSON values)."""
+    if wants_page(request):
+        from backend.templating import error_page  # here, because pages need errors as well
+
+        return error_page(request, status, body["error"], headers)
+    return JSONResponse(body, status, headers=dict(headers or {}))
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person's browser asked, and not a program."""
+    return "/api/" not in request.scope["path"] and "text/html" in request.headers.get("accept", "")
+
+
+def _app_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AppError)
+    status = status_of(error)
+    headers = {"Retry-After": "5"} if status == 503 else {}
+    return respond(request, status, error_body(error.code, error.message, error.advice, error.details), headers)
+
+
+def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = [
+        {"field": ".".join(str(part) for part in problem["loc"][1:]), "problem": problem["msg"]}
+        for problem in error.errors()
+    ]
+    first = problems[0] if problems else {"field": "", "problem": ""}
+    where = f"“{first['field']}”" if first["field"] else "The request"
+    message = f"{where} can't be used as it is: {first['problem'][:1].lower()}{first['problem'][1:]}."
+    body = error_body("invalid-input", message, "Correct it and send it again.", {"problems": problems})
+    return respond(request, 422, body)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code, message = _HTTP_WORDS.get(error.status_code, ("http-error", str(error.detail)))
+    return respond(request, error.status_code, error_body(code, message), error.headers)
+
+
+def _database_busy(request: Request, error: Exception) -> Response:
+    log.warning("database_unavailable", error=str(error))
+    body = error_body(
+        "database-unavailable", "The database doesn't answer at the moment. Your data is untouched.", "Try again."
+    )
+    return respond(request, 503, body, {"Retry-After": "5"})
+
+
+def _bug(request: Request, error: Exception) -> Response:
+    bug_id = uuid.uuid4().hex[:12]
+    log.error("bug", bug_id=bug_id, path=request.scope["path"], exc_info=error)
+    message = f"This is our mistake ({bug_id}). Your data is as before."
+    return respond(request, 500, error_body("bug", message, "Try again; if it stays, send us this number."))

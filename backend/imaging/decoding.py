@@ -1,0 +1,165 @@
+"""Read an image file as upright RGB, or say in words why it can't be read."""
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from backend.domain.errors import InvalidInput
+
+MAX_PIXELS: Final = 64_000_000
+"""Pixels of width times height that an image may have; a 50,000 x 50,000 bomb has 2,500 million."""
+
+MEDIA_TYPES: Final[dict[str, str]] = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "BMP": "image/bmp",
+    "GIF": "image/gif",
+    "TIFF": "image/tiff",
+}
+"""Formats that are read, by Pillow's name; found from the bytes, never from the file's name."""
+
+# Set on the module because Pillow has no other place for it; the size check below is ours and comes first.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+
+class UnreadableImage(InvalidInput):
+    """A file is not an image that can be used."""
+
+    code = "image-unreadable"
+
+    def __init__(self, reason_code: str, reason: str) -> None:
+        super().__init__(reason, details={"reason": reason_code})
+        self.reason_code = reason_code
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is known of a readable image: its format and its upright size in pixels."""
+
+    format: str
+    width: int
+    height: int
+
+    @property
+    def media_type(self) -> str:
+        """The detected MIME type."""
+        return MEDIA_TYPES[self.format]
+
+
+def decode(content: bytes) -> tuple[ImageFacts, Image.Image]:
+    """Facts and pixels of an image file: first frame, upright by EXIF, 8-bit RGB.
+
+    Transparency is laid on white; 16-bit greys are scaled, not cut; CMYK and
+    palettes are converted. Every pixel is decoded, so a file that ends too early
+    is refused here and not in the middle of a training.
+
+    Raises:
+        UnreadableImage: with a reason for people and a code for programs.
+    """
+    image = _open(content)
+    detected = image.format or ""
+    if image.width * image.height > MAX_PIXELS:
+        raise UnreadableImage(
+            "image-too-large",
+            f"it has {image.width:,} x {image.height:,} pixels, more than the {MAX_PIXELS // 1_000_000} million allowed",
+        )
+    upright = _decoding(lambda: _to_rgb(ImageOps.exif_transpose(image)))
+    return ImageFacts(detected, upright.width, upright.height), upright
+
+
+def _open(content: bytes) -> Image.Image:
+    if not content:
+        raise UnreadableImage("image-empty", "the file is empty")
+    try:
+        with warnings.catch_warnings():
+            # A bomb is only a warning to Pillow up to twice its limit; our own check follows.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return _decoding(lambda: Image.open(io.BytesIO(content), formats=tuple(MEDIA_TYPES)))
+    except UnidentifiedImageError:
+        raise UnreadableImage("image-format-unknown", f"not a picture we can read ({_found(content)})") from None
+
+
+def _decoding(step: Callable[[], Image.Image]) -> Image.Image:
+    try:
+        return step()
+    except (UnidentifiedImageError, UnreadableImage):
+        raise
+    except Image.DecompressionBombError:
+        raise UnreadableImage(
+            "image-too-large", f"it has more than the {MAX_PIXELS // 1_000_000} million pixels allowed"
+        ) from None
+    except MemoryError:
+        raise UnreadableImage("image-too-large", "it needs more memory than there is") from None
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error …
+        if "truncated" in str(error).lower():
+            raise UnreadableImage("image-truncated", "broken: the file ends too early") from error
+        raise UnreadableImage("image-broken", "broken: it can't be decoded") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    # Forces the whole file to be decoded; ``convert`` alone may do nothing for an RGB image.
+    image.load()
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _scaled_to_8_bit(image).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _scaled_to_8_bit(image: Image.Image) -> Image.Image:
+    """A grey image of more than 8 bits; 16-bit range where it fits, else its own range."""
+    values = np.asarray(image, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise UnreadableImage("image-broken", "broken: it has values that aren't numbers")
+    low, high = float(values.min()), float(values.max())
+    if image.mode != "F" and low >= 0 and high <= 65535:
+        low, high = 0.0, 65535.0
+    elif image.mode == "F" and low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    scale = 255.0 / (high - low) if high > low else 0.0
+    return Image.fromarray(((values - low) * scale).round().astype(np.uint8))
+
+
+_SIGNATURES: Final = (
+    (b"%PDF", "PDF"),
+    (b"%!PS", "EPS"),
+    (b"8BPS", "Photoshop"),
+    (b"PK\x03\x04", "zip"),
+    (b"\x1f\x8b", "gzip"),
+    (b"SIMPLE  =", "FITS"),
+    (b"\x00\x00\x01\x00", "icon"),
+)
+
+
+def _found(content: bytes) -> str:
+    head = content[:512]
+    for signature, name in _SIGNATURES:
+        if head.startswith(signature):
+            return name
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+        return "HEIC; save it as JPEG first"
+    if head[4:8] == b"ftyp":
+        return "video"
+    if content[128:132] == b"DICM":
+        return "DICOM; save it as PNG first"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<svg", b"<?xml")):
+        return "SVG or XML"
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "a web page"
+    return "text" if _is_text(head) else "unknown format"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start >= len(head) - 4  # a letter cut in half at the end
+    return b"\x00" not in head

@@ -1,0 +1,174 @@
+"""The fixed steps before the network, and the random ones of training.
+
+Evaluation: resize so that the short side is ``resize_to`` pixels (Pillow's
+antialiased bilinear), cut ``size`` x ``size`` from the middle, scale to [0, 1],
+normalise. Training: the same, but the cut lies anywhere and is turned, zoomed
+and tilted in one interpolation with mirrored borders, then lit differently.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from backend.domain.training import Augmentation
+
+Pixels = NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """All that turns an upright RGB image into the network's input; travels with every checkpoint.
+
+    Attributes:
+        size: side of the square that the network sees, in pixels.
+        resize_to: short side after resizing, in pixels; at least ``size``.
+        mean, deviation: per channel, of RGB in [0, 1].
+    """
+
+    size: int
+    resize_to: int
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON values
+        """As written into checkpoints and exports."""
+        return {
+            "size": self.size,
+            "resize_to": self.resize_to,
+            "resize_filter": "bilinear, antialiased (Pillow)",
+            "crop": "center",
+            "orientation": "upright by EXIF",
+            "transparency": "on white",
+            "color": "RGB",
+            "range": [0.0, 1.0],
+            "mean": list(self.mean),
+            "deviation": list(self.deviation),
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:  # Any: JSON values
+        """The inverse of ``to_json``."""
+        return cls(
+            size=int(content["size"]),
+            resize_to=int(content["resize_to"]),
+            mean=_triple(content["mean"]),
+            deviation=_triple(content["deviation"]),
+        )
+
+
+def _triple(values: list[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return float(red), float(green), float(blue)
+
+
+def evaluation_view(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
+    """(size, size, 3): what the network sees of an image when nothing is random."""
+    resized = _short_side_to(image, preprocessing.resize_to)
+    size = preprocessing.size
+    left = (resized.width - size) // 2
+    top = (resized.height - size) // 2
+    return np.array(resized.crop((left, top, left + size, top + size)))
+
+
+def training_view(
+    image: Image.Image, preprocessing: Preprocessing, augmentation: Augmentation, random: np.random.Generator
+) -> Pixels:
+    """(size, size, 3): one random view of an image, as training sees it.
+
+    Source: the transforms and ranges of fastai's ``aug_transforms``; composed into
+    one perspective map, as there, so that pixels are interpolated once.
+    """
+    resized = _short_side_to(image, preprocessing.resize_to)
+    size = preprocessing.size
+    left = random.uniform(0, resized.width - size)
+    top = random.uniform(0, resized.height - size)
+    # Output position -> [-1, 1] -> the random map -> the cut inside the resized image.
+    to_unit = np.array([[2 / size, 0, -1], [0, 2 / size, -1], [0, 0, 1]])
+    to_source = np.array([[size / 2, 0, left + size / 2], [0, size / 2, top + size / 2], [0, 0, 1]])
+    moved = _random_map(augmentation, random)
+    view = _warp(resized, to_source @ moved @ to_unit, size)
+    return np.array(view.point(_random_lighting(augmentation, random)))
+
+
+def normalise(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """(3, H, W) float32: scaled to [0, 1] and normalised, channels first."""
+    scaled = pixels.astype(np.float32) / np.float32(255)
+    mean = np.asarray(preprocessing.mean, dtype=np.float32)
+    deviation = np.asarray(preprocessing.deviation, dtype=np.float32)
+    return np.ascontiguousarray(((scaled - mean) / deviation).transpose(2, 0, 1))
+
+
+def _short_side_to(image: Image.Image, length: int) -> Image.Image:
+    scale = length / min(image.size)
+    size = (max(length, round(image.width * scale)), max(length, round(image.height * scale)))
+    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
+def _random_map(augmentation: Augmentation, random: np.random.Generator) -> NDArray[np.float64]:
+    """(3, 3) map of [-1, 1] coordinates (x, y, 1), output to input."""
+    moved = np.eye(3)
+    if augmentation.max_warp and random.random() < augmentation.p_affine:
+        moved = _tilt(*random.uniform(-augmentation.max_warp, augmentation.max_warp, 2)) @ moved
+    if augmentation.max_rotate and random.random() < augmentation.p_affine:
+        angle = np.radians(random.uniform(-augmentation.max_rotate, augmentation.max_rotate))
+        moved = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]) @ moved
+    if augmentation.max_zoom != 1 or augmentation.min_zoom != 1:
+        if random.random() < augmentation.p_affine:
+            share = 1 / random.uniform(augmentation.min_zoom, augmentation.max_zoom)
+            x, y = random.uniform(-1, 1, 2) * (1 - share)
+            moved = np.array([[share, 0, x], [0, share, y], [0, 0, 1]]) @ moved
+    if augmentation.flip and random.random() < 0.5:
+        moved = np.diag([-1.0, 1.0, 1.0]) @ moved
+    if augmentation.flip_vertical and random.random() < 0.5:
+        moved = np.diag([1.0, -1.0, 1.0]) @ moved
+    return moved
+
+
+def _tilt(x: float, y: float) -> NDArray[np.float64]:
+    """Perspective that moves the square's corners by ``x`` and ``y``, as if looked at from the side."""
+    corners = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]], dtype=float)
+    moved = np.array([[-1 - y, -1 - x], [-1 + y, 1 + x], [1 + y, -1 + x], [1 - y, 1 - x]])
+    rows = []
+    for (u, v), (a, b) in zip(corners, moved, strict=True):
+        rows.append([u, v, 1, 0, 0, 0, -a * u, -a * v])
+        rows.append([0, 0, 0, u, v, 1, -b * u, -b * v])
+    solved = np.linalg.solve(np.array(rows), moved.reshape(-1))
+    return np.append(solved, 1.0).reshape(3, 3)
+
+
+def _warp(image: Image.Image, to_source: NDArray[np.float64], size: int) -> Image.Image:
+    """The (size, size) view whose pixel centres lie at ``to_source`` of the output's; borders mirrored."""
+    corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1]], dtype=float) @ to_source.T
+    corners = corners[:, :2] / corners[:, 2:]
+    overhang = max(-corners.min(), (corners - [image.width, image.height]).max())
+    # One pixel more for the neighbour that bilinear interpolation reads.
+    margin = int(np.clip(np.ceil(overhang) + 1, 0, min(image.size) - 1))
+    if margin:
+        pixels = np.pad(np.asarray(image), ((margin, margin), (margin, margin), (0, 0)), mode="reflect")
+        image = Image.fromarray(pixels)
+        to_source = np.array([[1, 0, margin], [0, 1, margin], [0, 0, 1.0]]) @ to_source
+    # Pillow itself asks for the centre of output pixel (i, j) at (i + 0.5, j + 0.5).
+    coefficients = (to_source / to_source[2, 2]).reshape(-1)[:8]
+    return image.transform(
+        (size, size), Image.Transform.PERSPECTIVE, coefficients.tolist(), Image.Resampling.BILINEAR
+    )
+
+
+def _random_lighting(augmentation: Augmentation, random: np.random.Generator) -> list[int]:
+    """A table of 3 x 256 values: brightness and contrast changed in the space of logits, as fastai does."""
+    amount = augmentation.max_lighting
+    shift, scale = 0.0, 1.0
+    if amount and random.random() < augmentation.p_lighting:
+        change = random.uniform(0.5 * (1 - amount), 0.5 * (1 + amount))
+        shift = float(np.log(change / (1 - change)))
+    if amount and random.random() < augmentation.p_lighting:
+        scale = float(np.exp(random.uniform(np.log(1 - amount), -np.log(1 - amount))))
+    if not shift and scale == 1.0:
+        return list(range(256)) * 3
+    level = np.clip(np.arange(256) / 255, 1e-7, 1 - 1e-7)
+    logit = (np.log(level / (1 - level)) + shift) * scale
+    return np.round(255 / (1 + np.exp(-logit))).astype(int).tolist() * 3

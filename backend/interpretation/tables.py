@@ -1,0 +1,25 @@
+"""What a checkpoint answered for each image that it had not learnt from."""
+
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.db.base import Base, Id
+
+
+class PredictionRow(Base):
+    """One image, one checkpoint: what it is, what the model says, how wrong (``loss`` in nats) and how sure."""
+
+    __tablename__ = "predictions"
+    __table_args__ = (
+        Index(None, "checkpoint_id", "split", "loss"),
+        Index(None, "checkpoint_id", "actual", "predicted"),
+    )
+
+    checkpoint_id: Mapped[Id] = mapped_column(ForeignKey("checkpoints.id", ondelete="CASCADE"), primary_key=True)
+    image_id: Mapped[Id] = mapped_column(ForeignKey("images.id"), primary_key=True)
+    split: Mapped[str] = mapped_column(String(8))
+    actual: Mapped[str] = mapped_column(Text)
+    predicted: Mapped[str] = mapped_column(Text)
+    loss: Mapped[float]
+    probability_actual: Mapped[float]
+    probability_predicted: Mapped[float]

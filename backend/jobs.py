@@ -1,0 +1,58 @@
+"""The ledger's face: ask for a job; the doorbell rings once the transaction has committed.
+
+A ring carries nothing and may be lost, doubled or late: the ledger's sweep rings again.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from backend.db.session import Database, WriteSession
+from backend.domain.ids import JobId, new_id
+from backend.ledger.job import JobKind
+from backend.ledger.tables import JobRow
+
+
+class Doorbell(Protocol):
+    """Tells workers to look at the ledger. Never raises: a broker that is down costs only time."""
+
+    def ring(self, kind: JobKind) -> None:
+        """Wake the workers that take jobs of this kind."""
+
+
+class SilentDoorbell:
+    """For where workers look at the ledger by themselves."""
+
+    def ring(self, kind: JobKind) -> None:
+        """Do nothing."""
+
+
+@dataclass(slots=True)
+class UnitOfWork:
+    """One transaction and the rings that leave when it has committed."""
+
+    session: WriteSession
+    rings: list[JobKind] = field(default_factory=list)
+
+    def enqueue(self, kind: JobKind, subject_id: str) -> JobId:
+        """Add a job to the ledger and remember to ring for it."""
+        job = JobRow(id=new_id(), kind=kind, subject_id=subject_id)
+        self.session.add(job)
+        self.session.flush()
+        self.rings.append(kind)
+        return JobId(job.id)
+
+
+@contextmanager
+def unit_of_work(database: Database, doorbell: Doorbell) -> Iterator[UnitOfWork]:
+    """Commit at the end of the block, then ring; on an exception neither."""
+    with database.write() as session:
+        unit = UnitOfWork(session)
+        yield unit
+    for kind in dict.fromkeys(unit.rings):
+        doorbell.ring(kind)
+
+
+OpenUnit = Callable[[], AbstractContextManager[UnitOfWork]]
+"""For use cases that take several short transactions, such as an upload."""

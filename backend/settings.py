@@ -1,0 +1,138 @@
+"""The only reader of the environment.
+
+Built once, in ``app.py``, ``cli.py`` or ``worker``, and passed on. An unknown
+``TELLAPART_`` name or a bad value stops the start with the name and the accepted form.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "TELLAPART_"
+
+
+class SettingsError(Exception):
+    """A setting has a name that doesn't exist or a value that can't be used."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    data: Path = Field(Path("data"), description="Folder for everything that is kept.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(8000, description="Port to listen on; a number up to 65535.")
+    token: SecretStr | None = Field(
+        None, description="The owner's key, 16 characters or more; without it one is made at the first start."
+    )
+    base_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
+        description="The address people use, such as https://host/tellapart; needed behind a proxy.",
+    )
+    weights: Path | None = Field(None, description="Folder of weight files; without it, `weights` in the data folder.")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda:\d+)$", description="auto, cpu, or cuda:0, cuda:1 …")
+    database_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("DATABASE_URL"),
+        description="postgresql://user:password@host/name; without it, an SQLite file in the data folder.",
+    )
+    redis_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("REDIS_URL"),
+        pattern=r"^(rediss?|unix)://",
+        description="redis://:password@host:6379/0; without it, an embedded Valkey or a poll of the ledger.",
+    )
+    storage_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("STORAGE_URL"),
+        description="file:///folder for blobs; without it, the data folder.",
+    )
+
+    @field_validator("token")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:
+            raise ValueError("16 characters or more are needed")
+        return value
+
+    @field_validator("data", "weights")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        scheme, _, rest = value.partition("://")
+        if scheme in ("postgres", "postgresql", "postgresql+psycopg"):
+            return f"postgresql+psycopg://{rest}"
+        if scheme == "sqlite":
+            return value
+        raise ValueError("it must begin with postgresql:// or sqlite:///")
+
+    @field_validator("storage_url")
+    @classmethod
+    def _known_storage(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("file:///"):
+            raise ValueError("this version keeps blobs in a folder: file:///folder")
+        return value
+
+    @property
+    def sql_url(self) -> str:
+        """The database that is used, embedded or not."""
+        return self.database_url or f"sqlite:///{self.data / 'tellapart.sqlite3'}"
+
+    @property
+    def storage_folder(self) -> Path:
+        """Where blobs, thumbnails and checkpoints lie."""
+        return Path(self.storage_url.removeprefix("file://")) if self.storage_url else self.data / "storage"
+
+    @property
+    def weights_folder(self) -> Path:
+        """Where files of pretrained weights lie."""
+        return self.weights or self.data / "weights"
+
+    @property
+    def root_path(self) -> str:
+        """Path under which a proxy serves us; empty where there is none."""
+        if not self.base_url:
+            return ""
+        return "/" + path.rstrip("/") if (path := self.base_url.split("://", 1)[1].partition("/")[2]) else ""
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether people reach us by https."""
+        return bool(self.base_url and self.base_url.startswith("https://"))
+
+
+def load(**overrides: Any) -> Settings:  # Any: values of several types, checked by pydantic
+    """Settings from the environment, `.env` and ``overrides``.
+
+    Raises:
+        SettingsError: with the variable's name and the accepted form.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    given = {name for name in (*os.environ, *dotenv_values(".env")) if name.startswith(PREFIX)}
+    if unknown := sorted(given - known):
+        raise SettingsError(f"There is no setting called {unknown[0]}. Known are: {', '.join(sorted(known))}.")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def _sentence(problem: Any) -> str:  # Any: pydantic's ErrorDetails
+    name = str(problem["loc"][0])
+    field = Settings.model_fields.get(name.lower())
+    variable = name if name.isupper() else PREFIX + name.upper()
+    accepted = field.description if field and field.description else problem["msg"]
+    shown = "" if name in ("token",) else f" “{problem['input']}”"
+    return f"{variable} has a value that can't be used{shown}. Accepted: {accepted}"

@@ -1,0 +1,1 @@
+"""Bytes at rest: uploaded images under their hash, derived files under ids of ours."""

@@ -1,0 +1,32 @@
+"""Where bytes are kept. Keys are made by us; no name that a user gave ever becomes one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from backend.domain.ids import Digest
+
+
+class Storage(Protocol):
+    """Blobs under their SHA-256, and folders of derived files under ids of ours."""
+
+    def put_bytes(self, content: bytes) -> Digest:
+        """Keep ``content`` durably; the same bytes twice are kept once."""
+
+    def put_stream(self, chunks: Iterator[bytes]) -> tuple[Digest, int]:
+        """Keep a stream durably; its digest and size in bytes."""
+
+    def open_blob(self, digest: Digest) -> BinaryIO:
+        """A seekable file of the blob's bytes."""
+
+    def read_blob(self, digest: Digest) -> bytes:
+        """All of a blob's bytes."""
+
+    def delete_blob(self, digest: Digest) -> None:
+        """Forget a blob; nothing happens where there is none."""
+
+    def folder(self, kind: str, name: str) -> Path:
+        """A local folder for derived files (``checkpoints``, ``thumbnails`` …); ``name`` is an id of ours."""
+
+    def free_bytes(self) -> int:
+        """Room that is left."""

@@ -1,0 +1,118 @@
+"""Storage in a folder of this machine (or one that several machines share)."""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from backend.domain.errors import NoRoom
+from backend.domain.ids import Digest
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[0-9a-z-]{1,64}")
+
+
+class DiskFull(NoRoom):
+    """The disk is full, or nearly so."""
+
+    code = "disk-full"
+
+    def __init__(self, free: int) -> None:
+        super().__init__(
+            f"There is no room left on the server's disk ({free / 1e6:,.0f} MB free). Nothing was stored.",
+            advice="Free some space, or bring fewer pictures at a time.",
+            details={"free_bytes": free},
+        )
+
+
+class LocalStorage:
+    """Blobs lie under ``blobs/aa/bb/<sha256>``; each is written beside its place, synced and renamed."""
+
+    KEEP_FREE = 200_000_000
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder
+        self._incoming = folder / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+
+    def put_bytes(self, content: bytes) -> Digest:
+        """Keep ``content`` durably; the same bytes twice are kept once."""
+        digest = Digest(hashlib.sha256(content).hexdigest())
+        if not self._blob(digest).exists():
+            self.put_stream(iter((content,)))
+        return digest
+
+    def put_stream(self, chunks: Iterator[bytes]) -> tuple[Digest, int]:
+        """Keep a stream durably; its digest and size in bytes.
+
+        Raises:
+            DiskFull: less than ``KEEP_FREE`` bytes would be left.
+        """
+        sha256 = hashlib.sha256()
+        size = 0
+        descriptor, name = tempfile.mkstemp(dir=self._incoming)
+        partial = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                for chunk in chunks:
+                    if size % (64 << 20) + len(chunk) >= 64 << 20 or size == 0:
+                        self._check_room(len(chunk))
+                    file.write(chunk)
+                    sha256.update(chunk)
+                    size += len(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            digest = Digest(sha256.hexdigest())
+            place = self._blob(digest)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            partial.replace(place)
+            sync_folder(place.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+        return digest, size
+
+    def open_blob(self, digest: Digest) -> BinaryIO:
+        """A seekable file of the blob's bytes."""
+        return self._blob(digest).open("rb")
+
+    def read_blob(self, digest: Digest) -> bytes:
+        """All of a blob's bytes."""
+        return self._blob(digest).read_bytes()
+
+    def delete_blob(self, digest: Digest) -> None:
+        """Forget a blob; nothing happens where there is none."""
+        self._blob(digest).unlink(missing_ok=True)
+
+    def folder(self, kind: str, name: str) -> Path:
+        """``<root>/<kind>/<name>``, made if need be."""
+        assert _NAME.fullmatch(kind), kind
+        assert _NAME.fullmatch(name), name
+        place = self.root / kind / name
+        place.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def free_bytes(self) -> int:
+        """Room that is left on the disk."""
+        return shutil.disk_usage(self.root).free
+
+    def _blob(self, digest: Digest) -> Path:
+        assert _DIGEST.fullmatch(digest), digest
+        return self.root / "blobs" / digest[:2] / digest[2:4] / digest
+
+    def _check_room(self, coming: int) -> None:
+        free = self.free_bytes()
+        if free - coming < self.KEEP_FREE:
+            raise DiskFull(free)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside ``folder`` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,103 @@
+"""Runs and what they leave behind: epochs, events, points to go on from, checkpoints."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from backend.db.base import Base, BigInt, Id, PrimaryId, Sha256, utc_now
+
+
+class RunRow(Base):
+    """One training with one config on one version. Its state is its job's; the rest here is for display.
+
+    ``stage``, ``epoch`` (from 0), ``progress`` (share of all steps in [0, 1]) and ``eta_s`` are written by
+    the recorder, so that page, API and shell show the same value from the same row.
+    """
+
+    __tablename__ = "runs"
+    __table_args__ = (Index(None, "version_id"), Index(None, "job_id", unique=True))
+
+    id: Mapped[PrimaryId]
+    name: Mapped[str] = mapped_column(String(200))
+    version_id: Mapped[Id] = mapped_column(ForeignKey("versions.id"))
+    job_id: Mapped[Id] = mapped_column(ForeignKey("jobs.id"))
+    config: Mapped[dict[str, Any]]  # Any: JSON values
+    starts_from: Mapped[Id | None]
+    phase: Mapped[str | None] = mapped_column(Text)
+    stage: Mapped[int | None]
+    epoch: Mapped[int | None]
+    progress: Mapped[float] = mapped_column(default=0.0)
+    eta_s: Mapped[float | None]
+    device: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class EpochRow(Base):
+    """One row of the course's table; written once, whatever happened in between."""
+
+    __tablename__ = "epochs"
+    __table_args__ = (UniqueConstraint("run_id", "stage", "epoch"),)
+
+    id: Mapped[PrimaryId]
+    run_id: Mapped[Id] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    stage: Mapped[int]
+    epoch: Mapped[int]
+    train_loss: Mapped[float]
+    valid_loss: Mapped[float]
+    error_rate: Mapped[float]
+    accuracy: Mapped[float]
+    learning_rate: Mapped[float]
+    duration_s: Mapped[float]
+    attempt: Mapped[int]
+
+
+class RunEventRow(Base):
+    """What happened in a run, numbered so that a cut stream goes on where it broke off."""
+
+    __tablename__ = "run_events"
+    __table_args__ = (Index(None, "run_id", "id"),)
+
+    id: Mapped[BigInt] = mapped_column(primary_key=True, autoincrement=True)
+    run_id: Mapped[Id] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(32))
+    data: Mapped[dict[str, Any]]  # Any: JSON values
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class StatePointRow(Base):
+    """A file from which an interrupted run goes on; counts only together with its epoch's row."""
+
+    __tablename__ = "state_points"
+    __table_args__ = (UniqueConstraint("run_id", "stage", "epoch"),)
+
+    id: Mapped[PrimaryId]
+    run_id: Mapped[Id] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    stage: Mapped[int]
+    epoch: Mapped[int]
+    attempt: Mapped[int]
+    file: Mapped[str] = mapped_column(String(200))
+    sha256: Mapped[Sha256]
+    bytes: Mapped[BigInt]
+
+
+class CheckpointRow(Base):
+    """A finished stage: weights, classes and preprocessing in storage under ``folder``."""
+
+    __tablename__ = "checkpoints"
+    __table_args__ = (UniqueConstraint("run_id", "stage"),)
+
+    id: Mapped[PrimaryId]
+    run_id: Mapped[Id] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    stage: Mapped[int]
+    epoch: Mapped[int]
+    architecture: Mapped[str] = mapped_column(String(64))
+    classes: Mapped[list[Any]]  # Any: JSON values
+    preprocessing: Mapped[dict[str, Any]]  # Any: JSON values
+    metrics: Mapped[dict[str, Any]]  # Any: JSON values
+    parity: Mapped[dict[str, Any]]  # Any: JSON values
+    folder: Mapped[str] = mapped_column(String(200))
+    sha256: Mapped[Sha256]
+    bytes: Mapped[BigInt]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
