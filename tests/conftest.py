@@ -1,0 +1,155 @@
+"""Real databases, a real data folder, and clients at the front door."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+from starlette.testclient import TestClient
+
+from backend import migrations
+from backend.app import create_app
+from backend.db.session import Database
+from backend.dependencies import Services
+from backend.ledger.job import JobKind
+from backend.settings import Settings, load
+from backend.storage.local import LocalStorage
+from tests.fixtures.postgres import running_postgres
+
+OWNER_TOKEN = "test-token-of-ana-0123456789"
+
+
+class CollectingDoorbell:
+    """Remembers the rings instead of sending them."""
+
+    def __init__(self) -> None:
+        self.rings: list[JobKind] = []
+
+    def ring(self, kind: JobKind) -> None:
+        """Remember."""
+        self.rings.append(kind)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A migrated PostgreSQL database, shared by all tests; each empties it when it is done."""
+    with running_postgres(tmp_path_factory.mktemp("pg")) as url:
+        migrations.upgrade(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file that the real migrations made; tests work on copies."""
+    file = tmp_path_factory.mktemp("sqlite") / "migrated.sqlite3"
+    migrations.upgrade(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty, migrated database of either kind."""
+    if request.param == "sqlite":
+        file = tmp_path / "tellapart.sqlite3"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
+        yield f"sqlite:///{file}"
+        return
+    url: str = request.getfixturevalue("postgres_url")
+    yield url
+    _empty(url)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, migrated_sqlite: Path) -> str:
+    """An empty, migrated SQLite database, for tests to which the kind of database doesn't matter."""
+    file = tmp_path / "only.sqlite3"
+    shutil.copy(migrated_sqlite, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Sessions on an empty database of either kind."""
+    database = Database(database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> LocalStorage:
+    """An empty storage folder."""
+    return LocalStorage(tmp_path / "storage")
+
+
+@pytest.fixture
+def doorbell() -> CollectingDoorbell:
+    """A doorbell that remembers its rings."""
+    return CollectingDoorbell()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings of a server in a folder of its own."""
+    return settings_in(tmp_path, database_url)
+
+
+def settings_in(folder: Path, database_url: str) -> Settings:
+    """Settings of a server whose data lie in ``folder``."""
+    return load(
+        _env_file=None,
+        data=folder,
+        DATABASE_URL=database_url,
+        STORAGE_URL=f"file://{folder / 'storage'}",
+        token=OWNER_TOKEN,
+    )
+
+
+@pytest.fixture
+def app(settings: Settings, doorbell: CollectingDoorbell) -> Iterator[FastAPI]:
+    """The application on an empty database of either kind."""
+    app = create_app(settings, doorbell=doorbell)
+    yield app
+    app.state.services.database.dispose()
+
+
+@pytest.fixture
+def services(app: FastAPI) -> Services:
+    """The parts of the running application."""
+    found = app.state.services
+    assert isinstance(found, Services)
+    return found
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    """Ana, who owns everything, calling by program."""
+    with TestClient(
+        app,
+        base_url="http://127.0.0.1:8000",
+        headers={"Authorization": f"Bearer {OWNER_TOKEN}"},
+        raise_server_exceptions=False,
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def anonymous(app: FastAPI) -> Iterator[TestClient]:
+    """Somebody who has no key."""
+    with TestClient(
+        app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False, follow_redirects=False
+    ) as client:
+        yield client
+
+
+def _empty(url: str) -> None:
+    database = Database(url)
+    with database.write() as session:
+        tables = session.scalars(
+            text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
+        ).all()
+        session.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
+    database.dispose()
+
+
