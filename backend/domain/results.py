@@ -4,6 +4,7 @@ One record (`Evaluation`); every table and list of the pages is computed from it
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,13 +74,7 @@ class Evaluation:
 
     def most_confused(self, min_count: int = 1) -> list[Confusion]:
         """Pairs confused at least ``min_count`` times, most first; ties in the order of the classes."""
-        matrix = self.confusion_matrix()
-        np.fill_diagonal(matrix, 0)
-        pairs = [
-            Confusion(self.classes[row], self.classes[column], int(matrix[row, column]))
-            for row, column in np.argwhere(matrix >= max(1, min_count))
-        ]
-        return sorted(pairs, key=lambda pair: -pair.count)
+        return most_confused(self.classes, self.confusion_matrix(), min_count)
 
     def top_losses(self, k: int) -> list[int]:
         """Rows of the ``k`` images the model got most wrong, worst first."""
@@ -87,11 +82,25 @@ class Evaluation:
 
     def per_class(self) -> list[ClassReport]:
         """Precision, recall and F1 of each class, in the order of the outputs."""
-        matrix = self.confusion_matrix()
-        return [
-            _class_report(name, int(matrix[k].sum()), int(matrix[:, k].sum()), int(matrix[k, k]))
-            for k, name in enumerate(self.classes)
-        ]
+        return class_reports(self.classes, self.confusion_matrix())
+
+
+def most_confused(classes: Sequence[str], matrix: NDArray[np.int64], min_count: int = 1) -> list[Confusion]:
+    """Pairs off the diagonal with at least ``min_count`` images, most first; ties in the order of the classes."""
+    mistakes = matrix - np.diag(np.diag(matrix))
+    pairs = [
+        Confusion(classes[row], classes[column], int(mistakes[row, column]))
+        for row, column in np.argwhere(mistakes >= max(1, min_count))
+    ]
+    return sorted(pairs, key=lambda pair: -pair.count)
+
+
+def class_reports(classes: Sequence[str], matrix: NDArray[np.int64]) -> list[ClassReport]:
+    """Precision, recall and F1 of each class, from its row and column of the (K, K) confusion matrix."""
+    return [
+        _class_report(name, int(matrix[k].sum()), int(matrix[:, k].sum()), int(matrix[k, k]))
+        for k, name in enumerate(classes)
+    ]
 
 
 def _class_report(name: str, images: int, predicted: int, correct: int) -> ClassReport:

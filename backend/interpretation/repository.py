@@ -1,0 +1,188 @@
+"""All SQL over predictions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, and_, case, delete, func, insert, or_, select
+from sqlalchemy.orm import Session
+
+from backend.datasets.tables import ImageRow
+from backend.domain.ids import CheckpointId, Digest, ImageId
+from backend.domain.manifest import Split
+from backend.interpretation.tables import PredictionRow
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredImage:
+    """One image and what the model said of it. Loss in nats."""
+
+    image_id: ImageId
+    digest: Digest
+    path: str
+    width: int
+    height: int
+    actual: str
+    predicted: str
+    loss: float
+    probability_actual: float
+    probability_predicted: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the model said what the label says."""
+        return self.actual == self.predicted
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which answers to list; None leaves a question open. ``sure_*`` bound the largest probability."""
+
+    actual: str | None = None
+    predicted: str | None = None
+    wrong: bool = False
+    sure_from: float | None = None
+    sure_below: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a list went on: after the image with this loss and id."""
+
+    loss: float
+    image_id: ImageId
+
+
+class PredictionRepository:
+    """Predictions of checkpoints, by image."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def forget(self, checkpoint_id: CheckpointId, split: Split) -> None:
+        """Drop what was kept of a checkpoint on one split."""
+        self._session.execute(
+            delete(PredictionRow).where(PredictionRow.checkpoint_id == checkpoint_id, PredictionRow.split == split)
+        )
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:  # Any: column values
+        """Keep rows, a few hundred a statement."""
+        for start in range(0, len(rows), _BATCH):
+            self._session.execute(insert(PredictionRow), list(rows[start : start + _BATCH]))
+
+    def cells(self, checkpoint_id: CheckpointId, split: Split) -> list[tuple[str, str, int]]:
+        """(actual, predicted, count) of every pair that occurs."""
+        query = (
+            select(PredictionRow.actual, PredictionRow.predicted, func.count())
+            .where(*_of(checkpoint_id, split))
+            .group_by(PredictionRow.actual, PredictionRow.predicted)
+        )
+        return [(actual, predicted, count) for actual, predicted, count in self._session.execute(query)]
+
+    def mean_loss(self, checkpoint_id: CheckpointId, split: Split) -> float | None:
+        """Mean loss in nats; None where nothing was kept."""
+        query = select(func.avg(PredictionRow.loss)).where(*_of(checkpoint_id, split))
+        found = self._session.execute(query).scalar_one()
+        return None if found is None else float(found)
+
+    def certainty(
+        self, checkpoint_id: CheckpointId, split: Split, edges: Sequence[float]
+    ) -> list[tuple[int, int]]:
+        """(right, wrong) images whose largest probability lies between each two neighbours of ``edges``."""
+        columns = []
+        right = PredictionRow.actual == PredictionRow.predicted
+        for low, high in zip(edges, edges[1:], strict=False):
+            inside = and_(PredictionRow.probability_predicted >= low, PredictionRow.probability_predicted < high)
+            columns.append(func.sum(case((and_(inside, right), 1), else_=0)))
+            columns.append(func.sum(case((and_(inside, ~right), 1), else_=0)))
+        sums = [int(value or 0) for value in self._session.execute(select(*columns).where(*_of(checkpoint_id, split))).one()]
+        return list(zip(sums[::2], sums[1::2], strict=True))
+
+    def images(
+        self, checkpoint_id: CheckpointId, split: Split, chosen: Filter, *, limit: int, after: Place | None = None
+    ) -> list[AnsweredImage]:
+        """Images and answers, largest loss first."""
+        query = _answers().where(*_of(checkpoint_id, split), *_conditions(chosen))
+        if after is not None:
+            query = query.where(
+                or_(
+                    PredictionRow.loss < after.loss,
+                    and_(PredictionRow.loss == after.loss, PredictionRow.image_id > after.image_id),
+                )
+            )
+        query = query.order_by(PredictionRow.loss.desc(), PredictionRow.image_id).limit(limit)
+        return [_answered(row) for row in self._session.execute(query)]
+
+    def count(self, checkpoint_id: CheckpointId, split: Split, chosen: Filter) -> int:
+        """How many images ``images`` would list in all."""
+        query = select(func.count()).select_from(PredictionRow).where(*_of(checkpoint_id, split), *_conditions(chosen))
+        return self._session.execute(query).scalar_one()
+
+    def faces(
+        self, checkpoint_id: CheckpointId, split: Split, pairs: Sequence[tuple[str, str]], each: int
+    ) -> dict[tuple[str, str], list[AnsweredImage]]:
+        """Up to ``each`` images of every (actual, predicted) pair, largest loss first."""
+        if not pairs:
+            return {}
+        place = func.row_number().over(
+            partition_by=(PredictionRow.actual, PredictionRow.predicted),
+            order_by=(PredictionRow.loss.desc(), PredictionRow.image_id),
+        )
+        wanted = or_(
+            *(and_(PredictionRow.actual == actual, PredictionRow.predicted == predicted) for actual, predicted in pairs)
+        )
+        ranked = (
+            select(PredictionRow.image_id, place.label("place")).where(*_of(checkpoint_id, split), wanted).subquery()
+        )
+        query = (
+            _answers()
+            .join(ranked, ranked.c.image_id == PredictionRow.image_id)
+            .where(*_of(checkpoint_id, split), ranked.c.place <= each)
+            .order_by(ranked.c.place)
+        )
+        found: dict[tuple[str, str], list[AnsweredImage]] = {}
+        for row in self._session.execute(query):
+            answer = _answered(row)
+            found.setdefault((answer.actual, answer.predicted), []).append(answer)
+        return found
+
+
+def _of(checkpoint_id: CheckpointId, split: Split) -> tuple[Any, ...]:  # Any: SQLAlchemy's column expressions
+    return PredictionRow.checkpoint_id == checkpoint_id, PredictionRow.split == split
+
+
+def _conditions(chosen: Filter) -> list[Any]:  # Any: as above
+    found: list[Any] = []
+    if chosen.actual is not None:
+        found.append(PredictionRow.actual == chosen.actual)
+    if chosen.predicted is not None:
+        found.append(PredictionRow.predicted == chosen.predicted)
+    if chosen.wrong:
+        found.append(PredictionRow.actual != PredictionRow.predicted)
+    if chosen.sure_from is not None:
+        found.append(PredictionRow.probability_predicted >= chosen.sure_from)
+    if chosen.sure_below is not None:
+        found.append(PredictionRow.probability_predicted < chosen.sure_below)
+    return found
+
+
+def _answers() -> Select[Any]:  # Any: a row of the ten columns below
+    return select(
+        PredictionRow.image_id,
+        ImageRow.digest,
+        ImageRow.path,
+        ImageRow.width,
+        ImageRow.height,
+        PredictionRow.actual,
+        PredictionRow.predicted,
+        PredictionRow.loss,
+        PredictionRow.probability_actual,
+        PredictionRow.probability_predicted,
+    ).join(ImageRow, ImageRow.id == PredictionRow.image_id)
+
+
+def _answered(row: Any) -> AnsweredImage:  # Any: a row of ``_answers``
+    image_id, digest, *rest = row
+    return AnsweredImage(ImageId(image_id), Digest(digest), *rest)
