@@ -151,5 +151,3 @@ def _empty(url: str) -> None:
         ).all()
         session.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
     database.dispose()
-
-

@@ -1,0 +1,74 @@
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+
+from backend.datasets.tables import DatasetRow, ImageRow
+from backend.db.session import Database
+from backend.domain.ids import new_id
+
+
+def test_it_gives_times_back_with_their_zone(database: Database) -> None:
+    moment = datetime(2026, 11, 24, 6, 33, 13, tzinfo=UTC)
+    with database.write() as session:
+        session.add(DatasetRow(id=new_id(), name="Pets", created_at=moment))
+
+    with database.read() as session:
+        assert session.scalars(select(DatasetRow.created_at)).one() == moment
+
+
+def test_it_refuses_a_child_without_its_parent(database: Database) -> None:
+    orphan = ImageRow(
+        id=new_id(), dataset_id="nowhere", digest="0" * 64, path="a.png", format="PNG", width=1, height=1, bytes=1
+    )
+
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.add(orphan)
+
+
+def test_it_never_commits_what_a_read_session_did(database: Database) -> None:
+    with database.read() as session:
+        session.add(DatasetRow(id=new_id(), name="Pets"))
+        session.flush()
+
+    with database.read() as session:
+        assert session.scalars(select(DatasetRow)).all() == []
+
+
+def test_it_lets_many_writers_wait_for_each_other(database: Database) -> None:
+    with database.write() as session:
+        session.add(DatasetRow(id="counted", name="Pets"))
+    failures: list[Exception] = []
+
+    def count_to_twenty() -> None:
+        try:
+            for _ in range(20):
+                with database.write() as session:
+                    seen = session.get_one(DatasetRow, "counted", with_for_update=True)
+                    seen.images += 1
+        except Exception as error:  # whatever it is, the test shows it
+            failures.append(error)
+
+    writers = [threading.Thread(target=count_to_twenty) for _ in range(6)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    assert failures == []
+    with database.read() as session:
+        assert session.get_one(DatasetRow, "counted").images == 120
+
+
+def test_it_sets_up_every_sqlite_connection(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+
+    with database.read() as session:
+        found = {
+            name: session.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    database.dispose()
