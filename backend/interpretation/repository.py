@@ -8,9 +8,10 @@ from sqlalchemy import Select, and_, case, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from backend.datasets.tables import ImageRow
-from backend.domain.ids import CheckpointId, Digest, ImageId
+from backend.domain.ids import CheckpointId, Digest, ImageId, RunId
 from backend.domain.manifest import Split
 from backend.interpretation.tables import PredictionRow
+from backend.training.tables import CheckpointRow, RunRow
 
 _BATCH = 500
 
@@ -53,6 +54,39 @@ class Place:
 
     loss: float
     image_id: ImageId
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedStage:
+    """A stage that left a checkpoint; ``classes``: K names, in the order of the outputs."""
+
+    checkpoint_id: CheckpointId
+    stage: int
+    epoch: int
+    classes: tuple[str, ...]
+
+
+class StageRepository:
+    """Which stages of a run have results; reads the run's own tables and never writes them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def has_run(self, run_id: RunId) -> bool:
+        """Whether there is such a run."""
+        return self._session.get(RunRow, run_id) is not None
+
+    def stages(self, run_id: RunId) -> list[FinishedStage]:
+        """Finished stages, first to last."""
+        query = (
+            select(CheckpointRow.id, CheckpointRow.stage, CheckpointRow.epoch, CheckpointRow.classes)
+            .where(CheckpointRow.run_id == run_id)
+            .order_by(CheckpointRow.stage)
+        )
+        return [
+            FinishedStage(CheckpointId(checkpoint_id), stage, epoch, tuple(classes))
+            for checkpoint_id, stage, epoch, classes in self._session.execute(query)
+        ]
 
 
 class PredictionRepository:

@@ -1,0 +1,84 @@
+"""What a run got right and wrong, by REST."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from backend.dependencies import ReadDep
+from backend.domain.ids import CheckpointId, RunId
+from backend.domain.manifest import Split
+from backend.interpretation import service
+from backend.interpretation.find import results_of
+from backend.interpretation.repository import Filter
+from backend.interpretation.schemas import (
+    AnsweredImageList,
+    AnsweredImageRead,
+    ConfusionList,
+    ConfusionMatrixRead,
+    ConfusionRead,
+    EvaluationRead,
+)
+from backend.interpretation.service import Results
+
+router = APIRouter(prefix="/api/v1", tags=["understanding"])
+
+
+def _results(
+    run_id: str, session: ReadDep, checkpoint: str | None = None, split: Split = Split.VALID
+) -> Results:
+    return results_of(session, RunId(run_id), CheckpointId(checkpoint) if checkpoint else None, split)
+
+
+ResultsDep = Annotated[Results, Depends(_results)]
+
+
+@router.get("/runs/{run_id}/evaluation")
+def read_evaluation(results: ResultsDep, session: ReadDep) -> EvaluationRead:
+    """Accuracy, error rate with its 95 % interval, loss, and precision, recall and F1 of each class.
+
+    Of the run's last finished stage, or of `checkpoint`.
+    """
+    return EvaluationRead.of(results, service.summary(session, results))
+
+
+@router.get("/runs/{run_id}/confusion-matrix")
+def read_confusion_matrix(results: ResultsDep, session: ReadDep) -> ConfusionMatrixRead:
+    """Image counts: rows are actual classes, columns predicted ones."""
+    matrix = service.confusion_matrix(session, results)
+    return ConfusionMatrixRead(classes=list(results.classes), matrix=matrix.tolist())
+
+
+@router.get("/runs/{run_id}/most-confused")
+def list_most_confused(
+    results: ResultsDep, session: ReadDep, min_count: Annotated[int, Query(ge=1)] = 2
+) -> ConfusionList:
+    """Pairs mixed up at least `min_count` times, one direction at a time, most first."""
+    pairs = service.confused_pairs(session, results, min_count=min_count)
+    return ConfusionList(items=[ConfusionRead.of(pair) for pair in pairs])
+
+
+@router.get("/runs/{run_id}/top-losses")
+def list_top_losses(
+    request: Request, results: ResultsDep, session: ReadDep, k: Annotated[int, Query(ge=1, le=1000)] = 9
+) -> AnsweredImageList:
+    """The `k` images the model was most wrong about, worst first."""
+    found = service.top_losses(session, results, k=k)
+    return AnsweredImageList(items=[AnsweredImageRead.of(image, request.scope["root_path"]) for image in found])
+
+
+@router.get("/runs/{run_id}/images")
+def list_images(
+    request: Request,
+    results: ResultsDep,
+    session: ReadDep,
+    actual: str | None = None,
+    predicted: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: str | None = None,
+) -> AnsweredImageList:
+    """The images behind one cell of the confusion matrix, or of a row, a column or all, worst first."""
+    page, following = service.images(
+        session, results, Filter(actual=actual, predicted=predicted), limit=limit, after=after
+    )
+    items = [AnsweredImageRead.of(image, request.scope["root_path"]) for image in page]
+    return AnsweredImageList(items=items, next=following)

@@ -1,0 +1,123 @@
+"""JSON bodies of the results."""
+
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+from backend.datasets.urls import image_url, thumbnail_url
+from backend.domain.results import ClassReport, Confusion
+from backend.interpretation.repository import AnsweredImage
+from backend.interpretation.service import Results, Summary
+
+
+class ClassReportRead(BaseModel):
+    """How one class fares; null where it can't be said, because there were no such pictures."""
+
+    class_name: str = Field(serialization_alias="class")
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    images: int
+
+    @classmethod
+    def of(cls, report: ClassReport) -> Self:
+        """From the domain's report."""
+        return cls(
+            class_name=report.name,
+            precision=report.precision,
+            recall=report.recall,
+            f1=report.f1,
+            images=report.images,
+        )
+
+
+class EvaluationRead(BaseModel):
+    """The figures of one checkpoint on one split; rates in [0, 1], the loss in nats."""
+
+    accuracy: float
+    error_rate: float
+    error_rate_interval: tuple[float, float]
+    loss: float
+    images: int
+    per_class: list[ClassReportRead]
+    checkpoint_id: str
+    split: str
+
+    @classmethod
+    def of(cls, results: Results, summary: Summary) -> Self:
+        """From the sums."""
+        return cls(
+            accuracy=1 - summary.error_rate,
+            error_rate=summary.error_rate,
+            error_rate_interval=summary.error_rate_interval,
+            loss=summary.loss,
+            images=summary.images,
+            per_class=[ClassReportRead.of(report) for report in summary.per_class],
+            checkpoint_id=results.checkpoint_id,
+            split=results.split,
+        )
+
+
+class ConfusionMatrixRead(BaseModel):
+    """Image counts; rows are actual classes, columns predicted ones, both in the order of ``classes``."""
+
+    classes: list[str]
+    matrix: list[list[int]]
+
+
+class ConfusionRead(BaseModel):
+    """One pair that is mixed up."""
+
+    actual: str
+    predicted: str
+    count: int
+
+    @classmethod
+    def of(cls, pair: Confusion) -> Self:
+        """From the domain's pair."""
+        return cls(actual=pair.actual, predicted=pair.predicted, count=pair.count)
+
+
+class AnsweredImageRead(BaseModel):
+    """One image and what the model said of it."""
+
+    image_id: str
+    path: str
+    actual: str
+    predicted: str
+    loss: float
+    probability_actual: float
+    probability_predicted: float
+    image_url: str
+    thumbnail_url: str
+    heatmap_url: str | None
+
+    @classmethod
+    def of(cls, image: AnsweredImage, root_path: str) -> Self:
+        """From the row; URLs begin with the path under which a proxy serves us."""
+        return cls(
+            image_id=image.image_id,
+            path=image.path,
+            actual=image.actual,
+            predicted=image.predicted,
+            loss=image.loss,
+            probability_actual=image.probability_actual,
+            probability_predicted=image.probability_predicted,
+            image_url=root_path + image_url(image.image_id),
+            thumbnail_url=root_path + thumbnail_url(image.image_id),
+            heatmap_url=None,
+        )
+
+
+class ConfusionList(BaseModel):
+    """Pairs, most first."""
+
+    items: list[ConfusionRead]
+    next: str | None = None
+
+
+class AnsweredImageList(BaseModel):
+    """Images, worst first."""
+
+    items: list[AnsweredImageRead]
+    next: str | None = None

@@ -1,0 +1,110 @@
+"""Trained models kept ready to answer, in the web process and without torch."""
+
+import os
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from backend.domain.errors import Unavailable
+from backend.imaging.preprocessing import Pixels, Preprocessing
+
+MODEL_FILE: Final = "model.onnx"
+
+
+class ModelMissing(Unavailable):
+    """The checkpoint's file can't be opened."""
+
+    code = "model-missing"
+
+    def __init__(self, checkpoint_id: str) -> None:
+        super().__init__(
+            "The file of this model isn't where it was kept, so it can't answer.",
+            advice="Train again, or bring back the data folder from a backup.",
+            details={"checkpoint_id": checkpoint_id},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Where a checkpoint's model lies and how pictures are prepared for it.
+
+    Attributes:
+        classes: K names, in the order of the model's outputs.
+        sha256: of the weights; a model is loaded anew when it changes.
+        folder: holds ``model.onnx``.
+    """
+
+    checkpoint_id: str
+    sha256: str
+    folder: Path
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+
+
+class Model:
+    """A loaded model; may be asked by several threads at once."""
+
+    def __init__(self, file: Path, *, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that wait by spinning would take the processor from a training beside us.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session: Any = onnxruntime.InferenceSession(  # Any: onnxruntime comes without types
+            str(file), options, providers=["CPUExecutionProvider"]
+        )
+
+    def probabilities(self, views: list[Pixels]) -> NDArray[np.float32]:
+        """(N, K) for N views of (H, W, 3); the normalisation is part of the model's graph."""
+        scaled = np.stack(views).astype(np.float32) / np.float32(255)
+        images = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+        (found,) = self._session.run(["probabilities"], {"images": images})
+        return np.asarray(found, dtype=np.float32)
+
+
+class ModelShelf:
+    """The models used last, at most ``room`` of them; the one that was idle longest makes way."""
+
+    def __init__(self, *, room: int = 4, threads: int | None = None) -> None:
+        self._room = room
+        self._threads = threads or max(1, min(4, (os.cpu_count() or 2) // 2))
+        self._lock = threading.Lock()
+        self._models: OrderedDict[tuple[str, str], Future[Model]] = OrderedDict()
+
+    def model(self, source: ModelSource) -> Model:
+        """The loaded model; loaded once, however many ask for it at the same time.
+
+        Raises:
+            ModelMissing: its file isn't there or can't be read.
+        """
+        key = (source.checkpoint_id, source.sha256)
+        with self._lock:
+            waiting = self._models.get(key)
+            is_mine = waiting is None
+            if waiting is None:
+                waiting = self._models[key] = Future()
+                while len(self._models) > self._room:
+                    self._models.popitem(last=False)
+            else:
+                self._models.move_to_end(key)
+        if is_mine:
+            self._load(key, source, waiting)
+        return waiting.result()
+
+    def _load(self, key: tuple[str, str], source: ModelSource, waiting: Future[Model]) -> None:
+        try:
+            waiting.set_result(Model(source.folder / MODEL_FILE, threads=self._threads))
+        # onnxruntime has a dozen kinds of its own for a file it can't use; all mean the same to the person.
+        except Exception as error:
+            with self._lock:
+                self._models.pop(key, None)
+            missing = ModelMissing(source.checkpoint_id)
+            missing.__cause__ = error
+            waiting.set_exception(missing)

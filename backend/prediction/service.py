@@ -1,0 +1,99 @@
+"""Answers for pictures that nobody has labelled."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from backend.domain.errors import LimitExceeded
+from backend.imaging.decoding import UnreadableImage, decode
+from backend.imaging.preprocessing import Pixels, evaluation_view
+from backend.prediction.models import ModelShelf, ModelSource
+
+MAX_FILES: Final = 64
+MAX_FILE_BYTES: Final = 64_000_000
+_BATCH: Final = 8
+
+
+class TooManyFiles(LimitExceeded):
+    """More pictures in one request than are answered at once."""
+
+    code = "too-many-files"
+
+    def __init__(self, files: int) -> None:
+        super().__init__(
+            f"{files} pictures came at once; up to {MAX_FILES} are answered in one go.",
+            advice=f"Send them in groups of {MAX_FILES} or fewer.",
+            details={"files": files, "allowed": MAX_FILES},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says of one picture. ``probabilities``: every class, the likeliest first."""
+
+    file: str
+    predicted: str
+    confidence: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one file got no answer."""
+
+    file: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One entry per file, in the order in which they came; ``milliseconds`` for all of them together."""
+
+    items: tuple[Answer | Refusal, ...]
+    milliseconds: float
+
+
+def predict(shelf: ModelShelf, source: ModelSource, files: Iterable[tuple[str, bytes]]) -> Answers:
+    """Ask a model about files; one that isn't a picture is answered with its reason and spoils nothing.
+
+    Raises:
+        ModelMissing: the model can't be loaded.
+    """
+    model = shelf.model(source)
+    started = time.perf_counter()
+    items: list[Answer | Refusal] = []
+    for group in _groups(_prepared(source, files)):
+        views = [view for _, view in group if not isinstance(view, Refusal)]
+        rows = iter(model.probabilities(views) if views else ())
+        for name, view in group:
+            items.append(view if isinstance(view, Refusal) else _answer(name, source.classes, next(rows).tolist()))
+    return Answers(tuple(items), (time.perf_counter() - started) * 1000)
+
+
+def _groups(prepared: Iterator[tuple[str, Pixels | Refusal]]) -> Iterator[list[tuple[str, Pixels | Refusal]]]:
+    while group := list(islice(prepared, _BATCH)):
+        yield group
+
+
+def _prepared(source: ModelSource, files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Pixels | Refusal]]:
+    for name, content in files:
+        yield name, _prepare(source, name, content)
+
+
+def _prepare(source: ModelSource, name: str, content: bytes) -> Pixels | Refusal:
+    if len(content) > MAX_FILE_BYTES:
+        allowed = MAX_FILE_BYTES // 1_000_000
+        return Refusal(name, "file-too-large", f"the file is larger than the {allowed} MB allowed")
+    try:
+        _, image = decode(content)
+    except UnreadableImage as error:
+        return Refusal(name, error.reason_code, error.message)
+    return evaluation_view(image, source.preprocessing)
+
+
+def _answer(name: str, classes: tuple[str, ...], probabilities: list[float]) -> Answer:
+    ranked = sorted(zip(classes, probabilities, strict=True), key=lambda pair: -pair[1])
+    return Answer(name, ranked[0][0], ranked[0][1], dict(ranked))

@@ -1,0 +1,54 @@
+"""A few models are kept ready; the rest make way."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from backend.prediction.models import Model, ModelMissing, ModelShelf, ModelSource
+from tests.backend.prediction.conftest import source_in, write_colour_model
+
+
+def test_a_model_is_loaded_once(colour_model: ModelSource) -> None:
+    shelf = ModelShelf()
+
+    assert shelf.model(colour_model) is shelf.model(colour_model)
+
+
+def test_threads_that_ask_at_the_same_time_share_one_load(colour_model: ModelSource) -> None:
+    shelf = ModelShelf()
+    together = threading.Barrier(8)
+
+    def ask() -> Model:
+        together.wait()
+        return shelf.model(colour_model)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = {id(model) for model in pool.map(lambda _: ask(), range(8))}
+
+    assert len(found) == 1
+
+
+def test_the_model_that_was_idle_longest_makes_way(colour_model: ModelSource) -> None:
+    shelf = ModelShelf(room=2)
+    a, b, c = (source_in(colour_model.folder, name * 32) for name in "abc")
+    first_a, first_b = shelf.model(a), shelf.model(b)
+    shelf.model(a)
+
+    shelf.model(c)
+
+    assert shelf.model(a) is first_a
+    assert shelf.model(b) is not first_b
+
+
+def test_a_missing_file_is_said_in_words_and_tried_again_next_time(tmp_path: Path) -> None:
+    shelf = ModelShelf()
+    source = source_in(tmp_path / "colours")
+    with pytest.raises(ModelMissing) as refusal:
+        shelf.model(source)
+    assert refusal.value.details == {"checkpoint_id": "c" * 32}
+
+    write_colour_model(source.folder)
+
+    assert shelf.model(source)
