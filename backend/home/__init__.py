@@ -1,0 +1,1 @@
+"""What lies across the features: the first page, and the six steps every page shows."""

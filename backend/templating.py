@@ -1,0 +1,186 @@
+"""Pages: the template environment, its filters, and addresses that hold under a sub-path."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from backend.accounts.caller import csrf_token
+
+FRONTEND: Final = Path(__file__).resolve().parent.parent / "frontend"
+STATIC: Final = FRONTEND / "static"
+_THEMES: Final = ("light", "dark")
+
+
+def page(
+    request: Request, name: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
+) -> HTMLResponse:
+    """A template of ``frontend/templates`` as the answer (Any: whatever the template shows)."""
+    return render(request, name, context, status=status, headers=headers)
+
+
+def render(
+    request: Request,
+    name: str,
+    context: Mapping[str, Any],  # Any: whatever the template shows
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    """The same with the context as a mapping."""
+    html = _environment().get_template(name).render(_frame(request) | dict(context))
+    return HTMLResponse(html, status, headers=dict(headers or {}))
+
+
+def error_page(
+    request: Request, status: int, error: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> HTMLResponse:
+    """An error as a page, or as a fragment where only a part of a page was asked for (Any: JSON values)."""
+    if is_fragment(request):
+        return page(request, "_error.html", status=status, headers=headers, error=error)
+    title = "This isn't here" if status == 404 else "That didn't work"
+    return page(request, "error.html", status=status, headers=headers, error=error, title=title)
+
+
+def is_fragment(request: Request) -> bool:
+    """Whether our own script asks for a part of a page."""
+    return request.headers.get("hx-request") == "true"
+
+
+def address(request: Request, path: str) -> str:
+    """``path`` where people reach it, also behind a proxy's sub-path; for redirects."""
+    root: str = request.scope.get("root_path", "")
+    return root + path
+
+
+def _frame(request: Request) -> dict[str, Any]:  # Any: the template's context
+    token = csrf_token(request)
+    theme = request.cookies.get("tellapart-theme")
+    return {
+        "request": request,
+        "url": lambda path: address(request, path),
+        "asset": lambda name: address(request, f"/static/{asset(name)}"),
+        "csrf_token": token,
+        # First in its form, so that it is read before any file.
+        "csrf_field": Markup('<input type="hidden" name="csrf_token" value="{}">').format(token),
+        "theme": theme if theme in _THEMES else None,
+        "section": "datasets",
+    }
+
+
+@lru_cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FRONTEND / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # added by the extension
+    environment.filters.update(
+        number=number, counted=counted, bytes=size, percent=percent, duration=duration, rough_time=rough_time, ago=ago
+    )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
+    return environment
+
+
+def asset(name: str) -> str:
+    """The built file behind ``name``, such as ``js/frame.js``; its name says its content."""
+    return _manifest(_built_at()).get(name, name)
+
+
+def _built_at() -> int:
+    try:
+        return (STATIC / "manifest.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+@lru_cache(maxsize=2)
+def _manifest(built_at: int) -> Mapping[str, str]:
+    # Pages can be read without a built frontend; they only look plain.
+    return json.loads((STATIC / "manifest.json").read_text("utf-8")) if built_at else {}
+
+
+class BuiltFiles(StaticFiles):
+    """The built frontend. A file whose name says its content never changes."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=STATIC, check_dir=False)
+
+    async def get_response(self, path: str, scope: Scope) -> Any:  # Any: starlette's Response
+        """The file, to be kept for a year where its name has a hash."""
+        response = await super().get_response(path, scope)
+        is_hashed = path in _manifest(_built_at()).values() or Path(path).name.startswith("chunk-")
+        response.headers["Cache-Control"] = (
+            "public, max-age=31536000, immutable" if is_hashed else "public, max-age=3600"
+        )
+        return response
+
+
+def number(value: int) -> str:
+    """``7,390``."""
+    return f"{value:,}"
+
+
+def counted(value: int, one: str, many: str = "") -> str:
+    """``1 picture``, ``7,390 pictures``."""
+    return f"{value:,} {one if value == 1 else many or f'{one}s'}"
+
+
+def size(value: int) -> str:
+    """A size in powers of ten: ``811 MB``."""
+    if value < 1000:
+        return f"{value} bytes"
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if value >= unit:
+            return f"{value / unit:.0f} {name}" if value >= 100 * unit else f"{value / unit:.1f} {name}"
+    raise AssertionError
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share in [0, 1] as ``94.2 %``."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def duration(seconds: float) -> str:
+    """``mm:ss`` as in the course; ``h:mm:ss`` from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
+
+
+def rough_time(seconds: float) -> str:
+    """Rounded up: to 10 s under 2 min, to 1 min under 20, to 5 above."""
+    if seconds < 120:
+        return f"about {max(10, -(-int(seconds) // 10) * 10)} s"
+    step = 1 if seconds < 1200 else 5
+    minutes = -(-int(seconds) // (60 * step)) * step
+    return f"about {minutes} min" if minutes < 90 else f"about {minutes / 60:.1f} h"
+
+
+def ago(moment: datetime, now: datetime | None = None) -> Markup:
+    """``3 min ago`` with the exact time on hover."""
+    seconds = max(0, int(((now or datetime.now(UTC)) - moment).total_seconds()))
+    for length, unit in ((86400, "day"), (3600, "hour"), (60, "min")):
+        if seconds >= length:
+            passed = seconds // length
+            words = f"{passed} {unit}{'s' if passed > 1 and unit != 'min' else ''} ago"
+            break
+    else:
+        words = "just now"
+    exact = moment.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        exact.isoformat(timespec="seconds"), exact.strftime("%d %b %Y, %H:%M UTC"), words
+    )

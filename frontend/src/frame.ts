@@ -1,0 +1,52 @@
+import htmx from "htmx.org";
+import { all, announce, find } from "./lib/dom";
+import { openDialog, setUpDialogs } from "./lib/dialogs";
+import { address, csrfToken } from "./lib/http";
+import { bindKey, setUpKeySwitch } from "./lib/keys";
+import { setUpPill } from "./lib/pill";
+import { setUpTheme } from "./lib/theme";
+
+/** Every unsafe request of ours carries the token that proves it comes from our own page. */
+function sendCsrfToken(event: Event): void {
+  const { ctx } = (event as CustomEvent<{ ctx: { request: { headers: Record<string, string> } } }>).detail;
+  ctx.request.headers["X-CSRF-Token"] = csrfToken();
+}
+
+/** `data-copies` puts its value on the clipboard; where that is barred (plain http) the text is selected instead. */
+async function copy(button: HTMLElement): Promise<void> {
+  const text = button.dataset["copies"] ?? "";
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    announce("Copied.");
+    return;
+  }
+  const shown = button.closest("[data-copy-of]")?.querySelector("code, pre");
+  if (shown) getSelection()?.selectAllChildren(shown);
+  announce("Selected. Press Ctrl+C to copy.");
+}
+
+function start(): void {
+  document.addEventListener("htmx:config:request", sendCsrfToken);
+  document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-copies]") : null;
+    if (button) void copy(button);
+  });
+  // A second press of a button that starts something must not start it twice.
+  document.addEventListener("submit", (event) => {
+    const form = event.target as HTMLFormElement;
+    if (form.method === "dialog") return;
+    for (const button of all<HTMLButtonElement>("button[data-once]", form)) button.setAttribute("aria-busy", "true");
+  });
+  setUpDialogs();
+  setUpTheme();
+  setUpKeySwitch();
+  setUpPill();
+  bindKey("Shift+?", "This list", () => openDialog("keys"));
+  bindKey("g d", "Datasets", () => location.assign(address("/")));
+  bindKey("g r", "Runs", () => location.assign(address("/runs")));
+  const primary = find<HTMLElement>(".page-primary .button-primary");
+  if (primary) bindKey("g n", primary.textContent?.trim() ?? "Next step", () => primary.click());
+}
+
+start();
+export { htmx };
