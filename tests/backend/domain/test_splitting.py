@@ -1,0 +1,228 @@
+import hashlib
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.domain.errors import InvalidInput
+from backend.domain.ids import Digest
+from backend.domain.images import LabelledImage
+from backend.domain.label_tables import Table
+from backend.domain.manifest import Split
+from backend.domain.splitting import (
+    CsvSplit,
+    FolderSplit,
+    InvalidSplit,
+    NoTrainingImages,
+    NoValidationImages,
+    RandomSplit,
+    assign_splits,
+    parse_spec,
+)
+
+
+def image(label: str, number: int, *paths: str) -> LabelledImage:
+    digest = Digest(hashlib.sha256(f"{label} {number}".encode()).hexdigest())
+    return LabelledImage(digest, label, paths or (f"{label}/{number}.jpg",))
+
+
+def pictures(**counts: int) -> list[LabelledImage]:
+    return [image(label, number) for label, count in counts.items() for number in range(count)]
+
+
+def counts(images: list[LabelledImage], split: Split, **spec: object) -> dict[str, int]:
+    splits = assign_splits(images, RandomSplit.model_validate(spec))
+    return dict(Counter(image.label for image in images if splits[image.digest] is split))
+
+
+images_of_classes = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 30), min_size=1).map(
+    lambda sizes: pictures(**sizes)
+)
+shares = st.builds(RandomSplit, valid=st.floats(0.05, 0.5), test=st.floats(0, 0.4), seed=st.integers(0, 1000))
+
+
+# At random
+
+
+def test_it_holds_out_about_the_share_asked_for() -> None:
+    held_out = counts(pictures(cat=1000, dog=500), Split.VALID, valid=0.2, seed=1)
+
+    assert held_out == {"cat": 213, "dog": 99}
+
+
+def test_another_seed_holds_out_other_images() -> None:
+    images = pictures(cat=50, dog=50)
+
+    assert assign_splits(images, RandomSplit(seed=1)) != assign_splits(images, RandomSplit(seed=2))
+
+
+@given(images_of_classes, shares, st.randoms())
+def test_it_ignores_the_order_of_upload(images: list[LabelledImage], spec: RandomSplit, random: object) -> None:
+    shuffled = sorted(images, key=lambda image: image.digest)
+
+    assert answer(images, spec) == answer(shuffled, spec)
+
+
+@given(images_of_classes, images_of_classes, shares)
+def test_adding_pictures_moves_only_stand_ins(
+    before: list[LabelledImage], more: list[LabelledImage], spec: RandomSplit
+) -> None:
+    first, later = answer(before, spec), answer([*before, *more], spec)
+    moved = [digest for digest in first if later[digest] is not first[digest]]
+
+    # At most the one lent to validation and the one lent to training, of each class.
+    label_of = {image.digest: image.label for image in before}
+    assert all(count <= 2 for count in Counter(label_of[digest] for digest in moved).values())
+
+
+@given(st.integers(0, 500))
+def test_adding_pictures_to_classes_of_some_size_moves_nothing(seed: int) -> None:
+    spec = RandomSplit(valid=0.2, seed=seed)
+    before = pictures(cat=80, dog=80)
+
+    first, later = answer(before, spec), answer(pictures(cat=160, dog=81, emu=9), spec)
+
+    assert all(later[digest] is side for digest, side in first.items())
+
+
+@given(images_of_classes, shares)
+def test_every_class_with_two_images_is_learnt_and_tested(images: list[LabelledImage], spec: RandomSplit) -> None:
+    splits = answer(images, spec)
+
+    for label, total in Counter(image.label for image in images).items():
+        found = {splits[image.digest] for image in images if image.label == label} if splits else set()
+        assert not splits or total == 1 or {Split.TRAIN, Split.VALID} <= found
+
+
+def test_a_single_image_of_a_class_is_learnt_from() -> None:
+    images = pictures(cat=30, emu=1)
+
+    for seed in range(20):
+        assert assign_splits(images, RandomSplit(seed=seed))[image("emu", 0).digest] is Split.TRAIN
+
+
+def test_a_larger_share_keeps_what_was_held_out() -> None:
+    images = pictures(cat=200)
+    small = assign_splits(images, RandomSplit(valid=0.1))
+    large = assign_splits(images, RandomSplit(valid=0.3))
+
+    assert all(large[digest] is Split.VALID for digest, split in small.items() if split is Split.VALID)
+
+
+def test_it_holds_out_a_test_set_too() -> None:
+    images = pictures(cat=1000)
+
+    assert counts(images, Split.VALID, valid=0.2, test=0.1) == {"cat": 199}
+    assert counts(images, Split.TEST, valid=0.2, test=0.1) == {"cat": 85}
+
+
+def test_a_group_stays_on_one_side() -> None:
+    images = [
+        image(label, number, f"patient{number // 5}_{label}_{number}.png") for label in "ab" for number in range(100)
+    ]
+
+    splits = assign_splits(images, RandomSplit(group=r"patient(\d+)"))
+
+    sides_of_group: dict[str, set[Split]] = {}
+    for one in images:
+        sides_of_group.setdefault(one.paths[0].split("_")[0], set()).add(splits[one.digest])
+    assert all(len(sides) == 1 for sides in sides_of_group.values())
+    assert set(splits.values()) == {Split.TRAIN, Split.VALID}
+
+
+def test_images_without_a_group_stand_for_themselves() -> None:
+    images = pictures(cat=100)
+
+    assert assign_splits(images, RandomSplit(group="/(nothing)/")) == assign_splits(images, RandomSplit())
+
+
+def test_it_refuses_a_version_without_validation_images() -> None:
+    with pytest.raises(NoValidationImages):
+        assign_splits(pictures(cat=1, dog=1), RandomSplit())
+
+
+# By folder
+
+
+def folders(*paths: str) -> dict[str, Split]:
+    images = [image("x", number, path) for number, path in enumerate(paths)]
+    splits = assign_splits(images, FolderSplit())
+    return {image.paths[0]: splits[image.digest] for image in images if image.digest in splits}
+
+
+def test_it_splits_by_folder() -> None:
+    assert folders("train/3/1.png", "valid/3/2.png", "a/test/3/3.png", "other/4.png", "valid.png") == {
+        "train/3/1.png": Split.TRAIN,
+        "valid/3/2.png": Split.VALID,
+        "a/test/3/3.png": Split.TEST,
+    }
+
+
+@pytest.mark.parametrize("name", ["valid", "Validation", "val", "VALID"])
+def test_it_knows_the_usual_names_of_the_validation_folder(name: str) -> None:
+    assert folders("train/1.png", f"{name}/2.png")[f"{name}/2.png"] is Split.VALID
+
+
+def test_it_takes_the_names_it_is_told() -> None:
+    images = [image("x", 1, "a/1.png"), image("x", 2, "b/2.png"), image("x", 3, "val/3.png")]
+
+    splits = assign_splits(images, FolderSplit(train="a", valid="b"))
+
+    assert splits == {images[0].digest: Split.TRAIN, images[1].digest: Split.VALID}
+
+
+def test_a_copy_in_two_folders_is_held_out() -> None:
+    images = [image("x", 1, "train/1.png", "valid/1.png"), image("x", 2, "train/2.png")]
+
+    assert assign_splits(images, FolderSplit())[images[0].digest] is Split.VALID
+
+
+def test_it_refuses_when_everything_is_on_one_side() -> None:
+    with pytest.raises(NoValidationImages):
+        folders("train/1.png", "train/2.png")
+    with pytest.raises(NoTrainingImages):
+        folders("valid/1.png", "valid/2.png")
+
+
+# By a table's column
+
+
+def by_column(*values: str, column: str = "is_valid") -> list[Split | None]:
+    images = [image("x", number, f"a/{number}.png") for number in range(len(values))]
+    lines = [("name", "is_valid"), *((f"{number}.png", value) for number, value in enumerate(values))]
+    table = Table.of("labels.csv", lines, [image.paths[0] for image in images])
+    splits = assign_splits(images, CsvSplit(column=column), table=table)
+    return [splits.get(image.digest) for image in images]
+
+
+@pytest.mark.parametrize(("held_out", "kept"), [("True", "False"), ("1", "0"), ("yes", "no"), ("valid", "TRAIN")])
+def test_it_splits_by_a_column(held_out: str, kept: str) -> None:
+    assert by_column(held_out, kept, "", "test") == [Split.VALID, Split.TRAIN, None, Split.TEST]
+
+
+def test_it_refuses_a_value_that_is_no_side() -> None:
+    with pytest.raises(InvalidSplit) as refusal:
+        by_column("perhaps", "0")
+
+    assert "perhaps" in refusal.value.message
+
+
+def test_it_refuses_a_column_that_is_not_there() -> None:
+    with pytest.raises(InvalidInput):
+        by_column("1", "0", column="fold")
+
+
+@pytest.mark.parametrize(
+    "content", [{"kind": "x"}, {"kind": "random", "valid": 0}, {"kind": "random", "valid": 0.9, "test": 0.9}]
+)
+def test_it_refuses_what_is_no_split(content: dict[str, object]) -> None:
+    with pytest.raises(InvalidSplit):
+        parse_spec(content)
+
+
+def answer(images: list[LabelledImage], spec: RandomSplit) -> dict[Digest, Split]:
+    try:
+        return dict(assign_splits(images, spec))
+    except NoValidationImages:
+        return {}
