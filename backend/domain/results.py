@@ -52,7 +52,7 @@ class Evaluation:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """(N,) index of the most probable class."""
-        return self.probabilities.argmax(axis=1).astype(np.int64)
+        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.int64)
 
     @property
     def losses(self) -> NDArray[np.float64]:

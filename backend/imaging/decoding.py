@@ -67,7 +67,7 @@ def decode(content: bytes) -> tuple[ImageFacts, Image.Image]:
     if image.width * image.height > MAX_PIXELS:
         raise UnreadableImage(
             "image-too-large",
-            f"it has {image.width:,} x {image.height:,} pixels, more than the {MAX_PIXELS // 1_000_000} million allowed",
+            f"it has {image.width:,} x {image.height:,} pixels, more than {MAX_PIXELS // 1_000_000} million",
         )
     upright = _decoding(lambda: _to_rgb(ImageOps.exif_transpose(image)))
     return ImageFacts(detected, upright.width, upright.height), upright

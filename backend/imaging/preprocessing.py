@@ -65,13 +65,22 @@ def _triple(values: list[float]) -> tuple[float, float, float]:
     return float(red), float(green), float(blue)
 
 
+def resized(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """The image with its short side ``resize_to`` pixels long; doing it twice changes nothing."""
+    scale = preprocessing.resize_to / min(image.size)
+    width, height = (max(preprocessing.resize_to, round(side * scale)) for side in image.size)
+    if image.size == (width, height):
+        return image
+    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
 def evaluation_view(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """(size, size, 3): what the network sees of an image when nothing is random."""
-    resized = _short_side_to(image, preprocessing.resize_to)
+    whole = resized(image, preprocessing)
     size = preprocessing.size
-    left = (resized.width - size) // 2
-    top = (resized.height - size) // 2
-    return np.array(resized.crop((left, top, left + size, top + size)))
+    left = (whole.width - size) // 2
+    top = (whole.height - size) // 2
+    return np.array(whole.crop((left, top, left + size, top + size)))
 
 
 def training_view(
@@ -82,15 +91,15 @@ def training_view(
     Source: the transforms and ranges of fastai's ``aug_transforms``; composed into
     one perspective map, as there, so that pixels are interpolated once.
     """
-    resized = _short_side_to(image, preprocessing.resize_to)
+    whole = resized(image, preprocessing)
     size = preprocessing.size
-    left = random.uniform(0, resized.width - size)
-    top = random.uniform(0, resized.height - size)
+    left = random.uniform(0, whole.width - size)
+    top = random.uniform(0, whole.height - size)
     # Output position -> [-1, 1] -> the random map -> the cut inside the resized image.
     to_unit = np.array([[2 / size, 0, -1], [0, 2 / size, -1], [0, 0, 1]])
     to_source = np.array([[size / 2, 0, left + size / 2], [0, size / 2, top + size / 2], [0, 0, 1]])
     moved = _random_map(augmentation, random)
-    view = _warp(resized, to_source @ moved @ to_unit, size)
+    view = _warp(whole, to_source @ moved @ to_unit, size)
     return np.array(view.point(_random_lighting(augmentation, random)))
 
 
@@ -100,12 +109,6 @@ def normalise(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float3
     mean = np.asarray(preprocessing.mean, dtype=np.float32)
     deviation = np.asarray(preprocessing.deviation, dtype=np.float32)
     return np.ascontiguousarray(((scaled - mean) / deviation).transpose(2, 0, 1))
-
-
-def _short_side_to(image: Image.Image, length: int) -> Image.Image:
-    scale = length / min(image.size)
-    size = (max(length, round(image.width * scale)), max(length, round(image.height * scale)))
-    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
 
 
 def _random_map(augmentation: Augmentation, random: np.random.Generator) -> NDArray[np.float64]:
@@ -153,9 +156,7 @@ def _warp(image: Image.Image, to_source: NDArray[np.float64], size: int) -> Imag
         to_source = np.array([[1, 0, margin], [0, 1, margin], [0, 0, 1.0]]) @ to_source
     # Pillow itself asks for the centre of output pixel (i, j) at (i + 0.5, j + 0.5).
     coefficients = (to_source / to_source[2, 2]).reshape(-1)[:8]
-    return image.transform(
-        (size, size), Image.Transform.PERSPECTIVE, coefficients.tolist(), Image.Resampling.BILINEAR
-    )
+    return image.transform((size, size), Image.Transform.PERSPECTIVE, coefficients.tolist(), Image.Resampling.BILINEAR)
 
 
 def _random_lighting(augmentation: Augmentation, random: np.random.Generator) -> list[int]:
@@ -171,4 +172,4 @@ def _random_lighting(augmentation: Augmentation, random: np.random.Generator) ->
         return list(range(256)) * 3
     level = np.clip(np.arange(256) / 255, 1e-7, 1 - 1e-7)
     logit = (np.log(level / (1 - level)) + shift) * scale
-    return np.round(255 / (1 + np.exp(-logit))).astype(int).tolist() * 3
+    return [int(value) for value in np.round(255 / (1 + np.exp(-logit)))] * 3

@@ -1,0 +1,120 @@
+"""Networks: a pretrained backbone and the course's head on top."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from backend.domain.architectures import ARCHITECTURES
+
+Weights = Mapping[str, Tensor]
+"""Tensors by parameter name, on the CPU."""
+
+Builder = Callable[[Weights | None], nn.Sequential]
+"""Builds a backbone ``(N, 3, H, W) -> (N, C, h, w)``, with the given pretrained weights or with random ones.
+
+Its children are its layer groups, lowest first."""
+
+HEAD_WIDTH: Final = 512
+
+
+class ConcatPool(nn.Module):
+    """``(N, C, h, w) -> (N, 2C)``: maximum, then average over all places. Source: fastai ``AdaptiveConcatPool2d``."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Pool over height and width."""
+        return torch.cat([features.amax(dim=(2, 3)), features.mean(dim=(2, 3))], dim=1)
+
+
+class Classifier(nn.Module):
+    """A network that answers K logits for an image.
+
+    Attributes:
+        backbone: the pretrained part; its children are layer groups.
+        pool: from feature map to one vector; learns nothing.
+        head: the new part, the last layer group.
+    """
+
+    def __init__(self, backbone: nn.Sequential, head: nn.Sequential) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pool = ConcatPool()
+        self.head = head
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) normalised -> (N, 2C): what the head sees."""
+        return self.pool(self.backbone(images))  # type: ignore[no-any-return]  # a module's call is Any
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) normalised -> (N, K) logits."""
+        return self.head(self.features(images))  # type: ignore[no-any-return]  # as above
+
+    def layer_groups(self) -> list[nn.Module]:
+        """Parts with learning rates of their own, lowest layers first, the head last."""
+        return [*self.backbone.children(), self.head]
+
+
+def build(
+    architecture: str, classes: int, *, last_layer_bias: bool, seed: int, pretrained: Weights | None = None
+) -> Classifier:
+    """A network for ``classes`` answers: the backbone as pretrained, the head fresh, a function of ``seed``."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        backbone = BUILDERS[architecture](pretrained)
+        head = build_head(ARCHITECTURES[architecture].features, classes, last_layer_bias=last_layer_bias, seed=seed)
+    return Classifier(backbone, head)
+
+
+def build_head(features: int, classes: int, *, last_layer_bias: bool, seed: int) -> nn.Sequential:
+    """``(N, 2 x features) -> (N, classes)`` logits. Source: fastai ``create_head`` with its defaults."""
+    head = nn.Sequential(
+        nn.BatchNorm1d(2 * features),
+        nn.Dropout(0.25),
+        nn.Linear(2 * features, HEAD_WIDTH, bias=False),
+        nn.ReLU(inplace=True),
+        nn.BatchNorm1d(HEAD_WIDTH),
+        nn.Dropout(0.5),
+        nn.Linear(HEAD_WIDTH, classes, bias=last_layer_bias),
+    )
+    random = torch.Generator().manual_seed(seed)
+    for layer in head:
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, generator=random)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        if isinstance(layer, nn.BatchNorm1d):
+            nn.init.constant_(layer.bias, 1e-3)
+    return head
+
+
+def _resnet(name: str) -> Builder:
+    def build_backbone(pretrained: Weights | None) -> nn.Sequential:
+        whole = torchvision.models.get_model(name, weights=None)
+        if pretrained is not None:
+            whole.load_state_dict(pretrained)
+        low = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool, whole.layer1, whole.layer2)
+        return nn.Sequential(low, nn.Sequential(whole.layer3, whole.layer4))
+
+    return build_backbone
+
+
+def _efficientnet_lite0(pretrained: Weights | None) -> nn.Sequential:
+    whole = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    if pretrained is not None:
+        # The package names its layers differently, but lists the same 296 tensors in the same order.
+        names = whole.state_dict().keys()
+        whole.load_state_dict(dict(zip(names, pretrained.values(), strict=True)))
+    whole.reset_classifier(0, global_pool="")  # type: ignore[operator]  # typed as any attribute of a module
+    return nn.Sequential(whole)
+
+
+BUILDERS: dict[str, Builder] = {
+    "efficientnet-lite0": _efficientnet_lite0,
+    "resnet18": _resnet("resnet18"),
+    "resnet34": _resnet("resnet34"),
+    "resnet50": _resnet("resnet50"),
+}
+"""How each architecture of the catalogue is built."""

@@ -1,0 +1,317 @@
+"""From a manifest to batches: which images, in which order, seen how.
+
+The order of an epoch and the random view of an image are functions of the
+seed, the stage, the epoch and the image alone. So neither the number of loader
+processes nor an interruption changes what a training sees.
+"""
+
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from backend.domain.architectures import Architecture
+from backend.domain.errors import NotFound
+from backend.domain.ids import Digest
+from backend.domain.manifest import Manifest, ManifestImage, Split
+from backend.domain.training import Augmentation, TrainingConfig
+from backend.imaging.decoding import UnreadableImage, decode
+from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, resized, training_view
+from worker.engine.devices import loader_processes
+from worker.engine.order import OpenBytes
+
+CACHE_BYTES: Final = 1_500_000_000
+"""Resized pixels kept from epoch to epoch; what doesn't fit is decoded each time."""
+
+_EVALUATION_BATCH: Final = 32
+
+Key = tuple[int, int]
+"""(epoch, place): which view of which image of a list."""
+
+
+def preprocessing_of(config: TrainingConfig, architecture: Architecture) -> Preprocessing:
+    """The fixed steps before the network, as the pretrained weights want them."""
+    return Preprocessing(
+        size=config.image_size,
+        resize_to=round(config.image_size / config.crop_share),
+        mean=architecture.mean,
+        deviation=architecture.deviation,
+    )
+
+
+def to_input(pixels: Tensor, preprocessing: Preprocessing, device: torch.device) -> Tensor:
+    """(N, H, W, 3) uint8 -> (N, 3, H, W) float32 normalised, channels last, on the device.
+
+    The same numbers as ``backend.imaging.preprocessing.normalise``.
+    """
+    mean = torch.tensor(preprocessing.mean, device=device)
+    deviation = torch.tensor(preprocessing.deviation, device=device)
+    scaled = pixels.to(device, non_blocking=True).float() / 255
+    return ((scaled - mean) / deviation).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An image that can't be used, and why."""
+
+    image: ManifestImage
+    reason: str
+
+
+class ImageSource:
+    """Resized images by digest: from the cache file where they are in it, else decoded.
+
+    Made to be sent to loader processes: the cache is a file that each of them maps.
+    """
+
+    def __init__(self, open_bytes: OpenBytes, preprocessing: Preprocessing) -> None:
+        self.open_bytes = open_bytes
+        self.preprocessing = preprocessing
+        self._file: Path | None = None
+        self._places: dict[Digest, tuple[int, int, int]] = {}  # offset, height, width
+        self._map: np.memmap[Any, np.dtype[np.uint8]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:  # Any: what pickle takes
+        # A mapping would be sent as a copy of all its bytes.
+        return {**self.__dict__, "_map": None}
+
+    def resized(self, image: ManifestImage) -> Image.Image | Unreadable:
+        """The upright image with the short side that the network's preprocessing wants."""
+        if image.digest in self._places:
+            return self._cached(image.digest)
+        try:
+            return resized(decode(self.open_bytes(image.digest))[1], self.preprocessing)
+        except UnreadableImage as error:
+            return Unreadable(image, error.message)
+        except (FileNotFoundError, NotFound):
+            return Unreadable(image, "its file is missing from the storage")
+
+    def fill_cache(self, images: Sequence[ManifestImage], folder: Path) -> Iterator[tuple[int, list[Unreadable]]]:
+        """Decode all images once, yielding how many are done and which of these are unreadable.
+
+        Ends early when the cache is full.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix="pixels-", suffix=".cache")
+        self._file = Path(name)
+        done, offset = 0, 0
+        # Pillow lets go of Python's lock while it decodes and resizes, so threads do.
+        workers = min(4, os.cpu_count() or 1)
+        with os.fdopen(descriptor, "wb") as file, ThreadPoolExecutor(workers) as pool:
+            while done < len(images) and offset < CACHE_BYTES:
+                chunk = images[done : done + 4 * workers]
+                unreadable, fresh = [], {}
+                for image, answer in zip(chunk, pool.map(self.resized, chunk), strict=True):
+                    if isinstance(answer, Unreadable):
+                        unreadable.append(answer)
+                        continue
+                    fresh[image.digest] = (offset, answer.height, answer.width)
+                    offset += file.write(answer.tobytes())
+                # Only what has reached the file may be read back from it.
+                file.flush()
+                self._places.update(fresh)
+                done += len(chunk)
+                yield done, unreadable
+
+    def close(self) -> None:
+        """Remove the cache file."""
+        self._map = None
+        self._places = {}
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+    def _cached(self, digest: Digest) -> Image.Image:
+        if self._map is None or self._places[digest][0] >= len(self._map):
+            assert self._file is not None, "there are places only after fill_cache"
+            self._map = np.memmap(self._file, dtype=np.uint8, mode="r")
+        offset, height, width = self._places[digest]
+        return Image.fromarray(self._map[offset : offset + height * width * 3].reshape(height, width, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImages:
+    """N images of one split that are believed readable, with their targets: (N,) index into the classes."""
+
+    images: tuple[ManifestImage, ...]
+    targets: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @classmethod
+    def of(cls, manifest: Manifest, split: Split, *, without: set[Digest]) -> "LabelledImages":
+        """The split's images in the manifest's order, less the unreadable ones."""
+        number = {name: place for place, name in enumerate(manifest.classes)}
+        images = tuple(image for image in manifest.of(split) if image.digest not in without)
+        return cls(images, tuple(number[image.label] for image in images))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images ready for the network.
+
+    Attributes:
+        places: where they are in their list.
+        pixels: (N, H, W, 3) uint8.
+        targets: (N,) int64.
+        unreadable: images of this batch that had to be left out.
+    """
+
+    places: list[int]
+    pixels: Tensor
+    targets: Tensor
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+    def pin_memory(self) -> "Batch":
+        """The same in page-locked memory, from where a GPU copies faster; called by torch's loader."""
+        return Batch(self.places, self.pixels.pin_memory(), self.targets.pin_memory(), self.unreadable)
+
+
+class Views(Dataset[tuple[int, int, Pixels | Unreadable]]):
+    """Views of images by (epoch, place): random ones given an augmentation, else the evaluation's."""
+
+    def __init__(
+        self,
+        source: ImageSource,
+        labelled: LabelledImages,
+        *,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        stage: int = 0,
+    ) -> None:
+        self.source = source
+        self.labelled = labelled
+        self.augmentation = augmentation
+        self.seed, self.stage = seed, stage
+
+    def __getitem__(self, key: Key) -> tuple[int, int, Pixels | Unreadable]:
+        epoch, place = key
+        image = self.labelled.images[place]
+        whole = self.source.resized(image)
+        if isinstance(whole, Unreadable):
+            return place, 0, whole
+        return place, self.labelled.targets[place], self._view(whole, epoch, image.digest)
+
+    def _view(self, whole: Image.Image, epoch: int, digest: Digest) -> Pixels:
+        if self.augmentation is None:
+            return evaluation_view(whole, self.source.preprocessing)
+        random = np.random.default_rng([self.seed, self.stage, epoch, int(digest[:16], 16)])
+        return training_view(whole, self.source.preprocessing, self.augmentation, random)
+
+
+def batches_of_epoch(images: int, batch_size: int, *, seed: int, stage: int, epoch: int) -> list[list[int]]:
+    """The places of all images in a random order, cut into batches.
+
+    A last batch of a single image is left out, since batch norm can't learn from one.
+    """
+    order = np.random.default_rng([seed, stage, epoch]).permutation(images).tolist()
+    batches = [order[start : start + batch_size] for start in range(0, images, batch_size)]
+    return batches[:-1] if len(batches[-1]) == 1 else batches
+
+
+class EpochOrder(Sampler[list[Key]]):
+    """Tells torch's loader the order of the epoch that ``epoch`` is set to."""
+
+    def __init__(self, images: int, batch_size: int, *, seed: int, stage: int) -> None:
+        self.images, self.batch_size, self.seed, self.stage = images, batch_size, seed, stage
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return steps_per_epoch(self.images, self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        batches = batches_of_epoch(self.images, self.batch_size, seed=self.seed, stage=self.stage, epoch=self.epoch)
+        for batch in batches:
+            yield [(self.epoch, place) for place in batch]
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """How many batches ``batches_of_epoch`` makes."""
+    whole, rest = divmod(images, batch_size)
+    return whole + (rest > 1)
+
+
+class ImageBatches:
+    """Training batches of random views of images."""
+
+    def __init__(
+        self,
+        views: Views,
+        *,
+        epochs: int,
+        batch_size: int,
+        device: torch.device,
+        on_unreadable: Callable[[list[Unreadable]], None],
+    ) -> None:
+        images = len(views.labelled)
+        self._order = EpochOrder(images, batch_size, seed=views.seed, stage=views.stage)
+        processes = loader_processes(images, epochs)
+        self._loader = _loader(views, self._order, processes=processes, device=device)
+        self._preprocessing, self._device = views.source.preprocessing, device
+        self._on_unreadable = on_unreadable
+
+    def of(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(N, 3, H, W) normalised images and (N,) targets of one epoch's batches, on the device."""
+        self._order.epoch = epoch
+        for batch in self._loader:
+            self._on_unreadable(batch.unreadable)
+            # Batch norm can't learn from a single image.
+            if len(batch.places) > 1:
+                yield to_input(batch.pixels, self._preprocessing, self._device), batch.targets.to(self._device)
+
+
+def in_order(views: Views, *, view: int, device: torch.device) -> DataLoader[Any]:
+    """Batches of all images once, in their order; ``view`` takes the place of the epoch."""
+    places = range(len(views.labelled))
+    keys = [
+        [(view, place) for place in places[start : start + _EVALUATION_BATCH]]
+        for start in range(0, len(places), _EVALUATION_BATCH)
+    ]
+    return _loader(views, keys, processes=loader_processes(len(places), 1), device=device)
+
+
+def _loader(
+    views: Views, keys: Sampler[list[Key]] | list[list[Key]], *, processes: int, device: torch.device
+) -> DataLoader[Any]:  # Any: batches are of our own type, which the stub can't say
+    return DataLoader(
+        views,
+        batch_sampler=keys,
+        num_workers=processes,
+        collate_fn=_collate,
+        pin_memory=device.type == "cuda",
+        persistent_workers=processes > 0,
+        # A generator of its own: else each pass would take from the one that dropout uses.
+        generator=torch.Generator(),
+        worker_init_fn=_leave_signals_to_the_parent if processes else None,
+        multiprocessing_context=_process_start(device) if processes else None,
+    )
+
+
+def _collate(items: list[tuple[int, int, Pixels | Unreadable]]) -> Batch:
+    unreadable = [view for _, _, view in items if isinstance(view, Unreadable)]
+    good = [(place, target, view) for place, target, view in items if not isinstance(view, Unreadable)]
+    pixels = np.stack([view for _, _, view in good]) if good else np.empty((0, 1, 1, 3), np.uint8)
+    targets = torch.tensor([target for _, target, _ in good], dtype=torch.int64)
+    return Batch([place for place, _, _ in good], torch.from_numpy(pixels), targets, unreadable)
+
+
+def _process_start(device: torch.device) -> str:
+    # A forked process can't use CUDA's state, and Macs don't bear a fork.
+    return "fork" if sys.platform == "linux" and device.type == "cpu" else "spawn"
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """A stop is sent to the whole group of processes; the training ends it in order, its loaders must not die first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,70 @@
+"""Where and in which number format a network runs."""
+
+import os
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from backend.domain.training import Precision
+from worker.engine.errors import DeviceUnavailable
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+def known_devices() -> tuple[str, ...]:
+    """Names of the devices in this machine, the one that ``auto`` takes first."""
+    return (*(f"cuda:{place}" for place in range(torch.cuda.device_count())), "cpu")
+
+
+def choose(name: str) -> torch.device:
+    """The device of that name; ``auto`` is the first GPU, or the processor where there is none.
+
+    Raises:
+        DeviceUnavailable: this machine has no such device.
+    """
+    known = known_devices()
+    wanted = {"auto": known[0], "cuda": "cuda:0"}.get(name, name)
+    if wanted not in known:
+        raise DeviceUnavailable(name, known)
+    return torch.device(wanted)
+
+
+def make_repeatable(device: torch.device) -> None:
+    """Make equal orders give equal bits, where that costs nothing: on a processor."""
+    if device.type == "cpu":
+        torch.use_deterministic_algorithms(True)
+        # Filling fresh memory helps to find bugs and costs time in every layer.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
+
+
+def autocast_type(precision: Precision, device: torch.device) -> torch.dtype | None:
+    """Number format of the forward pass; None is float32.
+
+    Lower precision is for GPUs only: a processor without bfloat16 units runs it
+    hundreds of times slower (measured: 450).
+    """
+    if device.type != "cuda":
+        return None
+    match precision:
+        case Precision.FLOAT32:
+            return None
+        case Precision.BFLOAT16:
+            return torch.bfloat16
+        case Precision.FLOAT16:
+            return torch.float16
+        case Precision.AUTO:
+            return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+def place(model: ModuleT, device: torch.device) -> ModuleT:
+    """The model on the device, channels last: 1.1 to 1.5 times faster on a processor, and what GPUs like."""
+    # The stub of Module.to knows no memory format alone.
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def loader_processes(images: int, epochs: int) -> int:
+    """How many processes prepare images beside the training; none where starting them costs more than they give."""
+    if images * epochs < 4_000:
+        return 0
+    return min(4, os.cpu_count() or 1)

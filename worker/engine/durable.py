@@ -1,0 +1,75 @@
+"""Files that are whole or absent, whatever is killed or unplugged."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+
+
+def sha256(content: bytes) -> str:
+    """64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write beside its place, read back, compare, rename: a reader sees all of it or nothing.
+
+    Raises:
+        OSError: the disk is full, or gave back something else than was written.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if sha256(partial.read_bytes()) != sha256(content):
+            raise OSError(f"{path.name} reads back differently from what was written")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes its place when the block ends well and is removed when it doesn't.
+
+    A folder already there is replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
+    try:
+        yield partial
+        sync_folder(partial)
+        # A folder can't be renamed onto one that isn't empty.
+        if path.exists():
+            rmtree(path)
+        # mkdtemp makes folders for their owner only; the web process may be another user of the same group.
+        partial.chmod(0o755)
+        partial.replace(path)
+        sync_folder(path.parent)
+    finally:
+        rmtree(partial, ignore_errors=True)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what killed processes left half done."""
+    for partial in folder.glob(".*.partial"):
+        if partial.is_dir():
+            rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

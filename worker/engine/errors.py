@@ -1,0 +1,155 @@
+"""What can go wrong in a training, each with a way out.
+
+Errors of reading an image lie in ``backend.imaging``; everything else that the
+engine raises on purpose is here.
+"""
+
+from collections.abc import Sequence
+
+from backend.domain.errors import Conflict, InvalidInput, LimitExceeded, Unavailable
+
+
+class TooFewImages(InvalidInput):
+    """The training split has fewer than two images: nothing can be learnt from a batch of one."""
+
+    code = "too-few-images"
+
+    def __init__(self, images: int) -> None:
+        self.images = images
+        super().__init__(
+            f"There are only {images} images to learn from; at least 2 are needed."
+            if images
+            else "There are no images to learn from.",
+            advice="Add pictures, or move some from validation to training.",
+            details={"images": images},
+        )
+
+
+class NoValidationImages(InvalidInput):
+    """The validation split is empty, so nobody could say how good the model is."""
+
+    code = "no-validation-images"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No images are set aside to test the model on (the validation part is empty).",
+            advice="Choose a validation share such as 20 %.",
+        )
+
+
+class OneClassOnly(InvalidInput):
+    """There are fewer than two classes to tell apart."""
+
+    code = "one-class-only"
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(classes)
+        found = f"only “{classes[0]}”" if classes else "none"
+        super().__init__(
+            f"Telling pictures apart needs at least two classes; there is {found}.",
+            advice="Add pictures of a second class, or check how the labels are read.",
+            details={"classes": list(classes)},
+        )
+
+
+class TooManyUnreadable(InvalidInput):
+    """So many images can't be read that the rest may not stand for the whole."""
+
+    code = "too-many-unreadable"
+
+    def __init__(self, unreadable: int, images: int, first_path: str, first_reason: str) -> None:
+        self.unreadable, self.images = unreadable, images
+        super().__init__(
+            f"{unreadable} of {images} images can't be read, the first of them {first_path}: {first_reason}.",
+            advice="Check that the pictures are still there and whole, then start again.",
+            details={"unreadable": unreadable, "images": images},
+        )
+
+
+class Diverged(InvalidInput):
+    """The loss became infinite or not a number; nothing of it was saved."""
+
+    code = "diverged"
+
+    def __init__(self, stage: int, epoch: int, max_lr: float) -> None:
+        self.stage, self.epoch, self.max_lr = stage, epoch, max_lr
+        super().__init__(
+            f"The training went off the rails in epoch {epoch + 1} of stage {stage + 1}: "
+            "its loss is no longer a number.",
+            advice=f"Start again with a lower learning rate (max_lr), such as {max_lr / 10:.1g}.",
+            details={"stage": stage, "epoch": epoch, "max_lr": max_lr},
+        )
+
+
+class OutOfMemory(LimitExceeded):
+    """A batch doesn't fit into the memory of the device."""
+
+    code = "out-of-memory"
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self.suggestion = max(2, batch_size // 2)
+        super().__init__(
+            f"The memory is too small for {batch_size} images at a time.",
+            advice=f"Start again with batch size {self.suggestion}."
+            if self.suggestion < batch_size
+            else "Start again with smaller images or a smaller architecture.",
+            details={"batch_size": batch_size, "suggestion": self.suggestion},
+        )
+
+
+class DeviceUnavailable(Unavailable):
+    """The device that was asked for isn't in this machine."""
+
+    code = "device-unavailable"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(
+            f"This machine has no device “{name}”.",
+            advice=f"Choose one of: {', '.join(known)}.",
+            details={"device": name, "known": list(known)},
+        )
+
+
+class WeightsUnavailable(Unavailable):
+    """Pretrained weights are neither here nor can they be fetched."""
+
+    code = "weights-unavailable"
+
+    def __init__(self, architecture: str, file_name: str, folder: str, reason: str, at_hand: Sequence[str]) -> None:
+        self.architecture, self.file_name, self.at_hand = architecture, file_name, tuple(at_hand)
+        instead = f" Or choose an architecture whose weights are at hand: {', '.join(at_hand)}." if at_hand else ""
+        super().__init__(
+            f"The pretrained weights of {architecture} couldn't be fetched: {reason}.",
+            advice=f"Put the file {file_name} into the folder {folder}, then start again.{instead}",
+            details={"architecture": architecture, "file": file_name, "folder": folder, "at_hand": list(at_hand)},
+        )
+
+
+class CheckpointUnusable(Conflict):
+    """A checkpoint folder is damaged, of another kind or of a newer format."""
+
+    code = "checkpoint-unusable"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"The checkpoint “{name}” can't be used: {reason}.",
+            advice="Choose another checkpoint, or start from the pretrained weights.",
+            details={"checkpoint": name},
+        )
+
+
+class ExportDiffers(Conflict):
+    """The exported model answers differently from the trained one, so it is not offered."""
+
+    code = "export-differs"
+
+    def __init__(self, max_difference: float, allowed: float) -> None:
+        self.max_difference, self.allowed = max_difference, allowed
+        super().__init__(
+            f"The exported model's probabilities differ by up to {max_difference:.2g} from those of the trained one; "
+            f"{allowed:.0e} is allowed.",
+            advice="Tell the people who make Tellapart; the training itself is saved.",
+            details={"max_difference": max_difference, "allowed": allowed},
+        )

@@ -1,0 +1,21 @@
+"""How often to tell of progress."""
+
+import time
+from typing import Final
+
+REPORT_EVERY_S: Final = 0.5
+
+
+class Pace:
+    """Says when it is time for the next report: about twice a second."""
+
+    def __init__(self) -> None:
+        self._reported_at = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether to report now; counts as reported then."""
+        now = time.monotonic()
+        if now - self._reported_at < REPORT_EVERY_S:
+            return False
+        self._reported_at = now
+        return True
