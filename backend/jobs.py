@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from backend.db.session import Database, WriteSession
-from backend.domain.ids import JobId, new_id
+from backend.domain.ids import JobId
 from backend.ledger.job import JobKind
-from backend.ledger.tables import JobRow
+from backend.ledger.repository import Ledger
 
 
 class Doorbell(Protocol):
@@ -37,11 +37,9 @@ class UnitOfWork:
 
     def enqueue(self, kind: JobKind, subject_id: str) -> JobId:
         """Add a job to the ledger and remember to ring for it."""
-        job = JobRow(id=new_id(), kind=kind, subject_id=subject_id)
-        self.session.add(job)
-        self.session.flush()
+        job_id = Ledger(self.session).add(kind, subject_id)
         self.rings.append(kind)
-        return JobId(job.id)
+        return job_id
 
 
 @contextmanager

@@ -1,6 +1,11 @@
-"""Words of the ledger: kinds of job and their states."""
+"""Words of the ledger: kinds of job, their states and what may follow what."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+
+from backend.domain.errors import AppError
+from backend.domain.ids import JobId
 
 
 class JobKind(StrEnum):
@@ -25,12 +30,37 @@ class JobState(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing can follow."""
-        return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+        return not _NEXT[self]
 
     @property
     def is_claimed(self) -> bool:
         """Whether an attempt holds it."""
-        return self in {JobState.STARTING, JobState.RUNNING, JobState.STOPPING}
+        return self in CLAIMED
+
+    def may_become(self, other: "JobState") -> bool:
+        """Whether ``other`` may follow."""
+        return other in _NEXT[self]
+
+
+_Q, _ST, _R, _SP, _P = (
+    JobState.QUEUED,
+    JobState.STARTING,
+    JobState.RUNNING,
+    JobState.STOPPING,
+    JobState.PAUSED,
+)
+_ENDS = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+# From a claimed state back to the queue, paused or to an end: also what a sweep does when a worker was lost.
+_NEXT: Mapping[JobState, frozenset[JobState]] = {
+    _Q: frozenset({_ST, _P, JobState.CANCELLED}),
+    _ST: frozenset({_R, _SP, _Q, _P}) | _ENDS,
+    _R: frozenset({_SP, _Q, _P}) | _ENDS,
+    _SP: frozenset({_Q, _P, JobState.FAILED, JobState.CANCELLED}),
+    _P: frozenset({_Q, JobState.CANCELLED}),
+    **dict.fromkeys(_ENDS, frozenset[JobState]()),
+}
+CLAIMED = frozenset({_ST, _R, _SP})
+"""States in which an attempt holds the job."""
 
 
 class Desired(StrEnum):
@@ -39,3 +69,78 @@ class Desired(StrEnum):
     RUN = "run"
     PAUSE = "pause"
     CANCEL = "cancel"
+
+
+class Outcome(StrEnum):
+    """How an attempt at a job ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PAUSED = "paused"
+    YIELDED = "yielded"
+    """The worker had to leave; the job goes on elsewhere and nothing is counted against it."""
+    CRASHED = "crashed"
+    LOST = "lost"
+    """The worker was not heard of any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed, in words for the person who asked for it."""
+
+    code: str
+    message: str
+    advice: str
+
+    @classmethod
+    def of(cls, error: AppError) -> "Failure":
+        """The same as an error says."""
+        return cls(error.code, error.message, error.advice)
+
+
+WORKER_LOST = Failure(
+    "worker-lost",
+    "The worker stopped answering, several times in a row, before it got anywhere.",
+    "Look at the log of the worker; then start again.",
+)
+TRAINER_CRASHED = Failure(
+    "worker-crashed",
+    "The program that does the work ended by itself, several times in a row, before it got anywhere.",
+    "Look at the log of the worker; then start again.",
+)
+OUT_OF_MEMORY = Failure(
+    "machine-out-of-memory",
+    "The work was ended from outside, several times in a row; most often the machine has run out of memory.",
+    "Choose smaller images, a smaller batch or a smaller architecture, close other programs, and start again.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Who claims jobs. ``device`` is what only one job at a time may use; None where that doesn't matter."""
+
+    id: str
+    host: str
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that one attempt holds; ``attempt`` is the fence of everything that it writes."""
+
+    job_id: JobId
+    kind: JobKind
+    subject_id: str
+    attempt: int
+
+
+class LostLease(Exception):
+    """Another attempt has taken over, or the job has ended: whoever reads this stops at once.
+
+    Not an ``AppError``: it is no answer to anybody.
+    """
+
+    def __init__(self, job_id: str, attempt: int) -> None:
+        super().__init__(f"attempt {attempt} no longer holds job {job_id}")
+        self.job_id, self.attempt = job_id, attempt

@@ -1,0 +1,18 @@
+"""Take the next job: one transaction, which may lose a race and then simply has nothing."""
+
+from sqlalchemy.exc import IntegrityError
+
+from backend.db.session import Database
+from backend.ledger.job import Claim, JobKind, Worker
+from backend.ledger.repository import Ledger
+from backend.ledger.timers import Timers
+
+
+def claim_next(database: Database, kind: JobKind, worker: Worker, timers: Timers) -> Claim | None:
+    """The job that has waited longest, now held by ``worker``; None where there is nothing for it to do."""
+    try:
+        with database.write() as session:
+            return Ledger(session, timers).claim(kind, worker)
+    except IntegrityError:
+        # Somebody else opened an attempt on the same device between our look and our claim.
+        return None

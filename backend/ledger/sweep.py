@@ -1,0 +1,90 @@
+"""The sweep: what nobody does, is done again; who isn't rung, is rung; who is lost, is written off.
+
+Runs in every web process and worker host; one of them at a time does it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from backend.db.session import Database
+from backend.jobs import Doorbell
+from backend.ledger.job import WORKER_LOST, JobKind, JobState, Outcome
+from backend.ledger.repository import Ledger
+from backend.ledger.timers import Timers
+
+log = structlog.get_logger()
+
+_FORGET_WORKERS_AFTER_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did. ``calm`` is True where it left leases alone."""
+
+    requeued: int = 0
+    ended: int = 0
+    rang: tuple[JobKind, ...] = ()
+    calm: bool = False
+
+
+class Sweeper:
+    """Looks through the ledger every now and then.
+
+    For a while after the start, and after the database was away, no lease is declared
+    lost: until then nobody could have renewed one.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        doorbell: Doorbell,
+        timers: Timers | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database, self._doorbell = database, doorbell
+        self._timers = timers or Timers()
+        self._monotonic = monotonic
+        self._calm_until = monotonic() + self._timers.calm
+
+    def run(self, stop: threading.Event) -> None:
+        """Sweep until told to stop; for a thread of its own."""
+        while not stop.wait(self._timers.sweep):
+            self.sweep()
+
+    def sweep(self) -> Swept:
+        """Look through the ledger once; rings after its transaction. Never raises for a database that is away."""
+        try:
+            swept = self._transaction()
+        except (DBAPIError, PoolTimeout) as error:
+            self._calm_until = self._monotonic() + self._timers.calm
+            log.warning("sweep_without_database", error=type(error).__name__)
+            return Swept(calm=True)
+        for kind in swept.rang:
+            self._doorbell.ring(kind)
+        return swept
+
+    def _transaction(self) -> Swept:
+        calm = self._monotonic() < self._calm_until
+        with self._database.write() as session:
+            ledger = Ledger(session, self._timers)
+            if not ledger.may_sweep():
+                return Swept(calm=calm)
+            states = [] if calm else [_write_off(ledger, *held) for held in ledger.lost()]
+            if not calm:
+                ledger.close_leftovers()
+                ledger.forget_workers(_FORGET_WORKERS_AFTER_S)
+            requeued = states.count(JobState.QUEUED)
+            return Swept(requeued, len(states) - requeued, tuple(ledger.due_for_a_ring()), calm)
+
+
+def _write_off(ledger: Ledger, job_id: str, attempt: int) -> JobState | None:
+    state = ledger.close(job_id, attempt, Outcome.LOST, failure=WORKER_LOST)
+    log.warning("lease_lost", job_id=job_id, attempt=attempt, state=state)
+    return state

@@ -1,0 +1,184 @@
+from sqlalchemy.exc import OperationalError
+
+from backend.db.session import Database
+from backend.ledger.clock import database_now
+from backend.ledger.job import JobKind
+from backend.ledger.sweep import Sweeper, Swept
+from backend.ledger.timers import Timers
+from tests.backend.ledger.conftest import BADGER, HOUND, Books
+from tests.conftest import CollectingDoorbell
+
+
+class Clock:
+    """A monotonic clock that stands until it is moved."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        """The time that was set."""
+        return self.now
+
+
+def _sweeper(books: Books, doorbell: CollectingDoorbell) -> Sweeper:
+    clock = Clock()
+    sweeper = Sweeper(books.database, doorbell, Timers(), monotonic=clock)
+    clock.now += 61
+    return sweeper
+
+
+def test_it_puts_a_lost_job_back_and_rings(books: Books, doorbell: CollectingDoorbell) -> None:
+    claim = books.claimed()
+    books.let_lease_expire(claim.job_id)
+
+    swept = _sweeper(books, doorbell).sweep()
+
+    assert swept == Swept(requeued=1, ended=0, rang=(JobKind.TRAIN,))
+    assert doorbell.rings == [JobKind.TRAIN]
+    (attempt,) = books.attempts(claim.job_id)
+    assert attempt.outcome == "lost"
+    again = books.claim(BADGER)
+    assert again is not None
+    assert again.attempt == 2
+
+
+def test_it_finds_a_worker_that_died_before_its_first_heartbeat(books: Books, doorbell: CollectingDoorbell) -> None:
+    claim = books.claimed()
+    books.change(claim.job_id, lease_expires_at=None, last_heartbeat_at=None)
+
+    _sweeper(books, doorbell).sweep()
+
+    assert books.job(claim.job_id).state == "queued"
+
+
+def test_it_leaves_a_job_that_is_held(books: Books, doorbell: CollectingDoorbell) -> None:
+    claim = books.claimed()
+
+    swept = _sweeper(books, doorbell).sweep()
+
+    assert swept == Swept()
+    assert books.job(claim.job_id).state == "starting"
+
+
+def test_it_cancels_a_lost_job_that_nobody_wants(books: Books, doorbell: CollectingDoorbell) -> None:
+    claim = books.claimed()
+    with books.write() as ledger:
+        ledger.cancel(claim.job_id)
+    books.let_lease_expire(claim.job_id)
+
+    swept = _sweeper(books, doorbell).sweep()
+
+    assert (swept.ended, books.job(claim.job_id).state) == (1, "cancelled")
+
+
+def test_it_pauses_a_lost_job_that_was_to_pause(books: Books, doorbell: CollectingDoorbell) -> None:
+    claim = books.claimed()
+    books.change(claim.job_id, desired="pause", state="stopping")
+    books.let_lease_expire(claim.job_id)
+
+    _sweeper(books, doorbell).sweep()
+
+    assert books.job(claim.job_id).state == "paused"
+
+
+def test_it_gives_up_after_three_lost_workers_and_says_so(books: Books, doorbell: CollectingDoorbell) -> None:
+    job_id = books.add()
+    for _try in range(3):
+        books.change(job_id, not_before=database_now(-1))
+        assert books.claim() is not None
+        books.let_lease_expire(job_id)
+        _sweeper(books, doorbell).sweep()
+
+    job = books.job(job_id)
+    assert (job.state, job.error_code) == ("failed", "worker-lost")
+    assert job.error_message == "The worker stopped answering, several times in a row, before it got anywhere."
+
+
+def test_it_keeps_calm_for_a_minute_after_its_start(books: Books, doorbell: CollectingDoorbell) -> None:
+    claim = books.claimed()
+    books.let_lease_expire(claim.job_id)
+    clock = Clock()
+    sweeper = Sweeper(books.database, doorbell, Timers(), monotonic=clock)
+
+    clock.now += 59
+    calm = sweeper.sweep()
+    clock.now += 2
+    late = sweeper.sweep()
+
+    assert (calm.calm, calm.requeued) == (True, 0)
+    assert (late.calm, late.requeued) == (False, 1)
+
+
+def test_it_keeps_calm_after_the_database_was_away(
+    books: Books, doorbell: CollectingDoorbell, database: Database
+) -> None:
+    claim = books.claimed()
+    books.let_lease_expire(claim.job_id)
+    clock = Clock()
+    flaky = Flaky(database)
+    sweeper = Sweeper(flaky, doorbell, Timers(), monotonic=clock)
+    clock.now += 61
+    flaky.is_away = True
+    away = sweeper.sweep()
+    flaky.is_away = False
+
+    clock.now += 59
+    calm = sweeper.sweep()
+    clock.now += 2
+    late = sweeper.sweep()
+
+    assert [away.calm, calm.calm, late.calm] == [True, True, False]
+    assert late.requeued == 1
+
+
+def test_it_rings_for_a_job_that_nobody_rang_for(books: Books, doorbell: CollectingDoorbell) -> None:
+    job_id = books.add("import-1", JobKind.IMPORT)
+    sweeper = _sweeper(books, doorbell)
+    sweeper.sweep()
+    assert doorbell.rings == []
+
+    books.change(job_id, last_ring_at=database_now(-16))
+    sweeper.sweep()
+    sweeper.sweep()
+
+    assert doorbell.rings == [JobKind.IMPORT]
+
+
+def test_it_does_not_ring_before_the_time_of_the_next_try(books: Books, doorbell: CollectingDoorbell) -> None:
+    job_id = books.add()
+    books.change(job_id, last_ring_at=None, not_before=database_now(30))
+
+    _sweeper(books, doorbell).sweep()
+
+    assert doorbell.rings == []
+
+
+def test_it_frees_a_device_whose_worker_died_after_the_job_had_ended(
+    books: Books, doorbell: CollectingDoorbell
+) -> None:
+    claim = books.claimed()
+    with books.write() as ledger:
+        ledger.finish(claim.job_id, claim.attempt)
+    sweeper = _sweeper(books, doorbell)
+    sweeper.sweep()
+    assert books.attempts(claim.job_id)[0].ended_at is None
+
+    books.let_lease_expire(claim.job_id)
+    sweeper.sweep()
+
+    assert books.attempts(claim.job_id)[0].outcome == "lost"
+    books.add("run-2")
+    assert books.claim(HOUND) is not None
+
+
+class Flaky(Database):
+    """A database that can be made to be away."""
+
+    def __init__(self, real: Database) -> None:
+        self._real = real
+        self.is_away = False
+
+    def write(self):  # type: ignore[no-untyped-def] # the same as Database.write
+        """As the real one, unless it is away."""
+        if self.is_away:
+            raise OperationalError("BEGIN", {}, ConnectionError("away"))
+        return self._real.write()
