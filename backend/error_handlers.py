@@ -52,8 +52,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(OperationalError, _database_busy)
-    app.add_exception_handler(PoolTimeout, _database_busy)
+    app.add_exception_handler(OperationalError, database_busy)
+    app.add_exception_handler(PoolTimeout, database_busy)
     # Any other exception is a bug: the person gets an id, the log gets the rest.
     app.add_exception_handler(Exception, _bug)
 
@@ -98,7 +98,8 @@ def _http_error(request: Request, error: Exception) -> Response:
     return respond(request, error.status_code, error_body(code, message), error.headers)
 
 
-def _database_busy(request: Request, error: Exception) -> Response:
+def database_busy(request: Request, error: Exception) -> Response:
+    """The database is down or overrun: nobody's mistake, and it passes."""
     log.warning("database_unavailable", error=str(error))
     body = error_body(
         "database-unavailable", "The database doesn't answer at the moment. Your data is untouched.", "Try again."

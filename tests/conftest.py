@@ -10,6 +10,7 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from backend import migrations
+from backend.accounts.tokens import ensure_owner_token
 from backend.app import create_app
 from backend.db.session import Database
 from backend.dependencies import Services
@@ -110,6 +111,7 @@ def settings_in(folder: Path, database_url: str) -> Settings:
 def app(settings: Settings, doorbell: CollectingDoorbell) -> Iterator[FastAPI]:
     """The application on an empty database of either kind."""
     app = create_app(settings, doorbell=doorbell)
+    ensure_owner_token(app.state.services.database, settings)
     yield app
     app.state.services.database.dispose()
 

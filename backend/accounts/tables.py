@@ -17,6 +17,7 @@ class TokenRow(Base):
     id: Mapped[PrimaryId]
     name: Mapped[str] = mapped_column(String(200))
     sha256: Mapped[Sha256]
+    is_owner: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]

@@ -1,0 +1,56 @@
+"""Bodies about tokens."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from backend.accounts.tables import TokenRow
+
+
+class TokenOrder(BaseModel):
+    """What a new token is to be."""
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+
+    @property
+    def lifetime(self) -> timedelta | None:
+        """How long it is to work; None: until it is taken away."""
+        return None if self.expires_in_days is None else timedelta(days=self.expires_in_days)
+
+
+class Token(BaseModel):
+    """A token without its secret."""
+
+    id: str
+    name: str
+    is_owner: bool
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+    @classmethod
+    def of(cls, row: TokenRow) -> Self:
+        """From its row."""
+        return cls(
+            id=row.id,
+            name=row.name,
+            is_owner=row.is_owner,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            last_used_at=row.last_used_at,
+        )
+
+
+class NewToken(Token):
+    """A token with its secret, shown this once."""
+
+    token: str
+
+
+class TokenList(BaseModel):
+    """A page of tokens."""
+
+    items: list[Token]
+    next: str | None

@@ -1,0 +1,53 @@
+"""A person signs in with a key. Wrong keys are counted by address, so that nobody can try them all."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from backend.accounts.caller import secret_sha256
+from backend.accounts.repository import SignInFailureRepository, TokenRepository
+from backend.accounts.sessions import open_session
+from backend.accounts.tables import SignInFailureRow
+from backend.accounts.tokens import is_live
+from backend.db.base import utc_now
+from backend.db.session import WriteSession
+from backend.domain.ids import TokenId, new_id
+
+TRIES: Final = 20
+WINDOW: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """The key was right."""
+
+    session_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrongKey:
+    """No such key, or one that was taken away."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooManyTries:
+    """Too many wrong keys came from this address; even the right one has to wait, or guessing would pay."""
+
+    wait: timedelta = WINDOW
+
+
+SignInOutcome = SignedIn | WrongKey | TooManyTries
+
+
+def sign_in(session: WriteSession, key: str, address: str) -> SignInOutcome:
+    """Open a session for whoever has a key. A wrong one is an outcome, not an error: its count must be kept."""
+    now = utc_now()
+    failures = SignInFailureRepository(session)
+    failures.purge(now - WINDOW)
+    if failures.count(address, now - WINDOW) >= TRIES:
+        return TooManyTries()
+    row = TokenRepository(session).with_sha256(secret_sha256(key.strip()))
+    if row is None or not is_live(row, now):
+        failures.add(SignInFailureRow(id=new_id(), address=address[:64]))
+        return WrongKey()
+    return SignedIn(open_session(session, TokenId(row.id)))
