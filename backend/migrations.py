@@ -35,6 +35,19 @@ class NewerSchema(Conflict):
         )
 
 
+class OlderSchema(Unavailable):
+    """The database hasn't been brought to this version yet."""
+
+    code = "database-older"
+
+    def __init__(self, found: str | None, needed: str) -> None:
+        super().__init__(
+            f"This database has {f'schema {found}' if found else 'no tables yet'}; this version needs {needed}.",
+            advice="Start the web server of this version, or run `tellapart migrate`.",
+            details={"found": found, "needed": needed},
+        )
+
+
 class BackupFailed(Unavailable):
     """The copy that is made before a change of schema can't be read back."""
 
@@ -83,6 +96,19 @@ def current(url: str) -> str | None:
     engine = _engine(url)
     with engine.connect() as connection:
         return _revision(connection)
+
+
+def check(url: str) -> None:
+    """See whether the database has the schema that this code needs, and change nothing.
+
+    Raises:
+        NewerSchema: the database is ahead.
+        OlderSchema: it is behind.
+    """
+    engine = _engine(url)
+    _refuse_newer(engine)
+    if (found := current(url)) != newest():
+        raise OlderSchema(found, newest())
 
 
 def newest() -> str:

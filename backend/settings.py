@@ -54,6 +54,14 @@ class Settings(BaseSettings):
         description="file:///folder for blobs; without it, the data folder.",
     )
 
+    proxies: str | None = Field(
+        None,
+        validation_alias=AliasChoices("FORWARDED_ALLOW_IPS"),
+        pattern=r"^[0-9A-Fa-f.:/]+(,[0-9A-Fa-f.:/]+)*$",
+        description="Addresses of the proxies in front, such as 10.0.0.2,10.1.0.0/16; only they are believed about "
+        "where a caller is. * is not accepted.",
+    )
+
     @field_validator("token")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
@@ -119,7 +127,7 @@ def load(**overrides: Any) -> Settings:  # Any: values of several types, checked
     Raises:
         SettingsError: with the variable's name and the accepted form.
     """
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known = {PREFIX + name.upper() for name, field in Settings.model_fields.items() if not field.validation_alias}
     given = {name for name in (*os.environ, *dotenv_values(".env")) if name.startswith(PREFIX)}
     if unknown := sorted(given - known):
         raise SettingsError(f"There is no setting called {unknown[0]}. Known are: {', '.join(sorted(known))}.")

@@ -189,3 +189,11 @@ migrations.upgrade({empty_url!r})
     assert killed.returncode == -9
     assert half == set()
     assert _differences(empty_url) == []
+
+
+def test_a_worker_waits_for_the_schema_it_needs(empty_url: str) -> None:
+    with pytest.raises(migrations.OlderSchema, match="no tables yet"):
+        migrations.check(empty_url)
+
+    migrations.upgrade(empty_url)
+    migrations.check(empty_url)
