@@ -69,7 +69,9 @@ def decode(content: bytes) -> tuple[ImageFacts, Image.Image]:
             "image-too-large",
             f"it has {image.width:,} x {image.height:,} pixels, more than {MAX_PIXELS // 1_000_000} million",
         )
-    upright = _decoding(lambda: _to_rgb(ImageOps.exif_transpose(image)))
+    # Decoded first, so that a broken note on how the camera was held can't be taken for broken pixels.
+    _decoding(lambda: _loaded(image))
+    upright = _decoding(lambda: _to_rgb(_upright(image)))
     return ImageFacts(detected, upright.width, upright.height), upright
 
 
@@ -100,6 +102,18 @@ def _decoding(step: Callable[[], Image.Image]) -> Image.Image:
         if "truncated" in str(error).lower():
             raise UnreadableImage("image-truncated", "broken: the file ends too early") from error
         raise UnreadableImage("image-broken", "broken: it can't be decoded") from error
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    image.load()
+    return image
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # the EXIF reader raises whatever its broken bytes lead to; the pixels are fine
+        return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

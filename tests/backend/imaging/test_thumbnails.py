@@ -1,0 +1,34 @@
+import io
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from backend.imaging.decoding import decode
+from backend.imaging.thumbnails import thumbnails
+
+
+def test_it_fits_an_image_into_both_sizes() -> None:
+    small = {side: Image.open(io.BytesIO(file)) for side, file in thumbnails(Image.new("RGB", (2000, 1000))).items()}
+
+    assert {side: (image.format, image.size) for side, image in small.items()} == {
+        192: ("WEBP", (192, 96)),
+        768: ("WEBP", (768, 384)),
+    }
+
+
+def test_it_never_makes_an_image_larger() -> None:
+    assert Image.open(io.BytesIO(thumbnails(Image.new("RGB", (8, 8)))[192])).size == (8, 8)
+
+
+def test_it_carries_nothing_but_pixels() -> None:
+    notes = PngInfo()
+    notes.add_text("Comment", "<script>alert(1)</script>")
+    file = io.BytesIO()
+    Image.new("RGB", (30, 30)).save(file, "PNG", pnginfo=notes, icc_profile=b"profile", exif=b"Exif\0\0secret")
+
+    _, image = decode(file.getvalue())
+
+    for small in thumbnails(image).values():
+        assert b"script" not in small
+        assert b"profile" not in small
+        assert b"secret" not in small
