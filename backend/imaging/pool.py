@@ -74,9 +74,12 @@ class DecodingPool:
         )
 
     def read_all(
-        self, items: Iterable[Item], content: Callable[[Item], bytes]
+        self, items: Iterable[Item], content: Callable[[Item], bytes | None]
     ) -> Iterator[tuple[Item, ReadImage | Refused]]:
-        """Every item with what was read, in order; a few are decoded ahead, so memory stays flat."""
+        """Every item with what was read, in order; a few are decoded ahead, so memory stays flat.
+
+        ``content`` gives None for an item that isn't to be decoded.
+        """
         ahead: deque[tuple[Item, Future[ReadImage | Refused]]] = deque()
         for item in items:
             ahead.append((item, self._schedule(content(item))))
@@ -87,10 +90,14 @@ class DecodingPool:
 
     def close(self) -> None:
         """End the processes."""
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble has half of its types
         self._pool.join()
 
-    def _schedule(self, content: bytes) -> "Future[ReadImage | Refused]":
+    def _schedule(self, content: bytes | None) -> "Future[ReadImage | Refused]":
+        if content is None:
+            skipped: Future[ReadImage | Refused] = Future()
+            skipped.set_result(Refused("image-not-read", "it wasn't read"))
+            return skipped
         future: Future[ReadImage | Refused] = self._pool.schedule(self._read, args=(content,), timeout=self._timeout_s)
         return future
 

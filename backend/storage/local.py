@@ -109,6 +109,18 @@ class LocalStorage:
             raise DiskFull(free)
 
 
+def write_file(place: Path, content: bytes) -> None:
+    """Write a derived file so that nobody ever sees half of it; it can be made again, so it isn't synced."""
+    descriptor, name = tempfile.mkstemp(dir=place.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        partial.replace(place)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename inside ``folder`` survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

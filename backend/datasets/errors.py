@@ -1,0 +1,145 @@
+"""What can go wrong with datasets, their pictures and versions."""
+
+from backend.domain.errors import Conflict, InvalidInput, LimitExceeded, NotFound, Unavailable
+
+
+class DatasetNotFound(NotFound):
+    """No such dataset."""
+
+    code = "dataset-not-found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no dataset here, or it isn't shared with you.")
+
+
+class ImageNotFound(NotFound):
+    """No such image."""
+
+    code = "image-not-found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no picture here, or it isn't shared with you.")
+
+
+class ImportNotFound(NotFound):
+    """No such import."""
+
+    code = "import-not-found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no import here, or it isn't shared with you.")
+
+
+class VersionNotFound(NotFound):
+    """No such version."""
+
+    code = "version-not-found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no version here, or it isn't shared with you.")
+
+
+class DatasetInUse(Conflict):
+    """A dataset can't go while work on it goes on."""
+
+    code = "dataset-in-use"
+
+    def __init__(self, users: list[str]) -> None:
+        shown = ", ".join(f"“{name}”" for name in users[:3])
+        super().__init__(
+            f"This dataset is being used by {shown}.", advice="Stop that first, then delete.", details={"users": users}
+        )
+
+
+class OnlyOneClass(InvalidInput):
+    """A version needs something to tell apart."""
+
+    code = "one-class"
+
+    def __init__(self, classes: int) -> None:
+        found = "There's only one kind here" if classes else "No picture has a label"
+        super().__init__(
+            f"{found}, so there is nothing to tell apart.",
+            advice="Add pictures of something else, or choose a different rule.",
+        )
+
+
+class UploadTooLarge(LimitExceeded):
+    """More bytes than one request may bring."""
+
+    code = "upload-too-large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"This is more than the {limit / 1e9:,.0f} GB that can be sent at once.", advice="Send it in parts."
+        )
+
+
+class NotAnArchive(InvalidInput):
+    """What was sent is no archive that is read."""
+
+    code = "archive-type-unknown"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This isn't an archive that we can read.", advice="Send a .zip, .tar, .tar.gz or .tgz, or single pictures."
+        )
+
+
+class EmptyUpload(InvalidInput):
+    """Nothing was sent."""
+
+    code = "upload-empty"
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was sent.", advice="Choose at least one file.")
+
+
+class MalformedUpload(InvalidInput):
+    """The body isn't the multipart form it should be."""
+
+    code = "upload-malformed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "What was sent can't be read as files.",
+            advice="Send a multipart form whose parts are called “files”, with each file's path as its name.",
+        )
+
+
+class ImportFromLinksUnavailable(InvalidInput):
+    """Fetching from addresses on the internet comes later."""
+
+    code = "import-from-links-unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Pictures can't be fetched from links yet.", advice="Download them, then drop the files or a .zip here."
+        )
+
+
+class SampleNotFound(NotFound):
+    """No such sample."""
+
+    code = "sample-not-found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no sample called “{name[:40]}”.", advice="GET /api/v1/samples lists them.")
+
+
+class SampleNotAtHand(Unavailable):
+    """A sample's package isn't installed."""
+
+    code = "sample-not-at-hand"
+
+    def __init__(self, package: str) -> None:
+        super().__init__(f"This sample needs the Python package {package}, which isn't installed here.")
+
+
+class UploadLost(Unavailable):
+    """The bytes were cleaned away between storing and recording them; happens once in a blue moon."""
+
+    code = "upload-lost"
+
+    def __init__(self) -> None:
+        super().__init__("The upload was interrupted on our side.", advice="Send it once more.")

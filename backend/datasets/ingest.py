@@ -1,0 +1,189 @@
+"""From files that somebody brought to images of a dataset. What can't be used is listed and stops nothing."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Final, TypeVar
+
+from backend.datasets.repository import DatasetRepository, NewImage, Rejection
+from backend.db.session import WriteSession
+from backend.domain.ids import Digest
+from backend.domain.images import as_given, is_junk
+from backend.imaging.pool import DecodingPool, ReadImage, Refused
+from backend.imaging.thumbnails import SIZES
+from backend.jobs import OpenUnit
+from backend.storage.base import Storage
+from backend.storage.local import write_file
+
+MAX_FILE_BYTES: Final = 100 << 20
+BATCH: Final = 32
+"""Files that are recorded in one transaction."""
+_TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt"})
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingFile:
+    """A file on its way in: the name it was given and its bytes; or why it can't be taken at all."""
+
+    path: str
+    content: bytes = b""
+    refused: Refused | None = None
+
+
+@dataclass(slots=True)
+class Ingested:
+    """What became of the files."""
+
+    added: int = 0
+    already_there: int = 0
+    ignored: int = 0
+    tables: int = 0
+    rejected: list[Rejection] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    new: NewImage
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    path: str
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ignored:
+    pass
+
+
+_Outcome = _Image | _Table | _Ignored | Rejection
+BeforeCommit = Callable[[WriteSession, "Ingested", int], None]
+"""Called in each batch's transaction with what the batch brought and how many files it had."""
+
+
+def _nothing(_session: WriteSession, _batch: "Ingested", _files: int) -> None:
+    pass
+
+
+def ingest(
+    open_unit: OpenUnit,
+    storage: Storage,
+    decoders: DecodingPool,
+    dataset_id: str,
+    files: Iterable[IncomingFile],
+    *,
+    import_id: str | None = None,
+    before_commit: BeforeCommit = _nothing,
+) -> Ingested:
+    """Read, store and record ``files``, a batch at a time; safe to repeat.
+
+    Raises:
+        DatasetNotFound: there is no such dataset (any more).
+        DiskFull: there is no room; what was recorded so far stays.
+    """
+    with open_unit() as unit:
+        DatasetRepository(unit.session).get(dataset_id)
+    total = Ingested()
+    for outcomes in _batches(_outcomes(storage, decoders, files), BATCH):
+        batch = Ingested()
+        with open_unit() as unit:
+            _record(unit.session, dataset_id, outcomes, batch, import_id)
+            before_commit(unit.session, batch, len(outcomes))
+        for outcome in outcomes:
+            if isinstance(outcome, _Image):
+                # A deletion elsewhere may have taken the same bytes away before ours were recorded.
+                storage.put_bytes(outcome.content)
+        _add(total, batch)
+    return total
+
+
+def _record(
+    session: WriteSession, dataset_id: str, outcomes: list[_Outcome], batch: Ingested, import_id: str | None
+) -> None:
+    repository = DatasetRepository(session)
+    dataset = repository.lock(dataset_id)
+    for outcome in outcomes:
+        match outcome:
+            case _Image(new=new):
+                if repository.add_image(dataset, new):
+                    batch.added += 1
+                else:
+                    batch.already_there += 1
+            case _Table(path=path, digest=digest, size=size):
+                repository.add_table(dataset, path, digest, size)
+                batch.tables += 1
+            case Rejection():
+                repository.add_rejection(dataset, outcome, import_id)
+                batch.rejected.append(outcome)
+            case _Ignored():
+                batch.ignored += 1
+
+
+def _outcomes(storage: Storage, decoders: DecodingPool, files: Iterable[IncomingFile]) -> Iterator[_Outcome]:
+    for file, answer in decoders.read_all(map(_named, files), _to_decode):
+        if is_junk(file.path):
+            yield _Ignored()
+        elif file.refused is not None:
+            yield _rejection(file.path, file.refused)
+        elif len(file.content) > MAX_FILE_BYTES:
+            yield _rejection(file.path, Refused("image-file-too-large", f"larger than {MAX_FILE_BYTES >> 20} MB"))
+        elif _is_table(file):
+            yield _Table(file.path, storage.put_bytes(file.content), len(file.content))
+        elif isinstance(answer, Refused):
+            yield _rejection(file.path, answer)
+        else:
+            yield _stored(storage, file, answer)
+
+
+def _named(file: IncomingFile) -> IncomingFile:
+    return IncomingFile(as_given(file.path), file.content, file.refused)
+
+
+def _to_decode(file: IncomingFile) -> bytes | None:
+    is_taken = not (is_junk(file.path) or file.refused or _is_table(file))
+    return file.content if is_taken and len(file.content) <= MAX_FILE_BYTES else None
+
+
+def _stored(storage: Storage, file: IncomingFile, answer: ReadImage) -> _Image:
+    digest = storage.put_bytes(file.content)
+    for side, thumbnail in answer.thumbnails.items():
+        write_file(storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, side), thumbnail)
+    facts = answer.facts
+    return _Image(NewImage(file.path, digest, facts.format, facts.width, facts.height, len(file.content)), file.content)
+
+
+def thumbnail_name(digest: Digest, side: int) -> str:
+    """Name of a thumbnail's file."""
+    assert side in SIZES
+    return f"{digest}-{side}.webp"
+
+
+def _rejection(path: str, refused: Refused) -> Rejection:
+    return Rejection(path, refused.code, f"{refused.reason[:1].upper()}{refused.reason[1:]}.")
+
+
+def _is_table(file: IncomingFile) -> bool:
+    head = file.content[:1024]
+    is_text = head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" not in head
+    return bool(head) and is_text and PurePosixPath(file.path).suffix.lower() in _TABLE_SUFFIXES
+
+
+def _add(total: Ingested, batch: Ingested) -> None:
+    total.added += batch.added
+    total.already_there += batch.already_there
+    total.ignored += batch.ignored
+    total.tables += batch.tables
+    total.rejected += batch.rejected
+
+
+_Element = TypeVar("_Element")
+
+
+def _batches(elements: Iterable[_Element], size: int) -> Iterator[list[_Element]]:
+    iterator = iter(elements)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,419 @@
+"""All SQL over datasets, their images, tables, rejections and imports."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from backend.datasets.errors import DatasetNotFound, ImageNotFound, ImportNotFound
+from backend.datasets.tables import (
+    DatasetRow,
+    ImagePathRow,
+    ImageRow,
+    ImportRow,
+    RejectionRow,
+    TableFileRow,
+    VersionImageRow,
+    VersionRow,
+)
+from backend.db.base import Base
+from backend.domain.ids import Digest, new_id
+from backend.ledger.job import JobState
+from backend.ledger.tables import JobRow
+
+_FINAL = tuple(state for state in JobState if state.is_final)
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """An image that was read and stored, on its way into a dataset."""
+
+    path: str
+    digest: Digest
+    format: str
+    width: int
+    height: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A file that was left aside, with a code for programs and a sentence for people."""
+
+    path: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """A dataset with the numbers that lists show."""
+
+    row: DatasetRow
+    classes: int
+    versions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """An image with what the version in question says of it."""
+
+    row: ImageRow
+    label: str | None
+    split: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageNames:
+    """All names of one image, sorted; the first is the one that is shown."""
+
+    id: str
+    digest: Digest
+    path: str
+    paths: tuple[str, ...]
+
+
+class DatasetRepository:
+    """Looking at datasets, and changing them in the caller's transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    # Datasets
+
+    def add(self, name: str) -> DatasetRow:
+        """A new, empty dataset."""
+        row = DatasetRow(id=new_id(), name=name)
+        self._session.add(row)
+        self._session.flush()
+        return row
+
+    def get(self, dataset_id: str) -> DatasetRow:
+        """Raises DatasetNotFound."""
+        if (row := self._session.get(DatasetRow, dataset_id)) is None:
+            raise DatasetNotFound
+        return row
+
+    def lock(self, dataset_id: str) -> DatasetRow:
+        """The dataset, with others who want to change it made to wait. Raises DatasetNotFound."""
+        query = select(DatasetRow).where(DatasetRow.id == dataset_id).with_for_update()
+        row = self._session.scalar(query.execution_options(populate_existing=True))
+        if row is None:
+            raise DatasetNotFound
+        return row
+
+    def summary(self, dataset_id: str) -> DatasetSummary:
+        """A dataset with its numbers. Raises DatasetNotFound."""
+        return self._summaries([self.get(dataset_id)])[0]
+
+    def summaries(self, *, limit: int, after: str | None) -> list[DatasetSummary]:
+        """Datasets, the newest first."""
+        query = select(DatasetRow).order_by(DatasetRow.id.desc()).limit(limit)
+        if after:
+            query = query.where(DatasetRow.id < after)
+        return self._summaries(list(self._session.scalars(query)))
+
+    def _summaries(self, rows: Sequence[DatasetRow]) -> list[DatasetSummary]:
+        query = (
+            select(VersionRow.dataset_id, VersionRow.number, VersionRow.classes)
+            .where(VersionRow.dataset_id.in_([row.id for row in rows]))
+            .order_by(VersionRow.number)
+        )
+        versions: dict[str, list[int]] = {}
+        for dataset_id, _number, classes in self._session.execute(query):
+            versions.setdefault(dataset_id, []).append(len(classes))
+        return [DatasetSummary(row, (versions.get(row.id) or [0])[-1], len(versions.get(row.id, []))) for row in rows]
+
+    def blobs_of(self, dataset_id: str) -> list[Digest]:
+        """Everything in storage that the dataset uses."""
+        images = self._session.scalars(select(ImageRow.digest).where(ImageRow.dataset_id == dataset_id))
+        tables = self._session.scalars(select(TableFileRow.digest).where(TableFileRow.dataset_id == dataset_id))
+        sources = self._session.scalars(select(ImportRow.source).where(ImportRow.dataset_id == dataset_id))
+        archives = [source["digest"] for source in sources if "digest" in source]
+        return [Digest(digest) for digest in {*images, *tables, *archives}]
+
+    def open_imports(self, dataset_id: str) -> int:
+        """Imports into a dataset that haven't ended."""
+        query = (
+            select(func.count())
+            .select_from(ImportRow)
+            .join(JobRow, JobRow.id == ImportRow.job_id)
+            .where(ImportRow.dataset_id == dataset_id, JobRow.state.not_in(_FINAL))
+        )
+        return self._session.scalar(query) or 0
+
+    def remove(self, dataset_id: str) -> None:
+        """The dataset and everything below it but runs, which must have gone before."""
+        versions = select(VersionRow.id).where(VersionRow.dataset_id == dataset_id)
+        jobs = list(self._session.scalars(select(ImportRow.job_id).where(ImportRow.dataset_id == dataset_id)))
+        self._session.execute(delete(VersionImageRow).where(VersionImageRow.version_id.in_(versions)))
+        for table in (VersionRow, RejectionRow, ImportRow, TableFileRow, ImagePathRow, ImageRow):
+            self._session.execute(delete(table).where(table.dataset_id == dataset_id))
+        self._session.execute(delete(DatasetRow).where(DatasetRow.id == dataset_id))
+        self._session.execute(delete(JobRow).where(JobRow.id.in_(jobs)))
+
+    # What comes in; the dataset must be locked
+
+    def add_image(self, dataset: DatasetRow, image: NewImage) -> bool:
+        """Record an image and its name; whether its bytes are new to the dataset."""
+        row = self._session.scalar(
+            select(ImageRow).where(ImageRow.dataset_id == dataset.id, ImageRow.digest == image.digest)
+        )
+        is_new = row is None
+        if row is None:
+            row = ImageRow(
+                id=new_id(),
+                dataset_id=dataset.id,
+                digest=image.digest,
+                path=image.path,
+                format=image.format,
+                width=image.width,
+                height=image.height,
+                bytes=image.bytes,
+            )
+            self._session.add(row)
+            self._session.flush()
+            dataset.images += 1
+            dataset.bytes += image.bytes
+        elif image.path < row.path:
+            row.path = image.path
+        self._insert_new(ImagePathRow, id=new_id(), dataset_id=dataset.id, image_id=row.id, path=image.path)
+        return is_new
+
+    def add_table(self, dataset: DatasetRow, path: str, digest: Digest, size: int) -> None:
+        """Record a table; one of the same name is replaced."""
+        self._session.execute(
+            delete(TableFileRow).where(TableFileRow.dataset_id == dataset.id, TableFileRow.path == path)
+        )
+        self._session.add(TableFileRow(id=new_id(), dataset_id=dataset.id, path=path, digest=digest, bytes=size))
+        self._session.flush()
+
+    def add_rejection(self, dataset: DatasetRow, rejection: Rejection, import_id: str | None) -> None:
+        """Record a file that was left aside; the same one twice stands there once."""
+        known = select(RejectionRow.id).where(
+            RejectionRow.dataset_id == dataset.id,
+            RejectionRow.path == rejection.path,
+            RejectionRow.code == rejection.code,
+            RejectionRow.import_id.is_(None) if import_id is None else RejectionRow.import_id == import_id,
+        )
+        if self._session.scalar(known.limit(1)) is not None:
+            return
+        self._session.add(
+            RejectionRow(
+                id=new_id(),
+                dataset_id=dataset.id,
+                import_id=import_id,
+                path=rejection.path,
+                code=rejection.code,
+                message=rejection.message,
+            )
+        )
+        dataset.rejected += 1
+
+    def _insert_new(self, table: type[Base], **values: Any) -> None:  # Any: column values
+        dialect = postgresql if self._session.get_bind().dialect.name == "postgresql" else sqlite
+        self._session.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+
+    # Images
+
+    def image(self, image_id: str) -> ImageRow:
+        """Raises ImageNotFound."""
+        if (row := self._session.get(ImageRow, image_id)) is None:
+            raise ImageNotFound
+        return row
+
+    def images_by_id(self, ids: Iterable[str]) -> dict[str, ImageRow]:
+        """Images by their ids; unknown ones are missing."""
+        return {row.id: row for row in self._session.scalars(select(ImageRow).where(ImageRow.id.in_(list(ids))))}
+
+    def images(
+        self,
+        dataset_id: str,
+        *,
+        limit: int,
+        after: str | None = None,
+        version_id: str | None = None,
+        label: str | None = None,
+        split: str | None = None,
+        newest: bool = False,
+    ) -> list[ListedImage]:
+        """Images in the order of arrival; label and split are those of ``version_id``."""
+        of_version = (VersionImageRow.image_id == ImageRow.id) & (VersionImageRow.version_id == (version_id or ""))
+        query: Select[Any] = (  # Any: an entity and two columns
+            select(ImageRow, VersionImageRow.label, VersionImageRow.split)
+            .outerjoin(VersionImageRow, of_version)
+            .where(ImageRow.dataset_id == dataset_id)
+            .order_by(ImageRow.id.desc() if newest else ImageRow.id)
+            .limit(limit)
+        )
+        if after:
+            query = query.where(ImageRow.id < after if newest else ImageRow.id > after)
+        if label is not None:
+            query = query.where(VersionImageRow.label == label)
+        if split is not None:
+            query = query.where(VersionImageRow.split == split)
+        return [ListedImage(row, label, split) for row, label, split in self._session.execute(query)]
+
+    def image_names(self, dataset_id: str) -> list[ImageNames]:
+        """Every image with all of its names; labels are read from these."""
+        query = (
+            select(ImagePathRow.image_id, ImagePathRow.path, ImageRow.digest)
+            .join(ImageRow, ImageRow.id == ImagePathRow.image_id)
+            .where(ImagePathRow.dataset_id == dataset_id)
+        )
+        found: dict[str, tuple[Digest, list[str]]] = {}
+        for image_id, path, digest in self._session.execute(query):
+            found.setdefault(image_id, (digest, []))[1].append(path)
+        named = [(image_id, digest, tuple(sorted(paths))) for image_id, (digest, paths) in found.items()]
+        return sorted(
+            (ImageNames(image_id, digest, paths[0], paths) for image_id, digest, paths in named),
+            key=lambda image: image.path,
+        )
+
+    def rejections(
+        self, dataset_id: str, *, limit: int, after: str | None = None, import_id: str | None = None
+    ) -> list[RejectionRow]:
+        """Files that were left aside."""
+        query = select(RejectionRow).where(RejectionRow.dataset_id == dataset_id).order_by(RejectionRow.id).limit(limit)
+        if after:
+            query = query.where(RejectionRow.id > after)
+        if import_id:
+            query = query.where(RejectionRow.import_id == import_id)
+        return list(self._session.scalars(query))
+
+    def tables(self, dataset_id: str) -> list[TableFileRow]:
+        """Tables among the files, by name."""
+        query = select(TableFileRow).where(TableFileRow.dataset_id == dataset_id)
+        return sorted(self._session.scalars(query), key=lambda row: row.path)
+
+    # Imports
+
+    def add_import(self, row: ImportRow) -> None:
+        """Record an import; its job must be there."""
+        self._session.add(row)
+        self._session.flush()
+
+    def get_import(self, import_id: str) -> tuple[ImportRow, JobRow]:
+        """An import and its job. Raises ImportNotFound."""
+        query = select(ImportRow, JobRow).join(JobRow, JobRow.id == ImportRow.job_id).where(ImportRow.id == import_id)
+        found: Row[tuple[ImportRow, JobRow]] | None = self._session.execute(
+            query.execution_options(populate_existing=True)
+        ).first()
+        if found is None:
+            raise ImportNotFound
+        return found[0], found[1]
+
+    def imports(self, dataset_id: str, limit: int = 20) -> list[tuple[ImportRow, JobRow]]:
+        """Imports into a dataset with their jobs, the newest first."""
+        query = (
+            select(ImportRow, JobRow)
+            .join(JobRow, JobRow.id == ImportRow.job_id)
+            .where(ImportRow.dataset_id == dataset_id)
+            .order_by(ImportRow.id.desc())
+            .limit(limit)
+        )
+        return [(row, job) for row, job in self._session.execute(query)]
+
+    def advance_import(self, import_id: str, **changes: int) -> None:
+        """Add to an import's counters."""
+        values = {name: getattr(ImportRow, name) + change for name, change in changes.items()}
+        self._session.execute(update(ImportRow).where(ImportRow.id == import_id).values(values))
+
+    def set_import_total(self, import_id: str, entries: int) -> None:
+        """Say how many entries an import has."""
+        self._session.execute(update(ImportRow).where(ImportRow.id == import_id).values(entries_total=entries))
+
+    # Blobs that nobody uses any more
+
+    def lock_references(self) -> None:
+        """Let nobody else record images until the end of the transaction (SQLite has one writer anyway)."""
+        if self._session.get_bind().dialect.name == "postgresql":
+            self._session.execute(text("LOCK TABLE images, table_files, imports IN SHARE ROW EXCLUSIVE MODE"))
+
+    def unreferenced(self, digests: Sequence[Digest], except_import: str | None = None) -> list[Digest]:
+        """Those of ``digests`` that no image, table or unfinished import needs."""
+        used: set[str] = set()
+        for table in (ImageRow, TableFileRow):
+            used |= set(self._session.scalars(select(table.digest).where(table.digest.in_(digests))))
+        query = (
+            select(ImportRow.id, ImportRow.source)
+            .join(JobRow, JobRow.id == ImportRow.job_id)
+            .where(JobRow.state.not_in(_FINAL))
+        )
+        used |= {
+            source.get("digest", "") for import_id, source in self._session.execute(query) if import_id != except_import
+        }
+        return [digest for digest in digests if digest not in used]
+
+
+class VersionRepository:
+    """Frozen versions of datasets."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, row: VersionRow, images: Sequence[tuple[str, str, str]]) -> None:
+        """Freeze a version: (image id, label, split) of each image. The dataset must be locked."""
+        last = select(func.max(VersionRow.number)).where(VersionRow.dataset_id == row.dataset_id)
+        row.number = (self._session.scalar(last) or 0) + 1
+        self._session.add(row)
+        self._session.flush()
+        self._session.execute(
+            insert(VersionImageRow),
+            [
+                {"version_id": row.id, "image_id": image_id, "label": label, "split": split}
+                for image_id, label, split in images
+            ],
+        )
+
+    def find(self, version_id: str) -> VersionRow | None:
+        """A version, or None."""
+        return self._session.get(VersionRow, version_id)
+
+    def of_dataset(self, dataset_id: str, *, limit: int, after: str | None = None) -> list[VersionRow]:
+        """Versions, the newest first."""
+        query = (
+            select(VersionRow).where(VersionRow.dataset_id == dataset_id).order_by(VersionRow.id.desc()).limit(limit)
+        )
+        if after:
+            query = query.where(VersionRow.id < after)
+        return list(self._session.scalars(query))
+
+    def latest(self, dataset_id: str) -> VersionRow | None:
+        """The newest version, or None."""
+        return next(iter(self.of_dataset(dataset_id, limit=1)), None)
+
+    def images(self, version_id: str) -> list[tuple[str, Digest, str, str, str]]:
+        """(id, digest, path, label, split) of each image, by digest."""
+        query = (
+            select(ImageRow.id, ImageRow.digest, ImageRow.path, VersionImageRow.label, VersionImageRow.split)
+            .join(ImageRow, ImageRow.id == VersionImageRow.image_id)
+            .where(VersionImageRow.version_id == version_id)
+        )
+        return sorted(
+            (
+                (id, Digest(digest), path, label, split)
+                for id, digest, path, label, split in self._session.execute(query)
+            ),
+            key=lambda image: image[1],
+        )
+
+    def labels_of(self, version_id: str, split: str | None = None) -> list[tuple[str, str]]:
+        """(image id, label) of each image, in the order of ids."""
+        query = select(VersionImageRow.image_id, VersionImageRow.label).where(VersionImageRow.version_id == version_id)
+        if split is not None:
+            query = query.where(VersionImageRow.split == split)
+        return [
+            (image_id, label) for image_id, label in self._session.execute(query.order_by(VersionImageRow.image_id))
+        ]
+
+    def label_of(self, version_id: str, image_id: str) -> str | None:
+        """Label of one image in a version, or None."""
+        return self._session.scalar(
+            select(VersionImageRow.label).where(
+                VersionImageRow.version_id == version_id, VersionImageRow.image_id == image_id
+            )
+        )
