@@ -1,0 +1,50 @@
+import { announce, find } from "./lib/dom";
+import { ApiError, address, api } from "./lib/http";
+import { onReturn, onServerEvent } from "./lib/events";
+import { bindKey } from "./lib/keys";
+import { refreshLive } from "./lib/live";
+import { type Picked, nameOf, sorted } from "./lib/picked";
+import { UploadPanel, takeDrops } from "./lib/upload_panel";
+
+let panel: UploadPanel | null = null;
+
+/** A drop here makes a dataset. Its page is put in place of this one without leaving, so that the upload goes on. */
+async function begin(picked: Picked): Promise<void> {
+  if (panel) return panel.take(picked);
+  if (!picked.files.length && !picked.archives.length) return announce("There is nothing in there that could be a picture.");
+  const dataset = await api<{ id: string }>("/api/v1/datasets", { method: "POST", body: { name: nameOf(picked) } });
+  const path = address(`/datasets/${dataset.id}`);
+  const response = await fetch(path, { headers: { Accept: "text/html" } });
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  const main = find("main");
+  const freshMain = find("main", fresh);
+  if (!main || !freshMain) return location.assign(path);
+  main.replaceWith(document.adoptNode(freshMain));
+  document.title = fresh.title;
+  history.pushState(null, "", path);
+  window.addEventListener("popstate", () => location.reload());
+  const root = find("[data-upload-page]");
+  if (!root) return;
+  panel = new UploadPanel(root);
+  panel.take(picked);
+}
+
+function beginOrSay(picked: Picked): void {
+  begin(picked).catch((reason: unknown) => announce(reason instanceof ApiError ? reason.sentence : String(reason)));
+}
+
+takeDrops(beginOrSay);
+for (const input of document.querySelectorAll<HTMLInputElement>("input[data-begins]")) {
+  input.addEventListener("change", () => {
+    if (input.files) beginOrSay(sorted(input.files));
+  });
+}
+bindKey("n", "New dataset", () => location.assign(address("/datasets/new")));
+
+let refreshing = 0;
+const refresh = (): void => {
+  window.clearTimeout(refreshing);
+  if (!panel) refreshing = window.setTimeout(() => void refreshLive().catch(() => undefined), 1000);
+};
+onServerEvent("run", refresh);
+onReturn(refresh);

@@ -1,0 +1,30 @@
+import htmx from "htmx.org";
+import { address } from "./http";
+import { all } from "./dom";
+
+let running: Promise<void> | null = null;
+
+/**
+ * Bring every `[data-live="name"]` part of the page up to date from the server's present rendering of it.
+ * One request at a time: a second call while one is under way waits for that one.
+ */
+export function refreshLive(path: string = location.href): Promise<void> {
+  running ??= fetchAndMorph(path).finally(() => (running = null));
+  return running;
+}
+
+async function fetchAndMorph(path: string): Promise<void> {
+  const response = await fetch(path, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+  if (response.redirected && new URL(response.url).pathname.endsWith("/sign-in")) return location.assign(response.url);
+  if (!response.ok) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  for (const part of all("[data-live]")) {
+    const name = CSS.escape(part.dataset["live"] ?? "");
+    const replacement = fresh.querySelector(`[data-live="${name}"]`);
+    if (replacement && !replacement.isEqualNode(part)) {
+      await htmx.swap({ text: replacement.outerHTML, target: part, swap: "outerMorph" });
+    }
+  }
+}
+
+export const pageAddress = (path: string): string => new URL(address(path), location.href).href;

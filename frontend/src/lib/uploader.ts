@@ -1,0 +1,190 @@
+import type { PickedFile } from "./picked";
+import { persist, send } from "./send";
+
+const FILES_A_BUNDLE = 200;
+const BYTES_A_BUNDLE = 16e6;
+const AT_ONCE = 3;
+
+/** A file that was left aside, by us or by the server. */
+export interface LeftAside {
+  path: string;
+  message: string;
+}
+
+export interface Totals {
+  files: number;
+  filesDone: number;
+  bytes: number;
+  bytesSent: number;
+  added: number;
+  alreadyThere: number;
+  leftAside: number;
+}
+
+interface Answer {
+  added: number;
+  already_there: number;
+  rejected: LeftAside[];
+}
+
+export interface Listener {
+  changed(): void;
+  /** Some pictures have arrived. */
+  arrived(): void;
+  leftAside(files: LeftAside[]): void;
+  waiting(seconds: number): void;
+  failed(reason: unknown): void;
+}
+
+/**
+ * Sends files in bundles, three at a time. Only the bundles under way exist as requests; everything else waits as
+ * a list of handles, so the tab's memory doesn't grow with the folder.
+ */
+export class Uploader {
+  readonly totals: Totals = { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, added: 0, alreadyThere: 0, leftAside: 0 };
+  isPaused = false;
+  private waiting: PickedFile[] = [];
+  private next = 0;
+  private underWay = new Map<number, number>();
+  private senders = 0;
+  private bundles = 0;
+  private sentBefore = 0;
+  private aborter = new AbortController();
+
+  constructor(
+    private readonly url: string,
+    private readonly listener: Listener,
+  ) {}
+
+  get isBusy(): boolean {
+    return this.senders > 0 || this.next < this.waiting.length;
+  }
+
+  add(files: PickedFile[]): void {
+    if (!this.isBusy) this.forgetFinished();
+    // Not by spreading: a hundred thousand arguments overflow the stack.
+    for (const picked of files) {
+      this.waiting.push(picked);
+      this.totals.bytes += picked.file.size;
+    }
+    this.totals.files += files.length;
+    this.work();
+  }
+
+  pause(): void {
+    this.isPaused = true;
+    this.listener.changed();
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    this.work();
+    this.listener.changed();
+  }
+
+  stop(): void {
+    this.aborter.abort();
+    this.aborter = new AbortController();
+    this.waiting = [];
+    this.next = 0;
+    this.isPaused = false;
+    this.listener.changed();
+  }
+
+  private forgetFinished(): void {
+    this.waiting = [];
+    this.next = 0;
+    this.sentBefore = 0;
+    this.isPaused = false;
+    Object.assign(this.totals, { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, added: 0, alreadyThere: 0, leftAside: 0 });
+  }
+
+  private work(): void {
+    while (this.senders < AT_ONCE && !this.isPaused && this.next < this.waiting.length) {
+      this.senders += 1;
+      void this.sendBundles().finally(() => {
+        this.senders -= 1;
+        this.listener.changed();
+      });
+    }
+  }
+
+  private async sendBundles(): Promise<void> {
+    while (!this.isPaused && this.next < this.waiting.length) {
+      const bundle = this.takeBundle();
+      try {
+        await this.sendBundle(bundle, this.bundles++);
+      } catch (reason) {
+        if (reason instanceof DOMException && reason.name === "AbortError") return;
+        this.stop();
+        this.listener.failed(reason);
+        return;
+      }
+    }
+  }
+
+  private takeBundle(): PickedFile[] {
+    const bundle: PickedFile[] = [];
+    let bytes = 0;
+    for (let file = this.waiting[this.next]; file && bundle.length < FILES_A_BUNDLE; file = this.waiting[this.next]) {
+      if (bundle.length && bytes + file.file.size > BYTES_A_BUNDLE) break;
+      bundle.push(file);
+      bytes += file.file.size;
+      this.next += 1;
+    }
+    return bundle;
+  }
+
+  private async sendBundle(bundle: PickedFile[], number: number): Promise<void> {
+    const { signal } = this.aborter;
+    const size = sizeOf(bundle);
+    const readable = await this.withoutUnreadable(bundle);
+    const answer = readable.length
+      ? await persist(() => this.post(readable, number, signal), (seconds) => this.listener.waiting(seconds), signal)
+      : { added: 0, already_there: 0, rejected: [] };
+    this.underWay.delete(number);
+    this.sentBefore += size;
+    this.note(answer as Answer, bundle.length);
+  }
+
+  /** A file that vanished since it was chosen would spoil its whole bundle. */
+  private async withoutUnreadable(bundle: PickedFile[]): Promise<PickedFile[]> {
+    const readable: PickedFile[] = [];
+    const lost: LeftAside[] = [];
+    for (const picked of bundle) {
+      const isThere = await picked.file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+      if (isThere) readable.push(picked);
+      else lost.push({ path: picked.path, message: "Your browser can't read this file any more." });
+    }
+    if (lost.length) {
+      this.totals.leftAside += lost.length;
+      this.listener.leftAside(lost);
+    }
+    return readable;
+  }
+
+  private post(bundle: PickedFile[], number: number, signal: AbortSignal): Promise<unknown> {
+    const size = sizeOf(bundle);
+    const form = new FormData();
+    for (const { file, path } of bundle) form.append("files", file, path);
+    const onSent = (bytes: number): void => {
+      this.underWay.set(number, Math.min(bytes, size));
+      this.totals.bytesSent = this.sentBefore + [...this.underWay.values()].reduce((sum, part) => sum + part, 0);
+      this.listener.changed();
+    };
+    return send(this.url, form, onSent, signal);
+  }
+
+  private note(answer: Answer, files: number): void {
+    this.totals.filesDone += files;
+    this.totals.added += answer.added;
+    this.totals.alreadyThere += answer.already_there;
+    this.totals.leftAside += answer.rejected.length;
+    this.totals.bytesSent = Math.max(this.totals.bytesSent, this.sentBefore);
+    if (answer.rejected.length) this.listener.leftAside(answer.rejected);
+    this.listener.arrived();
+    this.listener.changed();
+  }
+}
+
+const sizeOf = (bundle: PickedFile[]): number => bundle.reduce((sum, { file }) => sum + file.size, 0);
