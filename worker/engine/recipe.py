@@ -410,8 +410,8 @@ def _real_pixels(training: _Training) -> Tensor:
     """(N, H, W, 3) uint8: up to 64 validation images, spread evenly."""
     views = Views(training.images.source, training.images.valid)
     total = len(training.images.valid)
-    places = range(0, total, -(-total // PARITY_IMAGES))
-    seen = [views[0, place][2] for place in places]
+    places = np.linspace(0, total - 1, min(PARITY_IMAGES, total)).round().astype(int)
+    seen = [views[0, int(place)][2] for place in places]
     return torch.from_numpy(np.stack([pixels for pixels in seen if not isinstance(pixels, Unreadable)]))
 
 
