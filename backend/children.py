@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -22,12 +23,21 @@ EXIT_CAUSED_BY_USER: Final = 2
 
 @dataclass(slots=True)
 class Child:
-    """One process and its successors. ``title`` is what people call it: "The web server"."""
+    """One process and its successors.
+
+    Attributes:
+        title: what people call it, such as "The web server".
+        pass_fds: open files that it inherits.
+        output: open file for what it writes; None: where we write.
+        folder: in which it runs; None: in ours.
+    """
 
     title: str
     command: Sequence[str]
     environment: Mapping[str, str]
     pass_fds: Sequence[int] = ()
+    output: int | None = None
+    folder: Path | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _started_at: float = field(default=0.0, init=False)
     _starts_at: float | None = field(default=None, init=False)
@@ -41,7 +51,10 @@ class Child:
             self.command,
             env=dict(self.environment),
             pass_fds=self.pass_fds,
+            cwd=self.folder,
             stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=self.output,
             start_new_session=True,
             preexec_fn=_dies_with_us(),
         )
