@@ -212,8 +212,9 @@ _FINE_TUNE_STAGES = (
     Stage(freeze=True, epochs=1, max_lr=2e-3, train_batch_norm=True, warmup=0.99, start_div=25, final_div=1e5),
     Stage(freeze=False, epochs=4, max_lr=(1e-5, 1e-3), train_batch_norm=True, warmup=0.3, start_div=5, final_div=1e5),
 )
+# Measured on 37 breeds of 16 images, 8 splits: 10 epochs err 12.4 %, 4 epochs at 3e-3 14.9 %, for a second more.
 _FROZEN_STAGE = Stage(
-    freeze=True, epochs=4, max_lr=3e-3, train_batch_norm=False, warmup=0.25, start_div=25, final_div=1e5
+    freeze=True, epochs=10, max_lr=2e-3, train_batch_norm=False, warmup=0.25, start_div=25, final_div=1e5
 )
 _UNFROZEN_STAGE = Stage(
     freeze=False, epochs=2, max_lr=(1e-6, 1e-4), train_batch_norm=False, warmup=0.25, start_div=25, final_div=1e5

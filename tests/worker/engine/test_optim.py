@@ -1,0 +1,136 @@
+import pytest
+import torch
+from torch import nn
+
+from backend.domain.training import NO_AUGMENTATION, Stage, StageRequest, TrainingConfig, TrainingRequest, resolve
+from tests.fixtures.engine import build_tiny
+from worker.engine.architectures import Classifier, build_head
+from worker.engine.optim import build_optimizer, set_learning, set_rates, set_training_mode
+
+
+def tiny_model() -> Classifier:
+    return Classifier(build_tiny(None), build_head(8, 3, last_layer_bias=True, seed=1))
+
+
+def config(**stage: object) -> TrainingConfig:
+    request = TrainingRequest(augmentation=NO_AUGMENTATION, stages=(StageRequest.model_validate(stage),))
+    return resolve(request)
+
+
+def stage_of(**stage: object) -> Stage:
+    return config(**stage).stages[0]
+
+
+def learning(model: Classifier) -> set[str]:
+    return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def test_only_the_head_learns_in_a_frozen_stage() -> None:
+    model = tiny_model()
+
+    set_learning(model, stage_of(freeze=True, train_batch_norm=False))
+
+    assert {name.split(".")[0] for name in learning(model)} == {"head"}
+
+
+def test_batch_norm_below_the_head_learns_where_the_stage_says_so() -> None:
+    model = tiny_model()
+
+    set_learning(model, stage_of(freeze=True, train_batch_norm=True))
+
+    below = {name for name in learning(model) if name.startswith("backbone")}
+    assert below == {"backbone.0.1.weight", "backbone.0.1.bias", "backbone.1.1.weight", "backbone.1.1.bias"}
+
+
+def test_everything_learns_in_an_unfrozen_stage() -> None:
+    model = tiny_model()
+    set_learning(model, stage_of(freeze=True))
+
+    set_learning(model, stage_of(freeze=False))
+
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("freeze", "train_batch_norm", "modes"),
+    [
+        (True, False, (False, False, True)),
+        (True, True, (True, True, True)),
+        (False, False, (True, False, True)),
+        (False, True, (True, True, True)),
+    ],
+)
+def test_modes_of_backbone_its_batch_norm_and_the_head(
+    freeze: bool, train_batch_norm: bool, modes: tuple[bool, bool, bool]
+) -> None:
+    model = tiny_model().eval()
+
+    set_training_mode(model, stage_of(freeze=freeze, train_batch_norm=train_batch_norm))
+
+    norm = next(module for module in model.backbone.modules() if isinstance(module, nn.BatchNorm2d))
+    assert (model.backbone.training, norm.training, model.head.training) == modes
+
+
+@pytest.mark.parametrize(("train_batch_norm", "changes"), [(False, False), (True, True)])
+def test_statistics_of_a_frozen_backbone_change_only_if_its_batch_norm_learns(
+    train_batch_norm: bool, changes: bool
+) -> None:
+    model = tiny_model()
+    before = {name: tensor.clone() for name, tensor in model.backbone.state_dict().items()}
+    stage = stage_of(freeze=True, train_batch_norm=train_batch_norm)
+    set_learning(model, stage)
+    set_training_mode(model, stage)
+    optimizer = build_optimizer(model, stage, config(freeze=True))
+
+    set_rates(optimizer, stage, layer_groups=3, progress=0.25)
+    model(torch.rand(4, 3, 32, 32)).sum().backward()
+    optimizer.step()
+
+    after = model.backbone.state_dict()
+    changed = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert bool(changed) is changes
+    assert not {name for name in changed if name.endswith("0.weight")}
+
+
+def test_batch_norm_and_biases_do_not_decay_in_the_second_course() -> None:
+    model = tiny_model()
+    stage = stage_of(freeze=False)
+
+    groups = build_optimizer(model, stage, config(freeze=False)).param_groups
+
+    assert [(group["layer_group"], group["weight_decay"], len(group["params"])) for group in groups] == [
+        (0, 0.01, 1), (0, 0.0, 2), (1, 0.01, 1), (1, 0.0, 2), (2, 0.01, 2), (2, 0.0, 5),
+    ]  # fmt: skip
+
+
+def test_everything_decays_in_the_first_course() -> None:
+    model = tiny_model()
+    everything = config(freeze=False).model_copy(update={"decay_batch_norm": True})
+
+    groups = build_optimizer(model, stage_of(freeze=False), everything).param_groups
+
+    assert [(group["layer_group"], group["weight_decay"]) for group in groups] == [(0, 0.01), (1, 0.01), (2, 0.01)]
+
+
+def test_rates_spread_from_the_lowest_group_to_the_head() -> None:
+    model = tiny_model()
+    stage = stage_of(freeze=False, max_lr=(1e-6, 1e-4), warmup=0.3)
+    optimizer = build_optimizer(model, stage, config(freeze=False))
+
+    rate, momentum = set_rates(optimizer, stage, layer_groups=3, progress=0.3)
+
+    rates = {group["layer_group"]: group["lr"] for group in optimizer.param_groups}
+    assert rates == pytest.approx({0: 1e-6, 1: 1e-5, 2: 1e-4})
+    assert rate == pytest.approx(1e-4)
+    assert momentum == pytest.approx(0.85)
+    assert optimizer.param_groups[0]["betas"] == (momentum, 0.99)
+
+
+def test_the_first_step_has_a_twenty_fifth_of_the_rate() -> None:
+    model = tiny_model()
+    stage = stage_of(freeze=True, max_lr=2.5e-3, start_div=25)
+    set_learning(model, stage)
+    optimizer = build_optimizer(model, stage, config(freeze=True))
+
+    assert set_rates(optimizer, stage, layer_groups=3, progress=0.0) == pytest.approx((1e-4, 0.95))
+    assert {group["layer_group"] for group in optimizer.param_groups} == {2}
