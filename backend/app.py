@@ -1,5 +1,8 @@
 """Wiring only: settings in, application out."""
 
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
@@ -14,14 +17,21 @@ from backend.accounts.gate import Gate
 from backend.accounts.repeats import Repeats
 from backend.db.session import Database
 from backend.dependencies import Services
+from backend.interpretation import endpoints as interpretation_endpoints
+from backend.interpretation import pages as interpretation_pages
 from backend.jobs import Doorbell, SilentDoorbell
+from backend.ledger.sweep import Sweeper
 from backend.log import RequestLog
+from backend.prediction import endpoints as prediction_endpoints
+from backend.prediction.models import ModelShelf
 from backend.security import BodyLimit, KnownHosts, RootPath, SecurityHeaders
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from backend.system import endpoints as system_endpoints
 from backend.system import pages as system_pages
 from backend.templating import BuiltFiles
+from backend.training import endpoints as training_endpoints
+from backend.training.stream import Watch
 
 
 def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastAPI:
@@ -34,7 +44,11 @@ def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastA
     for router in (
         accounts_endpoints.router,
         accounts_pages.router,
+        interpretation_endpoints.router,
+        interpretation_pages.router,
+        prediction_endpoints.router,
         system_endpoints.router,
+        training_endpoints.router,
         system_pages.router,
     ):
         app.include_router(router)
@@ -54,8 +68,11 @@ class Tellapart(FastAPI):
             root_path=services.settings.root_path,
             generate_unique_id_function=_operation_id,
             dependencies=[Depends(_in_openapi)],
+            lifespan=_sweeping,
         )
         self.state.services = services
+        self.state.models = ModelShelf()
+        self.state.watch = Watch(services.database)
 
     def build_middleware_stack(self) -> ASGIApp:
         """From the outside in; each sees only what the ones before let through."""
@@ -67,6 +84,18 @@ class Tellapart(FastAPI):
         inner = super().build_middleware_stack()
         known = KnownHosts(RootPath(inner, settings), settings)
         return RequestLog(SecurityHeaders(known, settings))
+
+
+@asynccontextmanager
+async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
+    """Sweep the ledger while the server runs: where no worker is left, somebody must still say so."""
+    services, stop = app.state.services, threading.Event()
+    sweeper = Sweeper(services.database, services.doorbell)
+    thread = threading.Thread(target=sweeper.run, args=(stop,), name="sweep", daemon=True)
+    thread.start()
+    yield
+    stop.set()
+    thread.join(timeout=2)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from celery import Celery
 
+from backend.jobs import Doorbell, SilentDoorbell
 from backend.ledger.job import JobKind
 
 log = structlog.get_logger()
@@ -78,6 +79,11 @@ def celery_settings(redis_url: str) -> dict[str, Any]:  # Any: settings of sever
         "worker_hijack_root_logger": False,
         "task_default_queue": QUEUE_OF[JobKind.IMPORT],
     }
+
+
+def doorbell_of(redis_url: str | None) -> Doorbell:
+    """The bell at that address; a silent one where there is none, as workers then look by themselves."""
+    return CeleryDoorbell(redis_url) if redis_url else SilentDoorbell()
 
 
 class CeleryDoorbell:

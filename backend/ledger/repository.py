@@ -56,6 +56,35 @@ class Jobs:
         )
         return bool(self._session.scalar(query))
 
+    def wanted(self, claim: Claim) -> Desired:
+        """What the job's owner wants.
+
+        Raises:
+            LostLease: the attempt doesn't hold the job any more.
+        """
+        found = self._session.scalar(select(JobRow.desired).where(*_held(claim.job_id, claim.attempt)))
+        if found is None:
+            raise LostLease(claim.job_id, claim.attempt)
+        return Desired(found)
+
+    def state_of(self, claim: Claim) -> JobState | None:
+        """The job's state; None where another attempt has had it since."""
+        query = select(JobRow.state).where(JobRow.id == claim.job_id, JobRow.attempt == claim.attempt)
+        found = self._session.scalar(query)
+        return None if found is None else JobState(found)
+
+    def is_stuck(self, claim: Claim, after_s: float) -> bool:
+        """Whether the attempt has shown no progress for so long."""
+        query = select(
+            exists().where(*_held(claim.job_id, claim.attempt), JobRow.last_progress_at < database_now(-after_s))
+        )
+        return bool(self._session.scalar(query))
+
+    def claim_of(self, job_id: str, attempt: int) -> Claim | None:
+        """What an attempt holds; None where it holds nothing any more."""
+        row = self._session.execute(select(JobRow.kind, JobRow.subject_id).where(*_held(job_id, attempt))).one_or_none()
+        return None if row is None else Claim(JobId(job_id), JobKind(row.kind), row.subject_id, attempt)
+
     def waiting(self) -> dict[str, int]:
         """Number of waiting jobs by kind."""
         query = select(JobRow.kind, func.count()).where(JobRow.state == JobState.QUEUED).group_by(JobRow.kind)
@@ -163,6 +192,14 @@ class Ledger(Jobs):
             .where(*_held(job_id, attempt), JobRow.state == JobState.STARTING)
             .values(state=JobState.RUNNING)
         )
+
+    def progress_seen(self, job_id: str, attempt: int) -> None:
+        """A sign of life of the work itself: it isn't stuck, whatever it has achieved.
+
+        Raises:
+            LostLease: the attempt doesn't hold the job any more.
+        """
+        self.fence(job_id, attempt, last_progress_at=database_now())
 
     def progressed(self, job_id: str, attempt: int) -> None:
         """Something was achieved that a later attempt needn't repeat: former failures are forgiven.

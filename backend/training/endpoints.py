@@ -1,0 +1,223 @@
+"""REST: runs, their epochs and events, checkpoints and the catalogue of architectures."""
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from sse_starlette import EventSourceResponse
+
+from backend.dependencies import ReadDep, SettingsDep, StorageDep, UnitDep
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.errors import InvalidInput, Unavailable
+from backend.domain.training import RunStatus
+from backend.training import control
+from backend.training.find import checkpoint_folder, find_checkpoint, find_run
+from backend.training.forecast import forecast
+from backend.training.repository import RunRepository
+from backend.training.schemas import (
+    ArchitectureList,
+    ArchitectureRead,
+    CheckpointRead,
+    EpochList,
+    EpochRead,
+    PlanRead,
+    RunCreate,
+    RunList,
+    RunRead,
+)
+from backend.training.start import plan, start
+from backend.training.stream import Watch, messages
+from backend.training.view import list_runs, show_run, states_of
+from backend.training.weights_at_hand import at_hand
+
+router = APIRouter(prefix="/api/v1", tags=["runs"])
+
+_PING_S: Final = 15
+
+LimitQuery = Annotated[int, Query(ge=1, le=1000)]
+AfterQuery = Annotated[str | None, Query(max_length=64)]
+LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="Number of the last event received.")]
+LastEventIdQuery = Annotated[
+    str | None, Query(alias="last_event_id", description="The same, for browsers that open a stream anew.")
+]
+
+
+class ExportFormat(StrEnum):
+    """Forms in which a model can be taken away."""
+
+    ONNX = "onnx"
+    SAFETENSORS = "safetensors"
+    TORCHSCRIPT = "torchscript"
+    NOTEBOOK = "notebook"
+
+
+class ExportFormatUnavailable(InvalidInput):
+    """This version can't make a file of that form yet."""
+
+    code = "export-format-unavailable"
+
+    def __init__(self, wanted: ExportFormat) -> None:
+        super().__init__(
+            f"This version can't export a model as {wanted.value} yet.",
+            advice="Take onnx (runs in most programs) or safetensors (the bare weights).",
+            details={"format": wanted, "available": list(_FILE_OF)},
+        )
+
+
+class ExportMissing(Unavailable):
+    """The checkpoint's file isn't where it was kept."""
+
+    code = "export-missing"
+
+    def __init__(self, checkpoint_id: str) -> None:
+        super().__init__(
+            "The file of this model isn't where it was kept.",
+            advice="Train again, or bring back the data folder from a backup.",
+            details={"checkpoint_id": checkpoint_id},
+        )
+
+
+_FILE_OF: Final = {ExportFormat.ONNX: "model.onnx", ExportFormat.SAFETENSORS: "weights.safetensors"}
+
+
+def watch(request: Request) -> Watch:
+    """The application's open streams."""
+    found = request.app.state.watch
+    assert isinstance(found, Watch)
+    return found
+
+
+WatchDep = Annotated[Watch, Depends(watch)]
+
+
+@router.post("/runs", status_code=201, responses={200: {"model": PlanRead}})
+def create_run(
+    body: RunCreate, unit: UnitDep, settings: SettingsDep, response: Response, dry_run: bool = False
+) -> RunRead | PlanRead:
+    """Queue a training; with ``dry_run`` only say how it would run and how long it would take."""
+    order = body.order()
+    if dry_run:
+        planned = plan(unit.session, order, settings.weights_folder)
+        response.status_code = 200
+        return PlanRead.of(planned, forecast(unit.session, planned.config, planned.version.counts))
+    run = start(unit, order, settings.weights_folder)
+    return RunRead.of(show_run(unit.session, run.id))
+
+
+@router.get("/runs")
+def read_runs(
+    session: ReadDep,
+    limit: LimitQuery = 100,
+    after: AfterQuery = None,
+    version: AfterQuery = None,
+    dataset: AfterQuery = None,
+    status: RunStatus | None = None,
+) -> RunList:
+    """Runs, the newest first; of one version, dataset or status where that is named."""
+    views = list_runs(
+        session, limit=limit + 1, after=after, version_id=version, dataset_id=dataset, states=states_of(status)
+    )
+    items = [RunRead.of(view) for view in views[:limit]]
+    return RunList(items=items, next=items[-1].id if len(views) > limit else None)
+
+
+@router.get("/runs/{run_id}")
+def read_run(run_id: str, session: ReadDep) -> RunRead:
+    """A run as it stands."""
+    return RunRead.of(show_run(session, run_id))
+
+
+@router.get("/runs/{run_id}/epochs")
+def read_epochs(run_id: str, session: ReadDep, limit: LimitQuery = 1000, after: AfterQuery = None) -> EpochList:
+    """The course's table: one row per finished epoch."""
+    find_run(session, run_id)
+    rows = RunRepository(session).epochs(run_id, limit=limit + 1, after=after)
+    return EpochList(
+        items=[EpochRead.of(row) for row in rows[:limit]], next=rows[limit - 1].id if len(rows) > limit else None
+    )
+
+
+@router.post("/runs/{run_id}/cancel", status_code=202)
+def cancel_run(run_id: str, unit: UnitDep) -> RunRead:
+    """Stop a run; the models of its finished stages are kept."""
+    control.cancel(unit.session, run_id)
+    return RunRead.of(show_run(unit.session, run_id))
+
+
+@router.post("/runs/{run_id}/pause", status_code=202)
+def pause_run(run_id: str, unit: UnitDep) -> RunRead:
+    """Not in this version: 409."""
+    control.pause(unit.session, run_id)
+    return RunRead.of(show_run(unit.session, run_id))
+
+
+@router.post("/runs/{run_id}/resume", status_code=202)
+def resume_run(run_id: str, unit: UnitDep) -> RunRead:
+    """Not in this version: 409."""
+    control.resume(unit.session, run_id)
+    return RunRead.of(show_run(unit.session, run_id))
+
+
+@router.get("/checkpoints/{checkpoint_id}", tags=["models"])
+def read_checkpoint(checkpoint_id: str, session: ReadDep) -> CheckpointRead:
+    """A finished stage: classes, preprocessing, figures, hash."""
+    return CheckpointRead.of(find_checkpoint(session, checkpoint_id))
+
+
+@router.get("/checkpoints/{checkpoint_id}/export", tags=["models"], response_class=FileResponse)
+def export_checkpoint(
+    checkpoint_id: str,
+    session: ReadDep,
+    storage: StorageDep,
+    form: Annotated[ExportFormat, Query(alias="format")] = ExportFormat.ONNX,
+) -> FileResponse:
+    """The model as a file; the ONNX file carries classes and preprocessing."""
+    checkpoint = find_checkpoint(session, checkpoint_id)
+    if form not in _FILE_OF:
+        raise ExportFormatUnavailable(form)
+    file = checkpoint_folder(storage, checkpoint) / _FILE_OF[form]
+    if not file.is_file():
+        raise ExportMissing(checkpoint_id)
+    name = f"{checkpoint.architecture}-stage-{checkpoint.stage + 1}-{checkpoint.id[-8:]}{file.suffix}"
+    return FileResponse(file, media_type="application/octet-stream", filename=name)
+
+
+@router.get("/architectures", tags=["models"])
+def read_architectures(settings: SettingsDep) -> ArchitectureList:
+    """The catalogue, and which pretrained weights are on this machine already."""
+    folder = settings.weights_folder
+    return ArchitectureList(
+        items=[
+            ArchitectureRead.of(entry, {source.name: at_hand(source, folder) for source in entry.weights})
+            for entry in ARCHITECTURES.values()
+        ]
+    )
+
+
+@router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
+async def stream_run(
+    run_id: str, watch: WatchDep, last: LastEventId = None, last_query: LastEventIdQuery = None
+) -> EventSourceResponse:
+    """A run's events as they happen; ``Last-Event-ID`` goes on where a stream broke off. Ends with the run."""
+    return await _stream(watch, run_id, last or last_query, wants_pill=False)
+
+
+@router.get("/events", response_class=EventSourceResponse)
+async def stream_events(
+    watch: WatchDep,
+    run: AfterQuery = None,
+    last: LastEventId = None,
+    last_query: LastEventIdQuery = None,
+) -> EventSourceResponse:
+    """A tab's one stream: the newest run, and the events of one run where it is named."""
+    return await _stream(watch, run, last or last_query, wants_pill=True)
+
+
+async def _stream(watch: Watch, run_id: str | None, last: str | None, *, wants_pill: bool) -> EventSourceResponse:
+    after = int(last) if last and last.isascii() and last.isdigit() and len(last) < 19 else None
+    loop = asyncio.get_running_loop()
+    listener = await run_in_threadpool(watch.open, loop, run_id=run_id, after=after, wants_pill=wants_pill)
+    return EventSourceResponse(messages(watch, listener), ping=_PING_S, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,66 @@
+"""Runs and checkpoints by their ids, or the answer that there is no such thing."""
+
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from backend.domain.errors import NotFound
+from backend.domain.ids import CheckpointId, RunId
+from backend.storage.base import Storage
+from backend.training.repository import RunRepository
+from backend.training.tables import CheckpointRow, RunRow
+
+
+class RunNotFound(NotFound):
+    """There is no such run."""
+
+    code = "run-not-found"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            "There is no such training here, or it isn't shared with you.",
+            advice="Look for it in the list of runs.",
+            details={"run_id": run_id},
+        )
+
+
+class CheckpointNotFound(NotFound):
+    """There is no such checkpoint."""
+
+    code = "checkpoint-not-found"
+
+    def __init__(self, checkpoint_id: str) -> None:
+        super().__init__(
+            "There is no such model here, or it isn't shared with you.",
+            advice="Look for it among the stages of a run.",
+            details={"checkpoint_id": checkpoint_id},
+        )
+
+
+def find_run(session: Session, run_id: str) -> RunRow:
+    """A run's row.
+
+    Raises:
+        RunNotFound
+    """
+    found = RunRepository(session).find(RunId(run_id))
+    if found is None:
+        raise RunNotFound(run_id)
+    return found
+
+
+def find_checkpoint(session: Session, checkpoint_id: str) -> CheckpointRow:
+    """A checkpoint's row.
+
+    Raises:
+        CheckpointNotFound
+    """
+    found = RunRepository(session).find_checkpoint(CheckpointId(checkpoint_id))
+    if found is None:
+        raise CheckpointNotFound(checkpoint_id)
+    return found
+
+
+def checkpoint_folder(storage: Storage, checkpoint: CheckpointRow) -> Path:
+    """Where a checkpoint's files lie: ``weights.safetensors``, ``model.onnx``, ``checkpoint.json``, ``parity.json``."""
+    return storage.folder("checkpoints", checkpoint.folder)

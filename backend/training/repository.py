@@ -1,0 +1,229 @@
+"""All SQL over runs and what they leave behind."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from backend.datasets.tables import DatasetRow, VersionRow
+from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
+from backend.ledger.job import JobState
+from backend.ledger.tables import JobRow
+from backend.training.tables import CheckpointRow, EpochRow, RunEventRow, RunRow, StatePointRow
+
+_CURVE_POINTS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run with the job whose state is its own, and where it comes from."""
+
+    run: RunRow
+    job: JobRow
+    dataset_id: str
+    dataset_name: str
+    version_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastEpoch:
+    """How long an epoch of an earlier run took, and on how much."""
+
+    run_id: str
+    stage: int
+    duration_s: float
+    config: Mapping[str, Any]  # Any: JSON values
+    counts: Mapping[str, Any]  # Any: JSON values
+
+
+class RunRepository:
+    """Runs, their epochs, events, states and checkpoints."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def find(self, run_id: RunId) -> RunRow | None:
+        """A run."""
+        return self._session.get(RunRow, run_id)
+
+    def record(self, run_id: str) -> RunRecord | None:
+        """A run with its job and origin."""
+        found = self._session.execute(_records().where(RunRow.id == run_id)).one_or_none()
+        return None if found is None else RunRecord(*found)
+
+    def records(
+        self,
+        *,
+        limit: int,
+        after: str | None = None,
+        version_id: str | None = None,
+        dataset_id: str | None = None,
+        states: Iterable[JobState] | None = None,
+    ) -> list[RunRecord]:
+        """Runs, the newest first."""
+        query = _records().order_by(RunRow.id.desc()).limit(limit)
+        if after is not None:
+            query = query.where(RunRow.id < after)
+        if version_id is not None:
+            query = query.where(RunRow.version_id == version_id)
+        if dataset_id is not None:
+            query = query.where(DatasetRow.id == dataset_id)
+        if states is not None:
+            query = query.where(JobRow.state.in_(list(states)))
+        return [RunRecord(*row) for row in self._session.execute(query)]
+
+    def runs_of_dataset(self, dataset_id: str) -> int:
+        """How many runs there have been on any version of a dataset."""
+        query = select(func.count()).select_from(RunRow).join(VersionRow, VersionRow.id == RunRow.version_id)
+        return self._session.execute(query.where(VersionRow.dataset_id == dataset_id)).scalar_one()
+
+    def add(self, run: RunRow) -> None:
+        """A new run."""
+        self._session.add(run)
+        self._session.flush()
+
+    def show(self, run_id: str, **values: Any) -> None:  # Any: column values
+        """Write what is displayed of a run."""
+        self._session.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
+
+    def version(self, version_id: VersionId) -> VersionRow | None:
+        """The version that a run is to learn from."""
+        return self._session.get(VersionRow, version_id)
+
+    def epochs(self, run_id: str, *, limit: int | None = None, after: str | None = None) -> Sequence[EpochRow]:
+        """The course's table, first to last."""
+        query = select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.stage, EpochRow.epoch)
+        if after is not None:
+            query = query.where(EpochRow.id > after)
+        return self._session.scalars(query.limit(limit)).all()
+
+    def has_epoch(self, run_id: str, stage: int, epoch: int) -> bool:
+        """Whether this row of the table has been written."""
+        query = select(EpochRow.id).where(EpochRow.run_id == run_id, EpochRow.stage == stage, EpochRow.epoch == epoch)
+        return self._session.scalar(query) is not None
+
+    def add_epoch(self, row: EpochRow) -> None:
+        """One more row of the table."""
+        self._session.add(row)
+        self._session.flush()
+
+    def add_events(self, run_id: str, events: Iterable[tuple[str, dict[str, Any]]]) -> None:  # Any: JSON values
+        """Number and keep what happened, in order."""
+        rows = [{"run_id": run_id, "kind": kind, "data": data} for kind, data in events]
+        if rows:
+            # One by one: the numbers must follow the order, which a statement of many rows doesn't promise.
+            for row in rows:
+                self._session.execute(insert(RunEventRow).values(**row))
+
+    def events(self, run_id: str, after: int, limit: int) -> Sequence[RunEventRow]:
+        """What happened after event number ``after``."""
+        query = select(RunEventRow).where(RunEventRow.run_id == run_id, RunEventRow.id > after)
+        return self._session.scalars(query.order_by(RunEventRow.id).limit(limit)).all()
+
+    def newest_event(self, run_id: str) -> int:
+        """Number of the newest event; 0 before the first."""
+        return self._session.scalar(select(func.max(RunEventRow.id)).where(RunEventRow.run_id == run_id)) or 0
+
+    def curve(self, run_id: str) -> list[dict[str, Any]]:  # Any: JSON values
+        """Events of training steps, first to last; thinned where they are very many."""
+        mine = (RunEventRow.run_id == run_id, RunEventRow.kind == "steps")
+        count = self._session.execute(select(func.count()).select_from(RunEventRow).where(*mine)).scalar_one()
+        every = 1 + count // _CURVE_POINTS
+        query = select(RunEventRow.data).where(*mine, RunEventRow.id % every == 0).order_by(RunEventRow.id)
+        return list(self._session.scalars(query))
+
+    def put_state(self, row: StatePointRow) -> None:
+        """Keep a point to go on from; the last one written for an epoch counts."""
+        self._session.execute(
+            delete(StatePointRow).where(
+                StatePointRow.run_id == row.run_id,
+                StatePointRow.stage == row.stage,
+                StatePointRow.epoch == row.epoch,
+            )
+        )
+        self._session.add(row)
+        self._session.flush()
+
+    def states(self, run_id: str, limit: int) -> Sequence[StatePointRow]:
+        """Points to go on from, the newest first."""
+        query = select(StatePointRow).where(StatePointRow.run_id == run_id)
+        newest = query.order_by(StatePointRow.stage.desc(), StatePointRow.epoch.desc())
+        return self._session.scalars(newest.limit(limit)).all()
+
+    def forget_states(self, run_id: str, keep: int) -> None:
+        """Drop all but the newest points."""
+        kept = [row.id for row in self.states(run_id, keep)]
+        self._session.execute(
+            delete(StatePointRow).where(StatePointRow.run_id == run_id, StatePointRow.id.not_in(kept))
+        )
+
+    def find_checkpoint(self, checkpoint_id: CheckpointId) -> CheckpointRow | None:
+        """A checkpoint."""
+        return self._session.get(CheckpointRow, checkpoint_id)
+
+    def checkpoints(self, run_ids: Iterable[str]) -> dict[str, list[CheckpointRow]]:
+        """Checkpoints by run, first stage first."""
+        query = select(CheckpointRow).where(CheckpointRow.run_id.in_(list(run_ids)))
+        found: dict[str, list[CheckpointRow]] = {}
+        for row in self._session.scalars(query.order_by(CheckpointRow.stage)):
+            found.setdefault(row.run_id, []).append(row)
+        return found
+
+    def checkpoint_of(self, run_id: str, stage: int) -> CheckpointRow | None:
+        """The checkpoint that a stage left."""
+        query = select(CheckpointRow).where(CheckpointRow.run_id == run_id, CheckpointRow.stage == stage)
+        return self._session.scalar(query)
+
+    def add_checkpoint(self, row: CheckpointRow) -> None:
+        """A finished stage."""
+        self._session.add(row)
+        self._session.flush()
+
+    def past_epochs(self, architecture: str, limit: int = 60) -> list[PastEpoch]:
+        """The latest epochs of runs of this architecture that came to their end."""
+        query = (
+            select(EpochRow.run_id, EpochRow.stage, EpochRow.duration_s, RunRow.config, VersionRow.counts)
+            .join(RunRow, RunRow.id == EpochRow.run_id)
+            .join(JobRow, JobRow.id == RunRow.job_id)
+            .join(VersionRow, VersionRow.id == RunRow.version_id)
+            .where(JobRow.state == JobState.SUCCEEDED, RunRow.config["architecture"].as_string() == architecture)
+            .order_by(EpochRow.id.desc())
+            .limit(limit)
+        )
+        return [PastEpoch(*row) for row in self._session.execute(query)]
+
+    def seconds_beside_epochs(self, run_ids: Iterable[str]) -> list[float]:
+        """What whole runs took beyond their epochs (reading, export), for runs that came to their end."""
+        epochs = (
+            select(EpochRow.run_id, func.sum(EpochRow.duration_s).label("seconds"))
+            .where(EpochRow.run_id.in_(list(run_ids)))
+            .group_by(EpochRow.run_id)
+            .subquery()
+        )
+        query = (
+            select(JobRow.started_at, JobRow.ended_at, epochs.c.seconds)
+            .join(RunRow, RunRow.job_id == JobRow.id)
+            .join(epochs, epochs.c.run_id == RunRow.id)
+            .where(JobRow.state == JobState.SUCCEEDED, JobRow.attempt == 1)
+        )
+        return [
+            max(0.0, (ended - started).total_seconds() - seconds)
+            for started, ended, seconds in self._session.execute(query)
+            if started and ended
+        ]
+
+
+def new_epoch(run_id: str, attempt: int, values: Mapping[str, Any]) -> EpochRow:  # Any: column values
+    """A row of the course's table, not stored yet."""
+    return EpochRow(id=new_id(), run_id=run_id, attempt=attempt, **values)
+
+
+def _records() -> Select[RunRow, JobRow, str, str, int]:
+    return (
+        select(RunRow, JobRow, DatasetRow.id, DatasetRow.name, VersionRow.number)
+        .join(JobRow, JobRow.id == RunRow.job_id)
+        .join(VersionRow, VersionRow.id == RunRow.version_id)
+        .join(DatasetRow, DatasetRow.id == VersionRow.dataset_id)
+    )

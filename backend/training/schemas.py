@@ -1,0 +1,237 @@
+"""JSON bodies of runs, checkpoints and architectures."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import BaseModel, Field
+
+from backend.domain.architectures import Architecture
+from backend.domain.ids import CheckpointId, VersionId
+from backend.domain.training import RunStatus, TrainingConfig, TrainingRequest
+from backend.training.forecast import Forecast
+from backend.training.start import Plan, RunOrder
+from backend.training.tables import CheckpointRow, EpochRow
+from backend.training.view import RunView
+
+
+class RunCreate(BaseModel):
+    """A training to start."""
+
+    version_id: str = Field(max_length=64)
+    name: str | None = Field(None, min_length=1, max_length=200)
+    config: TrainingRequest = TrainingRequest()
+    starts_from: str | None = Field(None, max_length=64, description="Id of a checkpoint to go on from.")
+
+    def order(self) -> RunOrder:
+        """The same in the words of the use case."""
+        starts_from = None if self.starts_from is None else CheckpointId(self.starts_from)
+        return RunOrder(VersionId(self.version_id), self.config, self.name, starts_from)
+
+
+class RemarkRead(BaseModel):
+    """Something that doesn't stop a training but should be known."""
+
+    code: str
+    message: str
+
+
+class ForecastRead(BaseModel):
+    """How long a training will take; null where that isn't known, and always what it rests on."""
+
+    seconds_low: float | None
+    seconds_high: float | None
+    memory_bytes: int | None
+    basis: str
+
+
+class PlanRead(BaseModel):
+    """A training as it would run, and how long it would take."""
+
+    config: TrainingConfig
+    forecast: ForecastRead
+    warnings: list[RemarkRead]
+
+    @classmethod
+    def of(cls, plan: Plan, forecast: Forecast) -> Self:
+        """From the use case's words."""
+        return cls(
+            config=plan.config,
+            forecast=ForecastRead(
+                seconds_low=forecast.seconds_low,
+                seconds_high=forecast.seconds_high,
+                memory_bytes=forecast.memory_bytes,
+                basis=forecast.basis,
+            ),
+            warnings=[RemarkRead(code=remark.code, message=remark.message) for remark in plan.warnings],
+        )
+
+
+class FailureRead(BaseModel):
+    """Why a run failed and what to do."""
+
+    code: str
+    message: str
+    advice: str
+
+
+class StageCheckpoint(BaseModel):
+    """A checkpoint in the list of its run."""
+
+    id: str
+    stage: int
+    epoch: int
+    error_rate: float
+    valid_loss: float
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: CheckpointRow) -> Self:
+        """From its row."""
+        valid = row.metrics["valid"]
+        return cls(
+            id=row.id,
+            stage=row.stage,
+            epoch=row.epoch,
+            error_rate=valid["error_rate"],
+            valid_loss=valid["loss"],
+            created_at=row.created_at,
+        )
+
+
+class RunRead(BaseModel):
+    """A run as it stands; stages and epochs count from 0."""
+
+    id: str
+    name: str
+    status: RunStatus
+    dataset_id: str
+    dataset_name: str
+    version_id: str
+    version_number: int
+    config: dict[str, Any]  # Any: JSON values, a TrainingConfig as it was written down
+    starts_from: str | None
+    queue_position: int | None
+    phase: str | None
+    stage: int | None
+    epoch: int | None
+    epochs: int
+    progress: float
+    eta_s: float | None
+    device: str | None
+    attempt: int
+    is_stopping: bool
+    failure: FailureRead | None
+    checkpoints: list[StageCheckpoint]
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, view: RunView) -> Self:
+        """From the use case's words."""
+        failure = view.failure
+        return cls(
+            failure=FailureRead(code=failure.code, message=failure.message, advice=failure.advice) if failure else None,
+            checkpoints=[StageCheckpoint.of(row) for row in view.checkpoints],
+            **{name: getattr(view, name) for name in cls.model_fields if name not in ("failure", "checkpoints")},
+        )
+
+
+class RunList(BaseModel):
+    """Runs, the newest first."""
+
+    items: list[RunRead]
+    next: str | None
+
+
+class EpochRead(BaseModel):
+    """One row of the course's table; losses in nats."""
+
+    stage: int
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    error_rate: float
+    accuracy: float
+    learning_rate: float
+    duration_s: float
+    attempt: int
+
+    @classmethod
+    def of(cls, row: EpochRow) -> Self:
+        """From its row."""
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})
+
+
+class EpochList(BaseModel):
+    """The course's table."""
+
+    items: list[EpochRead]
+    next: str | None
+
+
+class CheckpointRead(BaseModel):
+    """A finished stage: all that is needed to use it."""
+
+    id: str
+    run_id: str
+    stage: int
+    epoch: int
+    architecture: str
+    classes: list[str]
+    preprocessing: dict[str, Any]  # Any: JSON values
+    sha256: str
+    bytes: int
+    metrics: dict[str, Any]  # Any: JSON values
+    parity: dict[str, Any]  # Any: JSON values
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: CheckpointRow) -> Self:
+        """From its row."""
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})
+
+
+class WeightsRead(BaseModel):
+    """Pretrained weights; ``at_hand``: no download is needed."""
+
+    name: str
+    source: str
+    at_hand: bool
+    file_name: str | None
+    bytes: int | None
+
+
+class ArchitectureRead(BaseModel):
+    """An entry of the catalogue."""
+
+    name: str
+    title: str
+    family: str
+    parameters: int
+    layer_groups: int
+    default_image_size: int
+    weights: list[WeightsRead]
+
+    @classmethod
+    def of(cls, entry: Architecture, at_hand: dict[str, bool]) -> Self:
+        """From the catalogue, and whether the weights of each name are at hand."""
+        weights = [
+            WeightsRead(
+                name=source.name,
+                source=source.source.value,
+                at_hand=at_hand[source.name],
+                file_name=source.file_name or None,
+                bytes=source.size_bytes or None,
+            )
+            for source in entry.weights
+        ]
+        kept = {name: getattr(entry, name) for name in cls.model_fields if name != "weights"}
+        return cls(weights=weights, **kept)
+
+
+class ArchitectureList(BaseModel):
+    """The catalogue, the one whose weights are always at hand first."""
+
+    items: list[ArchitectureRead]
+    next: str | None = None

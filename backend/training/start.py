@@ -1,0 +1,189 @@
+"""Ask for a training: check what can be checked now, write down every number, and queue it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from backend.datasets.tables import VersionRow
+from backend.domain.architectures import ARCHITECTURES, WeightSource
+from backend.domain.errors import InvalidInput, NotFound
+from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
+from backend.domain.training import TrainingConfig, TrainingRequest, resolve
+from backend.jobs import UnitOfWork
+from backend.ledger.job import JobKind
+from backend.training.find import find_checkpoint
+from backend.training.repository import RunRepository
+from backend.training.tables import RunRow
+from backend.training.weights_at_hand import at_hand
+
+
+class VersionUnknown(NotFound):
+    """The version to learn from doesn't exist."""
+
+    code = "version-not-found"
+
+    def __init__(self, version_id: str) -> None:
+        super().__init__(
+            "There is no such version of a dataset here, or it isn't shared with you.",
+            advice="Freeze a version of your dataset first, then train on that.",
+            details={"version_id": version_id},
+        )
+
+
+class OneClassOnly(InvalidInput):
+    """There are fewer than two classes to tell apart."""
+
+    code = "one-class-only"
+
+    def __init__(self, classes: list[str]) -> None:
+        found = f"only “{classes[0]}”" if classes else "none"
+        super().__init__(
+            f"Telling pictures apart needs at least two classes; this version has {found}.",
+            advice="Bring pictures of a second class, or check how the labels are read.",
+            details={"classes": classes},
+        )
+
+
+class ClassWithoutImages(InvalidInput):
+    """A class has no picture to learn from."""
+
+    code = "class-without-images"
+
+    def __init__(self, classes: list[str]) -> None:
+        named = ", ".join(f"“{name}”" for name in classes[:5])
+        more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+        super().__init__(
+            f"There are no pictures to learn from of {named}{more}: all of them are held out for testing.",
+            advice="Bring more pictures of it, hold out a smaller share, or leave the class out.",
+            details={"classes": classes},
+        )
+
+
+class NothingHeldOut(InvalidInput):
+    """The validation split is empty, so nobody could say how good the model is."""
+
+    code = "no-validation-images"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No pictures are held out to test the model on.",
+            advice="Freeze a version with a validation share, such as 20 %.",
+        )
+
+
+class StartDiffers(InvalidInput):
+    """A run can go on only from a checkpoint of its own architecture."""
+
+    code = "starts-from-differs"
+
+    def __init__(self, wanted: str, found: str) -> None:
+        super().__init__(
+            f"The model to start from is a {found}; this training asks for a {wanted}.",
+            advice=f"Choose {found}, or start from the pretrained weights.",
+            details={"architecture": wanted, "checkpoint_architecture": found},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """A training as asked for."""
+
+    version_id: VersionId
+    request: TrainingRequest
+    name: str | None = None
+    starts_from: CheckpointId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that doesn't stop a training but should be known."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A training that could start now: its version, every number, and what should be known."""
+
+    version: VersionRow
+    config: TrainingConfig
+    warnings: tuple[Remark, ...]
+
+
+def plan(session: Session, order: RunOrder, weights_folder: Path) -> Plan:
+    """Check an order and fill in all that it leaves open; nothing is stored.
+
+    Raises:
+        VersionUnknown, CheckpointNotFound: no such thing.
+        OneClassOnly, ClassWithoutImages, NothingHeldOut: the version can't be trained on.
+        StartDiffers: the checkpoint to start from has another architecture.
+        UnknownArchitecture, UnknownWeights, LearningRateFindUnavailable: see ``resolve``.
+    """
+    version = RunRepository(session).version(order.version_id)
+    if version is None:
+        raise VersionUnknown(order.version_id)
+    _require_trainable(version.classes, version.counts)
+    config = resolve(_with_start(session, order))
+    warnings = () if order.starts_from else _weights_warnings(config, weights_folder)
+    return Plan(version, config, warnings)
+
+
+def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
+    """Queue a training.
+
+    Raises:
+        AppError: as ``plan`` does.
+    """
+    planned = plan(unit.session, order, weights_folder)
+    runs = RunRepository(unit.session)
+    run_id = RunId(new_id())
+    run = RunRow(
+        id=run_id,
+        name=order.name or f"run {runs.runs_of_dataset(planned.version.dataset_id) + 1}",
+        version_id=order.version_id,
+        job_id=unit.enqueue(JobKind.TRAIN, run_id),
+        config=planned.config.model_dump(mode="json"),
+        starts_from=order.starts_from,
+    )
+    runs.add(run)
+    return run
+
+
+def _require_trainable(classes: list[str], counts: Mapping[str, Any]) -> None:  # Any: JSON values
+    if len(classes) < 2:
+        raise OneClassOnly(classes)
+    if empty := [name for name in classes if not counts.get(name, {}).get("train", 0)]:
+        raise ClassWithoutImages(empty)
+    if not any(of_class.get("valid", 0) for of_class in counts.values()):
+        raise NothingHeldOut
+
+
+def _with_start(session: Session, order: RunOrder) -> TrainingRequest:
+    """The request; one that starts from a checkpoint and names no architecture has the checkpoint's."""
+    if order.starts_from is None:
+        return order.request
+    found = find_checkpoint(session, order.starts_from).architecture
+    wanted = order.request.architecture or found
+    if wanted != found:
+        raise StartDiffers(wanted, found)
+    return order.request.model_copy(update={"architecture": wanted})
+
+
+def _weights_warnings(config: TrainingConfig, folder: Path) -> tuple[Remark, ...]:
+    architecture = ARCHITECTURES[config.architecture]
+    weights = next(source for source in architecture.weights if source.name == config.weights)
+    if at_hand(weights, folder):
+        return ()
+    if weights.source is WeightSource.PACKAGE:
+        message = f"The Python package {weights.package}, which carries the pretrained weights, isn't installed here."
+        return (Remark("weights-missing", message),)
+    message = (
+        f"The pretrained weights of {architecture.title} aren't on this computer yet; they are fetched first "
+        f"(about {weights.size_bytes / 1e6:,.0f} MB). Without internet, put the file {weights.file_name} "
+        "into the weights folder."
+    )
+    return (Remark("weights-download", message),)

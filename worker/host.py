@@ -1,0 +1,134 @@
+"""A worker on a machine: keeps its listeners alive, sweeps, and looks at the ledger itself where no bell reaches it.
+
+The host does no job and holds none; when it is killed, all that it started ends with it,
+and the ledger gives the jobs to another.
+"""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from backend.children import Child, end_all
+from backend.ledger.job import JobKind
+from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.sweep import Sweeper
+from backend.system.version import VERSION
+from worker.here import device_name
+from worker.post import Parts
+
+log = structlog.get_logger()
+
+GRACE_S: Final = 110.0
+HURRIED_S: Final = 5.0
+_DEAF_TOO_OFTEN: Final = 3
+_TITLE_OF: Final = {JobKind.TRAIN: "The listener for trainings", JobKind.IMPORT: "The listener for imports"}
+
+
+class Host:
+    """One worker."""
+
+    def __init__(self, parts: Parts, environment: Mapping[str, str]) -> None:
+        self._parts, self._post, self._timers = parts, parts.post, parts.post.timers
+        self._environment = environment
+        self._has_bell = parts.settings.redis_url is not None
+        self._stops = 0
+        self._hurried_at: float | None = None
+        self._leaving = threading.Event()
+        self._listeners = {kind: self._child(kind) for kind in JobKind} if self._has_bell else {}
+        self._lookers: dict[JobKind, Child] = {}
+        self._unheard = dict.fromkeys(JobKind, 0)
+        self._said_alive_at = float("-inf")
+
+    def run(self) -> int:
+        """Work until told to end; the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        Path(self._post.drain_flag).unlink(missing_ok=True)
+        log.info("worker_started", worker_id=self._post.worker_id, device=self._post.device, bell=self._has_bell)
+        sweeper = Sweeper(self._parts.database, self._parts.doorbell, self._timers)
+        threading.Thread(target=sweeper.run, args=(self._leaving,), name="sweep", daemon=True).start()
+        for listener in self._listeners.values():
+            listener.start()
+        while not self._leaving.is_set():
+            self._look_after_everything()
+            self._leaving.wait(min(self._timers.poll, 0.5))
+        self._leave()
+        return 0
+
+    def _look_after_everything(self) -> None:
+        # Listeners are started by this thread and no other: a child lives as long as the thread that made it.
+        for listener in self._listeners.values():
+            listener.look_after(log.warning)
+        try:
+            self._say_alive()
+            for kind in JobKind:
+                self._take_what_nobody_rang_for(kind)
+        except (DBAPIError, PoolTimeout) as error:
+            log.warning("worker_without_database", error=type(error).__name__)
+
+    def _say_alive(self) -> None:
+        if time.monotonic() - self._said_alive_at < self._timers.heartbeat:
+            return
+        with self._parts.database.write() as session:
+            Ledger(session).say_alive(
+                self._post.worker(JobKind.TRAIN), list(JobKind), device_name(self._post.device), VERSION
+            )
+        self._said_alive_at = time.monotonic()
+
+    def _take_what_nobody_rang_for(self, kind: JobKind) -> None:
+        """Without a bell, every waiting job; with one, those that it has failed to tell us of."""
+        looker = self._lookers.get(kind)
+        if looker is not None and looker.is_running:
+            return
+        patience = self._timers.deaf if self._has_bell else 0.0
+        with self._parts.database.read() as session:
+            jobs = Jobs(session)
+            if not jobs.has_waiting(kind, patience) or jobs.is_busy(self._post.worker_id, kind):
+                return
+        if self._has_bell:
+            self._note_unheard(kind)
+        self._lookers[kind] = self._child(kind, "--once")
+        self._lookers[kind].start()
+
+    def _note_unheard(self, kind: JobKind) -> None:
+        """A listener that is connected and hears nothing any more is started anew (celery#10302)."""
+        self._unheard[kind] += 1
+        log.warning("ring_unheard", kind=kind, times=self._unheard[kind])
+        if self._unheard[kind] % _DEAF_TOO_OFTEN == 0:
+            self._listeners[kind].kill()
+
+    def _child(self, kind: JobKind, *options: str) -> Child:
+        command = (sys.executable, "-m", "worker.listener", kind.value, self._post.to_json(), *options)
+        return Child(_TITLE_OF[kind], command, self._environment)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stops += 1
+        with suppress(OSError):
+            Path(self._post.drain_flag).touch()
+        self._leaving.set()
+
+    def _must_hurry(self) -> bool:
+        """Whether a second signal came, and some seconds ago."""
+        if self._stops > 1 and self._hurried_at is None:
+            self._hurried_at = time.monotonic()
+        return self._hurried_at is not None and time.monotonic() - self._hurried_at > HURRIED_S
+
+    def _leave(self) -> None:
+        """Let every training reach the end of its step and give it back; the second signal hurries."""
+        log.info("worker_leaving", worker_id=self._post.worker_id)
+        children = [*self._listeners.values(), *self._lookers.values()]
+        end_all(children, grace_s=GRACE_S, hurry=self._must_hurry)
+        with suppress(DBAPIError, PoolTimeout), self._parts.database.write() as session:
+            Ledger(session).say_goodbye(self._post.worker_id)
+        Path(self._post.drain_flag).unlink(missing_ok=True)
+        log.info("worker_left", worker_id=self._post.worker_id)

@@ -1,0 +1,49 @@
+"""A child of the worker's host: listens to the bell for one kind of job, or looks at the ledger once.
+
+``python -m worker.listener KIND POST [--once]``; the host is the one who starts it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from worker.death import die_with
+
+_AT_ONCE: Final = {"train": 1, "import": 2}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Listen until told to end; the exit code."""
+    die_with(os.getppid())
+
+    from backend import log
+    from backend.ledger.job import JobKind
+    from backend.settings import load
+    from worker.post import Post, open_parts
+
+    log.configure()
+    kind, post, settings = JobKind(arguments[0]), Post.from_json(arguments[1]), load()
+    if "--once" in arguments:
+        from worker.supervisor import tick
+
+        tick(open_parts(post, settings), kind)
+        return 0
+
+    from backend.doorbell import QUEUE_OF
+    from worker.celery_app import make_app
+
+    options = [
+        *("--queues", QUEUE_OF[kind]),
+        *("--concurrency", str(_AT_ONCE[kind])),
+        *("--hostname", f"{kind}-{post.worker_id}@{post.host}"),
+        *("--loglevel", "WARNING"),
+        "--without-gossip",
+        "--without-mingle",
+    ]
+    make_app(settings, post).worker_main(["worker", *options])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,236 @@
+"""The engine's events become rows, its exceptions an exit code; a database that is away only delays it.
+
+Steps and phases are written when it suits, at most twice a second. An epoch is held
+back until the state after it is on disk, and both are stored in one transaction; then
+the training waits until that is done, as only what is stored may be forgotten on disk.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from backend.db.session import Database, WriteSession
+from backend.domain.errors import AppError
+from backend.domain.events import EpochFinished, Event, StageFinished, StateSaved
+from backend.domain.ids import CheckpointId, new_id
+from backend.domain.training import TrainingConfig
+from backend.ledger.job import Claim, Desired, Failure, LostLease
+from backend.ledger.repository import Jobs
+from backend.storage.base import Storage
+from backend.training import progress
+from backend.training.eta import Pace
+from backend.training.progress import StoredCheckpoint
+from worker import exits
+from worker.engine.order import Stopped, StopSignal
+
+log = structlog.get_logger()
+
+Answer = TypeVar("Answer")
+DatabaseAway: Final = (DBAPIError, PoolTimeout)
+_WRITE_EVERY_S: Final = 0.5
+_LONGEST_WAIT_S: Final = 5.0
+
+
+class Recorder:
+    """Listens to one training and writes down what it says."""
+
+    def __init__(
+        self, database: Database, storage: Storage, claim: Claim, config: TrainingConfig, stop: StopSignal
+    ) -> None:
+        self._database, self._storage, self._claim, self._stop = database, storage, claim, stop
+        self._pace = Pace(config)
+        self._waiting: list[Event] = []
+        self._epoch: EpochFinished | None = None
+        self._written_at = 0.0
+        self.output_folder = Path()
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event.
+
+        Raises:
+            LostLease: another attempt has the job; nothing more must be done.
+            Stopped: told to stop while the database was away.
+        """
+        self._pace.see(event)
+        if self._epoch is not None and not isinstance(event, StateSaved):
+            self._store_epoch(None)
+        match event:
+            case EpochFinished():
+                self._epoch = event
+            case StateSaved():
+                self._store_epoch(event)
+            case StageFinished():
+                self._store_checkpoint(event)
+            case _:
+                self._waiting.append(event)
+                self._write_what_waits()
+
+    def finish(self) -> None:
+        """The training is done.
+
+        Raises:
+            LostLease: another attempt has the job.
+        """
+        if self._epoch is not None:
+            self._store_epoch(None)
+        self._insist(self._flush)
+        self._insist(lambda session: progress.finish(session, self._claim))
+
+    def fail(self, failure: Failure) -> None:
+        """The training can't be done.
+
+        Raises:
+            LostLease: another attempt has the job.
+        """
+        self._insist(self._flush)
+        self._insist(lambda session: progress.fail(session, self._claim, failure))
+
+    def leave(self) -> None:
+        """Write down what waits before going; best effort."""
+        with self._database.write() as session:
+            self._flush(session)
+
+    def is_cancelled(self) -> bool:
+        """Whether its owner doesn't want the job any more."""
+        with self._database.read() as session:
+            return Jobs(session).wanted(self._claim) is Desired.CANCEL
+
+    def _write_what_waits(self) -> None:
+        """Without waiting for a database that is away: there is another time."""
+        if time.monotonic() - self._written_at < _WRITE_EVERY_S:
+            return
+        self._written_at = time.monotonic()
+        try:
+            with self._database.write() as session:
+                self._flush(session)
+        except DatabaseAway as error:
+            log.warning("record_delayed", error=type(error).__name__, events=len(self._waiting))
+        else:
+            self._waiting.clear()
+
+    def _flush(self, session: WriteSession) -> None:
+        progress.record_events(session, self._claim, self._waiting, self._pace.standing)
+
+    def _store_epoch(self, state: StateSaved | None) -> None:
+        epoch, self._epoch = self._epoch, None
+        if epoch is None:
+            return
+
+        def store(session: WriteSession) -> None:
+            self._flush(session)
+            progress.record_epoch(session, self._claim, epoch, state, self._pace.standing)
+
+        self._insist(store)
+        self._waiting.clear()
+
+    def _store_checkpoint(self, event: StageFinished) -> None:
+        stored = self._take_over(event)
+
+        def store(session: WriteSession) -> CheckpointId:
+            self._flush(session)
+            return progress.record_checkpoint(session, self._claim, event, stored, self._pace.standing)
+
+        try:
+            standing = self._insist(store)
+        except LostLease:
+            self._discard(stored)
+            raise
+        self._waiting.clear()
+        if standing != stored.id:
+            self._discard(stored)
+
+    def _take_over(self, event: StageFinished) -> StoredCheckpoint:
+        """Move the stage's folder to where checkpoints are kept, under an id of its own; nobody knows it yet."""
+        from worker.engine.checkpoint import read_predictions  # torch: only in a process that has it anyway
+
+        checkpoint_id = CheckpointId(new_id())
+        folder = self._storage.folder("checkpoints", checkpoint_id)
+        # Onto the empty folder just made: one rename, whole or not at all.
+        os.replace(self.output_folder / event.folder, folder)
+        return StoredCheckpoint(
+            checkpoint_id,
+            checkpoint_id,
+            json.loads((folder / "checkpoint.json").read_bytes()),
+            json.loads((folder / "parity.json").read_bytes()),
+            read_predictions(folder),
+        )
+
+    def _discard(self, stored: StoredCheckpoint) -> None:
+        shutil.rmtree(self._storage.folder("checkpoints", stored.folder), ignore_errors=True)
+
+    def _insist(self, write: Callable[[WriteSession], Answer]) -> Answer:
+        return insist(self._database, write, self._stop)
+
+
+def insist(database: Database, write: Callable[[WriteSession], Answer], stop: StopSignal) -> Answer:
+    """Write in a transaction, again and again while the database is away. What is written may be repeated.
+
+    Raises:
+        Stopped: told to stop meanwhile.
+    """
+    wait_s = 0.1
+    while True:
+        try:
+            with database.write() as session:
+                return write(session)
+        except DatabaseAway as error:
+            log.warning("record_waits", error=type(error).__name__, seconds=wait_s)
+            if stop.requested():
+                raise Stopped from error
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+
+class ExitCode:
+    """How the process is to end; set by ``recording``."""
+
+    value = exits.DONE
+
+
+@contextmanager
+def recording(recorder: Recorder) -> Iterator[ExitCode]:
+    """Turn the end of the block into the end of the job, and into an exit code.
+
+    What is nobody's refusal (a bug, a broken driver) is raised: the process ends with it in its log,
+    and the job is tried again.
+    """
+    code = ExitCode()
+    try:
+        yield code
+        recorder.finish()
+    except LostLease:
+        code.value = exits.LOST
+    except Stopped:
+        code.value = _stopped(recorder)
+    except AppError as error:
+        log.warning("training_refused", code=error.code, message=error.message, exc_info=error)
+        code.value = _refused(recorder, Failure.of(error))
+
+
+def _stopped(recorder: Recorder) -> int:
+    try:
+        recorder.leave()
+        return exits.CANCELLED if recorder.is_cancelled() else exits.YIELDED
+    except LostLease:
+        return exits.LOST
+    except DatabaseAway:
+        return exits.YIELDED
+
+
+def _refused(recorder: Recorder, failure: Failure) -> int:
+    try:
+        recorder.fail(failure)
+    except LostLease:
+        return exits.LOST
+    except Stopped:
+        return exits.YIELDED
+    return exits.REFUSED

@@ -1,0 +1,220 @@
+"""Claim a job, start the process that does it, and watch over it until it is over.
+
+The process is the only one of its group, made for this job: it can be stopped, killed
+and started anew without anything else of the worker noticing, and its end gives back
+all that it used. This side renews the lease, reads what the owner wants, passes that
+on, and writes down how it ended.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from backend.ledger.claiming import claim_next
+from backend.ledger.job import TRAINER_CRASHED, Claim, Desired, JobKind, JobState, LostLease
+from backend.ledger.repository import Jobs, Ledger
+from worker import exits
+from worker.logfile import LogFile
+from worker.post import Parts
+
+log = structlog.get_logger()
+
+DatabaseAway: Final = (DBAPIError, PoolTimeout)
+_LOOK_S: Final = 0.1
+_DUMP_S: Final = 3.0
+"""Time for a stuck process to write down where it is stuck."""
+
+
+def tick(parts: Parts, kind: JobKind) -> int:
+    """Do the jobs of a kind that wait, one after the other; how many were done.
+
+    Safe to call any number of times at once: whoever finds nothing to claim returns.
+    """
+    done = 0
+    while not parts.post.is_draining:
+        try:
+            claim = claim_next(parts.database, kind, parts.post.worker(kind), parts.post.timers)
+        except DatabaseAway as error:
+            log.warning("claim_without_database", error=type(error).__name__)
+            return done
+        if claim is None:
+            return done
+        Supervision(parts, claim).run()
+        done += 1
+    return done
+
+
+class Supervision:
+    """One attempt at one job."""
+
+    def __init__(self, parts: Parts, claim: Claim) -> None:
+        self._parts, self._claim, self._timers = parts, claim, parts.post.timers
+        self._log = log.bind(job_id=claim.job_id, attempt=claim.attempt)
+        self._file = LogFile(parts.settings.data / "logs" / "jobs" / f"{claim.job_id}-{claim.attempt}.log")
+        self._renewed_at = self._looked_at = time.monotonic()
+        self._stop_asked_at: float | None = None
+        self._is_suspended = self._is_killed = False
+
+    def run(self) -> JobState | None:
+        """Start, watch, write down; the job's new state, None where somebody else has it."""
+        self._start()
+        exit_code = self._watch()
+        self._log.info("attempt_ended", exit_code=exit_code, killed_by_us=self._is_killed)
+        state = self._close(exit_code)
+        self._clear_up(state)
+        return state
+
+    def _start(self) -> None:
+        command = [
+            *self._parts.post.command(self._claim.kind),
+            self._claim.job_id,
+            str(self._claim.attempt),
+            str(os.getpid()),
+        ]
+        with self._file.open() as file:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+            )
+        self._log.info("attempt_started", kind=self._claim.kind, pid=self._process.pid)
+        with suppress(*DatabaseAway), self._parts.database.write() as session:
+            Ledger(session).note_pid(self._claim.job_id, self._claim.attempt, self._process.pid)
+
+    def _watch(self) -> int:
+        while not self._is_over():
+            if time.monotonic() - self._looked_at >= self._timers.flags:
+                self._looked_at = time.monotonic()
+                self._look()
+                self._file.cap()
+            time.sleep(min(_LOOK_S, self._timers.flags))
+        # Before its number is given back to the system: whatever it started goes with it.
+        self._signal_group(signal.SIGKILL)
+        return self._process.wait()
+
+    def _is_over(self) -> bool:
+        """Whether the process has ended; leaves it to be collected."""
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _look(self) -> None:
+        try:
+            wanted = self._ask_ledger()
+        except LostLease:
+            self._stop_if_overtaken()
+        except DatabaseAway as error:
+            self._hold_still(type(error).__name__)
+        else:
+            self._go_on()
+            if wanted is not Desired.RUN or self._parts.post.is_draining:
+                self._ask_to_stop()
+        if self._stop_asked_at is not None and time.monotonic() - self._stop_asked_at > self._timers.kill_grace:
+            self._kill("did_not_stop")
+
+    def _ask_ledger(self) -> Desired:
+        """Renew the lease if it is time; what the owner wants.
+
+        Raises:
+            LostLease: somebody else has the job, or it has ended.
+        """
+        claim, is_due = self._claim, time.monotonic() - self._renewed_at >= self._timers.heartbeat
+        if is_due:
+            with self._parts.database.write() as session:
+                wanted = Ledger(session, self._timers).renew(claim.job_id, claim.attempt)
+            self._renewed_at = time.monotonic()
+        else:
+            with self._parts.database.read() as session:
+                wanted = Jobs(session).wanted(claim)
+        self._kill_if_stuck()
+        return wanted
+
+    def _stop_if_overtaken(self) -> None:
+        """Kill at once where another attempt has the job; where it has ended, the process is on its way out."""
+        with suppress(*DatabaseAway), self._parts.database.read() as session:
+            job = Jobs(session).state_of(self._claim)
+            if job is None or not job.is_final:
+                self._kill("overtaken")
+            elif self._stop_asked_at is None:
+                self._stop_asked_at = time.monotonic()
+
+    def _hold_still(self, reason: str) -> None:
+        """Without a lease somebody else may begin: stop the steps, keep the memory, and end after long."""
+        silent_s = time.monotonic() - self._renewed_at
+        if silent_s > self._timers.give_up:
+            self._kill("no_database")
+        elif silent_s > self._timers.suspend and not self._is_suspended:
+            self._log.warning("attempt_suspended", error=reason, without_lease_s=round(silent_s))
+            self._is_suspended = True
+            self._signal_group(signal.SIGSTOP)
+
+    def _go_on(self) -> None:
+        if self._is_suspended:
+            self._log.info("attempt_resumed")
+            self._is_suspended = False
+            self._signal_group(signal.SIGCONT)
+
+    def _ask_to_stop(self) -> None:
+        """SIGTERM to the process itself: its helpers are its own to end, after the step that they serve."""
+        if self._stop_asked_at is None:
+            self._log.info("attempt_asked_to_stop")
+            self._stop_asked_at = time.monotonic()
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGTERM)
+
+    def _kill_if_stuck(self) -> None:
+        with self._parts.database.read() as session:
+            is_stuck = Jobs(session).is_stuck(self._claim, self._timers.stall)
+        if is_stuck:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGQUIT)
+            time.sleep(_DUMP_S)
+            self._kill("stuck")
+
+    def _kill(self, reason: str) -> None:
+        if not self._is_killed:
+            self._log.warning("attempt_killed", reason=reason)
+        self._is_killed = True
+        self._signal_group(signal.SIGKILL)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        # Its number is its group's: it was started as the leader of a session.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def _close(self, exit_code: int) -> JobState | None:
+        """Write down how it ended; while the database is away, try until the lease has run out anyway."""
+        deadline = time.monotonic() + self._timers.lease
+        failure = TRAINER_CRASHED if self._is_killed else exits.failure_of(exit_code)
+        while True:
+            try:
+                with self._parts.database.write() as session:
+                    return Ledger(session, self._timers).close(
+                        self._claim.job_id,
+                        self._claim.attempt,
+                        exits.outcome_of(exit_code),
+                        exit_code=exit_code,
+                        failure=failure,
+                    )
+            except DatabaseAway as error:
+                self._log.warning("close_without_database", error=type(error).__name__)
+                if time.monotonic() > deadline or self._parts.post.is_draining:
+                    return None
+                time.sleep(min(1.0, self._timers.flags))
+
+    def _clear_up(self, state: JobState | None) -> None:
+        if state is JobState.QUEUED and self._parts.post.is_draining:
+            # Another worker need not wait for the sweep.
+            self._parts.doorbell.ring(self._claim.kind)
+        if self._claim.kind is JobKind.TRAIN and self._is_at_its_end():
+            shutil.rmtree(self._parts.storage.folder("states", self._claim.subject_id), ignore_errors=True)
+
+    def _is_at_its_end(self) -> bool:
+        with suppress(*DatabaseAway), self._parts.database.read() as session:
+            state = Jobs(session).state_of(self._claim)
+            return state is not None and state.is_final
+        return False

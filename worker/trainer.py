@@ -1,0 +1,32 @@
+"""The process that does one training: ``python -m worker.trainer JOB ATTEMPT PARENT``.
+
+Reads its order from the ledger, runs the engine, records what it says, and ends with
+an exit code of ``worker.exits``.
+"""
+
+import faulthandler
+import signal
+import sys
+from collections.abc import Sequence
+
+from worker.death import die_with
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do the training; the exit code."""
+    job_id, attempt, parent = arguments[0], int(arguments[1]), int(arguments[2])
+    # Before anything else is even imported, torch above all: nothing of us outlives the supervisor.
+    die_with(parent)
+    faulthandler.register(signal.SIGQUIT, all_threads=True)
+
+    from backend import log
+    from backend.settings import load
+    from worker.stopping import SignalStop
+    from worker.training import train_job
+
+    log.configure()
+    return train_job(load(), job_id, attempt, SignalStop(parent))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

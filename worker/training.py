@@ -1,0 +1,103 @@
+"""One attempt at a training: its order from the ledger, its folders, the engine, the record.
+
+Every attempt works in a folder of its own, so that one that was given up and still
+writes can't touch another's files.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from backend.datasets.manifests import manifest
+from backend.db.session import Database
+from backend.domain.ids import VersionId
+from backend.domain.training import TrainingConfig
+from backend.ledger.job import Claim
+from backend.ledger.repository import Jobs
+from backend.settings import Settings
+from backend.storage.local import LocalStorage
+from backend.training import progress
+from backend.training.find import checkpoint_folder, find_checkpoint, find_run
+from backend.training.repository import RunRepository
+from backend.training.tables import RunRow
+from worker import exits
+from worker.engine.order import StatePoint, StopSignal, TrainingOrder
+from worker.recording import Recorder, insist, recording
+
+log = structlog.get_logger()
+
+_ATTEMPT: Final = "attempt-"
+
+
+def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:
+    """Do the training that an attempt holds; the exit code."""
+    database, storage = Database(settings.sql_url), LocalStorage(settings.storage_folder)
+    with database.read() as session:
+        claim = Jobs(session).claim_of(job_id, attempt)
+        run = find_run(session, claim.subject_id) if claim else None
+    if claim is None or run is None:
+        return exits.LOST
+    recorder = Recorder(database, storage, claim, TrainingConfig.model_validate(run.config), stop)
+    with recording(recorder) as code:
+        insist(database, lambda session: progress.begin(session, claim), stop)
+        order = make_order(database, storage, settings, claim, run)
+        recorder.output_folder = order.output_folder
+        # Here: seconds of importing torch, in which the run is under way already.
+        from worker.engine.recipe import train
+
+        train(order, on_event=recorder, stop=stop)
+    return code.value
+
+
+def make_order(
+    database: Database, storage: LocalStorage, settings: Settings, claim: Claim, run: RunRow
+) -> TrainingOrder:
+    """What the engine is asked to do, to go on from where the last attempt got to."""
+    states = storage.folder("states", run.id)
+    mine = states / f"{_ATTEMPT}{claim.attempt}"
+    mine.mkdir(exist_ok=True)
+    with database.read() as session:
+        learnt_from = manifest(session, VersionId(run.version_id))
+        points = tuple(
+            StatePoint(row.stage, row.epoch, row.file, row.sha256)
+            for row in RunRepository(session).states(run.id, progress.KEPT_STATES)
+        )
+        starts_from = None
+        if run.starts_from is not None:
+            starts_from = checkpoint_folder(storage, find_checkpoint(session, run.starts_from))
+    for point in points:
+        _bring(states, mine, point.file)
+    _remove_other_attempts(states, mine)
+    return TrainingOrder(
+        manifest=learnt_from,
+        config=TrainingConfig.model_validate(run.config),
+        open_bytes=storage.read_blob,
+        output_folder=mine / "stages",
+        state_folder=mine,
+        weights_folder=settings.weights_folder,
+        device=settings.device,
+        resume_from=points,
+        starts_from=starts_from,
+    )
+
+
+def _bring(states: Path, mine: Path, name: str) -> None:
+    """Make a former attempt's state one of ours as well; its name holds its hash, so any copy will do."""
+    for found in sorted(states.glob(f"{_ATTEMPT}*/{name}")):
+        if found.parent == mine:
+            return
+        try:
+            os.link(found, mine / name)
+        except OSError:
+            shutil.copy2(found, mine / name)
+        return
+
+
+def _remove_other_attempts(states: Path, mine: Path) -> None:
+    """Free what former attempts left: their caches and half-written stages."""
+    for folder in states.glob(f"{_ATTEMPT}*"):
+        if folder != mine:
+            shutil.rmtree(folder, ignore_errors=True)
