@@ -65,7 +65,6 @@ class Tellapart(FastAPI):
             openapi_url="/api/v1/openapi.json",
             docs_url=None,
             redoc_url=None,
-            root_path=services.settings.root_path,
             generate_unique_id_function=_operation_id,
             dependencies=[Depends(_in_openapi)],
             lifespan=_sweeping,

@@ -57,20 +57,35 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_NOT_FOUND: Final = error_body("not-found", "There is nothing at this address, or it isn't shared with you.")
+
+
 class RootPath:
-    """One form of path inside, whether the proxy in front takes its sub-path away or leaves it on."""
+    """One form of path inside, whether the proxy in front takes its sub-path away or leaves it on.
+
+    Paths with control characters are nothing of ours, and PostgreSQL can't even look for some of them.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._root_path = settings.root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        root_path = self._root_path
-        if root_path and scope["type"] == "http":
+        if scope["type"] == "http":
             path: str = scope["path"]
+            if _CONTROL.search(path):
+                await JSONResponse(_NOT_FOUND, 404)(scope, receive, send)
+                return
+            self._set_path(scope, path)
+        await self._app(scope, receive, send)
+
+    def _set_path(self, scope: Scope, path: str) -> None:
+        root_path = self._root_path
+        if root_path:
+            scope["root_path"] = root_path
             if path != root_path and not path.startswith(f"{root_path}/"):
                 scope["path"] = root_path + path
-        await self._app(scope, receive, send)
 
 
 class KnownHosts:
@@ -133,7 +148,9 @@ def _is_address(name: str) -> bool:
 SMALL_BODY: Final = 2 * 1024 * 1024
 LISTS_BODY: Final = 64 * 1024 * 1024
 _LISTS: Final = ("/labels", "/labels/preview", "/labels/suggestions", "/versions")
-_UPLOADS: Final = ("/images", "/archive", "/predictions")
+PICTURES_BODY: Final = 256 * 1024 * 1024
+_PICTURES: Final = ("/predictions", "/try")
+_UPLOADS: Final = ("/images", "/archive")
 
 
 class BodyLimit:
@@ -161,6 +178,8 @@ class BodyLimit:
 def body_limit(scope: Scope) -> int | None:
     """How many bytes a request may have; None where files are taken."""
     path = get_route_path(scope)
+    if path.endswith(_PICTURES):
+        return PICTURES_BODY
     is_form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
     if path.endswith(_UPLOADS) or (is_form and not path.startswith("/api/") and path != "/sign-in"):
         return None

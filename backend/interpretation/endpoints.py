@@ -23,9 +23,7 @@ from backend.interpretation.service import Results
 router = APIRouter(prefix="/api/v1", tags=["understanding"])
 
 
-def _results(
-    run_id: str, session: ReadDep, checkpoint: str | None = None, split: Split = Split.VALID
-) -> Results:
+def _results(run_id: str, session: ReadDep, checkpoint: str | None = None, split: Split = Split.VALID) -> Results:
     return results_of(session, RunId(run_id), CheckpointId(checkpoint) if checkpoint else None, split)
 
 

@@ -1,44 +1,59 @@
-"""Which checkpoint's results a request is about."""
+"""Which run's and which checkpoint's results a request is about."""
+
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from backend.domain.errors import NotFound
 from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
-from backend.interpretation.repository import StageRepository
+from backend.interpretation.repository import FinishedStage, RunHead, StageRepository
 from backend.interpretation.service import NoResultsYet, Results
+from backend.training.find import CheckpointNotFound, RunNotFound
 
 
-class CheckpointNotOfRun(NotFound):
-    """The run has no such checkpoint."""
+@dataclass(frozen=True, slots=True)
+class OpenedRun:
+    """A run, its finished stages (first to last), and the one that is looked at; None where none is finished."""
 
-    code = "checkpoint-not-found"
+    head: RunHead
+    stages: tuple[FinishedStage, ...]
+    results: Results | None
 
-    def __init__(self, checkpoint_id: CheckpointId) -> None:
-        super().__init__(
-            "There is no such model in this training, or it isn't shared with you.",
-            advice="Open the run's page and choose one of its stages.",
-            details={"checkpoint_id": checkpoint_id},
-        )
+
+def open_run(
+    session: Session, run_id: RunId, checkpoint_id: CheckpointId | None = None, split: Split = Split.VALID
+) -> OpenedRun:
+    """A run with the results of one of its checkpoints; of its last finished stage where none is named.
+
+    Raises:
+        RunNotFound: no such run.
+        CheckpointNotFound: the run has no such checkpoint.
+    """
+    repository = StageRepository(session)
+    head = repository.head(run_id)
+    if head is None:
+        raise RunNotFound(run_id)
+    stages = tuple(repository.stages(run_id))
+    chosen = [stage for stage in stages if checkpoint_id in (None, stage.checkpoint_id)]
+    if checkpoint_id is not None and not chosen:
+        raise CheckpointNotFound(checkpoint_id)
+    if not chosen:
+        return OpenedRun(head, stages, None)
+    last = chosen[-1]
+    results = Results(run_id, last.checkpoint_id, last.stage, last.epoch, last.classes, split)
+    return OpenedRun(head, stages, results)
 
 
 def results_of(
     session: Session, run_id: RunId, checkpoint_id: CheckpointId | None = None, split: Split = Split.VALID
 ) -> Results:
-    """The results of a run's checkpoint; of its last finished stage where none is named.
+    """The results alone, for those who can do nothing without them.
 
     Raises:
-        RunNotFound: no such run.
-        CheckpointNotOfRun: the run has no such checkpoint.
+        RunNotFound, CheckpointNotFound: as ``open_run``.
         NoResultsYet: no stage is finished.
     """
-    repository = StageRepository(session)
-    stages = repository.stages(run_id)
-    if checkpoint_id is not None:
-        stages = [stage for stage in stages if stage.checkpoint_id == checkpoint_id]
-        if not stages:
-            raise CheckpointNotOfRun(checkpoint_id)
-    if not stages:
+    results = open_run(session, run_id, checkpoint_id, split).results
+    if results is None:
         raise NoResultsYet(run_id)
-    last = stages[-1]
-    return Results(run_id, last.checkpoint_id, last.stage, last.epoch, last.classes, split)
+    return results

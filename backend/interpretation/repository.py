@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Select, and_, case, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
-from backend.datasets.tables import ImageRow
-from backend.domain.ids import CheckpointId, Digest, ImageId, RunId
+from backend.datasets.tables import DatasetRow, ImageRow, VersionRow
+from backend.domain.ids import CheckpointId, DatasetId, Digest, ImageId, RunId
 from backend.domain.manifest import Split
 from backend.interpretation.tables import PredictionRow
 from backend.training.tables import CheckpointRow, RunRow
@@ -66,15 +66,33 @@ class FinishedStage:
     classes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RunHead:
+    """What stands above a run's results: its name and what it was trained on."""
+
+    run_id: RunId
+    name: str
+    dataset_id: DatasetId
+    dataset_name: str
+    version: int
+
+
 class StageRepository:
     """Which stages of a run have results; reads the run's own tables and never writes them."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def has_run(self, run_id: RunId) -> bool:
-        """Whether there is such a run."""
-        return self._session.get(RunRow, run_id) is not None
+    def head(self, run_id: RunId) -> RunHead | None:
+        """A run's name and origin; None where there is no such run."""
+        query = (
+            select(RunRow.name, DatasetRow.id, DatasetRow.name, VersionRow.number)
+            .join(VersionRow, VersionRow.id == RunRow.version_id)
+            .join(DatasetRow, DatasetRow.id == VersionRow.dataset_id)
+            .where(RunRow.id == run_id)
+        )
+        found = self._session.execute(query).one_or_none()
+        return None if found is None else RunHead(run_id, found[0], DatasetId(found[1]), found[2], found[3])
 
     def stages(self, run_id: RunId) -> list[FinishedStage]:
         """Finished stages, first to last."""
@@ -121,9 +139,7 @@ class PredictionRepository:
         found = self._session.execute(query).scalar_one()
         return None if found is None else float(found)
 
-    def certainty(
-        self, checkpoint_id: CheckpointId, split: Split, edges: Sequence[float]
-    ) -> list[tuple[int, int]]:
+    def certainty(self, checkpoint_id: CheckpointId, split: Split, edges: Sequence[float]) -> list[tuple[int, int]]:
         """(right, wrong) images whose largest probability lies between each two neighbours of ``edges``."""
         columns = []
         right = PredictionRow.actual == PredictionRow.predicted
@@ -131,7 +147,9 @@ class PredictionRepository:
             inside = and_(PredictionRow.probability_predicted >= low, PredictionRow.probability_predicted < high)
             columns.append(func.sum(case((and_(inside, right), 1), else_=0)))
             columns.append(func.sum(case((and_(inside, ~right), 1), else_=0)))
-        sums = [int(value or 0) for value in self._session.execute(select(*columns).where(*_of(checkpoint_id, split))).one()]
+        sums = [
+            int(value or 0) for value in self._session.execute(select(*columns).where(*_of(checkpoint_id, split))).one()
+        ]
         return list(zip(sums[::2], sums[1::2], strict=True))
 
     def images(
@@ -202,7 +220,7 @@ def _conditions(chosen: Filter) -> list[Any]:  # Any: as above
     return found
 
 
-def _answers() -> Select[Any]:  # Any: a row of the ten columns below
+def _answers() -> Select[*tuple[Any, ...]]:  # Any: the ten columns below
     return select(
         PredictionRow.image_id,
         ImageRow.digest,

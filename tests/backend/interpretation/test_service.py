@@ -7,10 +7,11 @@ from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
 from backend.domain.results import Confusion
 from backend.interpretation import service
-from backend.interpretation.find import CheckpointNotOfRun, results_of
+from backend.interpretation.find import results_of
 from backend.interpretation.record import record_predictions
 from backend.interpretation.repository import Filter
 from backend.interpretation.service import CursorUnknown, NoResultsYet, NothingTested
+from backend.training.find import CheckpointNotFound
 from tests.backend.interpretation.conftest import TriedRun, add_checkpoint, evaluation_of
 
 
@@ -29,7 +30,7 @@ def test_the_summary_has_the_figures_of_the_whole_and_of_each_class(database: Da
     assert found.error_rate_interval == pytest.approx((0.187616, 0.812384), abs=1e-6)
     assert found.loss == pytest.approx(1.262539, abs=1e-6)
     cat, dog, owl = found.per_class
-    assert (cat.precision, cat.recall, cat.f1) == (0.5, pytest.approx(1 / 3), pytest.approx(0.4))
+    assert [cat.precision, cat.recall, cat.f1] == pytest.approx([0.5, 1 / 3, 0.4])
     assert (dog.precision, dog.recall, dog.images) == (0.5, 1.0, 2)
     assert (owl.precision, owl.recall, owl.f1) == (None, 0.0, 0.0)
 
@@ -138,7 +139,7 @@ def test_a_run_without_a_finished_stage_says_so(database: Database, untried_run:
 
 
 def test_a_checkpoint_of_another_run_is_not_found(database: Database, tried_run: TriedRun) -> None:
-    with database.read() as session, pytest.raises(CheckpointNotOfRun):
+    with database.read() as session, pytest.raises(CheckpointNotFound):
         results_of(session, tried_run.run_id, CheckpointId("f" * 32))
 
 

@@ -1,0 +1,233 @@
+"""Look at what comes out: overview, confusions, top losses, classes, and the images behind every number."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from backend.datasets.urls import image_url, thumbnail_url
+from backend.dependencies import ReadDep
+from backend.domain.ids import CheckpointId, RunId
+from backend.domain.manifest import Split
+from backend.domain.results import wilson_interval
+from backend.home.spine import StepName, spine
+from backend.interpretation import matrix_view, service
+from backend.interpretation.class_table import SortBy, class_table
+from backend.interpretation.find import OpenedRun, open_run
+from backend.interpretation.matrix_view import Numbers, Order
+from backend.interpretation.repository import Filter
+from backend.interpretation.service import Results, Summary
+from backend.templating import address, page
+
+router = APIRouter(include_in_schema=False)
+
+PAGE = 48
+PAIRS = 50
+TABS = (("", "Overview"), ("/confusions", "Confusions"), ("/top-losses", "Top losses"), ("/classes", "Classes"))
+
+
+def _opened(run_id: str, session: ReadDep, checkpoint: str | None = None, split: Split = Split.VALID) -> OpenedRun:
+    return open_run(session, RunId(run_id), CheckpointId(checkpoint) if checkpoint else None, split)
+
+
+OpenedDep = Annotated[OpenedRun, Depends(_opened)]
+
+
+def _chosen(
+    actual: str = "",
+    predicted: str = "",
+    wrong: bool = False,
+    sure_from: Annotated[int | None, Query(ge=0, le=100)] = None,
+    sure_below: Annotated[int | None, Query(ge=0, le=101)] = None,
+) -> Filter:
+    return Filter(
+        actual=actual or None,
+        predicted=predicted or None,
+        wrong=wrong,
+        sure_from=None if sure_from is None else sure_from / 100,
+        sure_below=None if sure_below is None else sure_below / 100,
+    )
+
+
+FilterDep = Annotated[Filter, Depends(_chosen)]
+
+
+@router.get("/runs/{run_id}/understand")
+def overview(request: Request, session: ReadDep, opened: OpenedDep) -> Response:
+    """How good it is, how sure, what it mixes up, and its worst mistakes."""
+    if opened.results is None:
+        return _nothing_yet(request, session, opened)
+    summary = service.summary(session, opened.results)
+    pairs = service.confused_pairs(session, opened.results, min_count=1)
+    context = _context(request, session, opened, opened.results, summary, "")
+    return page(
+        request,
+        "interpretation/overview.html",
+        **context,
+        accuracy_interval=_accuracy_interval(summary),
+        certainty=service.certainty(session, opened.results),
+        pairs=pairs[:6],
+        more_pairs=max(0, len(pairs) - 6),
+        faces=service.faces(session, opened.results, pairs[:6], each=4),
+        worst=service.images(session, opened.results, Filter(wrong=True), limit=8)[0],
+    )
+
+
+@router.get("/runs/{run_id}/understand/confusions")
+def confusions(
+    request: Request,
+    session: ReadDep,
+    opened: OpenedDep,
+    order: Order = Order.NAME,
+    numbers: Numbers = Numbers.COUNTS,
+    of: str = "",
+) -> Response:
+    """The confusion matrix, and the list of what is mixed up most."""
+    if opened.results is None:
+        return _nothing_yet(request, session, opened)
+    results = opened.results
+    summary = service.summary(session, results)
+    pairs = service.confused_pairs(session, results, min_count=1)
+    places = matrix_view.ordered(results.classes, summary.matrix, order)
+    is_table = len(results.classes) <= matrix_view.LARGEST_TABLE
+    return page(
+        request,
+        "interpretation/confusions.html",
+        **_context(request, session, opened, results, summary, "/confusions"),
+        order=order,
+        numbers=numbers,
+        rows=matrix_view.rows(results.classes, summary.matrix, places, numbers) if is_table else [],
+        places=places,
+        pairs=pairs[:PAIRS],
+        more_pairs=max(0, len(pairs) - PAIRS),
+        faces=service.faces(session, results, pairs[:PAIRS], each=4),
+        images_of={report.name: report.images for report in summary.per_class},
+        untested=[report.name for report in summary.per_class if not report.images],
+        of=of,
+        mixed_up=[pair for pair in pairs if of in (pair.actual, pair.predicted)] if of else [],
+    )
+
+
+@router.get("/runs/{run_id}/understand/top-losses")
+def top_losses(
+    request: Request, session: ReadDep, opened: OpenedDep, chosen: FilterDep, after: str | None = None
+) -> Response:
+    """A gallery, worst first."""
+    return _gallery(request, session, opened, chosen, after, "/top-losses")
+
+
+@router.get("/runs/{run_id}/images")
+def images(
+    request: Request, session: ReadDep, opened: OpenedDep, chosen: FilterDep, after: str | None = None
+) -> Response:
+    """The images behind one number."""
+    return _gallery(request, session, opened, chosen, after, "/images")
+
+
+@router.get("/runs/{run_id}/understand/classes")
+def classes(
+    request: Request, session: ReadDep, opened: OpenedDep, sort: SortBy = SortBy.NAME, down: bool = False
+) -> Response:
+    """A table with the figures of every class."""
+    if opened.results is None:
+        return _nothing_yet(request, session, opened)
+    summary = service.summary(session, opened.results)
+    return page(
+        request,
+        "interpretation/classes.html",
+        **_context(request, session, opened, opened.results, summary, "/classes"),
+        rows=class_table(summary.per_class, sort, down=down),
+        sort=sort,
+        down=down,
+    )
+
+
+def _gallery(
+    request: Request, session: Session, opened: OpenedRun, chosen: Filter, after: str | None, tab: str
+) -> Response:
+    if opened.results is None:
+        return _nothing_yet(request, session, opened)
+    summary = service.summary(session, opened.results)
+    found, following = service.images(session, opened.results, chosen, limit=PAGE, after=after)
+    here = {key: value for key, value in request.query_params.items() if key not in ("after", "checkpoint", "split")}
+    return page(
+        request,
+        "interpretation/gallery.html",
+        **_context(request, session, opened, opened.results, summary, tab),
+        chosen=chosen,
+        images=found,
+        count=service.count_images(session, opened.results, chosen),
+        following=following,
+        after=after,
+        here={key: value for key, value in here.items() if value},
+        is_cell=tab == "/images",
+    )
+
+
+def _context(
+    request: Request, session: Session, opened: OpenedRun, results: Results, summary: Summary, tab: str
+) -> dict[str, Any]:  # Any: the template's context
+    base = f"/runs/{results.run_id}/understand"
+    keep = _kept(opened, results)
+    link = _linker(request, keep)
+    counts = {"/top-losses": summary.errors, "/classes": len(results.classes)}
+    return {
+        **_head(request, session, opened),
+        "results": results,
+        "summary": summary,
+        "keep": keep,
+        "link": link,
+        "tabs": [
+            {"name": name, "href": link(base + path), "count": counts.get(path), "is_current": path == tab}
+            for path, name in TABS
+        ],
+        "run_path": f"/runs/{results.run_id}",
+        "image_url": lambda image: address(request, image_url(image.image_id)),
+        "thumbnail_url": lambda image: address(request, thumbnail_url(image.image_id)),
+    }
+
+
+def _head(request: Request, session: Session, opened: OpenedRun) -> dict[str, Any]:  # Any: as above
+    head = opened.head
+    return {
+        "section": "runs",
+        "head": head,
+        "stages": opened.stages,
+        "crumbs": [
+            ("Datasets", "/"),
+            (head.dataset_name, f"/datasets/{head.dataset_id}"),
+            (head.name, f"/runs/{head.run_id}"),
+            ("Understand", ""),
+        ],
+        "steps": spine(session, head.dataset_id, StepName.UNDERSTAND),
+    }
+
+
+def _nothing_yet(request: Request, session: Session, opened: OpenedRun) -> Response:
+    return page(request, "interpretation/nothing_yet.html", **_head(request, session, opened))
+
+
+def _kept(opened: OpenedRun, results: Results) -> dict[str, str]:
+    """What every link on the page carries along: the stage and split, where they aren't the usual ones."""
+    kept: dict[str, str] = {}
+    if opened.stages and results.checkpoint_id != opened.stages[-1].checkpoint_id:
+        kept["checkpoint"] = results.checkpoint_id
+    if results.split is not Split.VALID:
+        kept["split"] = results.split.value
+    return kept
+
+
+def _linker(request: Request, keep: dict[str, str]) -> Callable[..., str]:
+    def link(path: str, **query: object) -> str:
+        given = {key: value for key, value in {**keep, **query}.items() if value not in (None, "", False)}
+        return address(request, path) + (f"?{urlencode(given)}" if given else "")
+
+    return link
+
+
+def _accuracy_interval(summary: Summary) -> tuple[float, float]:
+    low, high = wilson_interval(summary.errors, summary.images)
+    return 1 - high, 1 - low

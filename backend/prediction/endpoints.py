@@ -1,0 +1,43 @@
+"""Ask a trained model, by REST. Answered here and at once, never by the queue."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, File, Request, UploadFile
+
+from backend.dependencies import ServicesDep
+from backend.domain.ids import CheckpointId
+from backend.prediction.find import source_of
+from backend.prediction.models import ModelShelf
+from backend.prediction.schemas import AnswersRead
+from backend.prediction.service import MAX_FILE_BYTES, MAX_FILES, TooManyFiles, predict
+
+router = APIRouter(prefix="/api/v1", tags=["models"])
+
+
+def models(request: Request) -> ModelShelf:
+    """The application's loaded models."""
+    found = request.app.state.models
+    assert isinstance(found, ModelShelf)
+    return found
+
+
+ModelsDep = Annotated[ModelShelf, Depends(models)]
+
+
+@router.post("/checkpoints/{checkpoint_id}/predictions")
+def create_predictions(
+    checkpoint_id: str, files: Annotated[list[UploadFile], File()], services: ServicesDep, shelf: ModelsDep
+) -> AnswersRead:
+    """What the model says of up to 64 pictures; a file that can't be read is answered with its reason."""
+    if len(files) > MAX_FILES:
+        raise TooManyFiles(len(files))
+    # A short look-up of its own: no transaction stays open while the model thinks.
+    with services.database.read() as session:
+        source = source_of(session, services.storage, CheckpointId(checkpoint_id))
+    return AnswersRead.of(predict(shelf, source, _contents(files)))
+
+
+def _contents(files: list[UploadFile]) -> Iterator[tuple[str, bytes]]:
+    for file in files:
+        yield file.filename or "", file.file.read(MAX_FILE_BYTES + 1)

@@ -1,0 +1,83 @@
+"""Ask a trained model by program."""
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from backend.db.session import Database
+from backend.domain.ids import CheckpointId
+from backend.imaging.preprocessing import Preprocessing
+from backend.storage.local import LocalStorage
+from backend.training.tables import CheckpointRow
+from tests.backend.interpretation.conftest import add_checkpoint, add_run
+from tests.backend.prediction.conftest import COLOURS, SIZE, write_colour_model
+from tests.fixtures.pictures import encode
+
+RED = encode(Image.new("RGB", (40, 30), (255, 0, 0)))
+
+
+@pytest.fixture
+def checkpoint(database: Database, storage: LocalStorage) -> CheckpointId:
+    """The colour model as the checkpoint of a run."""
+    with database.write() as session:
+        checkpoint_id = add_checkpoint(session, add_run(session)[0])
+        row = session.get_one(CheckpointRow, checkpoint_id)
+        row.folder = checkpoint_id
+        row.classes = list(COLOURS)
+        preprocessing = Preprocessing(size=SIZE, resize_to=SIZE, mean=(0.5,) * 3, deviation=(0.5,) * 3)
+        row.preprocessing = preprocessing.to_json()
+    write_colour_model(storage.folder("checkpoints", checkpoint_id))
+    return checkpoint_id
+
+
+def test_it_answers_for_every_file_in_its_place(client: TestClient, checkpoint: CheckpointId) -> None:
+    files = [("files", ("red.png", RED)), ("files", ("notes.jpg", b"hello"))]
+
+    answer = client.post(f"/api/v1/checkpoints/{checkpoint}/predictions", files=files)
+
+    assert answer.status_code == 200
+    red, notes = answer.json()["items"]
+    assert (red["file"], red["predicted"]) == ("red.png", "red")
+    assert red["confidence"] == pytest.approx(0.964664, abs=1e-6)
+    assert list(red["probabilities"]) == ["red", "blue", "green"]
+    assert notes == {
+        "file": "notes.jpg",
+        "error": {"code": "image-format-unknown", "message": "not a picture we can read (text)"},
+    }
+
+
+def test_more_than_64_files_are_too_many(client: TestClient, checkpoint: CheckpointId) -> None:
+    files = [("files", (f"{place}.png", RED)) for place in range(65)]
+
+    answer = client.post(f"/api/v1/checkpoints/{checkpoint}/predictions", files=files)
+
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "too-many-files"
+
+
+def test_no_file_at_all_is_said_in_words(client: TestClient, checkpoint: CheckpointId) -> None:
+    assert client.post(f"/api/v1/checkpoints/{checkpoint}/predictions").status_code == 422
+
+
+def test_an_unknown_checkpoint_is_not_found(client: TestClient) -> None:
+    answer = client.post("/api/v1/checkpoints/nothing/predictions", files=[("files", ("red.png", RED))])
+
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "checkpoint-not-found"
+
+
+def test_a_lost_model_file_is_said_in_words(
+    client: TestClient, checkpoint: CheckpointId, storage: LocalStorage
+) -> None:
+    (storage.folder("checkpoints", checkpoint) / "model.onnx").unlink()
+
+    answer = client.post(f"/api/v1/checkpoints/{checkpoint}/predictions", files=[("files", ("red.png", RED))])
+
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "model-missing"
+
+
+def test_nobody_without_a_key_gets_answers(anonymous: TestClient, checkpoint: CheckpointId) -> None:
+    answer = anonymous.post(f"/api/v1/checkpoints/{checkpoint}/predictions", files=[("files", ("red.png", RED))])
+
+    assert answer.status_code == 401
