@@ -15,6 +15,8 @@ from backend.accounts import endpoints as accounts_endpoints
 from backend.accounts import pages as accounts_pages
 from backend.accounts.gate import Gate
 from backend.accounts.repeats import Repeats
+from backend.datasets import endpoints as dataset_endpoints
+from backend.datasets import label_endpoints
 from backend.db.session import Database
 from backend.dependencies import Services
 from backend.interpretation import endpoints as interpretation_endpoints
@@ -47,6 +49,8 @@ def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastA
         interpretation_endpoints.router,
         interpretation_pages.router,
         prediction_endpoints.router,
+        dataset_endpoints.router,
+        label_endpoints.router,
         system_endpoints.router,
         training_endpoints.router,
         system_pages.router,

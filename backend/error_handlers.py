@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -54,6 +54,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(OperationalError, database_busy)
     app.add_exception_handler(PoolTimeout, database_busy)
+    app.add_exception_handler(DataError, _unstorable)
+    app.add_exception_handler(UnicodeEncodeError, _unstorable)
     # Any other exception is a bug: the person gets an id, the log gets the rest.
     app.add_exception_handler(Exception, _bug)
 
@@ -105,6 +107,13 @@ def database_busy(request: Request, error: Exception) -> Response:
         "database-unavailable", "The database doesn't answer at the moment. Your data is untouched.", "Try again."
     )
     return respond(request, 503, body, {"Retry-After": "5"})
+
+
+def _unstorable(request: Request, error: Exception) -> Response:
+    """A text with a NUL or half a character, or a number beyond 64 bits: PostgreSQL takes neither."""
+    log.warning("value_unstorable", path=request.scope["path"], error=type(error).__name__)
+    message = "Something in this request can't be stored: a text with signs that aren't letters, or too large a number."
+    return respond(request, 422, error_body("value-unstorable", message, "Correct it and send it again."))
 
 
 def _bug(request: Request, error: Exception) -> Response:

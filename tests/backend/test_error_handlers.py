@@ -1,0 +1,109 @@
+"""Errors in their one shape."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.exc import OperationalError
+from starlette.testclient import TestClient
+
+from backend.dependencies import Services
+from backend.domain.errors import AppError, Conflict, InvalidInput, LimitExceeded, NoRoom, NotFound, Unavailable
+from backend.settings import Settings
+from tests.conftest import OWNER_TOKEN, settings_in
+
+
+@pytest.fixture
+def settings(sqlite_url: str, tmp_path: Path) -> Settings:
+    return settings_in(tmp_path, sqlite_url)
+
+
+@pytest.fixture
+def failing(app: FastAPI) -> Iterator[TestClient]:
+    """Ana's program, and a route for each family of errors."""
+    errors: dict[str, Exception] = {
+        "not-found": NotFound("It isn't there."),
+        "conflict": Conflict("Not now."),
+        "limit": LimitExceeded("Too much."),
+        "invalid": InvalidInput("Not like this.", advice="Like that.", details={"line": 3}),
+        "unavailable": Unavailable("Away."),
+        "no-room": NoRoom("Full."),
+        "unknown": AppError("Odd."),
+        "database": OperationalError("SELECT secret", {}, Exception("password=secret")),
+        "half-a-character": UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+    }
+
+    def fail(kind: str) -> None:
+        raise errors[kind]
+
+    app.get("/api/v1/fail/{kind}")(fail)
+    app.get("/fail/{kind}")(fail)
+    app.get("/api/v1/number")(lambda number: number)
+    headers = {"Authorization": f"Bearer {OWNER_TOKEN}"}
+    with TestClient(app, base_url="http://127.0.0.1:8000", headers=headers, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("not-found", 404),
+        ("conflict", 409),
+        ("limit", 413),
+        ("invalid", 422),
+        ("unavailable", 503),
+        ("no-room", 507),
+        ("unknown", 500),
+        ("database", 503),
+        ("half-a-character", 422),
+    ],
+)
+def test_each_family_has_its_status(failing: TestClient, kind: str, status: int) -> None:
+    assert failing.get(f"/api/v1/fail/{kind}").status_code == status
+
+
+def test_an_error_has_code_message_advice_and_details(failing: TestClient) -> None:
+    assert failing.get("/api/v1/fail/invalid").json() == {
+        "error": {
+            "code": "invalid-input",
+            "message": "Not like this.",
+            "advice": "Like that.",
+            "details": {"line": 3},
+        }
+    }
+
+
+def test_who_should_come_back_is_told_when(failing: TestClient) -> None:
+    assert failing.get("/api/v1/fail/unavailable").headers["retry-after"] == "5"
+    assert failing.get("/api/v1/fail/database").headers["retry-after"] == "5"
+
+
+def test_nothing_of_the_database_is_shown(failing: TestClient) -> None:
+    assert "secret" not in failing.get("/api/v1/fail/database").text
+
+
+def test_a_person_gets_a_page(failing: TestClient) -> None:
+    answer = failing.get("/fail/invalid", headers={"Accept": "text/html"})
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Not like this." in answer.text
+
+
+def test_what_fastapi_refuses_has_the_same_shape(failing: TestClient) -> None:
+    missing = failing.get("/api/v1/number")
+    wrong_method = failing.delete("/api/v1/number")
+
+    assert (missing.status_code, missing.json()["error"]["code"]) == (422, "invalid-input")
+    assert missing.json()["error"]["details"]["problems"][0]["field"] == "number"
+    assert (wrong_method.status_code, wrong_method.json()["error"]["code"]) == (405, "method-not-allowed")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'"x"', b"", b"\xff\xfe", b'{"name": "\\u0000"}'])
+def test_broken_json_is_told_so(client: TestClient, services: Services, body: bytes) -> None:
+    answer = client.post("/api/v1/tokens", content=body, headers={"Content-Type": "application/json"})
+
+    if answer.status_code != 201:  # SQLite keeps a NUL, PostgreSQL doesn't
+        assert answer.status_code in (400, 422)
+        assert set(answer.json()["error"]) == {"code", "message", "advice", "details"}
