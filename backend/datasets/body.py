@@ -1,7 +1,7 @@
 """Read a long request body in a thread of its own, without blocking other requests and without filling memory."""
 
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 import anyio.from_thread
@@ -12,6 +12,9 @@ from starlette.requests import Request
 
 from backend.datasets.errors import MalformedUpload, UploadTooLarge
 from backend.datasets.ingest import MAX_FILE_BYTES, IncomingFile
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 MAX_UPLOAD_BYTES: Final = 4 << 30
 """Bytes of one multipart upload; the page sends bundles of 16 MB, curl whatever it likes."""
@@ -96,7 +99,7 @@ class _Form:
         self._content = bytearray()
         self._size = 0
 
-    def callbacks(self) -> dict[str, Callable[..., None]]:
+    def callbacks(self) -> "MultipartCallbacks":
         return {
             "on_part_begin": self._begin,
             "on_header_field": self._header_field,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,7 @@ from backend.db.base import Base
 from backend.domain.ids import Digest, new_id
 from backend.ledger.job import JobState
 from backend.ledger.tables import JobRow
+from backend.training.tables import CheckpointRow, RunRow
 
 _FINAL = tuple(state for state in JobState if state.is_final)
 
@@ -242,7 +243,7 @@ class DatasetRepository:
     ) -> list[ListedImage]:
         """Images in the order of arrival; label and split are those of ``version_id``."""
         of_version = (VersionImageRow.image_id == ImageRow.id) & (VersionImageRow.version_id == (version_id or ""))
-        query: Select[Any] = (  # Any: an entity and two columns
+        query = (
             select(ImageRow, VersionImageRow.label, VersionImageRow.split)
             .outerjoin(VersionImageRow, of_version)
             .where(ImageRow.dataset_id == dataset_id)
@@ -266,7 +267,7 @@ class DatasetRepository:
         )
         found: dict[str, tuple[Digest, list[str]]] = {}
         for image_id, path, digest in self._session.execute(query):
-            found.setdefault(image_id, (digest, []))[1].append(path)
+            found.setdefault(image_id, (Digest(digest), []))[1].append(path)
         named = [(image_id, digest, tuple(sorted(paths))) for image_id, (digest, paths) in found.items()]
         return sorted(
             (ImageNames(image_id, digest, paths[0], paths) for image_id, digest, paths in named),
@@ -299,12 +300,9 @@ class DatasetRepository:
     def get_import(self, import_id: str) -> tuple[ImportRow, JobRow]:
         """An import and its job. Raises ImportNotFound."""
         query = select(ImportRow, JobRow).join(JobRow, JobRow.id == ImportRow.job_id).where(ImportRow.id == import_id)
-        found: Row[tuple[ImportRow, JobRow]] | None = self._session.execute(
-            query.execution_options(populate_existing=True)
-        ).first()
-        if found is None:
-            raise ImportNotFound
-        return found[0], found[1]
+        for row, job in self._session.execute(query.execution_options(populate_existing=True)):
+            return row, job
+        raise ImportNotFound
 
     def imports(self, dataset_id: str, limit: int = 20) -> list[tuple[ImportRow, JobRow]]:
         """Imports into a dataset with their jobs, the newest first."""
@@ -417,3 +415,27 @@ class VersionRepository:
                 VersionImageRow.version_id == version_id, VersionImageRow.image_id == image_id
             )
         )
+
+
+class TrainingsOfDataset:
+    """Trainings on any version of a dataset, for its deletion."""
+
+    def __init__(self, session: Session, dataset_id: str) -> None:
+        self._session = session
+        versions = select(VersionRow.id).where(VersionRow.dataset_id == dataset_id)
+        self._mine = RunRow.version_id.in_(versions)
+
+    def open_names(self) -> list[str]:
+        """Names of those that haven't ended."""
+        query = select(RunRow.name).join(JobRow, JobRow.id == RunRow.job_id).where(self._mine)
+        return list(self._session.scalars(query.where(JobRow.state.not_in(_FINAL)).order_by(RunRow.id)))
+
+    def remove(self) -> list[str]:
+        """Forget them all; the names of their checkpoints' folders, to be deleted after the commit."""
+        rows = self._session.execute(select(RunRow.id, RunRow.job_id).where(self._mine)).all()
+        runs, jobs = [row.id for row in rows], [row.job_id for row in rows]
+        folders = list(self._session.scalars(select(CheckpointRow.folder).where(CheckpointRow.run_id.in_(runs))))
+        # Epochs, events, states, checkpoints and predictions go with their run.
+        self._session.execute(delete(RunRow).where(RunRow.id.in_(runs)))
+        self._session.execute(delete(JobRow).where(JobRow.id.in_(jobs)))
+        return folders

@@ -175,5 +175,5 @@ def _is_text(head: bytes) -> bool:
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
-        return error.start >= len(head) - 4  # a letter cut in half at the end
+        return error.reason == "unexpected end of data"  # a letter cut in half at the end
     return b"\x00" not in head

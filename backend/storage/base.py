@@ -22,11 +22,17 @@ class Storage(Protocol):
     def read_blob(self, digest: Digest) -> bytes:
         """All of a blob's bytes."""
 
+    def has_blob(self, digest: Digest) -> bool:
+        """Whether a blob is there."""
+
     def delete_blob(self, digest: Digest) -> None:
         """Forget a blob; nothing happens where there is none."""
 
     def folder(self, kind: str, name: str) -> Path:
         """A local folder for derived files (``checkpoints``, ``thumbnails`` …); ``name`` is an id of ours."""
+
+    def delete_folder(self, kind: str, name: str) -> None:
+        """Forget a folder of derived files; nothing happens where there is none."""
 
     def free_bytes(self) -> int:
         """Room that is left."""

@@ -83,6 +83,10 @@ class LocalStorage:
         """All of a blob's bytes."""
         return self._blob(digest).read_bytes()
 
+    def has_blob(self, digest: Digest) -> bool:
+        """Whether a blob is there."""
+        return self._blob(digest).exists()
+
     def delete_blob(self, digest: Digest) -> None:
         """Forget a blob; nothing happens where there is none."""
         self._blob(digest).unlink(missing_ok=True)
@@ -94,6 +98,10 @@ class LocalStorage:
         place = self.root / kind / name
         place.mkdir(parents=True, exist_ok=True)
         return place
+
+    def delete_folder(self, kind: str, name: str) -> None:
+        """Forget a folder of derived files; nothing happens where there is none."""
+        shutil.rmtree(self.folder(kind, name))
 
     def free_bytes(self) -> int:
         """Room that is left on the disk."""

@@ -1,0 +1,29 @@
+"""Clean up bytes that nothing refers to any more."""
+
+from collections.abc import Sequence
+
+from backend.datasets.ingest import thumbnail_name
+from backend.datasets.repository import DatasetRepository
+from backend.domain.ids import Digest
+from backend.imaging.thumbnails import SIZES
+from backend.jobs import OpenUnit
+from backend.storage.base import Storage
+
+_AT_ONCE = 200
+
+
+def forget_blobs(
+    open_unit: OpenUnit, storage: Storage, digests: Sequence[Digest], *, except_import: str | None = None
+) -> None:
+    """Delete those of ``digests`` that nothing needs. To be called after the commit that dropped them.
+
+    Looking and deleting happen while nobody can record images, so nothing is taken from under an upload.
+    """
+    for start in range(0, len(digests), _AT_ONCE):
+        with open_unit() as unit:
+            repository = DatasetRepository(unit.session)
+            repository.lock_references()
+            for digest in repository.unreferenced(digests[start : start + _AT_ONCE], except_import):
+                storage.delete_blob(digest)
+                for side in SIZES:
+                    (storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, side)).unlink(missing_ok=True)

@@ -1,0 +1,234 @@
+"""Datasets, their pictures and imports, by REST."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import StreamingResponse
+
+from backend.datasets.body import files_of_form, read_in_thread
+from backend.datasets.errors import EmptyUpload, ImportFromLinksUnavailable
+from backend.datasets.images import find_image, thumbnail
+from backend.datasets.imports import take_archive, take_sample
+from backend.datasets.ingest import ingest
+from backend.datasets.remove import remove_dataset
+from backend.datasets.repository import DatasetRepository, Rejection
+from backend.datasets.samples import SAMPLES
+from backend.datasets.schemas import (
+    DatasetCreate,
+    DatasetList,
+    DatasetRead,
+    FromUrls,
+    ImageList,
+    ImageRead,
+    ImportRead,
+    RejectionList,
+    RejectionRead,
+    SampleRead,
+    Side,
+    UploadRead,
+)
+from backend.datasets.serving import picture_headers, stream
+from backend.datasets.versions import find_version, latest_version
+from backend.dependencies import ReadDep, ServicesDep, StorageDep, UnitDep
+from backend.domain.errors import InvalidInput
+from backend.domain.ids import Digest
+from backend.imaging.decoding import MEDIA_TYPES
+from backend.imaging.pool import decoding_pool
+from backend.imaging.thumbnails import MEDIA_TYPE
+
+router = APIRouter(prefix="/api/v1", tags=["datasets"])
+Limit = Annotated[int, Query(ge=1, le=1000)]
+After = Annotated[str | None, Query(max_length=64)]
+_REJECTIONS_SHOWN = 1000
+
+
+@router.post("/datasets", status_code=201)
+def create_dataset(body: DatasetCreate, unit: UnitDep) -> DatasetRead:
+    """Make an empty dataset."""
+    repository = DatasetRepository(unit.session)
+    return DatasetRead.of(repository.summary(repository.add(body.name).id))
+
+
+@router.get("/datasets")
+def list_datasets(session: ReadDep, limit: Limit = 100, after: After = None) -> DatasetList:
+    """Datasets, the newest first."""
+    found = DatasetRepository(session).summaries(limit=limit + 1, after=after)
+    page = found[:limit]
+    return DatasetList(
+        items=[DatasetRead.of(summary) for summary in page], next=page[-1].row.id if len(found) > limit else None
+    )
+
+
+@router.get("/datasets/{dataset_id}")
+def get_dataset(dataset_id: str, session: ReadDep) -> DatasetRead:
+    """One dataset with its totals."""
+    return DatasetRead.of(DatasetRepository(session).summary(dataset_id))
+
+
+@router.patch("/datasets/{dataset_id}")
+def rename_dataset(dataset_id: str, body: DatasetCreate, unit: UnitDep) -> DatasetRead:
+    """Give a dataset another name."""
+    repository = DatasetRepository(unit.session)
+    repository.lock(dataset_id).name = body.name
+    unit.session.flush()
+    return DatasetRead.of(repository.summary(dataset_id))
+
+
+@router.delete("/datasets/{dataset_id}", status_code=204)
+def delete_dataset(dataset_id: str, services: ServicesDep) -> None:
+    """Delete a dataset with its versions and finished trainings; refused while one goes on."""
+    remove_dataset(services.open_unit(), services.storage, dataset_id)
+
+
+_FILES_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            }
+        },
+    }
+}
+_BYTES_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.post("/datasets/{dataset_id}/images", openapi_extra=_FILES_BODY)
+async def upload_images(dataset_id: str, request: Request, services: ServicesDep) -> UploadRead:
+    """Bring pictures and tables: parts named ``files``, whose file names are their paths, folders included."""
+    content_type = request.headers.get("content-type", "")
+    found = await read_in_thread(
+        request,
+        lambda chunks: ingest(
+            services.open_unit(), services.storage, decoding_pool(), dataset_id, files_of_form(chunks, content_type)
+        ),
+    )
+    if not (found.added or found.already_there or found.ignored or found.tables or found.rejected):
+        raise EmptyUpload
+    return UploadRead(
+        added=found.added,
+        already_there=found.already_there,
+        ignored=found.ignored,
+        tables=found.tables,
+        rejected=[_rejection(rejection) for rejection in found.rejected],
+    )
+
+
+@router.get("/datasets/{dataset_id}/rejections")
+def list_rejections(dataset_id: str, session: ReadDep, limit: Limit = 100, after: After = None) -> RejectionList:
+    """Files that were left aside, and why."""
+    repository = DatasetRepository(session)
+    repository.get(dataset_id)
+    rows = repository.rejections(dataset_id, limit=limit + 1, after=after)
+    page = rows[:limit]
+    return RejectionList(
+        items=[RejectionRead(path=row.path, code=row.code, message=row.message) for row in page],
+        next=page[-1].id if len(rows) > limit else None,
+    )
+
+
+def _rejection(rejection: Rejection) -> RejectionRead:
+    return RejectionRead(path=rejection.path, code=rejection.code, message=rejection.message)
+
+
+@router.post("/datasets/{dataset_id}/archive", status_code=202, openapi_extra=_BYTES_BODY)
+async def upload_archive(dataset_id: str, request: Request, services: ServicesDep) -> ImportRead:
+    """Bring a .zip, .tar, .tar.gz or .tgz: its raw bytes are the body."""
+    open_unit, storage, database = services.open_unit(), services.storage, services.database
+
+    def take(chunks: Iterator[bytes]) -> ImportRead:
+        import_id = take_archive(open_unit, storage, dataset_id, chunks)
+        with database.read() as session:
+            return read_import(DatasetRepository(session), import_id)
+
+    return await read_in_thread(request, take)
+
+
+@router.post("/datasets/{dataset_id}/from-urls", status_code=202)
+def import_sample(dataset_id: str, body: FromUrls, unit: UnitDep) -> ImportRead:
+    """Bring a sample (links come later)."""
+    if body.urls or body.archive_url:
+        raise ImportFromLinksUnavailable
+    if not body.sample:
+        raise InvalidInput("Nothing was asked for.", advice='Send {"sample": "digits"}, for example.')
+    return read_import(DatasetRepository(unit.session), take_sample(unit, dataset_id, body.sample))
+
+
+@router.get("/imports/{import_id}")
+def get_import(import_id: str, session: ReadDep) -> ImportRead:
+    """How far an import is, and what it left aside (the first 1,000)."""
+    return read_import(DatasetRepository(session), import_id)
+
+
+@router.get("/samples")
+def list_samples() -> list[SampleRead]:
+    """Data sets that are one click away."""
+    return [SampleRead.of(sample) for sample in SAMPLES.values()]
+
+
+def read_import(repository: DatasetRepository, import_id: str) -> ImportRead:
+    """An import as the API shows it. Raises ImportNotFound."""
+    row, job = repository.get_import(import_id)
+    rejections = repository.rejections(row.dataset_id, limit=_REJECTIONS_SHOWN, import_id=import_id)
+    return ImportRead.of(row, job, rejections)
+
+
+@router.get("/datasets/{dataset_id}/images")
+def list_images(
+    dataset_id: str,
+    request: Request,
+    session: ReadDep,
+    label: Annotated[str | None, Query(alias="class", max_length=200)] = None,
+    split: Side | None = None,
+    version: Annotated[str | None, Query(max_length=64)] = None,
+    newest: bool = False,
+    limit: Limit = 100,
+    after: After = None,
+) -> ImageList:
+    """Pictures in the order of arrival, or the newest first; label and split by a version, else the newest one."""
+    repository = DatasetRepository(session)
+    repository.get(dataset_id)
+    of_version = find_version(session, version) if version else latest_version(session, dataset_id)
+    found = repository.images(
+        dataset_id,
+        limit=limit + 1,
+        after=after,
+        version_id=of_version.id if of_version else None,
+        label=label,
+        split=split,
+        newest=newest,
+    )
+    page = found[:limit]
+    root_path: str = request.scope.get("root_path", "")
+    return ImageList(
+        items=[ImageRead.of(image, root_path) for image in page], next=page[-1].row.id if len(found) > limit else None
+    )
+
+
+@router.get("/images/{image_id}/file", response_class=StreamingResponse)
+def get_image_file(image_id: str, session: ReadDep, storage: StorageDep) -> Response:
+    """A picture as it was brought, with the type that its bytes say."""
+    row = find_image(session, image_id)
+    media_type = MEDIA_TYPES[row.format]
+    file = storage.open_blob(Digest(row.digest))
+    headers = picture_headers(row.digest) | {"Content-Length": str(row.bytes)}
+    return StreamingResponse(stream(file), media_type=media_type, headers=headers)
+
+
+@router.get("/images/{image_id}/thumbnail", response_class=Response)
+def get_thumbnail(image_id: str, session: ReadDep, storage: StorageDep, size: Literal[192, 768] = 192) -> Response:
+    """A small copy as WebP: 192 pixels for grids, 768 for looking closely."""
+    digest = Digest(find_image(session, image_id).digest)
+    # The connection isn't needed while the file is read.
+    session.close()
+    return Response(thumbnail(storage, digest, size), media_type=MEDIA_TYPE, headers=picture_headers(digest))

@@ -1,0 +1,120 @@
+"""Labels, versions and batches, by REST."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from backend.datasets.batch import MAX_SEED, batch, batch_image
+from backend.datasets.labels import preview
+from backend.datasets.repository import DatasetRepository, VersionRepository
+from backend.datasets.schemas import (
+    BatchItemRead,
+    BatchRead,
+    PreviewRead,
+    PreviewRequest,
+    SuggestionList,
+    SuggestionRead,
+    SuggestionsRequest,
+    VersionCreate,
+    VersionList,
+    VersionRead,
+)
+from backend.datasets.serving import picture_headers
+from backend.datasets.suggestions import suggest
+from backend.datasets.urls import batch_image_url
+from backend.datasets.versions import find_version, freeze
+from backend.dependencies import ReadDep, StorageDep, UnitDep
+
+router = APIRouter(prefix="/api/v1", tags=["labels and versions"])
+Seed = Annotated[int, Query(ge=0, le=MAX_SEED)]
+Size = Annotated[int, Query(ge=32, le=1024)]
+
+
+@router.post("/datasets/{dataset_id}/labels/preview")
+def preview_labels(
+    dataset_id: str, body: PreviewRequest, request: Request, session: ReadDep, storage: StorageDep
+) -> PreviewRead:
+    """Try a rule and a split: classes with counts and examples, what gets no label, what looks odd. Stores nothing."""
+    found = preview(session, storage, dataset_id, body.rule, body.split)
+    return PreviewRead.of(found, request.scope.get("root_path", ""))
+
+
+@router.post("/datasets/{dataset_id}/labels/suggestions")
+def suggest_rules(
+    dataset_id: str,
+    request: Request,
+    session: ReadDep,
+    storage: StorageDep,
+    body: SuggestionsRequest | None = None,
+) -> SuggestionList:
+    """Rules that would fit, the best first, each with its preview."""
+    found = suggest(session, storage, dataset_id, body.labels if body else None)
+    root_path: str = request.scope.get("root_path", "")
+    return SuggestionList(items=[SuggestionRead.of(suggestion, root_path) for suggestion in found])
+
+
+@router.post("/datasets/{dataset_id}/versions", status_code=201)
+def create_version(dataset_id: str, body: VersionCreate, unit: UnitDep, storage: StorageDep) -> VersionRead:
+    """Freeze a rule and a split: what a training reads and what never changes again."""
+    return VersionRead.of(freeze(unit.session, storage, dataset_id, body.rule, body.split))
+
+
+@router.get("/datasets/{dataset_id}/versions")
+def list_versions(
+    dataset_id: str,
+    session: ReadDep,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Annotated[str | None, Query(max_length=64)] = None,
+) -> VersionList:
+    """A dataset's versions, the newest first."""
+    DatasetRepository(session).get(dataset_id)
+    rows = VersionRepository(session).of_dataset(dataset_id, limit=limit + 1, after=after)
+    page = rows[:limit]
+    return VersionList(items=[VersionRead.of(row) for row in page], next=page[-1].id if len(rows) > limit else None)
+
+
+@router.get("/versions/{version_id}")
+def get_version(version_id: str, session: ReadDep) -> VersionRead:
+    """One frozen version."""
+    return VersionRead.of(find_version(session, version_id))
+
+
+@router.get("/versions/{version_id}/batch")
+def get_batch(
+    version_id: str,
+    request: Request,
+    session: ReadDep,
+    n: Annotated[int, Query(ge=1, le=64)] = 9,
+    augmented: bool = True,
+    seed: Seed | None = None,
+    size: Size = 224,
+) -> BatchRead:
+    """Random pictures of a version as the network will see them; others each time unless a seed is given."""
+    root_path: str = request.scope.get("root_path", "")
+    return BatchRead(
+        items=[
+            BatchItemRead(
+                image_id=item.image_id,
+                label=item.label,
+                url=root_path
+                + batch_image_url(version_id, item.image_id, seed=item.seed, augmented=augmented, size=size),
+            )
+            for item in batch(session, version_id, n=n, seed=seed)
+        ]
+    )
+
+
+@router.get("/versions/{version_id}/batch/{image_id}.png", response_class=Response)
+def get_batch_image(
+    version_id: str,
+    image_id: str,
+    session: ReadDep,
+    storage: StorageDep,
+    seed: Seed = 0,
+    augmented: bool = True,
+    size: Size = 224,
+) -> Response:
+    """One picture exactly as the network sees it, as PNG; the same address always gives the same pixels."""
+    png = batch_image(session, storage, version_id, image_id, seed=seed, augmented=augmented, size=size)
+    tag = f"{version_id}-{image_id}-{seed}-{augmented}-{size}"
+    return Response(png, media_type="image/png", headers=picture_headers(tag))

@@ -1,0 +1,111 @@
+"""Tables of people as text: which letters, which separator; told, so that nothing is guessed in silence."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import charset_normalizer
+from sqlalchemy.orm import Session
+
+from backend.datasets.repository import DatasetRepository
+from backend.datasets.tables import TableFileRow
+from backend.domain.ids import Digest
+from backend.domain.label_tables import InvalidTable, Table
+from backend.storage.base import Storage
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+MAX_TABLE_BYTES: Final = 100 << 20
+_SAMPLE_LINES: Final = 50
+csv.field_size_limit(1 << 20)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTable:
+    """A table and how it was understood."""
+
+    table: Table
+    delimiter: str
+    encoding: str
+
+
+def read_table(
+    file: str, content: bytes, images: Iterable[str], *, delimiter: str | None = None, encoding: str | None = None
+) -> ReadTable:
+    """The table in ``content``; ``images`` tell a header from a row.
+
+    Raises:
+        InvalidTable: no table, or not in the encoding that was said.
+    """
+    if len(content) > MAX_TABLE_BYTES:
+        raise InvalidTable(f"{file} is larger than {MAX_TABLE_BYTES >> 20} MB.")
+    text, used = _decoded(file, content, encoding)
+    text = text.replace("\0", "")
+    separator = delimiter or _delimiter(text)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error as error:
+        raise InvalidTable(f"{file} can't be read as a table.", advice="Save it as CSV from your program.") from error
+    return ReadTable(Table.of(file, lines, images), separator, used)
+
+
+def _decoded(file: str, content: bytes, encoding: str | None) -> tuple[str, str]:
+    if encoding:
+        try:
+            return content.decode(encoding), encoding
+        except (LookupError, UnicodeDecodeError) as error:
+            raise InvalidTable(f"{file} isn't text in the encoding {encoding[:40]}.") from error
+    for name in ("utf-8-sig", "utf-16") if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",):
+        try:
+            return content.decode(name), name
+        except UnicodeDecodeError:
+            continue
+    best = charset_normalizer.from_bytes(content[: 1 << 16]).best()
+    name = best.encoding if best else "cp1252"
+    return content.decode(name, "replace"), name
+
+
+def _delimiter(text: str) -> str:
+    """The separator that cuts the first lines into the same number of cells, the more the better."""
+    lines = [line for line in text.splitlines()[:_SAMPLE_LINES] if line.strip()]
+
+    def regularity(delimiter: str) -> tuple[int, int]:
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
+        usual = max(set(widths), key=widths.count) if widths else 1
+        return (widths.count(usual) if usual > 1 else 0, usual)
+
+    return max(DELIMITERS, key=regularity)
+
+
+def find_table(
+    session: Session,
+    storage: Storage,
+    dataset_id: str,
+    images: Iterable[str],
+    *,
+    file: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+) -> ReadTable:
+    """The table among a dataset's files that is meant; the only one where none is named.
+
+    Raises:
+        InvalidTable: none, several, or not readable.
+    """
+    row = _meant(DatasetRepository(session).tables(dataset_id), file)
+    content = storage.read_blob(Digest(row.digest))
+    return read_table(row.path, content, images, delimiter=delimiter, encoding=encoding)
+
+
+def _meant(rows: list[TableFileRow], file: str | None) -> TableFileRow:
+    if not rows:
+        raise InvalidTable("There is no table among the files.", advice="Bring one as .csv, .tsv or .txt.")
+    fitting = [row for row in rows if file is None or row.path == file]
+    fitting = fitting or [row for row in rows if row.path.rpartition("/")[2] == file]
+    names = [row.path for row in rows[:20]]
+    if not fitting:
+        raise InvalidTable(f"There is no table called {file}.", advice=f"There are: {', '.join(names)}.", files=names)
+    if file is None and len(fitting) > 1:
+        raise InvalidTable("There are several tables.", advice=f"Say which one: {', '.join(names)}.", files=names)
+    return fitting[0]

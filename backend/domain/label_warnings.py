@@ -1,0 +1,88 @@
+"""What looks odd about labels: told, never forbidden."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from backend.domain.images import normal
+
+FEW: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LabelWarning:
+    """Something to look at before training: a code for programs, a sentence for people, the classes it's about."""
+
+    code: str
+    message: str
+    classes: tuple[str, ...] = ()
+
+
+def warnings_about(counts: Mapping[str, int]) -> list[LabelWarning]:
+    """What looks odd about classes with so many images each."""
+    total = sum(counts.values())
+    if total == 0:
+        return [LabelWarning("no-labels", "No picture has a label with this rule.")]
+    if len(counts) == 1:
+        only = next(iter(counts))
+        return [
+            LabelWarning(
+                "one-class", f"There's only one kind here ({only}), so there is nothing to tell apart.", (only,)
+            )
+        ]
+    if len(counts) == total > 2:
+        return [
+            LabelWarning(
+                "one-class-per-image", "Every picture would be a kind of its own. Does the rule take the whole name?"
+            )
+        ]
+    return [*_similar_names(counts), *_small_classes(counts), *_dominating(counts, total)]
+
+
+def _similar_names(classes: Iterable[str]) -> list[LabelWarning]:
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in classes:
+        alike["".join(c for c in normal(name).casefold() if c.isalnum())].append(name)
+    return [
+        LabelWarning("similar-names", f"Names that look alike: {' / '.join(names)}.", tuple(names))
+        for names in map(sorted, alike.values())
+        if len(names) > 1
+    ]
+
+
+def _small_classes(counts: Mapping[str, int]) -> list[LabelWarning]:
+    single = sorted(name for name, count in counts.items() if count == 1)
+    few = sorted(name for name, count in counts.items() if 1 < count < FEW)
+    found = []
+    if single:
+        found.append(
+            LabelWarning(
+                "single-image-class",
+                f"{_listed(single)} with a single picture: the model can't be tested on {_it(single)}.",
+                tuple(single),
+            )
+        )
+    if few:
+        sentence = f"{_listed(few)} with fewer than {FEW} pictures: the model will hardly learn {_it(few)}."
+        found.append(LabelWarning("few-images", sentence, tuple(few)))
+    return found
+
+
+def _dominating(counts: Mapping[str, int], total: int) -> list[LabelWarning]:
+    name, most = max(counts.items(), key=lambda item: item[1])
+    if most <= 0.8 * total:
+        return []
+    sentence = (
+        f"{most / total:.0%} of the pictures are {name}: a model that always says so looks good and knows nothing."
+    )
+    return [LabelWarning("dominating-class", sentence, (name,))]
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3:,} more"
+
+
+def _it(names: list[str]) -> str:
+    return "it" if len(names) == 1 else "them"
