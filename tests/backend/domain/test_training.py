@@ -1,0 +1,132 @@
+import pytest
+from pydantic import ValidationError
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.training import (
+    Augmentation,
+    LearningRateFindUnavailable,
+    Recipe,
+    RunStatus,
+    StageRequest,
+    TrainingConfig,
+    TrainingRequest,
+    UnknownArchitecture,
+    UnknownWeights,
+    group_rates,
+    one_cycle,
+    one_cycle_momentum,
+    resolve,
+)
+
+
+@pytest.mark.parametrize(
+    ("progress", "rate"),
+    # The cosine legs of fastai 2's fit_one_cycle at lr_max 1e-3: 4e-5 up to 1e-3 in the first quarter, down to 1e-8.
+    [(0.0, 4e-5), (0.125, 5.2e-4), (0.25, 1e-3), (0.625, 5.00005e-4), (1.0, 1e-8)],
+)
+def test_the_rate_rises_and_falls_along_cosines(progress: float, rate: float) -> None:
+    assert one_cycle(progress, peak=1e-3, warmup=0.25, start_div=25, final_div=1e5) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("progress", "momentum"), [(0.0, 0.95), (0.125, 0.90), (0.25, 0.85), (0.625, 0.90), (1.0, 0.95)]
+)
+def test_momentum_moves_against_the_rate(progress: float, momentum: float) -> None:
+    assert one_cycle_momentum(progress, high=0.95, low=0.85, warmup=0.25) == pytest.approx(momentum)
+
+
+def test_one_rate_is_for_the_head_and_a_tenth_of_it_for_all_below() -> None:
+    assert group_rates(1e-3, 3) == pytest.approx((1e-4, 1e-4, 1e-3))
+
+
+def test_a_pair_of_rates_is_spread_geometrically() -> None:
+    assert group_rates((1e-6, 1e-4), 3) == pytest.approx((1e-6, 1e-5, 1e-4))
+    assert group_rates((1e-6, 1e-4), 2) == pytest.approx((1e-6, 1e-4))
+    assert group_rates((1e-6, 1e-4), 1) == (1e-4,)
+
+
+def test_nothing_asked_for_gives_the_recommended_recipe() -> None:
+    config = resolve(TrainingRequest())
+
+    assert (config.recipe, config.architecture, config.weights) == (
+        Recipe.RECOMMENDED,
+        "efficientnet-lite0",
+        "imagenet",
+    )
+    assert (config.image_size, config.batch_size, config.crop_share, config.seed) == (224, 64, 0.875, 42)
+    (stage,) = config.stages
+    assert (stage.freeze, stage.epochs, stage.max_lr, stage.train_batch_norm) == (True, 10, 2e-3, False)
+    assert config.epochs == 10
+
+
+def test_the_first_lesson_has_the_courses_numbers() -> None:
+    config = resolve(TrainingRequest(recipe=Recipe.LESSON_1))
+
+    frozen, unfrozen = config.stages
+    assert (config.architecture, config.weight_decay, config.decay_batch_norm) == ("resnet34", 0.01, True)
+    assert config.last_layer_bias
+    assert (frozen.freeze, frozen.epochs, frozen.max_lr, frozen.warmup, frozen.final_div) == (True, 4, 3e-3, 0.3, 2.5e5)
+    assert (unfrozen.freeze, unfrozen.epochs, unfrozen.max_lr) == (False, 2, (1e-6, 1e-4))
+    assert (frozen.momentum_high, frozen.momentum_low) == (0.95, 0.85)
+
+
+def test_fine_tune_has_fastais_numbers() -> None:
+    frozen, unfrozen = resolve(TrainingRequest(recipe=Recipe.FINE_TUNE)).stages
+
+    assert (frozen.epochs, frozen.max_lr, frozen.warmup, frozen.start_div) == (1, 2e-3, 0.99, 25)
+    assert (unfrozen.max_lr, unfrozen.warmup, unfrozen.start_div, unfrozen.final_div) == ((1e-5, 1e-3), 0.3, 5, 1e5)
+
+
+def test_stages_alone_make_it_a_custom_recipe() -> None:
+    config = resolve(TrainingRequest(stages=(StageRequest(epochs=2), StageRequest(epochs=3))))
+
+    assert config.recipe is Recipe.CUSTOM
+    assert [(stage.freeze, stage.epochs) for stage in config.stages] == [(True, 2), (False, 3)]
+    assert config.stages[1].max_lr == (1e-6, 1e-4)
+
+
+def test_what_is_given_wins_over_the_recipe() -> None:
+    request = TrainingRequest(
+        recipe=Recipe.LESSON_1,
+        stages=(StageRequest(freeze=False, max_lr=1e-4), StageRequest(freeze=True, epochs=1)),
+        weight_decay=0.0,
+        batch_size=16,
+    )
+
+    config = resolve(request)
+
+    assert [(stage.freeze, stage.epochs, stage.max_lr) for stage in config.stages] == [
+        (False, 2, 1e-4),
+        (True, 1, 3e-3),
+    ]
+    assert (config.weight_decay, config.batch_size) == (0.0, 16)
+
+
+def test_a_config_survives_being_stored() -> None:
+    config = resolve(TrainingRequest(recipe=Recipe.LESSON_1))
+
+    assert TrainingConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_what_is_not_in_the_catalogue_is_refused_with_what_is() -> None:
+    with pytest.raises(UnknownArchitecture) as unknown:
+        resolve(TrainingRequest(architecture="resnet35"))
+    with pytest.raises(UnknownWeights) as no_weights:
+        resolve(TrainingRequest(architecture="resnet18", weights="IMAGENET1K_V9"))
+
+    assert unknown.value.details["known"] == list(ARCHITECTURES)
+    assert no_weights.value.details["known"] == ["IMAGENET1K_V1"]
+
+
+def test_searching_a_rate_is_refused_for_now() -> None:
+    with pytest.raises(LearningRateFindUnavailable):
+        resolve(TrainingRequest(stages=(StageRequest(max_lr="find"),)))
+
+
+def test_zoom_must_be_in_order() -> None:
+    with pytest.raises(ValidationError):
+        Augmentation(min_zoom=1.5, max_zoom=1.1)
+
+
+def test_three_states_are_final() -> None:
+    assert [status.value for status in RunStatus if status.is_final] == ["succeeded", "failed", "cancelled"]

@@ -1,0 +1,120 @@
+import io
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend.imaging.decoding import UnreadableImage, decode
+from tests.fixtures.pictures import draw, encode
+
+
+def refused(content: bytes) -> UnreadableImage:
+    with pytest.raises(UnreadableImage) as refusal:
+        decode(content)
+    return refusal.value
+
+
+@pytest.mark.parametrize(
+    ("format", "media_type"),
+    [
+        ("PNG", "image/png"),
+        ("JPEG", "image/jpeg"),
+        ("WEBP", "image/webp"),
+        ("BMP", "image/bmp"),
+        ("GIF", "image/gif"),
+        ("TIFF", "image/tiff"),
+    ],
+)
+def test_every_usual_format_is_read(format: str, media_type: str) -> None:
+    facts, image = decode(encode(draw("circle", 1), format))
+
+    assert (facts.width, facts.height, facts.media_type) == (48, 48, media_type)
+    assert image.mode == "RGB"
+
+
+def test_a_picture_is_turned_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+
+    facts, image = decode(encode(Image.new("RGB", (40, 20)), "JPEG", exif=exif))
+
+    assert (facts.width, facts.height) == image.size == (20, 40)
+
+
+def test_transparency_is_laid_on_white() -> None:
+    _, image = decode(encode(Image.new("RGBA", (2, 2), (0, 0, 0, 0))))
+
+    assert image.getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_sixteen_bit_greys_are_scaled_and_not_cut() -> None:
+    grey = Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.uint16))
+
+    _, image = decode(encode(grey))
+
+    assert [image.getpixel((x, 0)) for x in range(3)] == [(0, 0, 0), (128, 128, 128), (255, 255, 255)]
+
+
+def test_floats_between_zero_and_one_fill_the_range() -> None:
+    _, image = decode(encode(Image.fromarray(np.array([[0.0, 0.5, 1.0]], dtype=np.float32)), "TIFF"))
+
+    assert [image.getpixel((x, 0)) for x in range(3)] == [(0, 0, 0), (128, 128, 128), (255, 255, 255)]
+
+
+def test_values_that_are_no_numbers_are_refused() -> None:
+    grey = Image.fromarray(np.array([[0.0, np.nan]], dtype=np.float32))
+
+    assert refused(encode(grey, "TIFF")).reason_code == "image-broken"
+
+
+def test_palettes_and_print_colours_are_converted() -> None:
+    for image in (draw("cross", 1).convert("P"), draw("cross", 1).convert("CMYK")):
+        format = "PNG" if image.mode == "P" else "JPEG"
+        assert decode(encode(image, format))[1].mode == "RGB"
+
+
+def test_a_file_that_ends_too_early_is_refused() -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+    assert refused(encode(noise, "JPEG")[:1500]).reason_code == "image-truncated"
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded() -> None:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return len(body).to_bytes(4, "big") + name + body + zlib.crc32(name + body).to_bytes(4, "big")
+
+    for side in (9_000, 50_000):
+        header = side.to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
+        bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+        assert refused(bomb).reason_code == "image-too-large"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"%PDF-1.7", "PDF"),
+        (b"PK\x03\x04rest", "zip"),
+        (b"\x00\x00\x00\x18ftypheic", "HEIC; save it as JPEG first"),
+        (b"\x00\x00\x00\x18ftypisom", "video"),
+        (b"\x00" * 128 + b"DICM", "DICOM; save it as PNG first"),
+        (b"<svg xmlns=''>", "SVG or XML"),
+        (b"<!DOCTYPE html><p>", "a web page"),
+        ("schön".encode(), "text"),
+        (b"\xff\x00\xfe", "unknown format"),
+    ],
+)
+def test_what_is_no_picture_is_named(content: bytes, found: str) -> None:
+    assert refused(content).message == f"not a picture we can read ({found})"
+
+
+def test_an_empty_file_is_refused() -> None:
+    assert refused(b"").reason_code == "image-empty"
+
+
+def test_the_first_frame_of_an_animation_is_taken() -> None:
+    file = io.BytesIO()
+    first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    first.save(file, "GIF", save_all=True, append_images=[second])
+
+    assert decode(file.getvalue())[1].getpixel((0, 0)) == (255, 0, 0)
