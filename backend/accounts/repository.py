@@ -39,15 +39,15 @@ class TokenRepository:
             query = query.where(TokenRow.id > after)
         return self._session.scalars(query.order_by(TokenRow.id).limit(limit)).all()
 
-    def other_owner_ids(self, sha256: str) -> Sequence[str]:
-        """Ids of the owner's keys but this one that still work."""
-        query = select(TokenRow.id).where(TokenRow.is_owner, TokenRow.sha256 != sha256, TokenRow.revoked_at.is_(None))
+    def other_owners(self, sha256: str) -> Sequence[TokenRow]:
+        """The owner's keys but this one that still work."""
+        query = select(TokenRow).where(TokenRow.is_owner, TokenRow.sha256 != sha256, TokenRow.revoked_at.is_(None))
         return self._session.scalars(query).all()
 
-    def revoke(self, token_id: str, now: datetime) -> None:
+    def revoke(self, row: TokenRow, now: datetime) -> None:
         """End a token and every session opened with it."""
-        self._session.execute(update(TokenRow).where(TokenRow.id == token_id).values(revoked_at=now))
-        self._session.execute(delete(SessionRow).where(SessionRow.token_id == token_id))
+        row.revoked_at = now
+        self._session.execute(delete(SessionRow).where(SessionRow.token_id == row.id))
 
     def note_use(self, token_id: str, now: datetime) -> None:
         """Remember when it was last used."""

@@ -1,17 +1,19 @@
 """Bodies about tokens."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, Field, StringConstraints
 
 from backend.accounts.tables import TokenRow
 
+_PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
+
 
 class TokenOrder(BaseModel):
     """What a new token is to be."""
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PRINTABLE)]
     expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = None
 
     @property

@@ -95,7 +95,7 @@ def revoke_token(session: WriteSession, token_id: TokenId) -> None:
         raise TokenNotFound(token_id)
     if row.is_owner:
         raise OwnerTokenStays
-    tokens.revoke(row.id, utc_now())
+    tokens.revoke(row, utc_now())
 
 
 def authenticate(database: Database, secret: str) -> Caller | None:
@@ -123,7 +123,7 @@ def _accept_as_owner(database: Database, secret: str) -> None:
     try:
         with database.write() as session:
             tokens = TokenRepository(session)
-            for former in tokens.other_owner_ids(sha256):
+            for former in tokens.other_owners(sha256):
                 tokens.revoke(former, utc_now())
             row = tokens.with_sha256(sha256)
             if row is None:
@@ -139,7 +139,6 @@ def _kept_secret(file: Path) -> str:
     secret = _read_secret(file)
     if secret is not None:
         return secret
-    file.unlink(missing_ok=True)
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=file.parent)  # made with mode 0600
     partial = Path(name)
@@ -162,5 +161,8 @@ def _read_secret(file: Path) -> str | None:
         secret = file.read_text().strip()
     except FileNotFoundError:
         return None
+    if len(secret) < 16:
+        file.unlink(missing_ok=True)  # cut off by a full disk, or emptied by hand
+        return None
     file.chmod(0o600)
-    return secret if len(secret) >= 16 else None
+    return secret

@@ -1,0 +1,150 @@
+"""Health, readiness, numbers and the house at a glance."""
+
+from datetime import timedelta
+
+import pytest
+from fastapi import FastAPI
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+
+from backend.app import create_app
+from backend.db.base import utc_now
+from backend.dependencies import Services
+from backend.domain.ids import new_id
+from backend.ledger.tables import JobRow, WorkerRow
+from backend.settings import Settings
+from backend.system import metrics
+
+
+def add_worker(services: Services, name: str, silent: timedelta, device: str | None = "cuda:0") -> None:
+    row = WorkerRow(
+        id=name,
+        host="gpu-box",
+        kinds="train",
+        device=device,
+        device_name="RTX 4070" if device else None,
+        version="0.1.0",
+        last_heartbeat_at=utc_now() - silent,
+    )
+    with services.database.write() as session:
+        session.add(row)
+
+
+def add_job(services: Services, state: str, kind: str = "train", waits: timedelta = timedelta()) -> None:
+    row = JobRow(id=new_id(), kind=kind, subject_id=new_id(), state=state, created_at=utc_now() - waits)
+    with services.database.write() as session:
+        session.add(row)
+
+
+def numbers(client: TestClient) -> dict[tuple[str, ...], float]:
+    text = client.get("/metrics").text
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_alive_touches_nothing(app: FastAPI, anonymous: TestClient) -> None:
+    services = app.state.services
+    app.state.services = None
+
+    answer = anonymous.get("/healthz")
+    app.state.services = services
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_ready_names_each_part(anonymous: TestClient) -> None:
+    answer = anonymous.get("/readyz")
+
+    assert (answer.status_code, answer.json()) == (200, {"database": "ok", "queue": "ok", "storage": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("update", "part"),
+    [
+        ({"redis_url": "redis://127.0.0.1:1/0"}, "queue"),
+        ({"database_url": "postgresql+psycopg://nobody@127.0.0.1:1/none"}, "database"),
+    ],
+)
+def test_a_missing_part_makes_it_not_ready(settings: Settings, update: dict[str, str], part: str) -> None:
+    app = create_app(settings.model_copy(update=update))
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        answer = client.get("/readyz")
+
+        assert answer.status_code == 503
+        assert {name for name, word in answer.json().items() if word != "ok"} == {part}
+        assert "127.0.0.1" not in answer.text
+        assert client.get("/healthz").status_code == 200
+    app.state.services.database.dispose()
+
+
+def test_storage_that_is_gone_makes_it_not_ready(app: FastAPI, anonymous: TestClient, services: Services) -> None:
+    root = services.storage.root  # type: ignore[attr-defined]  # local in tests
+    for folder in sorted(root.rglob("*"), reverse=True):
+        folder.rmdir()
+    root.rmdir()
+    root.write_text("a file where the folder was")
+
+    assert anonymous.get("/readyz").json()["storage"] == "unavailable"
+
+
+def test_the_house_at_a_glance(client: TestClient, services: Services) -> None:
+    add_worker(services, "alive", timedelta(seconds=4))
+    add_worker(services, "silent", timedelta(minutes=6))
+    add_worker(services, "forgotten", timedelta(days=2))
+    add_job(services, "queued", waits=timedelta(minutes=3))
+    add_job(services, "running")
+
+    house = client.get("/api/v1/system").json()
+
+    workers = {worker["id"]: worker for worker in house["workers"]}
+    assert set(workers) == {"alive", "silent"}
+    assert workers["alive"]["alive"] is True
+    assert 4 <= workers["alive"]["seconds_since_heartbeat"] < 30
+    assert workers["silent"]["alive"] is False
+    assert house["devices"] == [{"device": "cuda:0", "name": "RTX 4070", "host": "gpu-box"}]
+    depths = {depth["kind"]: depth for depth in house["queue"]}
+    assert depths["train"]["waiting"] == 1
+    assert 180 <= depths["train"]["oldest_waits_s"] < 210
+    assert depths["import"] == {"kind": "import", "waiting": 0, "oldest_waits_s": 0.0}
+    assert house["disk"]["free_bytes"] > 0
+    assert house["version"]
+
+
+def test_nothing_has_run_here_yet(client: TestClient) -> None:
+    house = client.get("/api/v1/system").json()
+
+    assert (house["workers"], house["devices"]) == ([], [])
+
+
+def test_numbers_for_prometheus(client: TestClient, services: Services) -> None:
+    add_worker(services, "alive", timedelta(seconds=4))
+    add_job(services, "queued", waits=timedelta(minutes=3))
+    add_job(services, "succeeded")
+    add_job(services, "queued", kind="import")
+    metrics.PREDICTIONS.labels("answered").inc()
+
+    found = numbers(client)
+
+    assert found["tellapart_runs_total", "queued"] == 1
+    assert found["tellapart_runs_total", "succeeded"] == 1
+    assert found["tellapart_runs_total", "failed"] == 0
+    assert found["tellapart_queue_length", "train"] == 1
+    assert found["tellapart_queue_length", "import"] == 1
+    assert 180 <= found["tellapart_queue_wait_seconds", "train"] < 210
+    assert found["tellapart_workers_alive",] == 1
+    assert found["tellapart_storage_free_bytes",] > 0
+    assert found["tellapart_epoch_duration_seconds_count",] == 0
+    assert found["tellapart_predictions_total", "answered"] >= 1
+
+
+def test_the_api_pages_load_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/api/docs")
+
+    assert page.status_code == 200
+    assert 'data-api-docs="/api/v1/openapi.json"' in page.text
+    assert "<script>" not in page.text
+    assert "https://" not in page.text
+    assert "style=" not in page.text
