@@ -1,9 +1,10 @@
 """The command ``tellapart``."""
 
 import os
+import socket
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from sqlalchemy.exc import OperationalError
@@ -11,7 +12,8 @@ from sqlalchemy.exc import OperationalError
 from backend import migrations
 from backend.accounts import tokens
 from backend.db.session import Database
-from backend.domain.errors import AppError
+from backend.domain.errors import AppError, Unavailable
+from backend.ledger.repository import Jobs
 from backend.serve import serve as serve_here
 from backend.serve import sign_in_address
 from backend.settings import Settings, SettingsError, load
@@ -22,6 +24,19 @@ commands = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+HEARD_WITHIN_S: Final = 60.0
+"""A worker that has been silent for so long is taken for dead."""
+
+
+class NoWorker(Unavailable):
+    """No worker of this machine says that it is alive."""
+
+    code = "worker-missing"
+
+    def __init__(self, within_s: float) -> None:
+        super().__init__(f"No worker of this machine has been heard of for {within_s:.0f} seconds.")
 
 
 def app() -> None:
@@ -51,11 +66,30 @@ def serve(
 
 
 @commands.command()
-def worker() -> None:
+def worker(
+    check: Annotated[
+        bool, typer.Option("--check", help="Start nothing; see whether a worker of this machine is alive.")
+    ] = False,
+) -> None:
     """Run a worker, as on a server that has web and workers apart."""
-    migrations.check(load().sql_url)
+    settings = load()
+    if check:
+        _see_whether_a_worker_lives(settings)
+        return
+    migrations.check(settings.sql_url)
     # The same process, so that a signal reaches it without a detour.
     os.execv(sys.executable, (sys.executable, "-m", "worker"))
+
+
+def _see_whether_a_worker_lives(settings: Settings) -> None:
+    database = Database(settings.sql_url)
+    try:
+        with database.read() as session:
+            alive = Jobs(session).workers(HEARD_WITHIN_S)
+    finally:
+        database.dispose()
+    if not any(worker.host == socket.gethostname() for worker in alive):
+        raise NoWorker(HEARD_WITHIN_S)
 
 
 @commands.command()

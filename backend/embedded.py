@@ -42,6 +42,7 @@ def find_valkey(folder: Path) -> EmbeddedValkey | None:
         "maxmemory": "64mb",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
+        "logfile": str(socket.parent / "valkey.log"),
     }
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     return EmbeddedValkey((str(program), *words), socket)
