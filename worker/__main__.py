@@ -1,8 +1,11 @@
 """``python -m worker``: a worker on this machine, until Ctrl-C or SIGTERM."""
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 from backend import log
 from backend.ledger.timers import Timers
@@ -11,19 +14,30 @@ from worker.here import new_post
 from worker.host import Host
 from worker.post import open_parts
 
-_USER_MUST_CHANGE_SOMETHING = 2
+_USER_MUST_CHANGE_SOMETHING: Final = 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the worker; the exit code. ``--timers JSON`` is for tests, which can't wait a minute for a lease."""
+    """Run the worker; the exit code."""
+    options = _options(arguments)
     log.configure()
     try:
         settings = load()
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return _USER_MUST_CHANGE_SOMETHING
-    timers = Timers.from_json(arguments[1]) if arguments[:1] == ["--timers"] else None
-    return Host(open_parts(new_post(settings, timers), settings), os.environ).run()
+    post = new_post(settings, options.timers)
+    if options.trainer:
+        post = replace(post, trainer=options.trainer)
+    return Host(open_parts(post, settings), os.environ).run()
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m worker", description="A worker on this machine.")
+    # For tests, which can't wait a minute for a lease, nor train a network each time.
+    parser.add_argument("--timers", type=Timers.from_json, help=argparse.SUPPRESS)
+    parser.add_argument("--trainer", help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

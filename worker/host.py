@@ -22,7 +22,7 @@ from backend.children import Child, end_all
 from backend.ledger.job import JobKind
 from backend.ledger.repository import Jobs, Ledger
 from backend.ledger.sweep import Sweeper
-from backend.system.version import VERSION
+from backend.system.version import version
 from worker.here import device_name
 from worker.post import Parts
 
@@ -81,7 +81,7 @@ class Host:
             return
         with self._parts.database.write() as session:
             Ledger(session).say_alive(
-                self._post.worker(JobKind.TRAIN), list(JobKind), device_name(self._post.device), VERSION
+                self._post.worker(JobKind.TRAIN), list(JobKind), device_name(self._post.device), version()
             )
         self._said_alive_at = time.monotonic()
 

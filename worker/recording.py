@@ -6,13 +6,12 @@ the training waits until that is done, as only what is stored may be forgotten o
 """
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -155,7 +154,7 @@ class Recorder:
         checkpoint_id = CheckpointId(new_id())
         folder = self._storage.folder("checkpoints", checkpoint_id)
         # Onto the empty folder just made: one rename, whole or not at all.
-        os.replace(self.output_folder / event.folder, folder)
+        (self.output_folder / event.folder).replace(folder)
         return StoredCheckpoint(
             checkpoint_id,
             checkpoint_id,
@@ -190,6 +189,22 @@ def insist(database: Database, write: Callable[[WriteSession], Answer], stop: St
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
 
+class Record(Protocol):
+    """How the end of a job is written down; the errors are those of ``Recorder``."""
+
+    def finish(self) -> None:
+        """It is done."""
+
+    def fail(self, failure: Failure) -> None:
+        """It can't be done."""
+
+    def leave(self) -> None:
+        """It goes on elsewhere, or not at all."""
+
+    def is_cancelled(self) -> bool:
+        """Whether its owner doesn't want it any more."""
+
+
 class ExitCode:
     """How the process is to end; set by ``recording``."""
 
@@ -197,7 +212,7 @@ class ExitCode:
 
 
 @contextmanager
-def recording(recorder: Recorder) -> Iterator[ExitCode]:
+def recording(recorder: Record) -> Iterator[ExitCode]:
     """Turn the end of the block into the end of the job, and into an exit code.
 
     What is nobody's refusal (a bug, a broken driver) is raised: the process ends with it in its log,
@@ -212,11 +227,11 @@ def recording(recorder: Recorder) -> Iterator[ExitCode]:
     except Stopped:
         code.value = _stopped(recorder)
     except AppError as error:
-        log.warning("training_refused", code=error.code, message=error.message, exc_info=error)
+        log.warning("job_refused", code=error.code, message=error.message, exc_info=error)
         code.value = _refused(recorder, Failure.of(error))
 
 
-def _stopped(recorder: Recorder) -> int:
+def _stopped(recorder: Record) -> int:
     try:
         recorder.leave()
         return exits.CANCELLED if recorder.is_cancelled() else exits.YIELDED
@@ -226,7 +241,7 @@ def _stopped(recorder: Recorder) -> int:
         return exits.YIELDED
 
 
-def _refused(recorder: Recorder, failure: Failure) -> int:
+def _refused(recorder: Record, failure: Failure) -> int:
     try:
         recorder.fail(failure)
     except LostLease:

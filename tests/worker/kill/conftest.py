@@ -1,0 +1,244 @@
+"""Real workers on a real bell and both databases, with timers of seconds instead of minutes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pytest
+import redis
+from sqlalchemy import select
+
+from backend.db.session import Database
+from backend.domain.ids import VersionId
+from backend.domain.training import NO_AUGMENTATION, StageRequest, TrainingRequest
+from backend.doorbell import CeleryDoorbell
+from backend.embedded import find_valkey
+from backend.jobs import unit_of_work
+from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.tables import JobAttemptRow
+from backend.ledger.timers import Timers
+from backend.storage.local import LocalStorage
+from backend.training.repository import RunRepository
+from backend.training.start import RunOrder, start
+from backend.training.tables import EpochRow, RunEventRow, RunRow
+from backend.training.view import RunView, show_run
+from tests.conftest import _empty
+from tests.fixtures.versions import add_shapes
+
+TIMERS: Final = Timers(
+    heartbeat=0.5,
+    lease=5.0,
+    suspend=3.5,
+    give_up=60.0,
+    flags=0.2,
+    sweep=0.5,
+    ring_again=1.5,
+    calm=1.0,
+    kill_grace=2.0,
+    poll=0.5,
+    deaf=3.0,
+    backoff=(0.0, 0.2, 0.2),
+)
+PATIENCE_S: Final = 60.0
+STEADY: Final = "tests.worker.kill.steady_trainer"
+
+
+def wait_until(what: Callable[[], object], seconds: float = PATIENCE_S) -> None:
+    """Until ``what`` is true, or the test has failed."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+@dataclass(eq=False)
+class Farm:
+    """A ledger, a bell, and workers that can be killed."""
+
+    folder: Path
+    database_url: str
+    redis_url: str
+    trainer: str
+    version_id: VersionId = VersionId("")
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.database = Database(self.database_url)
+        self.bell = CeleryDoorbell(self.redis_url)
+        with self.database.write() as session:
+            self.version_id = add_shapes(session, LocalStorage(self.folder / "storage"), train=16, valid=6)
+
+    def staff(self, workers: int) -> None:
+        """Have so many workers, starting those that are missing; returns once they listen."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < workers:
+            self.workers.append(self._start())
+        wait_until(lambda: self.listeners() >= 2 * workers)
+
+    def dismiss(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End all workers."""
+        for worker in self.workers:
+            worker.send_signal(number)
+        for worker in self.workers:
+            worker.wait(PATIENCE_S)
+        self.workers = []
+
+    def run(self, name: str = "steady", epochs: int = 8) -> str:
+        """Ask for a training; its id."""
+        stages = (StageRequest(epochs=epochs, freeze=False, max_lr=0.001),)
+        request = TrainingRequest(image_size=32, batch_size=16, stages=stages, augmentation=NO_AUGMENTATION)
+        with unit_of_work(self.database, self.bell) as unit:
+            return start(unit, RunOrder(self.version_id, request, name), self.folder).id
+
+    def cancel(self, run_id: str) -> None:
+        """Ask for its end."""
+        with self.database.write() as session:
+            Ledger(session).cancel(session.get_one(RunRow, run_id).job_id)
+
+    def view(self, run_id: str) -> RunView:
+        """The run as it stands."""
+        with self.database.read() as session:
+            return show_run(session, run_id)
+
+    def epochs(self, run_id: str) -> list[EpochRow]:
+        """Its table so far."""
+        with self.database.read() as session:
+            return list(RunRepository(session).epochs(run_id))
+
+    def attempts(self, run_id: str) -> list[JobAttemptRow]:
+        """All tries at it."""
+        with self.database.read() as session:
+            return Jobs(session).attempts(session.get_one(RunRow, run_id).job_id)
+
+    def first_epochs(self, run_id: str) -> list[int]:
+        """Where each attempt that got that far began."""
+        with self.database.read() as session:
+            query = select(RunEventRow.data).where(RunEventRow.run_id == run_id, RunEventRow.kind == "stage")
+            return [data["first_epoch"] for data in session.scalars(query.order_by(RunEventRow.id))]
+
+    def wait_for_epochs(self, run_id: str, number: int) -> None:
+        """Until so many rows of the table are there."""
+        wait_until(lambda: len(self.epochs(run_id)) >= number)
+
+    def wait_for_status(self, run_id: str, status: str) -> None:
+        """Until the run has that status."""
+        wait_until(lambda: self.view(run_id).status == status)
+
+    def trainer_pid(self, run_id: str) -> int:
+        """Of the process that works on it now."""
+        found: list[int] = []
+
+        def look() -> bool:
+            found.extend(row.pid for row in self.attempts(run_id) if row.ended_at is None and row.pid)
+            return bool(found)
+
+        wait_until(look)
+        return found[-1]
+
+    def host_pid(self, pid: int) -> int:
+        """Of the worker in whose tree a process is."""
+        hosts = {worker.pid for worker in self.workers}
+        while pid not in hosts:
+            pid = parent_of(pid)
+            assert pid > 1, "not one of our workers"
+        return pid
+
+    def listeners(self) -> int:
+        """How many listeners are connected to the bell: each waits on its queue."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            return sum(1 for entry in client.client_list() if entry["cmd"] == "brpop")
+
+    def flush_bell(self) -> None:
+        """Have the bell forget everything."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            client.flushall()
+
+    def processes(self) -> dict[int, str]:
+        """Everything that runs on our data folder, ourselves excepted."""
+        found = {}
+        mark = f"TELLAPART_DATA={self.folder}\0".encode()
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (folder / "environ").read_bytes() + b"\0" and _is_alive(folder):
+                    found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+        return found
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "TELLAPART_DATA": str(self.folder),
+            "TELLAPART_DEVICE": "cpu",
+            "OMP_NUM_THREADS": "1",
+        }
+        environment.pop("STORAGE_URL", None)
+        command = [sys.executable, "-m", "worker", "--timers", TIMERS.to_json(), "--trainer", self.trainer]
+        with (self.folder / "worker.log").open("ab") as log:
+            return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+
+def parent_of(pid: int) -> int:
+    """The process that started another."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _is_alive(folder: Path) -> bool:
+    return (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """Workers with the steady trainer, on either database; one set for all tests of a file."""
+    yield from _farm(request, tmp_path_factory, STEADY)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def real_farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """Workers with the real trainer."""
+    yield from _farm(request, tmp_path_factory, "worker.trainer")
+
+
+def _farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, trainer: str) -> Iterator[Farm]:
+    folder = tmp_path_factory.mktemp("farm")
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), folder / "tellapart.sqlite3")
+        url = f"sqlite:///{folder / 'tellapart.sqlite3'}"
+    else:
+        url = request.getfixturevalue("postgres_url")
+    valkey = find_valkey(folder / "bell")
+    assert valkey is not None
+    bell = subprocess.Popen(valkey.command, stdout=subprocess.DEVNULL)
+    try:
+        wait_until(valkey.socket.exists)
+        farm = Farm(folder, url, valkey.url, trainer)
+        try:
+            yield farm
+        finally:
+            farm.dismiss()
+            farm.database.dispose()
+            if request.param == "postgresql":
+                _empty(url)
+        wait_until(lambda: not farm.processes(), 5)
+    finally:
+        bell.terminate()
+        bell.wait()
+
+
+@pytest.fixture(autouse=True)
+def _show_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The workers' log beside a failure."""
+    yield
+    name = next((name for name in ("farm", "real_farm") if name in request.fixturenames), None)
+    if name is not None:
+        log = request.getfixturevalue(name).folder / "worker.log"
+        if log.exists():
+            sys.stdout.write(log.read_text(errors="replace")[-4000:])

@@ -1,0 +1,199 @@
+"""Kills of real processes. After each, the run ends as if nothing had happened."""
+
+import os
+import signal
+
+import pytest
+
+from backend.ledger.job import JobKind
+from tests.worker.kill.conftest import Farm, parent_of, wait_until
+
+pytestmark = pytest.mark.kill
+
+EPOCHS = 8
+
+
+def test_a_run_ends_undisturbed(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run(epochs=3)
+
+    farm.wait_for_status(run_id, "succeeded")
+
+    assert [row.epoch for row in farm.epochs(run_id)] == [0, 1, 2]
+    assert farm.view(run_id).progress == 1
+    wait_until(lambda: [row.outcome for row in farm.attempts(run_id)] == ["done"])
+
+
+def test_it_survives_a_kill_of_the_trainer(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run()
+    farm.wait_for_epochs(run_id, 3)
+
+    os.kill(farm.trainer_pid(run_id), signal.SIGKILL)
+
+    _expect_whole(farm, run_id)
+
+
+def test_it_survives_a_kill_of_the_supervisor(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run()
+    farm.wait_for_epochs(run_id, 3)
+    trainer = farm.trainer_pid(run_id)
+
+    os.kill(parent_of(trainer), signal.SIGKILL)
+
+    wait_until(lambda: trainer not in farm.processes(), 5)
+    _expect_whole(farm, run_id)
+
+
+def test_it_survives_a_kill_of_the_whole_worker(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run()
+    farm.wait_for_epochs(run_id, 3)
+    trainer = farm.trainer_pid(run_id)
+    before = farm.processes()
+
+    os.kill(farm.host_pid(trainer), signal.SIGKILL)
+
+    wait_until(lambda: trainer not in farm.processes(), 5)
+    assert len(farm.processes()) < len(before)
+    _expect_whole(farm, run_id)
+
+
+def test_a_worker_that_leaves_gives_its_run_back_at_once(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run(epochs=12)
+    farm.wait_for_epochs(run_id, 2)
+
+    os.kill(farm.host_pid(farm.trainer_pid(run_id)), signal.SIGTERM)
+    farm.wait_for_status(run_id, "succeeded")
+
+    outcomes = [row.outcome for row in farm.attempts(run_id)]
+    assert outcomes[0] == "yielded"
+    assert [row.epoch for row in farm.epochs(run_id)] == list(range(12))
+    assert _repeated(farm, run_id) <= 1
+
+
+def test_who_was_asleep_wakes_up_to_nothing(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run()
+    farm.wait_for_epochs(run_id, 3)
+    trainer = farm.trainer_pid(run_id)
+    supervisor = parent_of(trainer)
+    os.kill(supervisor, signal.SIGSTOP)
+    os.kill(trainer, signal.SIGSTOP)
+
+    wait_until(lambda: len(farm.attempts(run_id)) == 2)
+    os.kill(supervisor, signal.SIGCONT)
+    os.kill(trainer, signal.SIGCONT)
+
+    wait_until(lambda: trainer not in farm.processes(), 10)
+    _expect_whole(farm, run_id)
+
+
+def test_a_bell_that_has_forgotten_everything_costs_only_time(farm: Farm) -> None:
+    farm.dismiss()
+    run_id = farm.run(epochs=2)
+    farm.flush_bell()
+
+    farm.staff(1)
+
+    farm.wait_for_status(run_id, "succeeded")
+
+
+def test_fifty_rings_at_once_make_one_attempt(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run(epochs=4)
+
+    for _ring in range(50):
+        farm.bell.ring(JobKind.TRAIN)
+
+    farm.wait_for_status(run_id, "succeeded")
+    assert len(farm.attempts(run_id)) == 1
+
+
+def test_a_cancel_ends_a_running_run_within_seconds(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run(epochs=500)
+    farm.wait_for_epochs(run_id, 1)
+    trainer = farm.trainer_pid(run_id)
+
+    farm.cancel(run_id)
+
+    wait_until(lambda: farm.view(run_id).status == "cancelled", 5)
+    assert trainer not in farm.processes()
+    assert [row.outcome for row in farm.attempts(run_id)] == ["cancelled"]
+
+
+def test_a_cancel_ends_even_who_does_not_listen(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run("deaf", epochs=500)
+    farm.wait_for_epochs(run_id, 1)
+    trainer = farm.trainer_pid(run_id)
+    os.kill(trainer, signal.SIGSTOP)
+
+    farm.cancel(run_id)
+
+    wait_until(lambda: farm.view(run_id).status == "cancelled", 10)
+    assert trainer not in farm.processes()
+
+
+def test_a_run_that_dies_each_time_fails_with_a_reason(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run("crashes")
+
+    farm.wait_for_status(run_id, "failed")
+
+    view = farm.view(run_id)
+    assert view.failure is not None
+    assert view.failure.code == "machine-out-of-memory"
+    assert len(farm.attempts(run_id)) == 3
+
+
+def test_two_workers_share_the_work(farm: Farm) -> None:
+    farm.staff(2)
+    first, second = farm.run(epochs=10), farm.run(epochs=10)
+
+    farm.wait_for_status(first, "succeeded")
+    farm.wait_for_status(second, "succeeded")
+
+    assert farm.attempts(first)[0].worker_id != farm.attempts(second)[0].worker_id
+
+
+def test_a_cancelled_run_in_line_never_starts(farm: Farm) -> None:
+    farm.dismiss()
+    run_id = farm.run()
+
+    farm.cancel(run_id)
+    farm.staff(1)
+    later = farm.run(epochs=1)
+    farm.wait_for_status(later, "succeeded")
+
+    assert farm.view(run_id).status == "cancelled"
+    assert farm.attempts(run_id) == []
+
+
+def test_nothing_is_left_when_all_have_left(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run(epochs=500)
+    farm.wait_for_epochs(run_id, 1)
+
+    farm.dismiss()
+
+    wait_until(lambda: not farm.processes(), 5)
+    assert farm.view(run_id).status == "queued"
+    farm.cancel(run_id)
+
+
+def _expect_whole(farm: Farm, run_id: str) -> None:
+    """It succeeded by itself, its epochs without gap or double, at most one of them repeated."""
+    farm.wait_for_status(run_id, "succeeded")
+    assert [row.epoch for row in farm.epochs(run_id)] == list(range(EPOCHS))
+    assert len(farm.attempts(run_id)) == 2
+    assert _repeated(farm, run_id) <= 1
+
+
+def _repeated(farm: Farm, run_id: str) -> int:
+    """How many epochs were begun more than once."""
+    begun = (farm.folder / f"trace-{run_id}").read_text().split()
+    return len(begun) - len(set(begun))

@@ -1,0 +1,36 @@
+"""The same with the real network: one run that loses its trainer, its supervisor and its whole worker."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.worker.kill.conftest import Farm, parent_of
+
+pytestmark = [pytest.mark.kill, pytest.mark.weights]
+
+EPOCHS = 12
+
+
+def test_a_training_survives_three_kills(real_farm: Farm) -> None:
+    farm = real_farm
+    farm.staff(2)
+    run_id = farm.run(epochs=EPOCHS)
+    victims: list[Callable[[int], int]] = [lambda pid: pid, parent_of, farm.host_pid]
+
+    for number, victim in enumerate(victims):
+        farm.wait_for_epochs(run_id, 2 + 3 * number)
+        os.kill(victim(farm.trainer_pid(run_id)), signal.SIGKILL)
+    farm.wait_for_status(run_id, "succeeded")
+
+    rows = farm.epochs(run_id)
+    assert [row.epoch for row in rows] == list(range(EPOCHS))
+    assert len({row.attempt for row in rows}) == 4
+    # Each attempt went on exactly where the table ended: at most the epoch under way was repeated.
+    begins = farm.first_epochs(run_id)
+    assert begins == [sum(row.attempt < attempt for row in rows) for attempt in (1, 2, 3, 4)]
+    (checkpoint,) = farm.view(run_id).checkpoints
+    assert checkpoint.metrics["valid"]["images"] == 18
+    assert (farm.folder / "storage" / "checkpoints" / checkpoint.folder / "model.onnx").is_file()
+    assert not (farm.folder / "storage" / "states" / run_id).exists()

@@ -1,0 +1,27 @@
+"""The process that does one import: ``python -m worker.importer JOB ATTEMPT PARENT``."""
+
+import faulthandler
+import signal
+import sys
+from collections.abc import Sequence
+
+from worker.death import die_with
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do the import; the exit code."""
+    job_id, attempt, parent = arguments[0], int(arguments[1]), int(arguments[2])
+    die_with(parent)
+    faulthandler.register(signal.SIGQUIT, all_threads=True)
+
+    from backend import log
+    from backend.settings import load
+    from worker.importing import import_job
+    from worker.stopping import SignalStop
+
+    log.configure()
+    return import_job(load(), job_id, attempt, SignalStop(parent))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
