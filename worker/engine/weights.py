@@ -12,7 +12,7 @@ from typing import IO, Final
 import torch
 import torchvision
 
-from backend.domain.architectures import ARCHITECTURES, Architecture, PretrainedWeights, WeightSource
+from backend.domain.architectures import Architecture, PretrainedWeights, WeightSource
 from backend.domain.events import OnEvent, PhaseProgress, PhaseStarted
 from backend.training.weights_at_hand import architectures_at_hand, package_file
 from worker.engine.architectures import Weights
@@ -123,15 +123,11 @@ def _unavailable(
     architecture: Architecture, weights: PretrainedWeights, folder: Path, reason: str
 ) -> WeightsUnavailable:
     others = [entry.name for entry in architectures_at_hand(folder) if entry.name != architecture.name]
-    file_name = weights.file_name or weights.package
-    return WeightsUnavailable(architecture.title, file_name, str(folder), reason, others)
+    return WeightsUnavailable(
+        architecture.title, weights.file_name, str(folder), reason, others, package=weights.package
+    )
 
 
 def weights_named(architecture: Architecture, name: str) -> PretrainedWeights:
     """The catalogue's entry of that name; ``resolve`` has checked that there is one."""
     return next(weights for weights in architecture.weights if weights.name == name)
-
-
-def architecture_named(name: str) -> Architecture:
-    """The catalogue's entry of that name; ``resolve`` has checked that there is one."""
-    return ARCHITECTURES[name]

@@ -40,7 +40,8 @@ def test_normalised_channels_come_first() -> None:
 
     seen = normalise(pixels, PREPROCESSING)
 
-    assert (seen.shape, seen.dtype) == ((3, 2, 3), np.float32)
+    assert seen.shape == (3, 2, 3)
+    assert seen.dtype == np.dtype(np.float32)
     assert seen[:, 0, 0].tolist() == [2.0, 1.0, 1.0]
 
 

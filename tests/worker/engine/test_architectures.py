@@ -25,30 +25,34 @@ def test_the_head_is_the_courses() -> None:
 def test_the_first_courses_head_has_a_bias_in_its_last_layer() -> None:
     head = build_head(8, 3, last_layer_bias=True, seed=1)
 
-    assert torch.equal(head[-1].bias, torch.zeros(3))
+    assert torch.equal(head.get_parameter("6.bias"), torch.zeros(3))
 
 
 def test_batch_norm_of_the_head_starts_as_in_fastai() -> None:
     head = build_head(8, 3, last_layer_bias=False, seed=1)
 
-    assert torch.equal(head[0].weight, torch.ones(16))
-    assert torch.equal(head[0].bias, torch.full((16,), 1e-3))
+    assert torch.equal(head.get_parameter("0.weight"), torch.ones(16))
+    assert torch.equal(head.get_parameter("0.bias"), torch.full((16,), 1e-3))
 
 
 def test_linear_layers_start_with_the_spread_of_kaiming() -> None:
     head = build_head(512, 100, last_layer_bias=False, seed=1)
 
     # sqrt(2 / inputs)
-    assert float(head[2].weight.detach().std()) == pytest.approx(0.0442, rel=0.02)
-    assert float(head[6].weight.detach().std()) == pytest.approx(0.0625, rel=0.02)
+    assert float(head.get_parameter("2.weight").detach().std()) == pytest.approx(0.0442, rel=0.02)
+    assert float(head.get_parameter("6.weight").detach().std()) == pytest.approx(0.0625, rel=0.02)
 
 
 def test_one_seed_gives_one_head_whatever_was_drawn_before() -> None:
     first = build_head(8, 3, last_layer_bias=False, seed=1)
     torch.rand(5)
 
-    assert torch.equal(build_head(8, 3, last_layer_bias=False, seed=1)[2].weight, first[2].weight)
-    assert not torch.equal(build_head(8, 3, last_layer_bias=False, seed=2)[2].weight, first[2].weight)
+    assert torch.equal(
+        build_head(8, 3, last_layer_bias=False, seed=1).get_parameter("2.weight"), first.get_parameter("2.weight")
+    )
+    assert not torch.equal(
+        build_head(8, 3, last_layer_bias=False, seed=2).get_parameter("2.weight"), first.get_parameter("2.weight")
+    )
 
 
 def test_it_pools_the_maximum_first_and_then_the_average() -> None:

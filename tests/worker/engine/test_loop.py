@@ -70,12 +70,12 @@ def test_it_tells_every_loss_once_and_returns_the_last_rate() -> None:
 
 def test_it_stops_before_the_first_step() -> None:
     run = run_on(torch.zeros(4, 3, 32, 32), times=5)
-    before = run.model.head[2].weight.clone()
+    before = run.model.head.get_parameter("2.weight").clone()
 
     with pytest.raises(Stopped):
         train_one_epoch(run, 0, on_event=Listener(), stop=StopNow())
 
-    assert torch.equal(run.model.head[2].weight, before)
+    assert torch.equal(run.model.head.get_parameter("2.weight"), before)
 
 
 @pytest.mark.parametrize("max_lr", [1e-2, (1e-4, 1e-2)])
