@@ -16,9 +16,11 @@ from backend.accounts import pages as accounts_pages
 from backend.accounts.gate import Gate
 from backend.accounts.repeats import Repeats
 from backend.datasets import endpoints as dataset_endpoints
-from backend.datasets import label_endpoints
+from backend.datasets import label_endpoints, label_pages
+from backend.datasets import pages as dataset_pages
 from backend.db.session import Database
 from backend.dependencies import Services
+from backend.home import pages as home_pages
 from backend.interpretation import endpoints as interpretation_endpoints
 from backend.interpretation import pages as interpretation_pages
 from backend.jobs import Doorbell, SilentDoorbell
@@ -51,6 +53,9 @@ def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastA
         prediction_endpoints.router,
         dataset_endpoints.router,
         label_endpoints.router,
+        home_pages.router,
+        dataset_pages.router,
+        label_pages.router,
         system_endpoints.router,
         training_endpoints.router,
         system_pages.router,

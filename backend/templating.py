@@ -18,11 +18,12 @@ from backend.accounts.caller import csrf_token
 
 FRONTEND: Final = Path(__file__).resolve().parent.parent / "frontend"
 STATIC: Final = FRONTEND / "static"
-_THEMES: Final = ("light", "dark")
+THEME_COOKIE: Final = "tellapart-theme"
+THEMES: Final = ("light", "dark")
 
 
 def page(
-    request: Request, name: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
+    request: Request, name: str, /, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
 ) -> HTMLResponse:
     """A template of ``frontend/templates`` as the answer (Any: whatever the template shows)."""
     return render(request, name, context, status=status, headers=headers)
@@ -64,7 +65,7 @@ def address(request: Request, path: str) -> str:
 
 def _frame(request: Request) -> dict[str, Any]:  # Any: the template's context
     token = csrf_token(request)
-    theme = request.cookies.get("tellapart-theme")
+    theme = request.cookies.get(THEME_COOKIE)
     return {
         "request": request,
         "url": lambda path: address(request, path),
@@ -72,7 +73,7 @@ def _frame(request: Request) -> dict[str, Any]:  # Any: the template's context
         "csrf_token": token,
         # First in its form, so that it is read before any file.
         "csrf_field": Markup('<input type="hidden" name="csrf_token" value="{}">').format(token),
-        "theme": theme if theme in _THEMES else None,
+        "theme": theme if theme in THEMES else None,
         "section": "datasets",
     }
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.datasets.tables import DatasetRow, VersionRow
+from backend.datasets.tables import DatasetRow, ImageRow, VersionRow
+from backend.datasets.urls import thumbnail_url
 from backend.domain.ids import DatasetId
+from backend.domain.results import wilson_interval
 from backend.ledger.job import JobState
 from backend.ledger.tables import JobRow
 from backend.training.tables import CheckpointRow, RunRow
@@ -38,6 +40,53 @@ class Progress:
     """The newest run that succeeded."""
     checkpoint_id: str | None = None
     """The newest checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The lowest error rate that was reached, with its 95 % interval."""
+
+    error_rate: float
+    low: float
+    high: float
+
+
+FACES = 9
+
+
+class CardRepository:
+    """What the first page shows of each dataset."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def faces(self, dataset_id: str) -> list[str]:
+        """Addresses of up to nine pictures: by digest, so that they are mixed and stay the same."""
+        query = (
+            select(ImageRow.id, ImageRow.digest)
+            .where(ImageRow.dataset_id == dataset_id)
+            .order_by(ImageRow.digest)
+            .limit(FACES)
+        )
+        return [thumbnail_url(image_id, digest=digest) for image_id, digest in self._session.execute(query)]
+
+    def best(self, dataset_id: str) -> Best | None:
+        """The lowest error rate on held-out pictures; None before the first training."""
+        query = (
+            select(CheckpointRow.metrics, VersionRow.counts)
+            .join(RunRow, RunRow.id == CheckpointRow.run_id)
+            .join(VersionRow, VersionRow.id == RunRow.version_id)
+            .where(VersionRow.dataset_id == dataset_id)
+        )
+        found = [
+            (float(metrics["error_rate"]), sum(of_class["valid"] for of_class in counts.values()))
+            for metrics, counts in self._session.execute(query)
+            if "error_rate" in metrics
+        ]
+        if not found:
+            return None
+        rate, images = min(found)
+        return Best(rate, *wilson_interval(round(rate * images), images))
 
 
 class ProgressRepository:

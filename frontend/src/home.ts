@@ -46,5 +46,5 @@ const refresh = (): void => {
   window.clearTimeout(refreshing);
   if (!panel) refreshing = window.setTimeout(() => void refreshLive().catch(() => undefined), 1000);
 };
-onServerEvent("run", refresh);
+onServerEvent("pill", refresh);
 onReturn(refresh);

@@ -17,7 +17,7 @@ export function bindKey(keys: string, words: string, act: (event: KeyboardEvent)
       act(event);
     },
   });
-  const shown = keys.replace("Shift+", "").split(" ");
+  const shown = keys.replace(/\[?Shift\]?\+/, "").split(" ");
   const caps = element("dt", {}, ...shown.map((key) => element("kbd", {}, key)));
   find("[data-key-list]")?.append(caps, element("dd", {}, words));
 }

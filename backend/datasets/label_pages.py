@@ -1,0 +1,227 @@
+"""Pages that say what the pictures show: the workbench, and the look at what the network will see."""
+
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from sqlalchemy.orm import Session
+from starlette.responses import RedirectResponse, Response
+
+from backend.datasets.batch import batch
+from backend.datasets.label_form import KINDS, LEVELS, LabelForm
+from backend.datasets.label_view import bare_samples, samples
+from backend.datasets.labels import Preview, preview
+from backend.datasets.pages import dataset_context
+from backend.datasets.repository import DatasetRepository, ImageNames
+from backend.datasets.suggestions import Suggestion, suggest
+from backend.datasets.tables import VersionRow
+from backend.datasets.urls import batch_image_url, thumbnail_url
+from backend.datasets.versions import find_version, freeze, latest_version
+from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
+from backend.domain.errors import InvalidInput
+from backend.domain.labelling import parse_spec as parse_rule_spec
+from backend.domain.splitting import parse_spec as parse_split_spec
+from backend.home.spine import StepName
+from backend.storage.base import Storage
+from backend.templating import address, counted, page
+
+router = APIRouter(include_in_schema=False)
+
+CLASSES_OPEN = 40
+UNLABELLED = 24
+IMAGE_SIZE = 224
+TOY = 60
+"""Pictures below which a training is a game of luck."""
+
+
+async def _form(request: Request) -> LabelForm:
+    return LabelForm.of_fields(await request.form())
+
+
+FormDep = Annotated[LabelForm, Depends(_form)]
+
+
+@router.get("/datasets/{dataset_id}/labels")
+def workbench(
+    request: Request,
+    session: ReadDep,
+    storage: StorageDep,
+    dataset_id: str,
+    use: Annotated[int | None, Query(ge=0, le=20)] = None,
+) -> Response:
+    """Step 2: how labels are read, with the best rule laid on already; ``use`` takes another suggestion."""
+    context = dataset_context(session, dataset_id, StepName.LABELS)
+    if not context["dataset"].images:
+        return page(request, "datasets/labels_empty.html", **context)
+    suggestions = suggest(session, storage, dataset_id)
+    form = _first_form(session, dataset_id, suggestions, use)
+    return _workbench(request, session, storage, dataset_id, form, suggestions=suggestions)
+
+
+@router.post("/datasets/{dataset_id}/labels/show")
+def show(request: Request, session: ReadDep, storage: StorageDep, dataset_id: str, form: FormDep) -> Response:
+    """The workbench with what the form says, where no script does it."""
+    return _workbench(request, session, storage, dataset_id, form)
+
+
+@router.post("/datasets/{dataset_id}/labels/preview")
+def show_preview(request: Request, session: ReadDep, storage: StorageDep, dataset_id: str, form: FormDep) -> Response:
+    """Only the part that changes while a rule is edited."""
+    shown = preview(session, storage, dataset_id, form.rule, form.split_spec)
+    dataset = DatasetRepository(session).get(dataset_id)
+    return page(request, "datasets/_preview.html", dataset=dataset, **_preview_context(shown, form))
+
+
+@router.post("/datasets/{dataset_id}/labels")
+def freeze_labels(request: Request, services: ServicesDep, dataset_id: str, form: FormDep) -> Response:
+    """“These labels are right”: freeze them and go on to look at them."""
+    try:
+        rule, split = form.rule, form.split_spec
+        with services.open_unit()() as unit:
+            version_id = freeze(unit.session, services.storage, dataset_id, rule, split).id
+    except InvalidInput as error:
+        return _refused(request, services, dataset_id, form, error)
+    return RedirectResponse(address(request, f"/versions/{version_id}"), 303)
+
+
+@router.get("/versions/{version_id}")
+def look(
+    request: Request,
+    session: ReadDep,
+    version_id: str,
+    seed: Annotated[int | None, Query(ge=0, le=2**53 - 1)] = None,
+    augmented: Annotated[list[str] | None, Query(max_length=2)] = None,
+) -> Response:
+    """Step 3: nine pictures exactly as the network gets them."""
+    version = find_version(session, version_id)
+    # A box that isn't ticked sends nothing, so the form sends “false” along with every answer.
+    is_augmented = augmented is None or "true" in augmented
+    used = secrets.randbelow(10**6) if seed is None else seed
+    return page(
+        request,
+        "datasets/look.html",
+        **dataset_context(session, version.dataset_id, StepName.LOOK),
+        version=version,
+        seed=used,
+        augmented=is_augmented,
+        image_size=IMAGE_SIZE,
+        batch=[
+            (item.label, batch_image_url(version_id, item.image_id, seed=item.seed, augmented=is_augmented, size=224))
+            for item in batch(session, version_id, n=9, seed=used)
+        ],
+        **_class_table(version),
+    )
+
+
+def _first_form(session: Session, dataset_id: str, suggestions: list[Suggestion], use: int | None) -> LabelForm:
+    """The suggestion that was asked for; else what the newest version has; else the best suggestion."""
+    version = latest_version(session, dataset_id)
+    if use is None and version is not None:
+        return LabelForm.of_specs(parse_rule_spec(version.rule), parse_split_spec(version.split))
+    if not suggestions:
+        return LabelForm()
+    chosen = suggestions[min(use or 0, len(suggestions) - 1)]
+    return LabelForm.of_specs(chosen.rule, chosen.split)
+
+
+def _refused(request: Request, services: Services, dataset_id: str, form: LabelForm, error: InvalidInput) -> Response:
+    with services.database.read() as session:
+        return _workbench(request, session, services.storage, dataset_id, form, error)
+
+
+def _workbench(
+    request: Request,
+    session: Session,
+    storage: Storage,
+    dataset_id: str,
+    form: LabelForm,
+    error: InvalidInput | None = None,
+    suggestions: list[Suggestion] | None = None,
+) -> Response:
+    if suggestions is None:
+        suggestions = suggest(session, storage, dataset_id)
+    refused = error
+    context: dict[str, Any]  # Any: the template's context
+    try:
+        shown = preview(session, storage, dataset_id, form.rule, form.split_spec)
+    except InvalidInput as problem:
+        refused = error or problem
+        context = {"samples": bare_samples(DatasetRepository(session).image_names(dataset_id)), "has_preview": False}
+    else:
+        context = _preview_context(shown, form) | {"has_preview": True}
+    return page(
+        request,
+        "datasets/labels.html",
+        status=422 if error else 200,
+        **dataset_context(session, dataset_id, StepName.LABELS),
+        **context,
+        form=form,
+        kinds=KINDS,
+        levels=LEVELS,
+        suggestions=[
+            (number, suggestion.words, LabelForm.of_specs(suggestion.rule, suggestion.split) == form)
+            for number, suggestion in enumerate(suggestions)
+        ],
+        **_tables(session, dataset_id),
+        error=refused,
+        is_split_error=bool(refused and refused.code.startswith("split")),
+    )
+
+
+def _tables(session: Session, dataset_id: str) -> dict[str, Any]:  # Any: the template's context
+    names = [row.path for row in DatasetRepository(session).tables(dataset_id)]
+    first = [("", "the only one")] if len(names) == 1 else []
+    return {"tables": names, "table_options": first + [(name, name) for name in names]}
+
+
+def _preview_context(shown: Preview, form: LabelForm) -> dict[str, Any]:  # Any: the template's context
+    sizes = [found.images for found in shown.classes]
+    return {
+        "classes": shown.classes[:CLASSES_OPEN],
+        "more_classes": shown.classes[CLASSES_OPEN:],
+        "largest": max(sizes, default=0),
+        "labelled": shown.labelled,
+        "warnings": shown.warnings,
+        "unlabelled": shown.unlabelled[:UNLABELLED],
+        "unlabelled_count": len(shown.unlabelled),
+        "held_out": _held_out(shown),
+        "can_freeze": len(shown.classes) > 1,
+        "samples": samples(shown, form.rule),
+        "read_table": _read_table(shown),
+        "thumbnail_of": _thumbnail_of,
+    }
+
+
+def _thumbnail_of(image: ImageNames) -> str:
+    return thumbnail_url(image.id, digest=image.digest)
+
+
+def _held_out(shown: Preview) -> str:
+    sides: dict[str, int] = {}
+    for found in shown.classes:
+        for side, count in found.splits.items():
+            sides[side.value] = sides.get(side.value, 0) + count
+    words = f"{sides.get('train', 0):,} to learn from, {sides.get('valid', 0):,} held out for testing"
+    return words + (f", {sides['test']:,} for a final test" if sides.get("test") else "")
+
+
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def _read_table(shown: Preview) -> str:
+    """How a table was understood, in a sentence; empty where there is none."""
+    if shown.table is None:
+        return ""
+    table, rule = shown.table.table, shown.rule
+    columns = f"pictures in “{getattr(rule, 'image_column', '')}”, labels in “{getattr(rule, 'label_column', '')}”"
+    separator = _SEPARATORS.get(shown.table.delimiter, shown.table.delimiter)
+    cells = f"{counted(len(table.rows), 'row')}, cells parted by {separator}, {shown.table.encoding}"
+    return f"{table.file}: {cells}; {columns}."
+
+
+def _class_table(version: VersionRow) -> dict[str, Any]:  # Any: the template's context
+    rows = [{"name": name, **version.counts[name]} for name in version.classes]
+    sums = {side: sum(row[side] for row in rows) for side in ("train", "valid", "test")}
+    total = sum(sums.values())
+    warnings = [f"With {total} pictures this is a toy; expect luck. From about 30 of each kind it gets useful."]
+    return {"classes": rows, "sums": sums, "has_test": sums["test"] > 0, "warnings": warnings if total < TOY else []}

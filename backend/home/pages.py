@@ -1,0 +1,74 @@
+"""The first page: what runs now, and the datasets with their faces."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request
+from sqlalchemy.orm import Session
+from starlette.responses import RedirectResponse, Response
+
+from backend.datasets.repository import DatasetRepository, DatasetSummary
+from backend.datasets.samples import SAMPLES
+from backend.dependencies import ReadDep, SettingsDep
+from backend.home.repository import Best, CardRepository
+from backend.templating import THEME_COOKIE, THEMES, address, page
+from backend.training.view import ACTIVE, list_runs
+
+router = APIRouter(include_in_schema=False)
+
+DATASETS_A_PAGE = 24
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetCard:
+    """A dataset as the first page shows it."""
+
+    id: str
+    name: str
+    images: int
+    classes: int
+    thumbnails: list[str]
+    best: Best | None
+    stand: str
+
+
+@router.get("/")
+def home(request: Request, session: ReadDep, after: Annotated[str | None, Query(max_length=64)] = None) -> Response:
+    """What runs now, and the datasets, the newest first."""
+    found = DatasetRepository(session).summaries(limit=DATASETS_A_PAGE + 1, after=after)
+    shown = found[:DATASETS_A_PAGE]
+    return page(
+        request,
+        "home/index.html",
+        now=list_runs(session, limit=10, states=ACTIVE),
+        datasets=[_card(session, summary) for summary in shown],
+        next_path=f"/?after={shown[-1].row.id}" if len(found) > DATASETS_A_PAGE else None,
+        samples=[sample for sample in SAMPLES.values() if sample.at_hand_offline],
+    )
+
+
+def _card(session: Session, summary: DatasetSummary) -> DatasetCard:
+    cards = CardRepository(session)
+    row = summary.row
+    stand = "never trained" if summary.versions else "labels not read yet" if row.images else "no pictures yet"
+    return DatasetCard(row.id, row.name, row.images, summary.classes, cards.faces(row.id), cards.best(row.id), stand)
+
+
+@router.get("/datasets")
+def datasets(request: Request) -> Response:
+    """The first page lists them."""
+    return RedirectResponse(address(request, "/"), 303)
+
+
+@router.post("/theme")
+def choose_theme(
+    request: Request, settings: SettingsDep, theme: Annotated[str, Form(max_length=10)] = "system"
+) -> Response:
+    """Colours for this browser, where no script does it."""
+    response = RedirectResponse(address(request, "/"), 303)
+    path = settings.root_path or "/"
+    if theme in THEMES:
+        response.set_cookie(THEME_COOKIE, theme, max_age=31_536_000, path=path, samesite="lax")
+    else:
+        response.delete_cookie(THEME_COOKIE, path=path)
+    return response

@@ -1,0 +1,163 @@
+import htmx from "htmx.org";
+import { all, announce, find, need } from "./lib/dom";
+import { ApiError, api, csrfToken, errorOf } from "./lib/http";
+import { bindKey } from "./lib/keys";
+import { patternFor } from "./lib/pattern_for";
+
+const WAIT_MS = 200;
+
+/** The workbench: what a rule gives is shown while it is edited; the old answer stays, greyed, until the new one is there. */
+class Workbench {
+  private readonly preview = need("[data-preview]");
+  private timer = 0;
+  private asked: AbortController | null = null;
+  private shown = 0;
+
+  constructor(private readonly form: HTMLFormElement) {
+    form.addEventListener("input", () => this.ask(WAIT_MS));
+    form.addEventListener("keydown", (event) => {
+      // Enter in a field shows; only the button freezes.
+      if (event.key !== "Enter" || !(event.target instanceof HTMLInputElement)) return;
+      event.preventDefault();
+      this.ask(0);
+    });
+    this.preview.addEventListener("click", (event) => {
+      const target = event.target instanceof Element ? event.target : null;
+      const turn = target?.closest<HTMLElement>("[data-turn]");
+      const part = target?.closest<HTMLElement>("[data-part]");
+      if (turn) this.turn(Number(turn.dataset["turn"]));
+      if (part) void this.takePart(part);
+    });
+    this.follow();
+  }
+
+  ask(wait: number): void {
+    window.clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => void this.show(), wait);
+  }
+
+  turn(by: number): void {
+    const samples = all("[data-sample]", this.preview);
+    if (!samples.length) return;
+    this.shown = (this.shown + by + samples.length) % samples.length;
+    samples.forEach((sample, index) => (sample.hidden = index !== this.shown));
+  }
+
+  choose(number: number): void {
+    const radio = all<HTMLInputElement>("input[name=kind]", this.form)[number];
+    if (!radio) return;
+    radio.checked = true;
+    radio.focus();
+    this.ask(0);
+  }
+
+  private async show(): Promise<void> {
+    this.asked?.abort();
+    const asked = (this.asked = new AbortController());
+    this.preview.dataset["stale"] = "true";
+    try {
+      const text = await this.fetchPreview(asked.signal);
+      this.say("", "");
+      await htmx.swap({ text, target: this.preview, swap: "innerHTML" });
+      delete this.preview.dataset["stale"];
+      this.turn(0);
+      this.follow();
+    } catch (reason) {
+      if (reason instanceof ApiError) this.refuse(reason);
+    }
+  }
+
+  private async fetchPreview(signal: AbortSignal): Promise<string> {
+    const fields = new URLSearchParams();
+    new FormData(this.form).forEach((value, name) => fields.append(name, String(value)));
+    const headers = { Accept: "application/json", "X-CSRF-Token": csrfToken() };
+    const url = this.form.dataset["previewUrl"] ?? "";
+    const response = await fetch(url, { method: "POST", body: fields, headers, signal }).catch((reason: unknown) => {
+      throw signal.aborted ? reason : errorOf(0, null);
+    });
+    if (!response.ok) throw errorOf(response.status, await response.json().catch(() => null));
+    return response.text();
+  }
+
+  private refuse(error: ApiError): void {
+    const isSplit = error.code.startsWith("split");
+    this.say(isSplit ? "" : error.sentence, isSplit ? error.sentence : "");
+    if (isSplit) need<HTMLDetailsElement>("details.split", this.form).open = true;
+    this.allow(false);
+  }
+
+  private say(rule: string, split: string): void {
+    need("[data-rule-error]", this.form).textContent = rule;
+    need("[data-split-error]", this.form).textContent = split;
+    const kind = this.form.querySelector<HTMLInputElement>("input[name=kind]:checked")?.value ?? "";
+    for (const field of all<HTMLInputElement>(`[data-kind="${kind}"] :is(input, textarea)`, this.form)) {
+      if (rule) field.setAttribute("aria-invalid", "true");
+      else field.removeAttribute("aria-invalid");
+    }
+  }
+
+  private follow(): void {
+    this.allow(find<HTMLElement>("[data-can-freeze]", this.preview)?.dataset["canFreeze"] === "true");
+  }
+
+  private allow(may: boolean): void {
+    for (const button of all<HTMLButtonElement>("[data-freeze]")) button.disabled = !may;
+  }
+
+  /** A click on the part of a real name that is the label: the rule follows. */
+  private async takePart(part: HTMLElement): Promise<void> {
+    const level = part.dataset["level"];
+    if (level) return this.set("folder", "level", level);
+    const path = part.closest<HTMLElement>("[data-sample]")?.dataset["path"] ?? "";
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    const selected = getSelection()?.toString() ?? "";
+    const text = selected && name.includes(selected) ? selected : (part.textContent ?? "");
+    const before = selected === text ? name.indexOf(text) : offsetOf(part);
+    const pattern = (await this.suggested(path, text)) ?? patternFor(name, before, text);
+    this.set("pattern", "pattern", pattern);
+    announce(`The label is now read like “${text}”.`);
+  }
+
+  /** A pattern of the server's that gives this label on this picture and fits the others too. */
+  private async suggested(path: string, label: string): Promise<string | null> {
+    interface Suggestions {
+      items: { rule: { kind: string; pattern?: string } }[];
+    }
+    const address = this.form.dataset["suggestPath"] ?? "";
+    const found = await api<Suggestions>(address, { method: "POST", body: { labels: { [path]: label } } }).catch(() => null);
+    const rule = found?.items[0]?.rule;
+    return rule?.kind === "pattern" ? (rule.pattern ?? null) : null;
+  }
+
+  private set(kind: string, field: string, value: string): void {
+    need<HTMLInputElement>(`input[name=kind][value=${kind}]`, this.form).checked = true;
+    need<HTMLInputElement | HTMLSelectElement>(`[name=${field}]`, this.form).value = value;
+    this.ask(0);
+  }
+}
+
+/** Where a part begins in the file's name: the length of what stands between it and the last folder. */
+function offsetOf(part: HTMLElement): number {
+  let offset = 0;
+  for (let before = part.previousElementSibling; before; before = before.previousElementSibling) {
+    if (before.textContent === "/" || before.hasAttribute("data-level")) break;
+    offset += before.textContent?.length ?? 0;
+  }
+  return offset;
+}
+
+const form = find<HTMLFormElement>("[data-bench]");
+if (form) {
+  const bench = new Workbench(form);
+  ["The folder", "The file name", "A table", "An expression", "A list"].forEach((words, index) =>
+    bindKey(String(index + 1), words, () => bench.choose(index)),
+  );
+  bindKey("[Shift]+<", "Previous file name", () => bench.turn(-1));
+  bindKey("[Shift]+>", "Next file name", () => bench.turn(1));
+  bindKey("u", "Show what has no label", () => {
+    const list = find<HTMLDetailsElement>("[data-unlabelled]");
+    if (!list) return announce("Every picture has a label.");
+    list.open = true;
+    list.scrollIntoView({ block: "center" });
+  });
+}

@@ -1,0 +1,16 @@
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+const SIGN = /[^\p{L}\p{N}]/u;
+
+/**
+ * A pattern that finds the part of `name` which begins at `start`, and in other names the part at the same place:
+ * as many signs of that kind before it, up to the next one.
+ */
+export function patternFor(name: string, start: number, part: string): string {
+  const after = name.slice(start + part.length)[0] ?? "";
+  const before = name.slice(0, start);
+  const sign = [...before].reverse().find((letter) => SIGN.test(letter)) ?? "";
+  if (!sign) return after ? `/([^/${escaped(after)}]+)${escaped(after)}[^/]*$` : `/([^/]+)$`;
+  const count = before.split(sign).length - 1;
+  const ends = after && after !== sign ? `[^/${escaped(sign)}${escaped(after)}]+` : `[^/${escaped(sign)}]+`;
+  return `/(?:[^/${escaped(sign)}]*${escaped(sign)}){${count}}(${ends})[^/]*$`;
+}
