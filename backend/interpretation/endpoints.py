@@ -65,7 +65,7 @@ def list_top_losses(
 
 
 @router.get("/runs/{run_id}/images")
-def list_images(
+def list_run_images(
     request: Request,
     results: ResultsDep,
     session: ReadDep,

@@ -59,8 +59,8 @@ def traps(app: FastAPI) -> Iterator[TestClient]:
     app.add_route("/api/v1/stream", stream)
     app.add_route("/api/v1/picture", picture)
     app.add_route("/api/v1/echo", echo, methods=["POST"])
-    app.add_route("/api/v1/datasets/1/images", echo, methods=["POST"])
-    app.add_route("/api/v1/datasets/1/labels/preview", echo, methods=["POST"])
+    app.add_route("/api/v1/traps/images", echo, methods=["POST"])
+    app.add_route("/api/v1/traps/labels/preview", echo, methods=["POST"])
     headers = {"Authorization": f"Bearer {OWNER_TOKEN}"}
     with TestClient(app, base_url="http://127.0.0.1:8000", headers=headers, raise_server_exceptions=False) as client:
         yield client
@@ -305,12 +305,12 @@ class TestBodies:
         assert traps.post("/api/v1/echo", content=b"x" * (2 * 1024 * 1024)).text == "2097152"
 
     def test_lists_of_labels_may_be_larger(self, traps: TestClient) -> None:
-        answer = traps.post("/api/v1/datasets/1/labels/preview", content=b"x" * (3 * 1024 * 1024))
+        answer = traps.post("/api/v1/traps/labels/preview", content=b"x" * (3 * 1024 * 1024))
 
         assert answer.text == "3145728"
 
     def test_uploads_watch_their_own_size(self, traps: TestClient) -> None:
-        assert traps.post("/api/v1/datasets/1/images", content=b"x" * (3 * 1024 * 1024)).status_code == 200
+        assert traps.post("/api/v1/traps/images", content=b"x" * (3 * 1024 * 1024)).status_code == 200
 
     @pytest.mark.parametrize("announced", ["-1", "abc", "1e9", "٣", "99999999999999999999999"])
     def test_a_strange_size_is_refused(self, traps: TestClient, announced: str) -> None:

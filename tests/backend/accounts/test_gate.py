@@ -235,6 +235,7 @@ class TestChangesFromOurPages:
 
     def test_behind_a_proxy_that_speaks_https_for_us(self, settings: Settings) -> None:
         app = create_app(settings.model_copy(update={"base_url": "https://box.example"}))
+        tokens.ensure_owner_token(app.state.services.database, settings)
         with TestClient(app, base_url="https://box.example", follow_redirects=False) as browser:
             browser.post("/sign-in", data={"key": OWNER_TOKEN})
             headers = {"Origin": "https://box.example", "X-CSRF-Token": csrf_of(browser)}
