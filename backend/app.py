@@ -27,6 +27,7 @@ from backend.jobs import Doorbell, SilentDoorbell
 from backend.ledger.sweep import Sweeper
 from backend.log import RequestLog
 from backend.prediction import endpoints as prediction_endpoints
+from backend.prediction import pages as prediction_pages
 from backend.prediction.models import ModelShelf
 from backend.security import BodyLimit, KnownHosts, RootPath, SecurityHeaders
 from backend.settings import Settings
@@ -35,6 +36,7 @@ from backend.system import endpoints as system_endpoints
 from backend.system import pages as system_pages
 from backend.templating import BuiltFiles
 from backend.training import endpoints as training_endpoints
+from backend.training import pages as training_pages
 from backend.training.stream import Watch
 
 
@@ -58,6 +60,8 @@ def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastA
         label_pages.router,
         system_endpoints.router,
         training_endpoints.router,
+        training_pages.router,
+        prediction_pages.router,
         system_pages.router,
     ):
         app.include_router(router)

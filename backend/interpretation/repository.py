@@ -167,6 +167,17 @@ class PredictionRepository:
         query = query.order_by(PredictionRow.loss.desc(), PredictionRow.image_id).limit(limit)
         return [_answered(row) for row in self._session.execute(query)]
 
+    def samples(self, checkpoint_id: CheckpointId, split: Split, limit: int) -> list[AnsweredImage]:
+        """A mixed handful, always the same one: the order of digests is as good as chance."""
+        query = _answers().where(*_of(checkpoint_id, split)).order_by(ImageRow.digest).limit(limit)
+        return [_answered(row) for row in self._session.execute(query)]
+
+    def image(self, checkpoint_id: CheckpointId, image_id: ImageId) -> AnsweredImage | None:
+        """What the model said of one image when it was tested."""
+        query = _answers().where(PredictionRow.checkpoint_id == checkpoint_id, PredictionRow.image_id == image_id)
+        found = self._session.execute(query).one_or_none()
+        return None if found is None else _answered(found)
+
     def count(self, checkpoint_id: CheckpointId, split: Split, chosen: Filter) -> int:
         """How many images ``images`` would list in all."""
         query = select(func.count()).select_from(PredictionRow).where(*_of(checkpoint_id, split), *_conditions(chosen))

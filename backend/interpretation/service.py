@@ -153,6 +153,16 @@ def faces(
     return PredictionRepository(session).faces(results.checkpoint_id, results.split, wanted, each)
 
 
+def samples(session: Session, checkpoint_id: CheckpointId, *, limit: int) -> list[AnsweredImage]:
+    """A mixed handful of the pictures that a checkpoint was tested on."""
+    return PredictionRepository(session).samples(checkpoint_id, Split.VALID, limit)
+
+
+def tested_image(session: Session, checkpoint_id: CheckpointId, image_id: ImageId) -> AnsweredImage | None:
+    """One picture that a checkpoint was tested on; None where it wasn't."""
+    return PredictionRepository(session).image(checkpoint_id, image_id)
+
+
 def certainty(session: Session, results: Results, *, bars: int = 10) -> list[tuple[int, int]]:
     """(right, wrong) images by how sure the model was, in ``bars`` equal steps from 0 to 1."""
     edges = [bar / bars for bar in range(bars)] + [2.0]  # a probability of exactly 1 belongs to the last bar

@@ -35,9 +35,10 @@ def create_predictions(
     # A short look-up of its own: no transaction stays open while the model thinks.
     with services.database.read() as session:
         source = source_of(session, services.storage, CheckpointId(checkpoint_id))
-    return AnswersRead.of(predict(shelf, source, _contents(files)))
+    return AnswersRead.of(predict(shelf, source, contents(files)))
 
 
-def _contents(files: list[UploadFile]) -> Iterator[tuple[str, bytes]]:
+def contents(files: list[UploadFile]) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of the files, read one by one; a file that is too large is cut short."""
     for file in files:
         yield file.filename or "", file.file.read(MAX_FILE_BYTES + 1)

@@ -14,6 +14,9 @@ from backend.prediction.models import ModelShelf, ModelSource
 MAX_FILES: Final = 64
 MAX_FILE_BYTES: Final = 64_000_000
 _BATCH: Final = 8
+UNSURE_BELOW: Final = 0.5
+UNSURE_WITHIN: Final = 0.15
+"""Closer than this to the second class, the first is no answer."""
 
 
 class TooManyFiles(LimitExceeded):
@@ -37,6 +40,17 @@ class Answer:
     predicted: str
     confidence: float
     probabilities: dict[str, float]
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether a bare winner would say too much."""
+        first, second = (*self.probabilities.values(), 0.0)[:2]
+        return first < UNSURE_BELOW or first - second < UNSURE_WITHIN
+
+    @property
+    def runner_up(self) -> str:
+        """The second likeliest class."""
+        return list(self.probabilities)[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,113 @@
+"""Try a trained model on new pictures."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Query, Request, UploadFile
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from backend.datasets.urls import thumbnail_url
+from backend.dependencies import ReadDep, Services, ServicesDep
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.ids import CheckpointId, DatasetId, ImageId
+from backend.home.spine import StepName, spine
+from backend.interpretation import service as results
+from backend.interpretation.repository import AnsweredImage
+from backend.prediction.endpoints import ModelsDep, contents
+from backend.prediction.find import source_of
+from backend.prediction.service import MAX_FILES, Answers, Refusal, TooManyFiles, predict
+from backend.storage.base import Storage
+from backend.templating import address, is_fragment, page
+from backend.training.find import find_checkpoint
+from backend.training.view import show_run
+
+router = APIRouter(include_in_schema=False)
+
+SAMPLES = 6
+BARS = 5
+
+
+@router.get("/checkpoints/{checkpoint_id}/try")
+def try_page(
+    request: Request,
+    checkpoint_id: str,
+    session: ReadDep,
+    services: ServicesDep,
+    shelf: ModelsDep,
+    image: Annotated[str | None, Query(max_length=64)] = None,
+) -> Response:
+    """Drop, choose or paste a picture; or tap one of the test pictures."""
+    source = source_of(session, services.storage, checkpoint_id)
+    tested = _tested(session, source.checkpoint_id, image) if image else None
+    answers = None
+    if tested is not None:
+        answers = predict(shelf, source, [("test picture", services.storage.read_blob(tested.digest))])
+    return _answer(request, session, services, checkpoint_id, answers, tested)
+
+
+@router.post("/checkpoints/{checkpoint_id}/try")
+def try_pictures(
+    request: Request,
+    checkpoint_id: str,
+    services: ServicesDep,
+    shelf: ModelsDep,
+    files: Annotated[list[UploadFile], File()],
+) -> Response:
+    """Answer for pictures that were dropped, chosen, pasted or taken."""
+    if len(files) > MAX_FILES:
+        raise TooManyFiles(len(files))
+    with services.database.read() as session:
+        source = source_of(session, services.storage, checkpoint_id)
+    answers = predict(shelf, source, contents(files))
+    with services.database.read() as session:
+        return _answer(request, session, services, checkpoint_id, answers, None)
+
+
+def _tested(session: Session, checkpoint_id: str, image_id: str) -> AnsweredImage | None:
+    return results.tested_image(session, CheckpointId(checkpoint_id), ImageId(image_id))
+
+
+def _answer(
+    request: Request,
+    session: Session,
+    services: Services,
+    checkpoint_id: str,
+    answers: Answers | None,
+    tested: AnsweredImage | None,
+) -> Response:
+    shown = {"answers": answers, "tested": tested, "bars": BARS, "thumbnail_url": _thumbnails(request)}
+    shown |= {"is_refusal": lambda item: isinstance(item, Refusal)}
+    if is_fragment(request):
+        return page(request, "prediction/_answers.html", **shown)
+    context = _context(request, session, services.storage, services.settings.base_url, checkpoint_id)
+    return page(request, "prediction/try.html", **context, **shown)
+
+
+def _thumbnails(request: Request) -> Any:  # Any: a function of the template's
+    return lambda image: address(request, thumbnail_url(image.image_id, 192, image.digest))
+
+
+def _context(
+    request: Request, session: Session, storage: Storage, base_url: str | None, checkpoint_id: str
+) -> dict[str, Any]:  # Any: the template's context
+    row = find_checkpoint(session, checkpoint_id)
+    run = show_run(session, row.run_id)
+    base = (base_url or str(request.base_url)).rstrip("/")
+    return {
+        "section": "runs",
+        "checkpoint": row,
+        "run": run,
+        "architecture": ARCHITECTURES[row.architecture].title
+        if row.architecture in ARCHITECTURES
+        else row.architecture,
+        "crumbs": [
+            ("Datasets", "/"),
+            (run.dataset_name, f"/datasets/{run.dataset_id}"),
+            (run.name, f"/runs/{run.id}"),
+            ("Try it", ""),
+        ],
+        "steps": spine(session, DatasetId(run.dataset_id), StepName.USE),
+        "samples": results.samples(session, CheckpointId(row.id), limit=SAMPLES),
+        "curl": f'curl -H "Authorization: Bearer $TELLAPART_TOKEN" -F files=@picture.jpg '
+        f"{base}/api/v1/checkpoints/{row.id}/predictions",
+    }
