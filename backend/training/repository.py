@@ -92,6 +92,10 @@ class RunRepository:
         """The version that a run is to learn from."""
         return self._session.get(VersionRow, version_id)
 
+    def dataset_name(self, dataset_id: str) -> str:
+        """Name of the dataset that a version belongs to."""
+        return self._session.scalars(select(DatasetRow.name).where(DatasetRow.id == dataset_id)).one()
+
     def epochs(self, run_id: str, *, limit: int | None = None, after: str | None = None) -> Sequence[EpochRow]:
         """The course's table, first to last."""
         query = select(EpochRow).where(EpochRow.run_id == run_id).order_by(EpochRow.stage, EpochRow.epoch)
@@ -121,6 +125,11 @@ class RunRepository:
         """What happened after event number ``after``."""
         query = select(RunEventRow).where(RunEventRow.run_id == run_id, RunEventRow.id > after)
         return self._session.scalars(query.order_by(RunEventRow.id).limit(limit)).all()
+
+    def log(self, run_id: str, kinds: Iterable[str], limit: int) -> Sequence[RunEventRow]:
+        """The newest events of some kinds, the newest first."""
+        query = select(RunEventRow).where(RunEventRow.run_id == run_id, RunEventRow.kind.in_(list(kinds)))
+        return self._session.scalars(query.order_by(RunEventRow.id.desc()).limit(limit)).all()
 
     def newest_event(self, run_id: str) -> int:
         """Number of the newest event; 0 before the first."""

@@ -89,12 +89,13 @@ class StartDiffers(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class RunOrder:
-    """A training as asked for."""
+    """A training as asked for. ``run_id``: the id that a form has given it, so that a second press makes no second."""
 
     version_id: VersionId
     request: TrainingRequest
     name: str | None = None
     starts_from: CheckpointId | None = None
+    run_id: RunId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
     """
     planned = plan(unit.session, order, weights_folder)
     runs = RunRepository(unit.session)
-    run_id = RunId(new_id())
+    run_id = order.run_id or RunId(new_id())
     run = RunRow(
         id=run_id,
         name=order.name or f"run {runs.runs_of_dataset(planned.version.dataset_id) + 1}",
