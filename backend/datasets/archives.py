@@ -255,8 +255,23 @@ def _count_directory(directory: bytes) -> int:
     return count
 
 
+class _Tar(tarfile.TarFile):
+    """Knows whether the mark was seen with which a whole archive ends."""
+
+    saw_end = False
+
+
 class _CarefulInfo(tarfile.TarInfo):
     """A header whose long name or notes can't be made to fill memory."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> "_CarefulInfo":
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # missing in the stubs
+            if isinstance(archive, _Tar):
+                archive.saw_end = True
+            raise
 
     _NOTES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, b"X")
 
@@ -284,9 +299,13 @@ class _TarEntry(_Entry):
 
     def _read(self, budget: _Budget) -> IncomingFile:
         try:
-            return _Entry._read(self, budget)
+            file = _Entry._read(self, budget)
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise ArchiveBroken("it ends too early or is damaged") from error
+        # A stream that ends inside a file is no error to tarfile.
+        if len(file.content) < min(self.info.size, MAX_FILE_BYTES):
+            raise ArchiveBroken("it ends too early")
+        return file
 
     def open(self) -> BinaryIO | None:
         return self.archive.extractfile(self.info)  # type: ignore[return-value]  # reads like a binary file
@@ -295,7 +314,7 @@ class _TarEntry(_Entry):
 def _tar_entries(file: BinaryIO, kind: str) -> Iterator[_Entry]:
     file.seek(0)
     try:
-        archive = tarfile.open(  # noqa: SIM115 -- the file is the caller's
+        archive = _Tar.open(
             fileobj=file,
             mode="r|gz" if kind == "gzip" else "r|",
             tarinfo=_CarefulInfo,
@@ -310,6 +329,8 @@ def _tar_entries(file: BinaryIO, kind: str) -> Iterator[_Entry]:
         except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
             raise ArchiveBroken("it ends too early or is damaged") from error
         if member is None:
+            if not archive.saw_end:
+                raise ArchiveBroken("it ends too early")
             return
         # tarfile remembers every header; a million of them would fill memory.
         archive.members.clear()  # type: ignore[attr-defined]  # tarfile's own list

@@ -1,7 +1,7 @@
 """Datasets, their pictures and imports, by REST."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
@@ -26,6 +26,7 @@ from backend.datasets.schemas import (
     RejectionRead,
     SampleRead,
     Side,
+    ThumbnailSize,
     UploadRead,
 )
 from backend.datasets.serving import picture_headers, stream
@@ -226,7 +227,9 @@ def get_image_file(image_id: str, session: ReadDep, storage: StorageDep) -> Resp
 
 
 @router.get("/images/{image_id}/thumbnail", response_class=Response)
-def get_thumbnail(image_id: str, session: ReadDep, storage: StorageDep, size: Literal[192, 768] = 192) -> Response:
+def get_thumbnail(
+    image_id: str, session: ReadDep, storage: StorageDep, size: ThumbnailSize = ThumbnailSize.GRID
+) -> Response:
     """A small copy as WebP: 192 pixels for grids, 768 for looking closely."""
     digest = Digest(find_image(session, image_id).digest)
     # The connection isn't needed while the file is read.

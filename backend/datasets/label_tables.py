@@ -61,9 +61,19 @@ def _decoded(file: str, content: bytes, encoding: str | None) -> tuple[str, str]
             return content.decode(name), name
         except UnicodeDecodeError:
             continue
-    best = charset_normalizer.from_bytes(content[: 1 << 16]).best()
-    name = best.encoding if best else "cp1252"
+    name = _likely_encoding(content[: 1 << 16])
     return content.decode(name, "replace"), name
+
+
+# Of those that fit equally well, the first: Excel in Europe and America writes cp1252.
+_ENCODINGS: Final = ("cp1252", "shift_jis", "gb18030", "cp1251", "big5", "euc_kr")
+
+
+def _likely_encoding(content: bytes) -> str:
+    found = {
+        match.encoding: match.chaos for match in charset_normalizer.from_bytes(content, cp_isolation=[*_ENCODINGS])
+    }
+    return min(_ENCODINGS, key=lambda name: (found.get(name, 1.0), _ENCODINGS.index(name)))
 
 
 def _delimiter(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import IntEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -394,3 +395,10 @@ class BatchRead(BaseModel):
 
 
 Side = Literal["train", "valid", "test"]
+
+
+class ThumbnailSize(IntEnum):
+    """Longest side of a thumbnail, in pixels."""
+
+    GRID = 192
+    DETAIL = 768
