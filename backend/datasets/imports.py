@@ -95,6 +95,12 @@ def run_import(
         row, _ = DatasetRepository(unit.session).get_import(import_id)
         dataset_id, source, done, total = row.dataset_id, row.source, row.entries_done, row.entries_total
 
+    if "digest" in source and not storage.has_blob(Digest(source["digest"])):
+        if not done:
+            raise UploadLost
+        # Another attempt read it to its end and then died.
+        return
+
     def record(session: WriteSession, batch: Ingested, files: int) -> None:
         nonlocal done
         fence(session)
