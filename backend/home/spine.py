@@ -73,7 +73,7 @@ def _labels(progress: Progress) -> _Stand:
 
 def _look(progress: Progress) -> _Stand:
     if progress.version_id:
-        return "ok" if progress.run else "look", "ok" if progress.run else "open", _version(progress), ""
+        return "ok" if progress.run else "next", "ok" if progress.run else "open", _version(progress), ""
     return "not yet", "closed", "", "Say first what the pictures show."
 
 

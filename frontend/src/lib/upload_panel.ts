@@ -76,9 +76,8 @@ export class UploadPanel implements Listener {
     for (const { path, message } of files.slice(0, LISTED_AT_MOST - list.childElementCount)) {
       list.append(element("li", {}, element("span", { class: "mono" }, path), element("span", { class: "quiet" }, message)));
     }
-    const { leftAside } = this.uploader.totals;
     need("[data-left-aside]", this.root).hidden = false;
-    need("[data-left-aside-count]", this.root).textContent = `${counted(leftAside, "file")} left aside just now`;
+    need("[data-left-aside-count]", this.root).textContent = "Files that your browser couldn't read; choose them again";
   }
 
   private wire(): void {
@@ -163,7 +162,8 @@ export class UploadPanel implements Listener {
 
   private drawCounts(): void {
     const { added, alreadyThere } = this.uploader.totals;
-    const words = [added && `${number(added)} new`, alreadyThere && `${number(alreadyThere)} already here`, this.ignored && `${number(this.ignored)} system files ignored`];
+    if (added) find("[data-drop]", this.root)?.classList.add("dropzone-small");
+    const words = [added && `${number(added)} new`, alreadyThere && `${number(alreadyThere)} already here`, this.ignored && `${counted(this.ignored, "system file")} ignored`];
     need("[data-summary]", this.root).textContent = words.filter(Boolean).join(" · ");
   }
 

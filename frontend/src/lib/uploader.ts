@@ -181,7 +181,6 @@ export class Uploader {
     this.totals.alreadyThere += answer.already_there;
     this.totals.leftAside += answer.rejected.length;
     this.totals.bytesSent = Math.max(this.totals.bytesSent, this.sentBefore);
-    if (answer.rejected.length) this.listener.leftAside(answer.rejected);
     this.listener.arrived();
     this.listener.changed();
   }
