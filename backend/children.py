@@ -75,6 +75,11 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def was_started(self) -> bool:
+        """Whether there has been a process at all."""
+        return self._process is not None
+
+    @property
     def was_refused(self) -> bool:
         """Whether it ended because of something that its user must change."""
         return self.exit_code == EXIT_CAUSED_BY_USER

@@ -13,8 +13,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -112,14 +113,12 @@ def serve(settings: Settings, *, with_worker: bool = True) -> None:
         stop = stack.enter_context(_stop_signals())
         migrations.upgrade(settings.sql_url)
         secret = _owner_secret(settings)
-        children = _children(settings, listener, with_worker=with_worker)
+        house = _house(settings, listener, with_worker=with_worker)
         try:
-            for child in children:
-                child.start()
-            _watch(children, settings, secret, stop)
+            _watch(house, settings, secret, stop)
         finally:
             _say("Ending.")
-            end_all(children, grace_s=GRACE_S, hurry=lambda: stop.count > 1)
+            end_all(house.started, grace_s=GRACE_S, hurry=lambda: stop.count > 1)
 
 
 class _Stop:
@@ -213,18 +212,39 @@ def _owner_secret(settings: Settings) -> str | None:
         database.dispose()
 
 
-def _children(settings: Settings, listener: socket.socket, *, with_worker: bool) -> list[Child]:
+@dataclass(frozen=True, slots=True)
+class _House:
+    """What is started: the front first; the worker then, or it would only slow the front's start down."""
+
+    front: Sequence[Child]
+    back: Sequence[Child]
+
+    @property
+    def all(self) -> Sequence[Child]:
+        return [*self.front, *self.back]
+
+    @property
+    def started(self) -> Sequence[Child]:
+        return [child for child in self.all if child.was_started]
+
+    def start_rest(self) -> None:
+        for child in self.all:
+            if not child.was_started:
+                child.start()
+
+
+def _house(settings: Settings, listener: socket.socket, *, with_worker: bool) -> _House:
     environment = _environment(settings)
-    children = []
+    front, back = [], []
     if settings.redis_url is None and with_worker and (valkey := find_valkey(settings.data / "run")):
-        children.append(Child("The doorbell (Valkey)", valkey.command, os.environ))
+        front.append(Child("The doorbell (Valkey)", valkey.command, os.environ))
         environment["REDIS_URL"] = valkey.url
     descriptor = listener.fileno()
     web = (sys.executable, "-m", "backend.serve", str(descriptor))
-    children.append(Child("The web server", web, environment, (descriptor,)))
+    front.append(Child("The web server", web, environment, (descriptor,)))
     if with_worker:
-        children.append(Child("The worker", (sys.executable, "-m", "worker"), environment))
-    return children
+        back.append(Child("The worker", (sys.executable, "-m", "worker"), environment))
+    return _House(front, back)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -239,19 +259,24 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **{name: value for name, value in settled.items() if value is not None}}
 
 
-def _watch(children: list[Child], settings: Settings, secret: str | None, stop: _Stop) -> None:
+def _watch(house: "_House", settings: Settings, secret: str | None, stop: _Stop) -> None:
+    """Start all, say once that the web server answers, and keep them alive until asked to end."""
     started_at = time.monotonic()
-    is_ready = has_complained = False
+    is_ready = False
+    for child in house.front:
+        child.start()
     while stop.count == 0:
-        for child in children:
+        for child in house.started:
             if not is_ready and child.was_refused:
                 raise DidNotStart(child.title)
             child.look_after(_say)
-        if not is_ready and (is_ready := _answers(settings)):
+        if not is_ready and _answers(settings):
+            is_ready = True
             _welcome(settings, secret)
-        elif not is_ready and not has_complained and time.monotonic() - started_at > SLOW_START_S:
-            has_complained = True
+            house.start_rest()
+        elif len(house.started) < len(house.all) and time.monotonic() - started_at > SLOW_START_S:
             _say("The start takes unusually long. If nothing follows, see what is written above.")
+            house.start_rest()
         time.sleep(0.1)
 
 
