@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BeforeValidator
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -36,12 +37,20 @@ def _opened(run_id: str, session: ReadDep, checkpoint: str | None = None, split:
 OpenedDep = Annotated[OpenedRun, Depends(_opened)]
 
 
+def _empty_is_open(value: object) -> object:
+    return None if value == "" else value
+
+
+# A form without a script sends its empty fields as well.
+Percent = Annotated[int | None, Query(ge=0, le=101), BeforeValidator(_empty_is_open)]
+
+
 def _chosen(
     actual: str = "",
     predicted: str = "",
     wrong: bool = False,
-    sure_from: Annotated[int | None, Query(ge=0, le=100)] = None,
-    sure_below: Annotated[int | None, Query(ge=0, le=101)] = None,
+    sure_from: Percent = None,
+    sure_below: Percent = None,
 ) -> Filter:
     return Filter(
         actual=actual or None,

@@ -1,28 +1,17 @@
 """Ask a trained model, by REST. Answered here and at once, never by the queue."""
 
-from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Request, UploadFile
+from fastapi import APIRouter, File, UploadFile
 
 from backend.dependencies import ServicesDep
 from backend.domain.ids import CheckpointId
+from backend.prediction.dependencies import ModelsDep, contents
 from backend.prediction.find import source_of
-from backend.prediction.models import ModelShelf
 from backend.prediction.schemas import AnswersRead
-from backend.prediction.service import MAX_FILE_BYTES, MAX_FILES, TooManyFiles, predict
+from backend.prediction.service import MAX_FILES, TooManyFiles, predict
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
-
-
-def models(request: Request) -> ModelShelf:
-    """The application's loaded models."""
-    found = request.app.state.models
-    assert isinstance(found, ModelShelf)
-    return found
-
-
-ModelsDep = Annotated[ModelShelf, Depends(models)]
 
 
 @router.post("/checkpoints/{checkpoint_id}/predictions")
@@ -36,9 +25,3 @@ def create_predictions(
     with services.database.read() as session:
         source = source_of(session, services.storage, CheckpointId(checkpoint_id))
     return AnswersRead.of(predict(shelf, source, contents(files)))
-
-
-def contents(files: list[UploadFile]) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of the files, read one by one; a file that is too large is cut short."""
-    for file in files:
-        yield file.filename or "", file.file.read(MAX_FILE_BYTES + 1)

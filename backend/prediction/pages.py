@@ -13,7 +13,7 @@ from backend.domain.ids import CheckpointId, DatasetId, ImageId
 from backend.home.spine import StepName, spine
 from backend.interpretation import service as results
 from backend.interpretation.repository import AnsweredImage
-from backend.prediction.endpoints import ModelsDep, contents
+from backend.prediction.dependencies import ModelsDep, contents
 from backend.prediction.find import source_of
 from backend.prediction.service import MAX_FILES, Answers, Refusal, TooManyFiles, predict
 from backend.storage.base import Storage

@@ -127,6 +127,7 @@ def run(request: Request, run_id: str, session: ReadDep) -> Response:
         crumbs=[("Datasets", "/"), (shown.dataset_name, f"/datasets/{shown.dataset_id}"), (shown.name, "")],
         steps=spine(session, DatasetId(shown.dataset_id), StepName.TRAIN),
         has_worker=bool(_trainers(session)),
+        device=device_words(shown.device) if shown.device else "",
         architecture=ARCHITECTURES[shown.config["architecture"]],
         eta=_eta(shown),
         remedy=_remedy(shown),
@@ -243,7 +244,16 @@ def _eta(run: RunView) -> str:
 def _trainers(session: Session) -> list[str]:
     """What runs will train on: the devices of the workers that are alive, in words."""
     rows = Jobs(session).workers(_ALIVE_S)
-    return sorted({row.device_name or row.device or row.host for row in rows if JobKind.TRAIN in row.kinds.split(",")})
+    return sorted(
+        {device_words(row.device_name or row.device) for row in rows if JobKind.TRAIN in row.kinds.split(",")}
+    )
+
+
+def device_words(device: str | None) -> str:
+    """A device as people call it."""
+    if device is None or device.startswith("cpu"):
+        return "the processor"
+    return "the graphics card" if device.startswith("cuda") else device
 
 
 def _dataset_name(session: Session, dataset_id: DatasetId) -> str:

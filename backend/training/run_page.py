@@ -1,5 +1,6 @@
 """What the run page shows, from the run's own rows."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -195,5 +196,5 @@ def eta_words(seconds: float) -> str:
 
 
 def _range(low: float, high: float, step: int, unit_s: int, unit: str) -> str:
-    first, last = (max(step, -(-int(value) // step) * step) // unit_s for value in (low, high))
+    first, last = (max(1, math.ceil(value / step)) * step // unit_s for value in (low, high))
     return f"about {last} {unit}" if first == last else f"{first}–{last} {unit}"

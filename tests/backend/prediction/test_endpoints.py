@@ -6,9 +6,10 @@ from starlette.testclient import TestClient
 
 from backend.db.session import Database
 from backend.domain.ids import CheckpointId
+from backend.domain.training import TrainingRequest, resolve
 from backend.imaging.preprocessing import Preprocessing
 from backend.storage.local import LocalStorage
-from backend.training.tables import CheckpointRow
+from backend.training.tables import CheckpointRow, RunRow
 from tests.backend.interpretation.conftest import add_checkpoint, add_run
 from tests.backend.prediction.conftest import COLOURS, SIZE, write_colour_model
 from tests.fixtures.pictures import encode
@@ -28,6 +29,14 @@ def checkpoint(database: Database, storage: LocalStorage) -> CheckpointId:
         row.preprocessing = preprocessing.to_json()
     write_colour_model(storage.folder("checkpoints", checkpoint_id))
     return checkpoint_id
+
+
+@pytest.fixture
+def trainable(database: Database, checkpoint: CheckpointId) -> None:
+    """The run's config, which its pages read."""
+    with database.write() as session:
+        run = session.get_one(RunRow, session.get_one(CheckpointRow, checkpoint).run_id)
+        run.config = resolve(TrainingRequest()).model_dump(mode="json")
 
 
 def test_it_answers_for_every_file_in_its_place(client: TestClient, checkpoint: CheckpointId) -> None:
@@ -81,3 +90,24 @@ def test_nobody_without_a_key_gets_answers(anonymous: TestClient, checkpoint: Ch
     answer = anonymous.post(f"/api/v1/checkpoints/{checkpoint}/predictions", files=[("files", ("red.png", RED))])
 
     assert answer.status_code == 401
+
+
+def test_the_try_page_answers_without_a_script(client: TestClient, checkpoint: CheckpointId, trainable: None) -> None:
+    answer = client.post(f"/checkpoints/{checkpoint}/try", files=[("files", ("<b>red.png", RED))])
+
+    assert answer.status_code == 200
+    assert "<h2>red" in answer.text
+    assert "<meter" in answer.text
+    assert "<b>red.png" not in answer.text
+    assert f"/api/v1/checkpoints/{checkpoint}/predictions" in answer.text
+
+
+def test_the_try_page_gives_the_answers_alone_to_a_script(
+    client: TestClient, checkpoint: CheckpointId, trainable: None
+) -> None:
+    files = [("files", ("notes.txt", b"hello"))]
+
+    answer = client.post(f"/checkpoints/{checkpoint}/try", files=files, headers={"HX-Request": "true"})
+
+    assert "<html" not in answer.text
+    assert "not a picture we can read (text)" in answer.text

@@ -1,0 +1,57 @@
+"""The pages that show what a model got right and wrong."""
+
+from starlette.testclient import TestClient
+
+from backend.domain.ids import RunId
+from tests.backend.interpretation.conftest import TriedRun
+
+PAGE = {"Accept": "text/html"}
+
+
+def test_the_overview_says_how_much_is_right_and_between_what(client: TestClient, tried_run: TriedRun) -> None:
+    text = client.get(f"/runs/{tried_run.run_id}/understand", headers=PAGE).text
+
+    assert "50.0 % right" in text
+    assert "between 18.8 % and 81.2 %" in text
+    assert "3 of 6 wrong" in text
+    assert "<b>cat</b> taken for <b>dog</b>" in text
+
+
+def test_the_matrix_is_a_grid_whose_cells_say_what_they_are(client: TestClient, tried_run: TriedRun) -> None:
+    text = client.get(f"/runs/{tried_run.run_id}/understand/confusions", headers=PAGE).text
+
+    assert 'role="grid"' in text
+    assert 'aria-label="really cat, model says dog, 2 pictures"' in text
+    assert f'href="/runs/{tried_run.run_id}/images?actual=cat&amp;predicted=dog"' in text
+
+
+def test_a_cell_opens_its_images(client: TestClient, tried_run: TriedRun) -> None:
+    text = client.get(f"/runs/{tried_run.run_id}/images?actual=cat&predicted=dog", headers=PAGE).text
+
+    assert "Really cat, model says dog" in text
+    assert "2 pictures" in text
+    assert tried_run.images[1] in text
+    assert tried_run.images[0] not in text
+
+
+def test_top_losses_can_be_narrowed_by_the_address(client: TestClient, tried_run: TriedRun) -> None:
+    address = f"/runs/{tried_run.run_id}/understand/top-losses?wrong=true&sure_from=75&sure_below=&actual="
+
+    text = client.get(address, headers=PAGE).text
+
+    assert "2 pictures, the largest loss first" in text
+
+
+def test_classes_with_few_pictures_are_marked(client: TestClient, tried_run: TriedRun) -> None:
+    text = client.get(f"/runs/{tried_run.run_id}/understand/classes?sort=recall&down=true", headers=PAGE).text
+
+    assert text.count("too few to tell") == 3
+    assert text.index('scope="row">dog') < text.index('scope="row">cat') < text.index('scope="row">owl')
+
+
+def test_before_the_first_stage_it_says_there_is_nothing_yet(client: TestClient, untried_run: RunId) -> None:
+    for path in ("understand", "understand/confusions", "understand/top-losses", "understand/classes", "images"):
+        answer = client.get(f"/runs/{untried_run}/{path}", headers=PAGE)
+
+        assert answer.status_code == 200
+        assert "Nothing to look at yet" in answer.text

@@ -1,0 +1,20 @@
+"""What the run page makes of a run's rows."""
+
+import pytest
+
+from backend.training.run_page import eta_words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (4, "about 10 s"),
+        (41, "50–60 s"),
+        (85, "90–120 s"),
+        (100, "2–3 min"),
+        (600, "10–13 min"),
+        (3600, "60–80 min"),
+    ],
+)
+def test_a_rough_time_is_a_range_rounded_up(seconds: float, words: str) -> None:
+    assert eta_words(seconds) == words
