@@ -195,5 +195,5 @@ def _forged(request: Request) -> Response:
 _NOT_SIGNED_IN: Final = error_body(
     "not-signed-in",
     "This server wants to know who is calling.",
-    "Send a token in the header “Authorization: Bearer …”; a program's token is made under Settings.",
+    "Send a token in the header “Authorization: Bearer …”; on the server, `tellapart token` shows the owner's.",
 )

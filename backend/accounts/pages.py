@@ -72,6 +72,7 @@ def _try_key(request: Request, services: Services, key: str, wanted: str) -> Res
         case SignedIn(session_secret):
             response = RedirectResponse(place_on_this_site(wanted, services.settings.root_path), 303)
             session_cookie(services.settings).put(response, session_secret)
+            response.headers["Cache-Control"] = "no-store"
             return response
         case WrongKey():
             return _form(request, wanted, WRONG_KEY, status=401)
