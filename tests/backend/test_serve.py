@@ -4,9 +4,7 @@ import fcntl
 import os
 import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,80 +13,10 @@ import httpx
 import pytest
 
 from backend import serve
-from tests.fixtures.processes import (
-    descendants,
-    environment_without_ours,
-    free_port,
-    is_alive,
-    wait_until,
-    words_of,
-)
+from tests.fixtures.house import House
+from tests.fixtures.processes import descendants, is_alive, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tests look processes up as Linux tells them")
-
-
-class House:
-    """A ``tellapart serve`` of its own, and what it said."""
-
-    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
-        self.folder = folder
-        self.port = port or free_port()
-        self.lines: list[str] = []
-        folder.mkdir(parents=True, exist_ok=True)
-        environment = environment_without_ours()
-        environment |= {"TELLAPART_DATA": str(folder / "data"), "TELLAPART_PORT": str(self.port)}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "backend.cli", "serve", *options],
-            env=environment,
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as said:
-            self.lines.extend(iter(said.readline, ""))
-
-    @property
-    def link(self) -> str | None:
-        """The address that it printed."""
-        return next((line.strip() for line in self.lines if "/sign-in?token=" in line), None)
-
-    def wait_until_ready(self) -> float:
-        """Seconds until it printed its address."""
-        return wait_until(lambda: self.link is not None, f"it printed its address; it said {self.lines}", seconds=60)
-
-    def client(self) -> httpx.Client:
-        """Whoever has the printed address."""
-        assert self.link is not None
-        headers = {"Authorization": f"Bearer {self.link.partition('token=')[2]}"}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30, trust_env=False)
-
-    def pid_of(self, part: str) -> int:
-        """The process whose command line has ``part`` in it, and which is ours and no other's."""
-        found: list[int] = []
-
-        def is_there() -> bool:
-            found[:] = [pid for pid in descendants(self.process.pid) if part in words_of(pid)]
-            return bool(found)
-
-        wait_until(is_there, f"a process with {part} runs")
-        return min(found)
-
-    def said(self, words: str) -> bool:
-        """Whether a line has ``words`` in it."""
-        return any(words in line for line in self.lines)
-
-    def end(self) -> None:
-        """End it, whatever state it is in."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait(30)
-        self._listener.join(10)
 
 
 StartHouse = Callable[..., House]
