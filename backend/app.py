@@ -108,6 +108,7 @@ async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
     yield
     stop.set()
     thread.join(timeout=2)
+    app.state.watch.stop()
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         "--without-gossip",
         "--without-mingle",
     ]
-    make_app(settings, post).worker_main(["worker", *options])
+    make_app(settings, post).worker_main(["--quiet", "worker", *options])
     return 0
 
 

@@ -66,6 +66,7 @@ class Listener:
     pill: Pill | None = None
     has_ended: bool = False
     queue: asyncio.Queue[Message | None] = field(default_factory=lambda: asyncio.Queue(_ROOM))
+    _is_closed: bool = False
 
     def send(self, message: Message) -> None:
         """Put a message into the stream, from any thread."""
@@ -79,10 +80,14 @@ class Listener:
 
     def _put(self, message: Message) -> None:
         if self.queue.full():
-            return self._close()
-        return self.queue.put_nowait(message)
+            self._close()
+        elif not self._is_closed:
+            self.queue.put_nowait(message)
 
     def _close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
         if self.queue.full():
             self.queue.get_nowait()
         self.queue.put_nowait(None)
@@ -96,6 +101,7 @@ class Watch:
         self._listeners: set[Listener] = set()
         self._lock = threading.Lock()
         self._is_running = False
+        self._thread: threading.Thread | None = None
         self._wake = threading.Event()
 
     def open(
@@ -127,6 +133,17 @@ class Watch:
             self._listeners.discard(listener)
         self._wake.set()
 
+    def stop(self) -> None:
+        """End all streams and wait for the thread that feeds them: the database is going to be closed."""
+        with self._lock:
+            listeners, thread = list(self._listeners), self._thread
+            self._listeners.clear()
+        for listener in listeners:
+            listener.end()
+        self._wake.set()
+        if thread is not None:
+            thread.join(timeout=5)
+
     @property
     def listeners(self) -> int:
         """How many streams are open."""
@@ -151,7 +168,8 @@ class Watch:
             if self._is_running:
                 return
             self._is_running = True
-        threading.Thread(target=self._feed, name="watch", daemon=True).start()
+            self._thread = threading.Thread(target=self._feed, name="watch", daemon=True)
+            self._thread.start()
 
     def _feed(self) -> None:
         while True:

@@ -224,10 +224,10 @@ def _farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             yield farm
         finally:
             farm.dismiss()
+            wait_until(lambda: not farm.processes(), 20)
             farm.database.dispose()
             if request.param == "postgresql":
                 _empty(url)
-        wait_until(lambda: not farm.processes(), 5)
     finally:
         bell.terminate()
         bell.wait()

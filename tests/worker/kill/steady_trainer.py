@@ -4,6 +4,7 @@ All else is the real thing: it runs as a child of the supervisor, records throug
 and ends by the same codes. The run's name says how it misbehaves.
 """
 
+import faulthandler
 import os
 import signal
 import sys
@@ -43,6 +44,9 @@ def main(job_id: str, attempt: int, parent: int) -> int:
         states = RunRepository(session).states(run.id, 1)
     if run.name == "crashes":
         os.kill(os.getpid(), signal.SIGKILL)
+    if run.name == "stuck":
+        faulthandler.register(signal.SIGQUIT)
+        time.sleep(600)
     if run.name == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     config = TrainingConfig.model_validate(run.config)

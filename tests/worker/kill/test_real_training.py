@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.worker.kill.conftest import Farm, parent_of
+from tests.worker.kill.conftest import Farm, parent_of, wait_until
 
 pytestmark = [pytest.mark.kill, pytest.mark.weights]
 
@@ -33,4 +33,4 @@ def test_a_training_survives_three_kills(real_farm: Farm) -> None:
     (checkpoint,) = farm.view(run_id).checkpoints
     assert checkpoint.metrics["valid"]["images"] == 18
     assert (farm.folder / "storage" / "checkpoints" / checkpoint.folder / "model.onnx").is_file()
-    assert not (farm.folder / "storage" / "states" / run_id).exists()
+    wait_until(lambda: not (farm.folder / "storage" / "states" / run_id).exists(), 10)

@@ -1,0 +1,308 @@
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from backend.db.session import Database
+from backend.domain.ids import VersionId
+from backend.ledger.job import JobKind
+from backend.storage.local import LocalStorage
+from backend.training import progress
+from backend.training.eta import Standing
+from tests.backend.training.scene import (
+    COUNTS,
+    Scene,
+    epoch_finished,
+    stage_finished,
+    state_saved,
+    stored_checkpoint,
+)
+from tests.conftest import CollectingDoorbell
+from tests.fixtures.versions import add_version
+
+
+@pytest.fixture
+def scene(database: Database) -> Scene:
+    return Scene(database)
+
+
+@pytest.fixture
+def version_id(scene: Scene) -> VersionId:
+    return scene.version()
+
+
+def test_it_queues_a_run_and_rings(client: TestClient, version_id: str, doorbell: CollectingDoorbell) -> None:
+    answer = client.post("/api/v1/runs", json={"version_id": version_id, "config": {"recipe": "lesson-1"}})
+
+    run = answer.json()
+    assert answer.status_code == 201
+    assert (run["status"], run["queue_position"], run["name"], run["epochs"]) == ("queued", 1, "run 1", 6)
+    assert run["config"]["architecture"] == "resnet34"
+    assert run["config"]["stages"][1]["max_lr"] == [1e-6, 1e-4]
+    assert (run["progress"], run["eta_s"], run["failure"], run["checkpoints"]) == (0.0, None, None, [])
+    assert doorbell.rings == [JobKind.TRAIN]
+
+
+def test_it_keeps_the_name_it_is_given(client: TestClient, version_id: str) -> None:
+    answer = client.post("/api/v1/runs", json={"version_id": version_id, "name": "stage 1"})
+
+    assert answer.json()["name"] == "stage 1"
+
+
+def test_it_counts_the_runs_of_a_dataset(client: TestClient, version_id: str) -> None:
+    names = [client.post("/api/v1/runs", json={"version_id": version_id}).json()["name"] for _ in range(2)]
+
+    assert names == ["run 1", "run 2"]
+
+
+def test_it_knows_the_places_in_line(client: TestClient, version_id: str) -> None:
+    runs = [client.post("/api/v1/runs", json={"version_id": version_id}).json()["id"] for _ in range(2)]
+
+    assert [client.get(f"/api/v1/runs/{run}").json()["queue_position"] for run in runs] == [1, 2]
+
+
+def test_a_dry_run_stores_nothing(client: TestClient, version_id: str, doorbell: CollectingDoorbell) -> None:
+    answer = client.post("/api/v1/runs?dry_run=true", json={"version_id": version_id})
+
+    assert answer.status_code == 200
+    assert answer.json()["forecast"] == {
+        "seconds_low": None,
+        "seconds_high": None,
+        "memory_bytes": None,
+        "basis": "unknown, first run",
+    }
+    assert answer.json()["config"]["architecture"] == "efficientnet-lite0"
+    assert client.get("/api/v1/runs").json()["items"] == []
+    assert doorbell.rings == []
+
+
+def test_a_dry_run_says_what_must_be_fetched_first(client: TestClient, version_id: str) -> None:
+    body = {"version_id": version_id, "config": {"architecture": "resnet18"}}
+
+    (remark,) = client.post("/api/v1/runs?dry_run=true", json=body).json()["warnings"]
+
+    assert remark["code"] == "weights-download"
+    assert "47 MB" in remark["message"]
+    assert "resnet18-f37072fd.pth" in remark["message"]
+
+
+def test_a_forecast_rests_on_earlier_runs(client: TestClient, version_id: VersionId, scene: Scene) -> None:
+    run_id = scene.run(version_id)
+    claim = scene.claim()
+    with scene.database.write() as session:
+        for epoch, seconds in enumerate((10.0, 12.0, 11.0)):
+            progress.record_epoch(session, claim, epoch_finished(0, epoch, seconds), None, Standing())
+    scene.finish(claim)
+    body = {"version_id": version_id, "config": {"stages": [{"freeze": True, "epochs": 2}]}}
+
+    forecast = client.post("/api/v1/runs?dry_run=true", json=body).json()["forecast"]
+
+    assert scene.view(run_id).status == "succeeded"
+    assert forecast["basis"] == "1 earlier run with this architecture here"
+    assert forecast["seconds_low"] == pytest.approx(20, abs=1)
+    assert forecast["seconds_high"] == pytest.approx(24, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "code"),
+    [
+        ({"bear": COUNTS["bear"]}, "one-class-only"),
+        ({"bear": COUNTS["bear"], "cat": {"train": 0, "valid": 3, "test": 0}}, "class-without-images"),
+        (
+            {"bear": {"train": 5, "valid": 0, "test": 0}, "cat": {"train": 5, "valid": 0, "test": 0}},
+            "no-validation-images",
+        ),
+    ],
+)
+def test_it_refuses_what_cannot_be_learnt_from(
+    client: TestClient, database: Database, counts: dict[str, dict[str, int]], code: str
+) -> None:
+    with database.write() as session:
+        version_id = add_version(session, counts)
+
+    answer = client.post("/api/v1/runs", json={"version_id": version_id})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
+
+
+@pytest.mark.parametrize(
+    ("config", "code"),
+    [
+        ({"architecture": "vgg16"}, "architecture-unknown"),
+        ({"weights": "nobody's"}, "weights-unknown"),
+        ({"stages": [{"max_lr": "find"}]}, "learning-rate-find-unavailable"),
+        ({"batch_size": 1}, "invalid-input"),
+        ({"epochs": 3}, "invalid-input"),
+    ],
+)
+def test_it_refuses_a_config_it_cannot_follow(
+    client: TestClient, version_id: str, config: dict[str, object], code: str
+) -> None:
+    answer = client.post("/api/v1/runs", json={"version_id": version_id, "config": config})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
+
+
+def test_it_does_not_know_other_versions(client: TestClient) -> None:
+    answer = client.post("/api/v1/runs", json={"version_id": "nobody's"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "version-not-found")
+
+
+@pytest.mark.parametrize("path", ["", "/epochs", "/events"])
+def test_it_does_not_know_other_runs(client: TestClient, path: str) -> None:
+    answer = client.get(f"/api/v1/runs/nobodys{path}")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "run-not-found")
+
+
+def test_it_lists_runs_the_newest_first_page_by_page(client: TestClient, version_id: str, scene: Scene) -> None:
+    first, second, third = (scene.run(VersionId(version_id)) for _ in range(3))
+
+    page = client.get("/api/v1/runs?limit=2").json()
+    rest = client.get(f"/api/v1/runs?limit=2&after={page['next']}").json()
+
+    assert [run["id"] for run in page["items"]] == [third, second]
+    assert ([run["id"] for run in rest["items"]], rest["next"]) == ([first], None)
+
+
+def test_it_lists_runs_of_one_version_or_status(client: TestClient, scene: Scene) -> None:
+    first = scene.run()
+    second = scene.run()
+    scene.claim()
+    version_id = scene.view(second).version_id
+
+    def ids(query: str) -> list[str]:
+        return [run["id"] for run in client.get(f"/api/v1/runs?{query}").json()["items"]]
+
+    assert ids(f"version={version_id}") == [second]
+    assert ids("status=running") == [first]
+    assert ids("status=queued") == [second]
+    assert ids("status=failed") == []
+
+
+def test_it_shows_the_table(client: TestClient, scene: Scene) -> None:
+    run_id = scene.run()
+    claim = scene.claim()
+    with scene.database.write() as session:
+        for epoch in range(3):
+            progress.record_epoch(session, claim, epoch_finished(0, epoch), state_saved(0, epoch), Standing())
+
+    page = client.get(f"/api/v1/runs/{run_id}/epochs?limit=2").json()
+    rest = client.get(f"/api/v1/runs/{run_id}/epochs?after={page['next']}").json()
+
+    assert page["items"][0] == {
+        "stage": 0,
+        "epoch": 0,
+        "train_loss": 0.5,
+        "valid_loss": 0.4,
+        "error_rate": 0.1,
+        "accuracy": 0.9,
+        "learning_rate": 0.003,
+        "duration_s": 10.0,
+        "attempt": 1,
+    }
+    assert [row["epoch"] for row in rest["items"]] == [2]
+
+
+def test_it_cancels_a_waiting_run_at_once(client: TestClient, scene: Scene) -> None:
+    run_id = scene.run()
+
+    answer = client.post(f"/api/v1/runs/{run_id}/cancel")
+
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelled")
+    assert client.post(f"/api/v1/runs/{run_id}/cancel").status_code == 202
+
+
+def test_it_asks_a_running_run_to_stop(client: TestClient, scene: Scene) -> None:
+    run_id = scene.run()
+    scene.claim()
+
+    answer = client.post(f"/api/v1/runs/{run_id}/cancel").json()
+
+    assert (answer["status"], answer["is_stopping"]) == ("running", True)
+
+
+def test_it_does_not_cancel_what_has_ended(client: TestClient, scene: Scene) -> None:
+    run_id = scene.run()
+    scene.finish(scene.claim())
+
+    answer = client.post(f"/api/v1/runs/{run_id}/cancel")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "run-ended")
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_it_cannot_pause_yet_and_says_so(client: TestClient, scene: Scene, verb: str) -> None:
+    answer = client.post(f"/api/v1/runs/{scene.run()}/{verb}")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "pause-unavailable")
+
+
+def test_it_shows_a_checkpoint_and_hands_out_its_files(client: TestClient, scene: Scene, storage: LocalStorage) -> None:
+    run_id = scene.run()
+    claim = scene.claim()
+    stored = stored_checkpoint()
+    with scene.database.write() as session:
+        progress.record_checkpoint(session, claim, stage_finished(0), stored, Standing())
+    folder: Path = storage.folder("checkpoints", stored.folder)
+    (folder / "model.onnx").write_bytes(b"onnx")
+    (folder / "weights.safetensors").write_bytes(b"weights")
+    address = f"/api/v1/checkpoints/{stored.id}"
+
+    checkpoint = client.get(address).json()
+    onnx, weights = client.get(f"{address}/export"), client.get(f"{address}/export?format=safetensors")
+    other = client.get(f"{address}/export?format=torchscript")
+
+    assert (checkpoint["run_id"], checkpoint["stage"], checkpoint["classes"]) == (run_id, 0, ["bear", "cat"])
+    assert checkpoint["metrics"]["valid"]["errors"] == 4
+    assert (onnx.content, weights.content) == (b"onnx", b"weights")
+    assert "efficientnet-lite0-stage-1-" in onnx.headers["content-disposition"]
+    assert (other.status_code, other.json()["error"]["code"]) == (422, "export-format-unavailable")
+    (listed,) = client.get(f"/api/v1/runs/{run_id}").json()["checkpoints"]
+    assert (listed["id"], listed["error_rate"]) == (stored.id, 0.1)
+
+
+def test_it_says_when_a_file_is_gone(client: TestClient, scene: Scene) -> None:
+    scene.run()
+    claim, stored = scene.claim(), stored_checkpoint()
+    with scene.database.write() as session:
+        progress.record_checkpoint(session, claim, stage_finished(0), stored, Standing())
+
+    gone = client.get(f"/api/v1/checkpoints/{stored.id}/export")
+    unknown = client.get("/api/v1/checkpoints/nobodys/export")
+
+    assert (gone.status_code, gone.json()["error"]["code"]) == (503, "export-missing")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "checkpoint-not-found")
+
+
+def test_it_goes_on_from_a_checkpoint_of_the_same_architecture(client: TestClient, scene: Scene) -> None:
+    version_id = scene.version()
+    scene.run(version_id)
+    claim = scene.claim()
+    stored = stored_checkpoint()
+    with scene.database.write() as session:
+        progress.record_checkpoint(session, claim, stage_finished(0), stored, Standing())
+    body = {"version_id": version_id, "starts_from": stored.id}
+
+    same = client.post("/api/v1/runs", json=body)
+    other = client.post("/api/v1/runs", json={**body, "config": {"architecture": "resnet34"}})
+    unknown = client.post("/api/v1/runs", json={**body, "starts_from": "nobodys"})
+
+    assert (same.json()["starts_from"], same.json()["config"]["architecture"]) == (stored.id, "efficientnet-lite0")
+    assert (other.status_code, other.json()["error"]["code"]) == (422, "starts-from-differs")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "checkpoint-not-found")
+
+
+def test_it_lists_architectures_and_what_is_at_hand(client: TestClient) -> None:
+    items = client.get("/api/v1/architectures").json()["items"]
+
+    assert [item["name"] for item in items] == ["efficientnet-lite0", "resnet18", "resnet34", "resnet50"]
+    assert items[0]["weights"][0]["at_hand"] is True
+    assert items[1]["weights"][0] == {
+        "name": "IMAGENET1K_V1",
+        "source": "download",
+        "at_hand": False,
+        "file_name": "resnet18-f37072fd.pth",
+        "bytes": 46830571,
+    }

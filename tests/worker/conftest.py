@@ -1,0 +1,32 @@
+"""A worker's parts on a real database, its jobs done in the test's own process tree."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backend.db.session import Database
+from backend.ledger.timers import Timers
+from backend.settings import Settings
+from backend.storage.local import LocalStorage
+from tests.conftest import CollectingDoorbell
+from worker.post import Parts, Post
+
+QUICK = Timers(heartbeat=0.3, lease=5, flags=0.1, kill_grace=1, backoff=(0.0, 0.0), suspend=3)
+
+
+@pytest.fixture
+def parts(
+    settings: Settings, database: Database, doorbell: CollectingDoorbell, monkeypatch: pytest.MonkeyPatch
+) -> Parts:
+    """Parts of a worker whose trainer is the steady one; its children find the same data."""
+    monkeypatch.setenv("TELLAPART_DATA", str(settings.data))
+    monkeypatch.setenv("DATABASE_URL", database.url)
+    monkeypatch.setenv("STORAGE_URL", f"file://{settings.storage_folder}")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(Path(os.curdir).resolve()))
+    post = Post("hound", "host-1", "cpu:hound", str(settings.data / "drain"), QUICK)
+    post = replace(post, trainer="tests.worker.kill.steady_trainer")
+    return Parts(post, settings, database, LocalStorage(settings.storage_folder), doorbell)

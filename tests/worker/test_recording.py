@@ -1,0 +1,184 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from backend.db.session import Database, WriteSession
+from backend.domain.errors import InvalidInput
+from backend.domain.training import TrainingRequest, resolve
+from backend.ledger.job import TRAINER_CRASHED, Claim, Outcome
+from backend.ledger.repository import Ledger
+from backend.storage.local import LocalStorage
+from backend.training.repository import RunRepository
+from tests.backend.training.scene import STAGES, Scene, epoch_finished, state_saved, step_finished
+from worker.engine.order import Stopped
+from worker.recording import Recorder, recording
+
+CONFIG = resolve(TrainingRequest(stages=STAGES))
+
+
+class Stop:
+    """A stop signal that is given by hand."""
+
+    given = False
+
+    def requested(self) -> bool:
+        """Whether it was."""
+        return self.given
+
+
+@pytest.fixture
+def scene(database: Database) -> Scene:
+    return Scene(database)
+
+
+@pytest.fixture
+def claim(scene: Scene) -> Claim:
+    scene.run()
+    return scene.claim()
+
+
+@pytest.fixture
+def stop() -> Stop:
+    return Stop()
+
+
+@pytest.fixture
+def recorder(database: Database, storage: LocalStorage, claim: Claim, stop: Stop) -> Recorder:
+    return Recorder(database, storage, claim, CONFIG, stop)
+
+
+def _kinds(scene: Scene, claim: Claim) -> list[str]:
+    with scene.database.read() as session:
+        return [event.kind for event in RunRepository(session).events(claim.subject_id, 0, 100)]
+
+
+def test_an_epoch_waits_for_the_state_after_it(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+    recorder(step_finished(1))
+    recorder(epoch_finished(0, 0))
+    assert "epoch" not in _kinds(scene, claim)
+
+    recorder(state_saved(0, 0))
+
+    assert _kinds(scene, claim) == ["steps", "epoch"]
+
+
+def test_what_waits_is_written_with_the_epoch_in_order(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+    for step in range(1, 6):
+        recorder(step_finished(step))
+    recorder(epoch_finished(0, 0))
+    recorder(state_saved(0, 0))
+
+    with scene.database.read() as session:
+        steps = [row.data["step"] for row in RunRepository(session).events(claim.subject_id, 0, 100)[:-1]]
+    assert steps == [1, 2, 3, 4, 5]
+
+
+def test_the_end_of_the_block_is_success(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+    with recording(recorder) as code:
+        recorder(step_finished(1))
+
+    assert code.value == 0
+    assert scene.view(claim.subject_id).status == "succeeded"
+
+
+def test_a_refusal_fails_the_run_with_its_words(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+    with recording(recorder) as code:
+        raise InvalidInput("It went off the rails.", advice="Take a lower rate.")
+
+    failure = scene.view(claim.subject_id).failure
+    assert code.value == 20
+    assert failure is not None
+    assert (failure.code, failure.message, failure.advice) == (
+        "invalid-input",
+        "It went off the rails.",
+        "Take a lower rate.",
+    )
+
+
+def test_a_stop_gives_the_run_back(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+    with recording(recorder) as code:
+        recorder(step_finished(1))
+        recorder(step_finished(2))
+        raise Stopped
+
+    assert code.value == 12
+    assert _kinds(scene, claim) == ["steps", "steps"]
+
+
+def test_a_stop_that_the_owner_wanted_is_a_cancel(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+    with scene.database.write() as session:
+        Ledger(session).cancel(claim.job_id)
+
+    with recording(recorder) as code:
+        raise Stopped
+
+    assert code.value == 11
+
+
+def test_who_was_overtaken_ends_without_a_word(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+    with scene.database.write() as session:
+        Ledger(session).close(claim.job_id, 1, Outcome.LOST, failure=TRAINER_CRASHED)
+
+    with recording(recorder) as code:
+        recorder(epoch_finished(0, 0))
+        recorder(state_saved(0, 0))
+
+    assert code.value == 13
+    assert _kinds(scene, claim) == []
+
+
+def test_a_bug_is_raised(recorder: Recorder) -> None:
+    with pytest.raises(ZeroDivisionError), recording(recorder):
+        raise ZeroDivisionError
+
+
+def test_a_database_that_is_away_only_delays(
+    scene: Scene, claim: Claim, storage: LocalStorage, database: Database, stop: Stop
+) -> None:
+    away = Away(database, times=3)
+    recorder = Recorder(away, storage, claim, CONFIG, stop)
+
+    recorder(step_finished(1))
+    recorder(step_finished(2))
+    recorder(epoch_finished(0, 0))
+    recorder(state_saved(0, 0))
+
+    assert away.times == 0
+    assert _kinds(scene, claim) == ["steps", "steps", "epoch"]
+
+
+def test_a_stop_is_heard_while_the_database_is_away(
+    claim: Claim, storage: LocalStorage, database: Database, stop: Stop
+) -> None:
+    stop.given = True
+    recorder = Recorder(Away(database, times=100), storage, claim, CONFIG, stop)
+
+    with recording(recorder) as code:
+        recorder(epoch_finished(0, 0))
+        recorder(state_saved(0, 0))
+
+    assert code.value == 12
+
+
+class Away(Database):
+    """A database that refuses the first few transactions."""
+
+    def __init__(self, real: Database, times: int) -> None:
+        self._real, self.times = real, times
+
+    @contextmanager
+    def write(self) -> Iterator[WriteSession]:
+        """As the real one, later."""
+        if self.times:
+            self.times -= 1
+            raise OperationalError("BEGIN", {}, ConnectionError("away"))
+        with self._real.write() as session:
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[WriteSession]:  # type: ignore[override] # what the test asks for
+        """As the real one, later."""
+        with self.write() as session:
+            yield session

@@ -1,0 +1,245 @@
+"""Real child processes, one supervisor: the test itself."""
+
+import io
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy.exc import OperationalError
+
+from backend.datasets.imports import take_archive
+from backend.datasets.tables import DatasetRow, ImportRow
+from backend.db.session import Database, ReadSession, WriteSession
+from backend.domain.ids import new_id
+from backend.domain.training import StageRequest, TrainingRequest
+from backend.jobs import SilentDoorbell, unit_of_work
+from backend.ledger.job import JobKind
+from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.tables import JobAttemptRow
+from backend.training.repository import RunRepository
+from backend.training.start import RunOrder, start
+from backend.training.tables import RunRow
+from backend.training.view import RunView, show_run
+from tests.conftest import CollectingDoorbell
+from tests.fixtures.pictures import folder_of_shapes
+from tests.fixtures.versions import add_shapes
+from worker.post import Parts
+from worker.supervisor import tick
+
+
+def _run(parts: Parts, name: str = "steady", epochs: int = 2) -> str:
+    with parts.database.write() as session:
+        version_id = add_shapes(session, parts.storage, train=2, valid=1)
+    request = TrainingRequest(stages=(StageRequest(epochs=epochs),))
+    with unit_of_work(parts.database, SilentDoorbell()) as unit:
+        return start(unit, RunOrder(version_id, request, name), Path("/nowhere")).id
+
+
+def _view(parts: Parts, run_id: str) -> RunView:
+    with parts.database.read() as session:
+        return show_run(session, run_id)
+
+
+def _attempts(parts: Parts, run_id: str) -> list[JobAttemptRow]:
+    with parts.database.read() as session:
+        return Jobs(session).attempts(session.get_one(RunRow, run_id).job_id)
+
+
+def test_it_does_what_waits_and_then_returns(parts: Parts) -> None:
+    first, second = _run(parts), _run(parts, epochs=1)
+
+    done = tick(parts, JobKind.TRAIN)
+
+    assert done == 2
+    assert (_view(parts, first).status, _view(parts, second).status) == ("succeeded", "succeeded")
+    (attempt,) = _attempts(parts, first)
+    assert (attempt.outcome, attempt.exit_code, attempt.device) == ("done", 0, "cpu:hound")
+    assert attempt.pid is not None
+
+
+def test_it_returns_at_once_where_nothing_waits(parts: Parts) -> None:
+    began = time.monotonic()
+
+    assert tick(parts, JobKind.TRAIN) == 0
+    assert time.monotonic() - began < 0.1
+
+
+def test_it_begins_nothing_while_the_worker_leaves(parts: Parts) -> None:
+    run_id = _run(parts)
+    Path(parts.post.drain_flag).touch()
+
+    assert tick(parts, JobKind.TRAIN) == 0
+    assert _view(parts, run_id).status == "queued"
+
+
+def test_a_leaving_worker_gives_its_job_back_and_rings(parts: Parts, doorbell: CollectingDoorbell) -> None:
+    run_id = _run(parts, epochs=500)
+    leave = threading.Timer(2.5, Path(parts.post.drain_flag).touch)
+    leave.start()
+
+    tick(parts, JobKind.TRAIN)
+
+    assert _view(parts, run_id).status == "queued"
+    assert [(row.outcome, row.exit_code) for row in _attempts(parts, run_id)] == [("yielded", 12)]
+    assert doorbell.rings == [JobKind.TRAIN]
+
+
+def test_a_job_whose_process_dies_each_time_fails_after_three(parts: Parts) -> None:
+    run_id = _run(parts, "crashes")
+
+    tick(parts, JobKind.TRAIN)
+
+    view = _view(parts, run_id)
+    assert view.failure is not None
+    assert (view.status, view.failure.code) == ("failed", "machine-out-of-memory")
+    assert [row.outcome for row in _attempts(parts, run_id)] == ["crashed", "crashed", "crashed"]
+
+
+def test_a_process_that_cannot_even_start_is_a_crash_with_its_reason_in_the_log(parts: Parts) -> None:
+    run_id = _run(parts)
+    broken = replace(parts, post=replace(parts.post, trainer="tests.worker.no_such_trainer"))
+
+    tick(broken, JobKind.TRAIN)
+
+    view = _view(parts, run_id)
+    assert view.failure is not None
+    assert view.failure.code == "worker-crashed"
+    logs = sorted((parts.settings.data / "logs" / "jobs").iterdir())
+    assert len(logs) == 3
+    assert "no_such_trainer" in logs[0].read_text()
+
+
+def test_a_stuck_process_is_ended_with_its_stack_in_the_log(parts: Parts) -> None:
+    run_id = _run(parts, "stuck")
+    impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=1.5, tries=1)))
+
+    tick(impatient, JobKind.TRAIN)
+
+    view = _view(parts, run_id)
+    assert view.failure is not None
+    assert view.failure.code == "worker-crashed"
+    (log,) = (parts.settings.data / "logs" / "jobs").iterdir()
+    assert "steady_trainer.py" in log.read_text()
+
+
+def test_a_cancel_stops_it_within_seconds(parts: Parts) -> None:
+    run_id = _run(parts, epochs=500)
+
+    def cancel() -> None:
+        with parts.database.write() as session:
+            Ledger(session).cancel(session.get_one(RunRow, run_id).job_id)
+
+    threading.Timer(2, cancel).start()
+    tick(parts, JobKind.TRAIN)
+
+    assert _view(parts, run_id).status == "cancelled"
+    assert [row.outcome for row in _attempts(parts, run_id)] == ["cancelled"]
+    assert not (parts.storage.root / "states" / run_id).exists()
+
+
+def test_who_was_overtaken_is_killed(parts: Parts) -> None:
+    run_id = _run(parts, epochs=500)
+
+    def overtake() -> None:
+        with parts.database.write() as session:
+            job_id = session.get_one(RunRow, run_id).job_id
+            job = Jobs(session).find(job_id)
+            assert job is not None
+            job.attempt = 7
+
+    threading.Timer(2, overtake).start()
+    began = time.monotonic()
+    stop = threading.Timer(4, Path(parts.post.drain_flag).touch)
+    stop.start()
+    tick(parts, JobKind.TRAIN)
+
+    assert time.monotonic() - began < 10
+    assert [row.number for row in _attempts(parts, run_id)] == [1]
+
+
+def test_without_a_lease_it_holds_still_and_then_goes_on(parts: Parts, database: Database) -> None:
+    run_id = _run(parts, epochs=30)
+    flaky = Flaky(database)
+    timers = replace(parts.post.timers, suspend=0.8)
+    alone = replace(parts, database=flaky, post=replace(parts.post, timers=timers))
+    threading.Timer(2, flaky.go_away).start()
+    counted: list[int] = []
+
+    def count() -> None:
+        with database.read() as session:
+            counted.append(len(RunRepository(session).epochs(run_id)))
+
+    for moment in (4.0, 5.0):
+        threading.Timer(moment, count).start()
+    threading.Timer(5.5, flaky.come_back).start()
+
+    tick(alone, JobKind.TRAIN)
+
+    assert counted[0] == counted[1] < 30
+    assert _view(parts, run_id).status == "succeeded"
+    assert len(_attempts(parts, run_id)) == 1
+
+
+def test_an_import_is_done_by_a_process_of_its_own(parts: Parts) -> None:
+    dataset_id, import_id = _import(parts)
+
+    tick(parts, JobKind.IMPORT)
+
+    with parts.database.read() as session:
+        row = session.get_one(ImportRow, import_id)
+        job = Jobs(session).find(row.job_id)
+        dataset = session.get_one(DatasetRow, dataset_id)
+        assert job is not None
+        assert (job.state, row.added, dataset.images) == ("succeeded", 6, 6)
+
+
+def _import(parts: Parts) -> tuple[str, str]:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for path, content in folder_of_shapes(2).items():
+            archive.writestr(path, content)
+    with parts.database.write() as session:
+        dataset = DatasetRow(id=new_id(), name="Shapes")
+        session.add(dataset)
+    import_id = take_archive(
+        lambda: unit_of_work(parts.database, SilentDoorbell()), parts.storage, dataset.id, iter((file.getvalue(),))
+    )
+    return dataset.id, import_id
+
+
+class Flaky(Database):
+    """A database that can be made to be away, for us and not for our children."""
+
+    def __init__(self, real: Database) -> None:
+        self._real = real
+        self._is_away = False
+
+    def go_away(self) -> None:
+        """From now on nothing reaches it."""
+        self._is_away = True
+
+    def come_back(self) -> None:
+        """As before."""
+        self._is_away = False
+
+    @contextmanager
+    def read(self) -> Iterator[ReadSession]:
+        """As the real one, unless it is away."""
+        self._check()
+        with self._real.read() as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[WriteSession]:
+        """As the real one, unless it is away."""
+        self._check()
+        with self._real.write() as session:
+            yield session
+
+    def _check(self) -> None:
+        if self._is_away:
+            raise OperationalError("BEGIN", {}, ConnectionError("away"))
