@@ -111,6 +111,7 @@ def runs_page(
         following=found[RUNS_A_PAGE - 1].id if len(found) > RUNS_A_PAGE else None,
         dataset=dataset,
         eta=_eta,
+        architectures=ARCHITECTURES,
     )
 
 

@@ -104,7 +104,7 @@ export class Curves {
       animation: false,
       textStyle: { fontFamily: style.fontFamily },
       grid: { left: 56, right: 56, top: 36, bottom: 36 },
-      legend: { top: 0, left: 0, itemWidth: 16, textStyle: { color: colour("--ink-2") } },
+      legend: { top: 0, left: 0, itemWidth: 14, itemHeight: 4, itemGap: 16, icon: "roundRect", textStyle: { color: colour("--ink-2") } },
       tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: short, backgroundColor: colour("--surface"), borderColor: colour("--line-strong"), textStyle: { color: colour("--ink"), fontSize: 12 } },
     };
     const axis = { axisLine: { lineStyle: { color: colour("--line-strong") } }, axisLabel: { color: colour("--ink-2") }, splitLine: { lineStyle: { color: colour("--line") } }, nameTextStyle: { color: colour("--ink-2") } };
@@ -115,19 +115,19 @@ export class Curves {
       xAxis: x,
       yAxis: { type: "value", min: 0, ...axis },
       series: [
-        { name: "train_loss, each batch", type: "line", showSymbol: false, lineStyle: { width: 1.2, color: colour("--chart-1"), opacity: 0.75 }, itemStyle: { color: colour("--chart-1") }, data: this.batches, markLine: seams },
-        { name: "valid_loss, each epoch", type: "line", symbol: "circle", symbolSize: 8, lineStyle: { width: 2.5, color: colour("--chart-2") }, itemStyle: { color: colour("--chart-2") }, data: this.valid },
+        { name: "train_loss (batches)", type: "line", showSymbol: false, lineStyle: { width: 1.2, color: colour("--chart-1"), opacity: 0.75 }, itemStyle: { color: colour("--chart-1") }, data: this.batches, markLine: seams },
+        { name: "valid_loss (epochs)", type: "line", symbol: "circle", symbolSize: 8, lineStyle: { width: 2.5, color: colour("--chart-2") }, itemStyle: { color: colour("--chart-2") }, data: this.valid },
       ],
     }, true);
     this.chart("rate")?.setOption({
       ...base,
       xAxis: x,
       yAxis: [
-        { type: "value", min: 0, ...axis, axisLabel: { ...axis.axisLabel, formatter: short } },
-        { type: "value", min: 0.8, max: 1, ...axis, splitLine: { show: false } },
+        { type: "value", min: 0, ...axis, axisLabel: { ...axis.axisLabel, formatter: power } },
+        { type: "value", min: 0.8, max: 1, interval: 0.05, ...axis, splitLine: { show: false } },
       ],
       series: [
-        { name: "learning rate of the head", type: "line", showSymbol: false, lineStyle: { width: 2, color: colour("--chart-1") }, itemStyle: { color: colour("--chart-1") }, data: this.rates, markLine: seams },
+        { name: "rate of the head", type: "line", showSymbol: false, lineStyle: { width: 2, color: colour("--chart-1") }, itemStyle: { color: colour("--chart-1") }, data: this.rates, markLine: seams },
         { name: "momentum (right)", type: "line", yAxisIndex: 1, showSymbol: false, lineStyle: { width: 1.5, type: "dashed", color: colour("--chart-2") }, itemStyle: { color: colour("--chart-2") }, data: this.momenta },
       ],
     }, true);
@@ -151,6 +151,8 @@ export class Curves {
     body?.replaceChildren(...rows);
   }
 }
+
+const power = (value: number): string => (value ? value.toExponential(1) : "0");
 
 const short = (value: unknown): string => {
   const number = Number(value);
