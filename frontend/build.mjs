@@ -1,7 +1,7 @@
 // Builds src/, styles/ and the used icons into static/, each file named after its content, and writes
 // static/manifest.json, by which the templates find them. Everything comes from the installed packages.
 import { createHash } from "node:crypto";
-import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -13,7 +13,7 @@ const COMPUTED_ICONS = ["check", "circle", "lock", "info", "triangle-alert", "oc
 
 async function bundle() {
   const modules = (await readdir(path.join(HERE, "src"))).filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"));
-  const shared = { bundle: true, minify: true, metafile: true, sourcemap: "linked", legalComments: "linked", write: true };
+  const shared = { bundle: true, minify: true, metafile: true, sourcemap: "linked", legalComments: "linked", write: false };
   const scripts = await build({
     ...shared,
     absWorkingDir: HERE,
@@ -33,7 +33,17 @@ async function bundle() {
     entryNames: "[name]-[hash]",
     target: ["chrome123", "firefox120", "safari17.5"],
   });
+  for (const output of [...scripts.outputFiles, ...styles.outputFiles]) await place(output.path, output.contents);
   return [scripts, styles].flatMap((result) => Object.entries(result.metafile.outputs));
+}
+
+/** Write a file whole or not at all; one that is there already is left alone, because a server may be sending it. */
+async function place(file, content) {
+  const present = await readFile(file).catch(() => null);
+  if (present && present.equals(Buffer.from(content))) return;
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(`${file}.${process.pid}`, content);
+  await rename(`${file}.${process.pid}`, file);
 }
 
 function manifestOf(outputs) {
@@ -73,15 +83,13 @@ async function writeHashed(name, content) {
   const hash = createHash("sha256").update(content).digest("hex").slice(0, 8).toUpperCase();
   const { name: stem, ext } = path.parse(name);
   const file = `${stem}-${hash}${ext}`;
-  await writeFile(path.join(STATIC, file), content);
+  await place(path.join(STATIC, file), content);
   return file;
 }
 
 async function copySwagger() {
-  const target = path.join(STATIC, "swagger");
-  await mkdir(target, { recursive: true });
   for (const name of ["swagger-ui.css", "swagger-ui-bundle.js", "LICENSE"]) {
-    await cp(path.join(HERE, "node_modules/swagger-ui-dist", name), path.join(target, name));
+    await place(path.join(STATIC, "swagger", name), await readFile(path.join(HERE, "node_modules/swagger-ui-dist", name)));
   }
 }
 
@@ -101,8 +109,7 @@ manifest["icons.svg"] = await writeHashed("icons.svg", await sprite());
 manifest["favicon.svg"] = await writeHashed("favicon.svg", await readFile(path.join(HERE, "images/favicon.svg")));
 await copySwagger();
 // The manifest is replaced in one step and old files go last, so that a running server never misses one.
-await writeFile(path.join(STATIC, `manifest.${process.pid}`), JSON.stringify(manifest, null, 1));
-await rename(path.join(STATIC, `manifest.${process.pid}`), path.join(STATIC, "manifest.json"));
+await place(path.join(STATIC, "manifest.json"), JSON.stringify(manifest, null, 1));
 await removeOutdated(
   new Set([...outputs.map(([file]) => file.replace(/^static\//, "")), ...Object.values(manifest), "manifest.json"]),
 );

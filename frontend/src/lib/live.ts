@@ -21,7 +21,8 @@ async function fetchAndMorph(path: string): Promise<void> {
   for (const part of all("[data-live]")) {
     const name = CSS.escape(part.dataset["live"] ?? "");
     const replacement = fresh.querySelector(`[data-live="${name}"]`);
-    if (replacement && !replacement.isEqualNode(part)) {
+    // An open dialog would be closed under the person's hands.
+    if (replacement && !replacement.isEqualNode(part) && !part.querySelector("dialog[open]")) {
       await htmx.swap({ text: replacement.outerHTML, target: part, swap: "outerMorph" });
     }
   }

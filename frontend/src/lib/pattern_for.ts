@@ -1,16 +1,18 @@
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+const inSet = (text: string): string => text.replace(/[\]\\^-]/g, "\\$&");
 const SIGN = /[^\p{L}\p{N}]/u;
 
 /**
  * A pattern that finds the part of `name` which begins at `start`, and in other names the part at the same place:
- * as many signs of that kind before it, up to the next one.
+ * behind as many signs of that kind, up to the next one.
  */
 export function patternFor(name: string, start: number, part: string): string {
   const after = name.slice(start + part.length)[0] ?? "";
   const before = name.slice(0, start);
   const sign = [...before].reverse().find((letter) => SIGN.test(letter)) ?? "";
-  if (!sign) return after ? `/([^/${escaped(after)}]+)${escaped(after)}[^/]*$` : `/([^/]+)$`;
+  if (!sign) return after ? `/([^/${inSet(after)}]+)${escaped(after)}[^/]*$` : "/([^/]+)$";
+  const skipped = `[^/${inSet(sign)}]*${escaped(sign)}`;
   const count = before.split(sign).length - 1;
-  const ends = after && after !== sign ? `[^/${escaped(sign)}${escaped(after)}]+` : `[^/${escaped(sign)}]+`;
-  return `/(?:[^/${escaped(sign)}]*${escaped(sign)}){${count}}(${ends})[^/]*$`;
+  const ends = after && after !== sign ? inSet(after) : "";
+  return `/${count > 1 ? `(?:${skipped}){${count}}` : skipped}([^/${inSet(sign)}${ends}]+)[^/]*$`;
 }

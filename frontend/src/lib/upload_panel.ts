@@ -134,7 +134,7 @@ export class UploadPanel implements Listener {
   private draw(): void {
     const { totals } = this.uploader;
     const size = totals.bytes + (this.archive?.size ?? 0);
-    const sent = totals.bytesSent + (this.archive?.sent ?? 0);
+    const sent = totals.bytesDone + (this.archive?.sent ?? 0);
     this.pace.note(sent);
     // Under a second there is no bar: it would only flash by.
     const isSlow = performance.now() - this.startedAt > BAR_AFTER_MS;

@@ -1,7 +1,8 @@
 import type { PickedFile } from "./picked";
 import { persist, send } from "./send";
 
-const FILES_A_BUNDLE = 200;
+const FIRST_FILES = 8;
+const FILES_A_BUNDLE = 64;
 const BYTES_A_BUNDLE = 16e6;
 const AT_ONCE = 3;
 
@@ -16,6 +17,8 @@ export interface Totals {
   filesDone: number;
   bytes: number;
   bytesSent: number;
+  /** Bytes of what is done; what is sent but not yet read by the server counts half. */
+  bytesDone: number;
   added: number;
   alreadyThere: number;
   leftAside: number;
@@ -41,7 +44,7 @@ export interface Listener {
  * a list of handles, so the tab's memory doesn't grow with the folder.
  */
 export class Uploader {
-  readonly totals: Totals = { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, added: 0, alreadyThere: 0, leftAside: 0 };
+  readonly totals: Totals = { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftAside: 0 };
   isPaused = false;
   private waiting: PickedFile[] = [];
   private next = 0;
@@ -95,8 +98,9 @@ export class Uploader {
     this.waiting = [];
     this.next = 0;
     this.sentBefore = 0;
+    this.bundles = 0;
     this.isPaused = false;
-    Object.assign(this.totals, { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, added: 0, alreadyThere: 0, leftAside: 0 });
+    Object.assign(this.totals, { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftAside: 0 });
   }
 
   private work(): void {
@@ -112,8 +116,9 @@ export class Uploader {
   private async sendBundles(): Promise<void> {
     while (!this.isPaused && this.next < this.waiting.length) {
       const bundle = this.takeBundle();
+      const number = this.bundles++;
       try {
-        await this.sendBundle(bundle, this.bundles++);
+        await this.sendBundle(bundle, number);
       } catch (reason) {
         if (reason instanceof DOMException && reason.name === "AbortError") return;
         this.stop();
@@ -124,9 +129,11 @@ export class Uploader {
   }
 
   private takeBundle(): PickedFile[] {
+    // The first ones are small, so that pictures appear soon; the server is busy with each longer than the network.
+    const most = Math.min(FILES_A_BUNDLE, FIRST_FILES * (this.bundles + 1));
     const bundle: PickedFile[] = [];
     let bytes = 0;
-    for (let file = this.waiting[this.next]; file && bundle.length < FILES_A_BUNDLE; file = this.waiting[this.next]) {
+    for (let file = this.waiting[this.next]; file && bundle.length < most; file = this.waiting[this.next]) {
       if (bundle.length && bytes + file.file.size > BYTES_A_BUNDLE) break;
       bundle.push(file);
       bytes += file.file.size;
@@ -169,10 +176,16 @@ export class Uploader {
     for (const { file, path } of bundle) form.append("files", file, path);
     const onSent = (bytes: number): void => {
       this.underWay.set(number, Math.min(bytes, size));
-      this.totals.bytesSent = this.sentBefore + [...this.underWay.values()].reduce((sum, part) => sum + part, 0);
+      this.count();
       this.listener.changed();
     };
     return send(this.url, form, onSent, signal);
+  }
+
+  private count(): void {
+    const underWay = [...this.underWay.values()].reduce((sum, part) => sum + part, 0);
+    this.totals.bytesSent = this.sentBefore + underWay;
+    this.totals.bytesDone = this.sentBefore + underWay / 2;
   }
 
   private note(answer: Answer, files: number): void {
@@ -180,7 +193,7 @@ export class Uploader {
     this.totals.added += answer.added;
     this.totals.alreadyThere += answer.already_there;
     this.totals.leftAside += answer.rejected.length;
-    this.totals.bytesSent = Math.max(this.totals.bytesSent, this.sentBefore);
+    this.count();
     this.listener.arrived();
     this.listener.changed();
   }

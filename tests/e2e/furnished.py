@@ -1,0 +1,230 @@
+"""A server in which everything has happened: written into ledger and tables, so that no test waits for a training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from backend.datasets.repository import VersionRepository
+from backend.dependencies import Services
+from backend.domain.events import EpochFinished, PhaseStarted, StageFinished, StageStarted, StepFinished
+from backend.domain.ids import CheckpointId, VersionId, new_id
+from backend.domain.results import Evaluation
+from backend.domain.training import StageRequest, TrainingRequest
+from backend.ledger.claiming import claim_next
+from backend.ledger.job import Claim, Failure, JobKind, Worker
+from backend.ledger.repository import Ledger
+from backend.ledger.timers import Timers
+from backend.training import control, progress
+from backend.training.eta import Standing
+from backend.training.progress import StoredCheckpoint
+from backend.training.start import RunOrder, start
+from tests.conftest import OWNER_TOKEN
+from tests.e2e.conftest import Server
+from tests.fixtures.pictures import CLASSES, draw, encode
+
+SIDE = 16
+STAGES = (StageRequest(freeze=True, epochs=4), StageRequest(freeze=False, epochs=2))
+HOUND = Worker("hound", "host-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What people wrote: names of the dataset, of its classes, of the files and of the trainings."""
+
+    dataset: str = "animals"
+    classes: tuple[str, ...] = ("cat", "dog", "owl")
+    file: str = "picture"
+    run: str = "first try"
+
+
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """What is there; ``runs`` by their state."""
+
+    server: Server
+    wording: Wording
+    dataset_id: str
+    empty_dataset_id: str
+    version_id: VersionId
+    tested_image_id: str
+    runs: Mapping[str, str]
+    checkpoints: Sequence[str]
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+
+def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Furnished:
+    """A dataset with a version, and runs: succeeded, failed, cancelled, running, two queued; and an empty dataset."""
+    wording = wording or Wording()
+    with _client(server) as client:
+        empty_dataset_id = client.post("/datasets", json={"name": "nothing yet"}).json()["id"]
+        dataset_id = client.post("/datasets", json={"name": wording.dataset}).json()["id"]
+        _bring(client, dataset_id, wording, each)
+        frozen = client.post(
+            f"/datasets/{dataset_id}/versions",
+            json={"rule": {"kind": "folder", "level": 1}, "split": {"kind": "random", "valid": 0.4, "seed": 1}},
+        )
+        version_id = VersionId(frozen.json()["id"])
+    past = _Past(server.services, version_id, wording)
+    with server.services.database.write() as session:
+        Ledger(session).say_alive(HOUND, [JobKind.TRAIN], None, "0.1.0")
+    succeeded = past.order("succeeded")
+    checkpoints = past.succeed()
+    runs = {"succeeded": succeeded, "failed": past.order("failed")}
+    past.fail()
+    runs["cancelled"] = past.order("cancelled")
+    past.cancel(runs["cancelled"])
+    runs["running"] = past.order("running")
+    past.run_on()
+    runs["queued"] = past.order("queued")
+    runs["queued behind it"] = past.order("queued")
+    tested, _ = past.tested[0]
+    return Furnished(server, wording, dataset_id, empty_dataset_id, version_id, tested, runs, checkpoints)
+
+
+def _client(server: Server) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {OWNER_TOKEN}"}
+    return httpx.Client(base_url=f"{server.url}/api/v1", headers=headers, timeout=60, trust_env=False)
+
+
+def _bring(client: httpx.Client, dataset_id: str, wording: Wording, each: int) -> None:
+    files = [
+        ("files", (f"{label}/{wording.file} {number}.png", encode(draw(CLASSES[place % 3], number + 1000 * place))))
+        for place, label in enumerate(wording.classes)
+        for number in range(each)
+    ]
+    files.append(("files", (f"{wording.file} broken.jpg", b"not a picture")))
+    for begin in range(0, len(files), 200):
+        answer = client.post(f"/datasets/{dataset_id}/images", files=files[begin : begin + 200])
+        assert answer.status_code == 200, answer.text
+
+
+@dataclass(slots=True)
+class _Past:
+    """Orders trainings and tells what became of them, as a worker would."""
+
+    services: Services
+    version_id: VersionId
+    wording: Wording
+
+    @property
+    def tested(self) -> list[tuple[str, str]]:
+        """(image id, label) of the validation images."""
+        with self.services.database.read() as session:
+            return VersionRepository(session).labels_of(self.version_id, "valid")
+
+    def order(self, name: str) -> str:
+        """A queued run."""
+        order = RunOrder(self.version_id, TrainingRequest(stages=STAGES), f"{self.wording.run}, {name}")
+        with self.services.open_unit()() as unit:
+            return start(unit, order, Path("/nowhere")).id
+
+    def succeed(self) -> tuple[CheckpointId, ...]:
+        """The run that waits trains both its stages; the second one helps."""
+        claim = self._claim()
+        self._tell_stage(claim, 0, epochs=4)
+        first = self._checkpoint(claim, 0, wrong=3)
+        self._tell_stage(claim, 1, epochs=2)
+        second = self._checkpoint(claim, 1, wrong=2)
+        with self.services.database.write() as session:
+            progress.finish(session, claim)
+        return first, second
+
+    def fail(self) -> None:
+        """The run that waits can't be done."""
+        claim = self._claim()
+        failure = Failure(
+            "gpu-out-of-memory",
+            f"There was no room on the graphics card for pictures of {self.wording.classes[0]}.",
+            "Choose a smaller batch, and start again.",
+        )
+        with self.services.database.write() as session:
+            progress.fail(session, claim, failure)
+
+    def cancel(self, run_id: str) -> None:
+        """Somebody thought better of it."""
+        with self.services.database.write() as session:
+            control.cancel(session, run_id)
+
+    def run_on(self) -> None:
+        """The run that waits is in the middle of its first stage."""
+        self._tell_stage(self._claim(), 0, epochs=2)
+
+    def _claim(self) -> Claim:
+        claim = claim_next(self.services.database, JobKind.TRAIN, HOUND, Timers())
+        assert claim is not None
+        with self.services.database.write() as session:
+            progress.begin(session, claim)
+        return claim
+
+    def _tell_stage(self, claim: Claim, stage: int, epochs: int) -> None:
+        planned, freeze = STAGES[stage].epochs or 0, bool(STAGES[stage].freeze)
+        standing = Standing(stage, epochs - 1, 0.5, 95.0)
+        began = (
+            PhaseStarted("data", "Reading the pictures"),
+            StageStarted(stage, freeze, planned, 0, 10, "cpu"),
+        )
+        with self.services.database.write() as session:
+            progress.record_events(session, claim, began, standing)
+            for epoch in range(epochs):
+                losses = tuple(1.2 / (1 + epoch + step / 10) for step in range(10))
+                steps = StepFinished(stage, epoch, 10 * epoch + 10, 10 * planned, losses, 0.002, 0.9, 64.0)
+                progress.record_events(session, claim, [steps], standing)
+                row = EpochFinished(stage, epoch, 0.8 / (1 + epoch), 0.9 / (1 + epoch), 0.3, 0.7, 0.002, 12.0)
+                progress.record_epoch(session, claim, row, None, standing)
+
+    def _checkpoint(self, claim: Claim, stage: int, wrong: int) -> CheckpointId:
+        checkpoint_id = CheckpointId(new_id())
+        evaluation = self._evaluation(wrong)
+        folder = self.services.storage.folder("checkpoints", checkpoint_id)
+        write_colour_model(folder, len(self.wording.classes))
+        images = len(evaluation.image_ids)
+        rate = wrong / images
+        valid = {"images": images, "errors": wrong, "error_rate": rate, "loss": 0.4}
+        content = {
+            "architecture": "efficientnet-lite0",
+            "classes": list(evaluation.classes),
+            "preprocessing": {"size": SIDE, "resize_to": SIDE, "mean": [0.5] * 3, "deviation": [0.5] * 3},
+            "metrics": {"valid": valid},
+        }
+        parity = {"max_difference": 1e-6, "agreement": 1.0, "images": images}
+        stored = StoredCheckpoint(checkpoint_id, checkpoint_id, content, parity, evaluation)
+        finished = StageFinished(stage, 3, checkpoint_id, "b" * 64, 1234, 0.4, rate, 1e-6, 1.0, images)
+        with self.services.database.write() as session:
+            return progress.record_checkpoint(session, claim, finished, stored, Standing(stage, 3, 0.7, 30.0))
+
+    def _evaluation(self, wrong: int) -> Evaluation:
+        """The first ``wrong`` pictures are taken for the next class, the rest is right."""
+        classes = tuple(sorted(self.wording.classes))
+        tested = self.tested
+        targets = np.array([classes.index(label) for _, label in tested], dtype=np.int64)
+        said = targets.copy()
+        said[:wrong] = (said[:wrong] + 1) % len(classes)
+        probabilities = np.full((len(tested), len(classes)), 0.1 / (len(classes) - 1), dtype=np.float32)
+        probabilities[np.arange(len(tested)), said] = 0.9
+        return Evaluation(classes, tuple(image_id for image_id, _ in tested), probabilities, targets)
+
+
+def write_colour_model(folder: Path, classes: int) -> None:
+    """``model.onnx`` that answers by the means of red, green and blue; classes beyond the third are never said."""
+    weights = np.zeros((3, classes), dtype=np.float32)  # (C, K)
+    weights[:, :3] = 4 * np.eye(3, dtype=np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("GlobalAveragePool", ["images"], ["means"]),
+            helper.make_node("Flatten", ["means"], ["features"]),
+            helper.make_node("MatMul", ["features", "weights"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        ],
+        "colours",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", 3, SIDE, SIDE])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, folder / "model.onnx")

@@ -1,0 +1,138 @@
+"""Every page of a furnished server, by a name that says in which state it is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Server
+from tests.e2e.furnished import Furnished
+
+
+def _nothing(page: Page, furnished: Furnished) -> None:
+    """The page is right as it opens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address in which ids are left out, what is done there first, and errors that belong to it."""
+
+    path: str
+    then: Callable[[Page, Furnished], None] = _nothing
+    expected: tuple[str, ...] = ()
+
+    def open(self, page: Page, furnished: Furnished) -> None:
+        """Go there, and do what is to be done."""
+        page.goto(address_of(furnished.server, self.path, furnished))
+        self.then(page, furnished)
+
+
+def address_of(server: Server, path: str, furnished: Furnished | None = None) -> str:
+    """The address of a page, ids filled in."""
+    if furnished is None:
+        return server.url + path
+    ids = {
+        "dataset": furnished.dataset_id,
+        "empty_dataset": furnished.empty_dataset_id,
+        "version": furnished.version_id,
+        "image": furnished.tested_image_id,
+        "checkpoint": furnished.checkpoints[-1],
+        **{f"{state}_run": run_id for state, run_id in furnished.runs.items()},
+    }
+    return server.url + path.format(**ids)
+
+
+def _open_all(page: Page, furnished: Furnished) -> None:
+    """Everything that can be unfolded is."""
+    page.evaluate("for (const part of document.querySelectorAll('main details')) part.open = true")
+
+
+def _wait_for_curves(page: Page, furnished: Furnished) -> None:
+    expect(page.locator("[data-curves] canvas").first).to_be_visible()
+    _open_all(page, furnished)
+
+
+def _open_menu(page: Page, furnished: Furnished) -> None:
+    page.get_by_label("Menu").click()
+
+
+def _open_keys(page: Page, furnished: Furnished) -> None:
+    page.keyboard.press("Shift+?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+def _open_dialog(name: str) -> Callable[[Page, Furnished], None]:
+    def open(page: Page, furnished: Furnished) -> None:
+        page.locator(f"[data-opens='{name}']").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+    return open
+
+
+def _break_the_rule(page: Page, furnished: Furnished) -> None:
+    page.get_by_text("Its file name").click()
+    page.get_by_label("Pattern").fill("/([^/]+")
+    expect(page.get_by_text("is never closed")).to_be_visible()
+
+
+def _choose_rule(words: str) -> Callable[[Page, Furnished], None]:
+    def choose(page: Page, furnished: Furnished) -> None:
+        page.get_by_text(words, exact=True).click()
+        _open_all(page, furnished)
+
+    return choose
+
+
+def _order_nonsense(page: Page, furnished: Furnished) -> None:
+    _open_all(page, furnished)
+    page.get_by_label("epochs").first.fill("3")
+    page.get_by_label("rate, head").first.fill("much")
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator(".notice[data-tone=bad]")).to_be_visible()
+
+
+def _look_at_one(page: Page, furnished: Furnished) -> None:
+    page.locator("[data-view]").first.click()
+    expect(page.get_by_role("dialog", name="One picture")).to_be_visible()
+
+
+PLACES: Final = {
+    "home": Place("/"),
+    "home, menu open": Place("/", _open_menu),
+    "home, keys open": Place("/", _open_keys),
+    "new dataset": Place("/datasets/new"),
+    "pictures, none": Place("/datasets/{empty_dataset}"),
+    "pictures": Place("/datasets/{dataset}", _open_all),
+    "pictures, renaming": Place("/datasets/{dataset}", _open_dialog("rename")),
+    "pictures, deleting": Place("/datasets/{dataset}", _open_dialog("delete")),
+    "all pictures": Place("/datasets/{dataset}/images"),
+    "labels, no pictures": Place("/datasets/{empty_dataset}/labels"),
+    "labels": Place("/datasets/{dataset}/labels", _open_all),
+    "labels, broken rule": Place("/datasets/{dataset}/labels", _break_the_rule, ("422",)),
+    "labels, table": Place("/datasets/{dataset}/labels", _choose_rule("A table"), ("422",)),
+    "labels, expression": Place("/datasets/{dataset}/labels", _choose_rule("An expression"), ("422",)),
+    "labels, list": Place("/datasets/{dataset}/labels", _choose_rule("A list"), ("422",)),
+    "look": Place("/versions/{version}"),
+    "train": Place("/versions/{version}/train", _open_all),
+    "train, refused": Place("/versions/{version}/train", _order_nonsense, ("422",)),
+    "runs": Place("/runs"),
+    "run, queued": Place("/runs/{queued_run}"),
+    "run, running": Place("/runs/{running_run}", _wait_for_curves),
+    "run, succeeded": Place("/runs/{succeeded_run}", _wait_for_curves),
+    "run, failed": Place("/runs/{failed_run}", _open_all),
+    "run, cancelled": Place("/runs/{cancelled_run}", _open_all),
+    "understand, nothing yet": Place("/runs/{queued_run}/understand"),
+    "understand": Place("/runs/{succeeded_run}/understand"),
+    "understand, one picture": Place("/runs/{succeeded_run}/understand", _look_at_one),
+    "understand, first stage": Place("/runs/{succeeded_run}/understand?checkpoint={checkpoint}"),
+    "confusions": Place("/runs/{succeeded_run}/understand/confusions"),
+    "confusions, by mistakes": Place("/runs/{succeeded_run}/understand/confusions?order=mistakes&numbers=shares"),
+    "top losses": Place("/runs/{succeeded_run}/understand/top-losses"),
+    "classes": Place("/runs/{succeeded_run}/understand/classes"),
+    "pictures of a cell": Place("/runs/{succeeded_run}/images?wrong=true"),
+    "try": Place("/checkpoints/{checkpoint}/try", _open_all),
+    "try, answered": Place("/checkpoints/{checkpoint}/try?image={image}"),
+    "nothing there": Place("/datasets/0193a1b2c3d47e8f9a0b1c2d3e4f5a6b", expected=("404",)),
+}
+EMPTY_PLACES: Final = ("/", "/datasets/new", "/runs", "/sign-in")

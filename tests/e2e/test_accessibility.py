@@ -1,0 +1,95 @@
+"""axe-core on every page in every state, wide and narrow, light and dark; and no page scrolls sideways."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.e2e.conftest import Complaints, Server, serving, watched_page
+from tests.e2e.furnished import Furnished, furnish
+from tests.e2e.places import EMPTY_PLACES, PLACES, address_of
+
+pytestmark = pytest.mark.e2e
+
+AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+# Besides what axe does by itself: targets of at least 24 px.
+OPTIONS = {"rules": {"target-size": {"enabled": True}}, "resultTypes": ["violations"]}
+# Colours glide to those of the other look; half-way ones aren't meant to be read.
+SETTLE = """async () => {
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  await Promise.all(document.getAnimations().filter((it) => it instanceof CSSTransition).map((it) => it.finished));
+}"""
+LOOKS = [(width, colours) for width in (1280, 390) for colours in ("light", "dark")]
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Furnished]:
+    """One server with everything in it for all tests of this file; they only look."""
+    with serving(tmp_path_factory.mktemp("furnished"), migrated_sqlite) as server:
+        yield furnish(server)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Server]:
+    """A server with nothing in it."""
+    with serving(tmp_path_factory.mktemp("empty"), migrated_sqlite) as server:
+        yield server
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_axe_finds_nothing_serious(browser: Browser, furnished: Furnished, complaints: Complaints, place: str) -> None:
+    complaints.expected = PLACES[place].expected
+    with watched_page(browser, complaints) as page:
+        page.goto(furnished.server.sign_in)
+        PLACES[place].open(page, furnished)
+
+        assert _found(page) == []
+        assert _widths_that_scroll(page) == []
+
+
+@pytest.mark.parametrize("place", EMPTY_PLACES)
+def test_axe_finds_nothing_serious_where_there_is_nothing_yet(
+    browser: Browser, empty: Server, complaints: Complaints, place: str
+) -> None:
+    with watched_page(browser, complaints) as page:
+        if place != "/sign-in":
+            page.goto(empty.sign_in)
+        page.goto(address_of(empty, place))
+
+        assert _found(page) == []
+        assert _widths_that_scroll(page) == []
+
+
+def _found(page: Page) -> list[str]:
+    """What axe calls serious or critical, with the look in which it is so."""
+    page.evaluate(AXE.read_text())
+    found = []
+    for width, colours in LOOKS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if colours == "dark" else "light", reduced_motion="reduce")
+        page.evaluate(SETTLE)
+        result = page.evaluate(f"axe.run(document, {json.dumps(OPTIONS)})")
+        found += [f"{width} px, {colours}: {words}" for words in _serious(result)]
+    return found
+
+
+def _serious(result: dict[str, Any]) -> list[str]:  # Any: axe's own JSON
+    return [
+        f"{violation['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for violation in result["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def _widths_that_scroll(page: Page) -> list[int]:
+    """Widths at which the page is wider than the window."""
+    found = []
+    for width in (1280, 390, 320):
+        page.set_viewport_size({"width": width, "height": 900})
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(width)
+    return found
