@@ -118,7 +118,8 @@ PATTERN_ADVICE: Final = r"Click a part of the name above, or try: /([^/]+)_\d+\.
 def _filled(text: str, message: str, advice: str) -> str:
     if not text.strip():
         raise EmptyRule(message, advice)
-    return text.strip()
+    # A tab at the end separates a path from no label.
+    return text.strip(" \r\n")
 
 
 def _whole(text: str, error: type[InvalidInput]) -> int:

@@ -78,7 +78,7 @@ def _break_the_rule(page: Page, furnished: Furnished) -> None:
 
 def _choose_rule(words: str) -> Callable[[Page, Furnished], None]:
     def choose(page: Page, furnished: Furnished) -> None:
-        page.get_by_text(words, exact=True).click()
+        page.locator(".tab", has_text=words).click()
         _open_all(page, furnished)
 
     return choose
@@ -86,8 +86,8 @@ def _choose_rule(words: str) -> Callable[[Page, Furnished], None]:
 
 def _order_nonsense(page: Page, furnished: Furnished) -> None:
     _open_all(page, furnished)
-    page.get_by_label("epochs").first.fill("3")
-    page.get_by_label("rate, head").first.fill("much")
+    page.locator("[name=stage_freeze_0]").select_option("true")
+    page.locator("[name=stage_high_0]").fill("much")
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.locator(".notice[data-tone=bad]")).to_be_visible()
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.e2e.conftest import Complaints, Server, drop
 from tests.fixtures.pictures import draw, encode
@@ -76,7 +76,12 @@ def test_a_click_on_a_part_of_a_name_makes_the_rule(page: Page, tmp_path: Path) 
 
 def test_hostile_names_are_only_text(page: Page, tmp_path: Path) -> None:
     dialogs: list[str] = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def note(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", note)
     for kind in (HOSTILE, "plain"):
         for number in range(5):
             # A folder's name can't have a slash, so the closing one is left out.

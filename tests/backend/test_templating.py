@@ -1,0 +1,147 @@
+"""What every page relies on: escaping, addresses below a sub-path, display strings, built files."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from jinja2 import UndefinedError
+from starlette.requests import Request
+from starlette.testclient import TestClient
+
+from backend import templating
+from backend.templating import ago, asset, counted, duration, error_page, number, page, percent, rough_time, size
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+ERROR = {"code": "odd", "message": "<b>Odd</b> name.", "advice": "Choose another."}
+
+
+def asked(root_path: str = "", headers: dict[str, str] | None = None) -> Request:
+    raw = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    return Request({"type": "http", "method": "GET", "path": "/", "root_path": root_path, "headers": raw})
+
+
+def test_what_people_wrote_is_text() -> None:
+    text = bytes(error_page(asked(), 422, ERROR).body).decode()
+
+    assert "&lt;b&gt;Odd&lt;/b&gt; name." in text
+    assert "<b>Odd" not in text
+    assert "Choose another." in text
+
+
+def test_addresses_hold_below_a_sub_path() -> None:
+    text = bytes(error_page(asked("/tellapart"), 404, ERROR).body).decode()
+
+    assert 'content="/tellapart"' in text
+    assert 'href="/tellapart/runs"' in text
+    assert 'href="/tellapart/static/' in text
+
+
+def test_a_script_gets_an_error_without_the_frame() -> None:
+    text = bytes(error_page(asked(headers={"HX-Request": "true"}), 422, ERROR).body).decode()
+
+    assert "Choose another." in text
+    assert "<html" not in text
+
+
+def test_a_missing_value_is_our_mistake_and_not_an_empty_place() -> None:
+    with pytest.raises(UndefinedError):
+        page(asked(), "error.html")
+
+
+@pytest.mark.parametrize(("cookie", "found"), [("dark", 'data-theme="dark"'), ("light", 'data-theme="light"')])
+def test_a_chosen_theme_is_drawn_by_the_server(cookie: str, found: str) -> None:
+    text = bytes(error_page(asked(headers={"Cookie": f"tellapart-theme={cookie}"}), 404, ERROR).body).decode()
+
+    assert found in text
+
+
+def test_an_unknown_theme_is_passed_over() -> None:
+    headers = {"Cookie": 'tellapart-theme="><script>"'}
+
+    text = bytes(error_page(asked(headers=headers), 404, ERROR).body).decode()
+
+    assert '<html lang="en">' in text
+
+
+def test_no_page_has_style_or_script_of_its_own() -> None:
+    for template in (templating.FRONTEND / "templates").rglob("*.html"):
+        text = template.read_text("utf-8")
+        assert " style=" not in text, template
+        assert "<script>" not in text, template
+        assert " onclick=" not in text, template
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "about 10 s"), (61, "about 70 s"), (121, "about 3 min"), (1201, "about 25 min"), (7200, "about 2.0 h")],
+)
+def test_rough_times_are_rounded_up(seconds: float, words: str) -> None:
+    assert rough_time(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        (number(7390), "7,390"),
+        (counted(1, "class", "classes"), "1 class"),
+        (counted(37, "class", "classes"), "37 classes"),
+        (counted(7390, "picture"), "7,390 pictures"),
+        (size(999), "999 bytes"),
+        (size(7_900_000), "7.9 MB"),
+        (size(811_000_000), "811 MB"),
+        (percent(0.942), "94.2 %"),
+        (duration(52), "00:52"),
+        (duration(3661), "1:01:01"),
+    ],
+)
+def test_display_strings(shown: str, words: str) -> None:
+    assert shown == words
+
+
+@pytest.mark.parametrize(
+    ("passed", "words"),
+    [
+        (timedelta(seconds=5), "just now"),
+        (timedelta(minutes=3), "3 min ago"),
+        (timedelta(hours=1), "1 hour ago"),
+        (timedelta(days=2), "2 days ago"),
+    ],
+)
+def test_times_are_rough_with_the_exact_one_on_hover(passed: timedelta, words: str) -> None:
+    shown = ago(NOW - passed, NOW)
+
+    assert f">{words}</time>" in shown
+    assert 'title="' in shown
+
+
+@pytest.fixture
+def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as the build leaves it; no Node is needed."""
+    (tmp_path / "js").mkdir()
+    (tmp_path / "js" / "frame-ABCD.js").write_text("1")
+    (tmp_path / "plain.txt").write_text("1")
+    (tmp_path / "manifest.json").write_text(json.dumps({"js/frame.js": "js/frame-ABCD.js"}))
+    monkeypatch.setattr(templating, "STATIC", tmp_path)
+    return tmp_path
+
+
+def test_a_built_file_is_found_by_its_name(built: Path) -> None:
+    assert asset("js/frame.js") == "js/frame-ABCD.js"
+
+
+def test_pages_can_be_drawn_without_a_built_frontend(built: Path) -> None:
+    (built / "manifest.json").unlink()
+
+    assert asset("js/frame.js") == "js/frame.js"
+
+
+def test_a_file_whose_name_says_its_content_is_kept_for_ever(built: Path, anonymous: TestClient) -> None:
+    anonymous.app.routes[-1].app.directory = built  # type: ignore[attr-defined]
+    anonymous.app.routes[-1].app.all_directories = [built]  # type: ignore[attr-defined]
+
+    kept = anonymous.get("/static/js/frame-ABCD.js").headers["cache-control"]
+    asked_again = anonymous.get("/static/plain.txt").headers["cache-control"]
+
+    assert kept == "public, max-age=31536000, immutable"
+    assert asked_again == "public, max-age=3600"
