@@ -10,7 +10,7 @@ places where we differ on purpose are listed in ``docs/recipes.md``.
 
 import math
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -88,6 +88,10 @@ class StageRequest(_Part):
     momentum_low: float | None = Field(None, gt=0, lt=1)
 
 
+FROZEN_VIEWS: Final = 2
+"""Random views of each image that a backbone which stands still is shown; its answers to them are kept."""
+
+
 class Stage(_Part):
     """One stage as it will run: a one-cycle over ``epochs`` passes.
 
@@ -111,6 +115,11 @@ class Stage(_Part):
     final_div: float = Field(ge=1)
     momentum_high: float = Field(0.95, gt=0, lt=1)
     momentum_low: float = Field(0.85, gt=0, lt=1)
+
+    @property
+    def backbone_stands_still(self) -> bool:
+        """Whether nothing below the head changes, so that its answers to an image can be kept."""
+        return self.freeze and not self.train_batch_norm
 
 
 class TrainingRequest(_Part):

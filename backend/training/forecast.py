@@ -1,16 +1,17 @@
 """How long a training will take, said before it starts, from what earlier ones took here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from backend.domain.training import TrainingConfig
+from backend.training.cost import stage_cost
 from backend.training.repository import PastEpoch, RunRepository
 
-_UNMEASURED_COST: Final = (1.0, 3.0)
-"""An epoch of a kind (frozen or not) that has never run here, against one of the other kind, at the least and most."""
+_SINGLE_RUN: Final = 1.3
+"""A forecast that rests on one run may be off by this factor either way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +33,35 @@ def forecast(session: Session, config: TrainingConfig, counts: Mapping[str, Any]
     past = runs.past_epochs(config.architecture)
     if not past:
         return Forecast(None, None, None, "unknown, first run")
-    work = _images(counts) * config.image_size**2
-    measured = {
-        is_frozen: [epoch.duration_s / _work(epoch) for epoch in past if _is_frozen(epoch) == is_frozen]
-        for is_frozen in (True, False)
-    }
-    low = high = 0.0
-    for stage in config.stages:
-        cheapest, dearest = _per_work(measured, stage.freeze)
-        low += stage.epochs * work * cheapest
-        high += stage.epochs * work * dearest
+    work = _work(config, counts)
+    rates = [seconds / _work(run.config, run.counts) for run, seconds in _whole_runs(past)]
+    if not rates:
+        return Forecast(None, None, None, "unknown, first run")
     beside = runs.seconds_beside_epochs({epoch.run_id for epoch in past})
-    number = len({epoch.run_id for epoch in past})
-    basis = f"{number} earlier run{'s' if number > 1 else ''} with this architecture here"
-    return Forecast(low + min(beside, default=0.0), high + max(beside, default=0.0), None, basis)
+    low, high = min(rates) * work + min(beside, default=0.0), max(rates) * work + max(beside, default=0.0)
+    if len(rates) == 1:
+        low, high = low / _SINGLE_RUN, high * _SINGLE_RUN
+    basis = f"{len(rates)} earlier run{'s' if len(rates) > 1 else ''} with this architecture here"
+    return Forecast(low, high, None, basis)
 
 
-def _per_work(measured: Mapping[bool, list[float]], is_frozen: bool) -> tuple[float, float]:
-    """Seconds per image and squared pixel of its side, at the least and most."""
-    if same := measured[is_frozen]:
-        return min(same), max(same)
-    other = measured[not is_frozen]
-    least, most = _UNMEASURED_COST
-    if is_frozen:
-        return min(other) / most, max(other) / least
-    return min(other) * least, max(other) * most
+def _whole_runs(past: Iterable[PastEpoch]) -> list[tuple[PastEpoch, float]]:
+    """One epoch of each run all of whose epochs are known, with the seconds of them all."""
+    by_run: dict[str, list[PastEpoch]] = {}
+    for epoch in past:
+        by_run.setdefault(epoch.run_id, []).append(epoch)
+    return [
+        (epochs[0], sum(epoch.duration_s for epoch in epochs))
+        for epochs in by_run.values()
+        if len(epochs) == TrainingConfig.model_validate(epochs[0].config).epochs
+    ]
 
 
-def _work(epoch: PastEpoch) -> float:
-    return float(max(1, _images(epoch.counts)) * epoch.config["image_size"] ** 2)
-
-
-def _is_frozen(epoch: PastEpoch) -> bool:
-    return bool(epoch.config["stages"][epoch.stage]["freeze"])
+def _work(config: TrainingConfig | Mapping[str, Any], counts: Mapping[str, Any]) -> float:  # Any: JSON values
+    """Cost of all stages, times images, times pixels."""
+    whole = config if isinstance(config, TrainingConfig) else TrainingConfig.model_validate(config)
+    cost = sum(stage_cost(stage) for stage in whole.stages)
+    return cost * max(1, _images(counts)) * whole.image_size**2
 
 
 def _images(counts: Mapping[str, Any]) -> int:

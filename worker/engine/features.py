@@ -13,18 +13,18 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from backend.domain.training import FROZEN_VIEWS
 from backend.imaging.preprocessing import Preprocessing
 from worker.engine.architectures import Classifier
 from worker.engine.data import LabelledImages, Unreadable, Views, batches_of_epoch, in_order, to_input
 
-VIEWS: Final = 2
 MAX_BYTES: Final = 2_000_000_000
 """Features of larger training sets are not stored; their backbone runs every epoch."""
 
 
 def fit_into_memory(images: int, features: int) -> bool:
     """Whether the pooled features of so many images can be kept: float32, maximum and average of each channel."""
-    return images * 2 * features * 4 * VIEWS <= MAX_BYTES
+    return images * 2 * features * 4 * FROZEN_VIEWS <= MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class FeatureBatches:
 
     def of(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(N, 2C) features and (N,) targets of one epoch's batches, on the device."""
-        view = epoch % VIEWS
+        view = epoch % FROZEN_VIEWS
         if view not in self._known:
             self._known[view] = self._compute_view(view)
         features = self._known[view]

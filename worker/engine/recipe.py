@@ -277,8 +277,7 @@ def _begin_stage(training: _Training, number: int, stage: Stage) -> tuple[StageR
         steps_per_epoch=steps_per_epoch(len(images.train), config.batch_size),
         device=device,
     )
-    frozen = stage.freeze and not stage.train_batch_norm
-    if frozen and features.fit_into_memory(len(images.train) + len(images.valid), width):
+    if stage.backbone_stands_still and features.fit_into_memory(len(images.train) + len(images.valid), width):
         compute = partial(_compute_features, training)
         batches = features.FeatureBatches(
             images.train, partial(compute, views), config.batch_size, seed=config.seed, stage=number

@@ -1,11 +1,16 @@
 import pytest
 
-from backend.domain.events import StageStarted
-from backend.domain.training import TrainingRequest, resolve
+from backend.domain.events import PhaseProgress, StageStarted
+from backend.domain.training import StageRequest, TrainingRequest, resolve
 from backend.training.eta import Pace
-from tests.backend.training.scene import STAGES, epoch_finished, stage_finished, step_finished
+from tests.backend.training.scene import epoch_finished, stage_finished, step_finished
 
-CONFIG = resolve(TrainingRequest(stages=STAGES))
+CONFIG = resolve(
+    TrainingRequest(
+        stages=(StageRequest(freeze=True, epochs=4, train_batch_norm=True), StageRequest(freeze=False, epochs=2))
+    )
+)
+STANDS_STILL = resolve(TrainingRequest(stages=(StageRequest(freeze=True, epochs=10, train_batch_norm=False),)))
 
 
 class Clock:
@@ -49,7 +54,7 @@ def test_it_gives_the_time_of_what_is_left_from_the_last_steps(pace: Pace, clock
 
     # 80 steps of this epoch, 3 more epochs, and 2 unfrozen ones at three times the cost; a second a step.
     assert pace.standing.eta_s == pytest.approx(80 + 3 * 100 + 2 * 300)
-    assert pace.standing.progress == pytest.approx(0.2 / 6)
+    assert pace.standing.progress == pytest.approx(0.2 / 10)
 
 
 def test_it_takes_whole_epochs_once_one_has_been_measured(pace: Pace, clock: Clock) -> None:
@@ -60,7 +65,7 @@ def test_it_takes_whole_epochs_once_one_has_been_measured(pace: Pace, clock: Clo
     clock.now = 60
     assert pace.standing.eta_s == pytest.approx(3 * 50 + 2 * 150 - 10)
     assert pace.standing.epoch == 1
-    assert pace.standing.progress == pytest.approx(1 / 6)
+    assert pace.standing.progress == pytest.approx(1 / 10)
 
 
 def test_it_counts_epochs_of_former_stages(pace: Pace, clock: Clock) -> None:
@@ -72,7 +77,7 @@ def test_it_counts_epochs_of_former_stages(pace: Pace, clock: Clock) -> None:
     pace.see(StageStarted(1, False, 2, 0, 100, "cpu"))
 
     assert (pace.standing.stage, pace.standing.epoch) == (1, 0)
-    assert pace.standing.progress == pytest.approx(4 / 6)
+    assert pace.standing.progress == pytest.approx(4 / 10)
 
 
 def test_it_goes_on_where_an_interrupted_run_goes_on(clock: Clock) -> None:
@@ -80,7 +85,7 @@ def test_it_goes_on_where_an_interrupted_run_goes_on(clock: Clock) -> None:
 
     pace.see(StageStarted(1, False, 2, 1, 100, "cpu"))
 
-    assert pace.standing.progress == pytest.approx(5 / 6)
+    assert pace.standing.progress == pytest.approx(7 / 10)
 
 
 def test_it_is_never_done_before_the_result_can_be_opened(pace: Pace) -> None:
@@ -89,3 +94,36 @@ def test_it_is_never_done_before_the_result_can_be_opened(pace: Pace) -> None:
         pace.see(epoch_finished(1, epoch))
 
     assert (pace.standing.epoch, pace.standing.progress) == (1, 0.99)
+
+
+def test_it_counts_the_passes_through_a_backbone_that_stands_still(clock: Clock) -> None:
+    pace = Pace(STANDS_STILL, monotonic=clock)
+    pace.see(StageStarted(0, True, 10, 0, 9, "cpu"))
+
+    clock.now = 30
+    pace.see(PhaseProgress("features", 300, 600))
+
+    # Half of the first of two passes; then eight epochs of the head alone at 0.03 of a pass each.
+    assert pace.standing.progress == pytest.approx(0.5 / 2.24)
+    assert pace.standing.eta_s == pytest.approx(30 + 60 + 8 * 0.03 * 60)
+
+
+def test_it_gives_no_time_before_a_tenth_of_a_pass(clock: Clock) -> None:
+    pace = Pace(STANDS_STILL, monotonic=clock)
+    pace.see(StageStarted(0, True, 10, 0, 9, "cpu"))
+
+    clock.now = 5
+    pace.see(PhaseProgress("features", 59, 600))
+
+    assert pace.standing.eta_s is None
+
+
+def test_the_head_alone_does_not_spoil_the_time_of_a_pass(clock: Clock) -> None:
+    pace = Pace(STANDS_STILL, monotonic=clock)
+    pace.see(StageStarted(0, True, 10, 0, 9, "cpu"))
+    for epoch, seconds in enumerate((60, 60, 1, 1)):
+        clock.now += seconds
+        pace.see(epoch_finished(0, epoch, duration_s=seconds))
+
+    assert pace.standing.eta_s == pytest.approx(6 * 0.03 * 60)
+    assert pace.standing.progress == pytest.approx(2.06 / 2.24)
