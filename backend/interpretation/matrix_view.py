@@ -38,6 +38,7 @@ class Cell:
     Attributes:
         text: what stands in it; empty where there are no pictures.
         level: how loud a mistake is, 1 to 5; 0 for the diagonal and for nothing.
+        is_share: the text is a percentage of the row.
     """
 
     actual: str
@@ -45,6 +46,7 @@ class Cell:
     count: int
     text: str
     level: int
+    is_share: bool = False
 
     @property
     def is_right(self) -> bool:
@@ -55,7 +57,8 @@ class Cell:
     def words(self) -> str:
         """What a person who can't see the table hears."""
         pictures = "no pictures" if not self.count else "1 picture" if self.count == 1 else f"{self.count:,} pictures"
-        return f"really {self.actual}, model says {self.predicted}, {pictures}"
+        share = f", {self.text} %" if self.is_share and self.text else ""
+        return f"really {self.actual}, model says {self.predicted}, {pictures}{share}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +97,4 @@ def _cell(actual: str, predicted: str, count: int, images: int, numbers: Numbers
     share = count / images if images else 0.0
     text = "" if not count else f"{count:,}" if numbers is Numbers.COUNTS else f"{100 * share:.0f}"
     level = 0 if actual == predicted or not count else 1 + sum(share >= edge for edge in _LEVELS)
-    return Cell(actual, predicted, count, text, level)
+    return Cell(actual, predicted, count, text, level, numbers is Numbers.SHARES)

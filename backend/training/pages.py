@@ -13,7 +13,7 @@ from backend.dependencies import ReadDep, ServicesDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.errors import AppError
 from backend.domain.ids import DatasetId, RunId, VersionId, new_id
-from backend.domain.training import Augmentation, Recipe, TrainingConfig, TrainingRequest
+from backend.domain.training import Augmentation, Recipe, TrainingConfig, TrainingRequest, resolve
 from backend.home.spine import StepName, spine
 from backend.ledger.job import JobKind
 from backend.ledger.repository import Jobs
@@ -90,7 +90,7 @@ def forecast_fragment(
 ) -> Response:
     """What the form asks for as it would run, and how long that would take."""
     planned, known = _plan(session, version_id, request_of(form), settings.weights_folder)
-    return page(request, "training/_forecast.html", plan=planned, forecast=known, time=_time(known), **_catalogue())
+    return page(request, "training/_forecast.html", forecast=known, time=_time(known), **_planned(planned))
 
 
 @router.get("/runs")
@@ -171,7 +171,6 @@ def _chooser(
         dataset_name=_dataset_name(session, dataset_id),
         steps=spine(session, dataset_id, StepName.TRAIN),
         cards=[(*card, _time(card[-1])) for card in cards],
-        plan=chosen,
         forecast=known,
         time=_time(known),
         fields=fields,
@@ -180,7 +179,7 @@ def _chooser(
         workers=_trainers(session),
         waiting=Jobs(session).places_in_line(JobKind.TRAIN),
         at_hand={entry.name: at_hand(entry.weights[0], weights_folder) for entry in ARCHITECTURES.values()},
-        **_catalogue(),
+        **_planned(chosen),
     )
 
 
@@ -215,8 +214,17 @@ def _first_fields() -> dict[str, str]:
     return {"recipe": Recipe.RECOMMENDED.value, **augmentation_fields(Augmentation().model_dump())}
 
 
-def _catalogue() -> dict[str, Any]:  # Any: the template's context
-    return {"architectures": ARCHITECTURES, "stages_in_words": stages_in_words}
+def _planned(planned: Plan) -> dict[str, Any]:  # Any: the template's context
+    """A plan with the words that it takes to show it; ``own_of``: the recipe that was changed, or nothing."""
+    recipe = planned.config.recipe
+    is_own = planned.config != resolve(TrainingRequest(recipe=recipe))
+    title = next((title for name, title, _ in RECIPES if name is recipe), "")
+    return {
+        "plan": planned,
+        "own_of": title if is_own else "",
+        "architectures": ARCHITECTURES,
+        "stages_in_words": stages_in_words,
+    }
 
 
 def stages_in_words(config: TrainingConfig) -> str:

@@ -27,6 +27,7 @@ form.addEventListener("input", () => {
   window.clearTimeout(planned);
   planned = window.setTimeout(() => void foresee(), 300);
 });
+form.addEventListener("reset", () => window.setTimeout(() => void foresee()));
 form.addEventListener("keydown", (event) => {
   // Enter alone never starts a training.
   if (event.key !== "Enter" || event.target instanceof HTMLButtonElement) return;

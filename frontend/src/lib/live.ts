@@ -21,6 +21,9 @@ async function fetchAndMorph(path: string): Promise<void> {
   for (const part of all("[data-live]")) {
     const name = CSS.escape(part.dataset["live"] ?? "");
     const replacement = fresh.querySelector(`[data-live="${name}"]`);
+    // What a person has unfolded stays so.
+    const unfolded = all<HTMLDetailsElement>("details", part);
+    if (replacement) all<HTMLDetailsElement>("details", replacement).forEach((details, place) => (details.open = unfolded[place]?.open ?? details.open));
     // An open dialog would be closed under the person's hands.
     if (replacement && !replacement.isEqualNode(part) && !part.querySelector("dialog[open]")) {
       await htmx.swap({ text: replacement.outerHTML, target: part, swap: "outerMorph" });

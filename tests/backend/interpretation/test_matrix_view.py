@@ -34,3 +34,9 @@ def test_a_cell_says_what_it_is() -> None:
 
     assert found[0].cells[1].words == "really Cat, model says owl, 1 picture"
     assert found[1].cells[0].words == "really owl, model says Cat, no pictures"
+
+
+def test_a_cell_that_shows_a_share_says_it_too() -> None:
+    found = rows(CLASSES, MATRIX, [0], Numbers.SHARES)
+
+    assert found[0].cells[0].words == "really owl, model says owl, 7 pictures, 70 %"

@@ -1,0 +1,41 @@
+"""The web process answers as the engine does, with the real pretrained network."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.training import TrainingRequest, resolve
+from backend.imaging.decoding import decode
+from backend.imaging.preprocessing import evaluation_view
+from backend.prediction.models import ModelShelf, ModelSource
+from backend.prediction.service import Answer, predict
+from tests.fixtures.pictures import CLASSES, draw, encode
+from worker.engine.architectures import build
+from worker.engine.data import preprocessing_of, to_input
+from worker.engine.export import export
+from worker.engine.order import NeverStop
+from worker.engine.weights import load
+
+pytestmark = pytest.mark.weights
+
+
+def test_a_picture_gets_the_probabilities_that_the_engine_gives_it(tmp_path: Path) -> None:
+    config = resolve(TrainingRequest(image_size=96))
+    architecture = ARCHITECTURES[config.architecture]
+    pretrained = load(architecture, architecture.weights[0], tmp_path, on_event=lambda event: None, stop=NeverStop())
+    model = build(config.architecture, 3, last_layer_bias=False, seed=1, pretrained=pretrained).eval()
+    preprocessing = preprocessing_of(config, architecture)
+    contents = [encode(draw(shape, 1, size=130), "PNG") for shape in CLASSES]
+    pixels = torch.stack([torch.from_numpy(evaluation_view(decode(content)[1], preprocessing)) for content in contents])
+    (tmp_path / "model.onnx").write_bytes(export(model, preprocessing, CLASSES, pixels).onnx)
+    with torch.no_grad():
+        expected = torch.softmax(model(to_input(pixels, preprocessing, torch.device("cpu"))), dim=1)
+
+    source = ModelSource("c" * 32, "0" * 64, tmp_path, CLASSES, preprocessing)
+    found = predict(ModelShelf(), source, [(shape, content) for shape, content in zip(CLASSES, contents, strict=True)])
+
+    for answer, row in zip(found.items, expected.tolist(), strict=True):
+        assert isinstance(answer, Answer)
+        assert answer.probabilities == pytest.approx(dict(zip(CLASSES, row, strict=True)), abs=1e-4)
