@@ -5,6 +5,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Final
 
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str]) -> int:
         tick(open_parts(post, settings), kind)
         return 0
 
+    from celery.platforms import SecurityWarning
+
     from backend.doorbell import QUEUE_OF
     from worker.celery_app import make_app
 
@@ -41,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         "--without-gossip",
         "--without-mingle",
     ]
+    # It warns of root because messages could carry code; ours are JSON, and say nothing but "look".
+    warnings.simplefilter("ignore", SecurityWarning)
     make_app(settings, post).worker_main(["--quiet", "worker", *options])
     return 0
 
