@@ -110,13 +110,15 @@ def pictures(
     """Step 1: bring pictures, and see what has arrived."""
     repository = DatasetRepository(session)
     context = dataset_context(session, dataset_id, StepName.PICTURES)
+    imports = [_import(row, ImportRead.of(row, job, ())) for row, job in repository.imports(dataset_id, IMPORTS)]
     return page(
         request,
         "datasets/pictures.html",
         **context,
         brought=None if added is None else _brought(Ingested(added, already), aside),
         tiles=[Tile.of(image) for image in repository.images(dataset_id, limit=NEWEST, newest=True)],
-        imports=[_import(row, ImportRead.of(row, job, ())) for row, job in repository.imports(dataset_id, IMPORTS)],
+        imports=imports,
+        is_filling=any(entry["status"] in ("queued", "running") for entry in imports),
         rejections=repository.rejections(dataset_id, limit=REJECTIONS),
         tables=repository.tables(dataset_id),
     )
@@ -209,10 +211,11 @@ def _brought(found: Ingested, aside: int) -> str:
 
 def _import(row: ImportRow, shown: ImportRead) -> dict[str, Any]:  # Any: the template's context
     kind = row.source.get("kind")
-    title = SAMPLES[row.source["name"]].title if kind == "sample" and row.source["name"] in SAMPLES else "the archive"
+    sample = SAMPLES.get(row.source["name"]) if kind == "sample" else None
     return {
         "status": shown.status,
-        "title": title,
+        "verb": "Bringing" if sample else "Unpacking",
+        "title": sample.title.lower() if sample else "the archive",
         "share": shown.progress,
         "done": row.entries_done,
         "total": row.entries_total,

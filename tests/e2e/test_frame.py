@@ -1,10 +1,11 @@
 """The frame and the first three steps in a real browser, at the root and under a sub-path."""
 
+import gzip
 import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Dialog, Page, Response, expect
 
 from tests.e2e.conftest import Complaints, Server, drop
 from tests.fixtures.pictures import draw, encode
@@ -119,7 +120,11 @@ def test_the_question_mark_opens_the_list_of_keys(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_contain_text("Datasets")
 
 
-def test_a_dataset_goes_only_when_its_name_is_typed(page: Page, shapes: Path, server: Server) -> None:
+def test_a_dataset_goes_only_when_its_name_is_typed(
+    page: Page, shapes: Path, server: Server, complaints: Complaints
+) -> None:
+    # Pictures that were just being fetched are gone with it.
+    complaints.expected = ("404",)
     drop(page, shapes)
     expect(page.get_by_text("24 new")).to_be_visible()
     page.get_by_role("button", name="Delete this dataset").click()
@@ -130,6 +135,24 @@ def test_a_dataset_goes_only_when_its_name_is_typed(page: Page, shapes: Path, se
 
     expect(page).to_have_url(f"{server.url}/")
     expect(page.get_by_text("Teach a computer to tell your pictures apart")).to_be_visible()
+
+
+def test_scripts_and_styles_are_light(page: Page, shapes: Path, server: Server) -> None:
+    sizes = {"script": 0, "stylesheet": 0}
+
+    def weigh(response: Response) -> None:
+        if response.request.resource_type in sizes:
+            sizes[response.request.resource_type] += len(gzip.compress(response.body()))
+
+    drop(page, shapes)
+    expect(page.get_by_text("24 new")).to_be_visible()
+    page.get_by_role("link", name="Next: say what they show").click()
+    page.on("response", weigh)
+    page.reload()
+    expect(page.get_by_role("heading", name="3 classes")).to_be_visible()
+
+    assert 0 < sizes["script"] <= 60_000
+    assert 0 < sizes["stylesheet"] <= 20_000
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])

@@ -48,7 +48,7 @@ def test_a_dataset_without_a_name_is_refused_beside_the_field(client: TestClient
 def test_a_sample_waits_to_be_unpacked(client: TestClient) -> None:
     path = sent(client, "/datasets/sample", sample="digits")
 
-    assert "Waits to be unpacked: Handwritten digits" in seen(client, path)
+    assert "Waits: handwritten digits" in seen(client, path)
 
 
 def test_files_can_be_brought_without_scripts(ana: Ana) -> None:
