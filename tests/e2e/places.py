@@ -78,7 +78,7 @@ def _break_the_rule(page: Page, furnished: Furnished) -> None:
 
 def _choose_rule(words: str) -> Callable[[Page, Furnished], None]:
     def choose(page: Page, furnished: Furnished) -> None:
-        page.locator(".tab", has_text=words).click()
+        page.get_by_role("radio", name=words, exact=True).check(force=True)
         _open_all(page, furnished)
 
     return choose
