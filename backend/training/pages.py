@@ -22,7 +22,7 @@ from backend.training import control
 from backend.training.find import find_run
 from backend.training.forecast import Forecast, forecast
 from backend.training.repository import RunRepository
-from backend.training.run_page import eta_words, run_page
+from backend.training.run_page import eta_words, range_words, run_page
 from backend.training.start import Plan, RunOrder, VersionUnknown, plan, start
 from backend.training.train_form import STAGE_ROWS, augmentation_fields, fields_of, request_of, run_id_of
 from backend.training.view import RunView, list_runs, show_run
@@ -240,10 +240,7 @@ def _time(known: Forecast) -> str:
     """The forecast in words; empty where nothing is known."""
     if known.seconds_low is None or known.seconds_high is None:
         return ""
-    low, high = eta_words(known.seconds_low), eta_words(known.seconds_high)
-    if low == high:
-        return high
-    return f"{low.removeprefix('about ')} to {high.removeprefix('about ')}"
+    return range_words(known.seconds_low, known.seconds_high)
 
 
 def _eta(run: RunView) -> str:

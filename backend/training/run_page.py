@@ -189,7 +189,11 @@ def _words(row: RunEventRow) -> str:
 
 def eta_words(seconds: float) -> str:
     """A rough time as a range, rounded up: to 10 s under 2 min, to 1 min under 20, to 5 above."""
-    low, high = seconds, seconds * 1.3
+    return range_words(seconds, seconds * 1.3)
+
+
+def range_words(low: float, high: float) -> str:
+    """A time between two bounds in seconds, each rounded up as in ``eta_words``."""
     if high < 120:
         return _range(low, high, 10, 1, "s")
     return _range(low, high, 60 if high < 1200 else 300, 60, "min")

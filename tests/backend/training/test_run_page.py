@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.training.run_page import eta_words
+from backend.training.run_page import eta_words, range_words
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,8 @@ from backend.training.run_page import eta_words
 )
 def test_a_rough_time_is_a_range_rounded_up(seconds: float, words: str) -> None:
     assert eta_words(seconds) == words
+
+
+def test_a_forecast_is_one_range_in_one_unit() -> None:
+    assert range_words(82, 190) == "2–4 min"
+    assert range_words(300, 1500) == "5–25 min"
