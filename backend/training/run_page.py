@@ -96,7 +96,8 @@ class RunPage:
     def worse(self) -> StageCard | None:
         """The last finished stage, where it made the model worse than an earlier one."""
         last = self.finished[-1] if self.finished else None
-        return last if last and last is not self.best else None
+        best = self.best
+        return last if last and best and (last.error_rate or 0.0) > (best.error_rate or 0.0) else None
 
 
 def run_page(session: Session, run: RunView) -> RunPage:

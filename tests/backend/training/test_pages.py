@@ -164,6 +164,19 @@ def test_a_stage_that_made_it_worse_offers_the_better_model(
     assert f"/checkpoints/{first}/try" in text
 
 
+def test_a_stage_that_changed_nothing_is_not_called_worse(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    run_id = add_run(database, version_id, "succeeded")
+    for stage in (0, 1):
+        add_checkpoint(database, run_id, stage, 6)
+
+    text = client.get(f"/runs/{run_id}", headers=PAGE).text
+
+    assert "This stage changed nothing" in text
+    assert "Use the model from stage 1" not in text
+
+
 def test_a_failure_has_three_parts_and_its_remedy(
     client: TestClient, version_id: VersionId, database: Database
 ) -> None:
