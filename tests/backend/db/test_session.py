@@ -58,8 +58,8 @@ def test_it_lets_many_writers_wait_for_each_other(database: Database) -> None:
         writer.join()
 
     assert failures == []
-    with database.read() as session:
-        assert session.get_one(DatasetRow, "counted").images == 120
+    with database.read() as reading:
+        assert reading.get_one(DatasetRow, "counted").images == 120
 
 
 def test_it_sets_up_every_sqlite_connection(sqlite_url: str) -> None:
