@@ -10,6 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from backend.counters import UPLOAD_BYTES
 from backend.datasets.errors import MalformedUpload, UploadTooLarge
 from backend.datasets.ingest import MAX_FILE_BYTES, IncomingFile
 
@@ -37,6 +38,7 @@ async def read_in_thread(request: Request, work: Callable[[Iterator[bytes]], Ans
     def chunks() -> Iterator[bytes]:
         while (chunk := anyio.from_thread.run(next_chunk)) is not None:
             if chunk:
+                UPLOAD_BYTES.inc(len(chunk))
                 yield chunk
 
     return await anyio.to_thread.run_sync(lambda: work(chunks()), limiter=_limiter(request))

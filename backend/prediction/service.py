@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from backend.counters import PREDICTION_SECONDS, PREDICTIONS
 from backend.domain.errors import LimitExceeded
 from backend.imaging.decoding import UnreadableImage, decode
 from backend.imaging.preprocessing import Pixels, evaluation_view
@@ -84,7 +85,12 @@ def predict(shelf: ModelShelf, source: ModelSource, files: Iterable[tuple[str, b
         rows = iter(model.probabilities(views) if views else ())
         for name, view in group:
             items.append(view if isinstance(view, Refusal) else _answer(name, source.classes, next(rows).tolist()))
-    return Answers(tuple(items), (time.perf_counter() - started) * 1000)
+    seconds = time.perf_counter() - started
+    PREDICTION_SECONDS.observe(seconds)
+    refused = sum(isinstance(item, Refusal) for item in items)
+    PREDICTIONS.labels("refused").inc(refused)
+    PREDICTIONS.labels("answered").inc(len(items) - refused)
+    return Answers(tuple(items), seconds * 1000)
 
 
 def _groups(prepared: Iterator[tuple[str, Pixels | Refusal]]) -> Iterator[list[tuple[str, Pixels | Refusal]]]:

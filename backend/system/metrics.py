@@ -6,27 +6,16 @@ Never a label with a dataset, a class or a person in it.
 from collections.abc import Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
+from backend.counters import PROCESS
 from backend.db.session import ReadSession
 from backend.storage.base import Storage
 from backend.system.repository import HouseRepository
 from backend.system.version import version
 
-_PROCESS: Final = CollectorRegistry()
-
-UPLOAD_BYTES: Final = Counter("tellapart_upload_bytes", "Bytes of pictures taken in.", registry=_PROCESS)
-PREDICTIONS: Final = Counter(
-    "tellapart_predictions", "Pictures that were to be told apart.", ["outcome"], registry=_PROCESS
-)
-PREDICTION_SECONDS: Final = Histogram(
-    "tellapart_prediction_duration_seconds",
-    "Time for one picture, decoding included.",
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
-    registry=_PROCESS,
-)
 ALIVE_WITHIN_S: Final = 60.0
 """A worker beats every ten seconds; one that was silent for a lease counts as gone."""
 
@@ -35,7 +24,7 @@ def metrics_text(session: ReadSession, storage: Storage) -> bytes:
     """Everything, in Prometheus' text form."""
     house = CollectorRegistry()
     house.register(_House(HouseRepository(session), storage))
-    return generate_latest(_PROCESS) + generate_latest(house)
+    return generate_latest(PROCESS) + generate_latest(house)
 
 
 class _House(Collector):

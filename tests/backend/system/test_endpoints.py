@@ -8,12 +8,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from backend.app import create_app
+from backend.counters import PREDICTIONS
 from backend.db.base import utc_now
 from backend.dependencies import Services
 from backend.domain.ids import new_id
 from backend.ledger.tables import JobRow, WorkerRow
 from backend.settings import Settings
-from backend.system import metrics
 
 
 def add_worker(services: Services, name: str, silent: timedelta, device: str | None = "cuda:0") -> None:
@@ -124,7 +124,7 @@ def test_numbers_for_prometheus(client: TestClient, services: Services) -> None:
     add_job(services, "queued", waits=timedelta(minutes=3))
     add_job(services, "succeeded")
     add_job(services, "queued", kind="import")
-    metrics.PREDICTIONS.labels("answered").inc()
+    PREDICTIONS.labels("answered").inc()
 
     found = numbers(client)
 
