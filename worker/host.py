@@ -47,7 +47,7 @@ class Host:
         self._listeners = {kind: self._child(kind) for kind in JobKind} if self._has_bell else {}
         self._lookers: dict[JobKind, Child] = {}
         self._unheard = dict.fromkeys(JobKind, 0)
-        self._said_alive_at = float("-inf")
+        self._said_alive_at = self._looked_at = float("-inf")
 
     def run(self) -> int:
         """Work until told to end; the exit code."""
@@ -71,10 +71,16 @@ class Host:
             listener.look_after(log.warning)
         try:
             self._say_alive()
-            for kind in JobKind:
-                self._take_what_nobody_rang_for(kind)
+            self._look_at_ledger()
         except (DBAPIError, PoolTimeout) as error:
             log.warning("worker_without_database", error=type(error).__name__)
+
+    def _look_at_ledger(self) -> None:
+        if time.monotonic() - self._looked_at < self._timers.poll:
+            return
+        self._looked_at = time.monotonic()
+        for kind in JobKind:
+            self._take_what_nobody_rang_for(kind)
 
     def _say_alive(self) -> None:
         if time.monotonic() - self._said_alive_at < self._timers.heartbeat:

@@ -4,6 +4,7 @@ import asyncio
 from enum import StrEnum
 from typing import Annotated, Final
 
+import anyio
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
@@ -36,6 +37,7 @@ from backend.training.weights_at_hand import at_hand
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
 _PING_S: Final = 15
+_FAREWELL_S: Final = 2
 
 LimitQuery = Annotated[int, Query(ge=1, le=1000)]
 AfterQuery = Annotated[str | None, Query(max_length=64)]
@@ -220,4 +222,12 @@ async def _stream(watch: Watch, run_id: str | None, last: str | None, *, wants_p
     after = int(last) if last and last.isascii() and last.isdigit() and len(last) < 19 else None
     loop = asyncio.get_running_loop()
     listener = await run_in_threadpool(watch.open, loop, run_id=run_id, after=after, wants_pill=wants_pill)
-    return EventSourceResponse(messages(watch, listener), ping=_PING_S, headers={"Cache-Control": "no-store"})
+    leaving = anyio.Event()
+    return EventSourceResponse(
+        messages(watch, listener, leaving),
+        ping=_PING_S,
+        headers={"Cache-Control": "no-store"},
+        # So that a stream is ended in order, and not cut, when the server leaves.
+        shutdown_event=leaving,
+        shutdown_grace_period=_FAREWELL_S,
+    )

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+import anyio
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -244,8 +245,11 @@ def _run_json(session: Session, run_id: str) -> dict[str, Any]:  # Any: JSON val
     return RunRead.of(show_run(session, run_id)).model_dump(mode="json")
 
 
-async def messages(watch: Watch, listener: Listener) -> AsyncIterator[dict[str, Any]]:  # Any: as sse-starlette takes it
-    """The stream's messages, until it ends or nobody listens."""
+async def messages(
+    watch: Watch, listener: Listener, leaving: anyio.Event | None = None
+) -> AsyncIterator[dict[str, Any]]:  # Any: as sse-starlette takes it
+    """The stream's messages, until it ends, nobody listens, or the server leaves (``leaving``)."""
+    farewell = asyncio.create_task(_end_when(leaving, listener)) if leaving else None
     try:
         while (message := await listener.queue.get()) is not None:
             sent: dict[str, Any] = {"event": message.kind, "data": json.dumps(message.data, ensure_ascii=False)}
@@ -254,3 +258,10 @@ async def messages(watch: Watch, listener: Listener) -> AsyncIterator[dict[str, 
             yield sent
     finally:
         watch.close(listener)
+        if farewell is not None:
+            farewell.cancel()
+
+
+async def _end_when(leaving: anyio.Event, listener: Listener) -> None:
+    await leaving.wait()
+    listener.end()
