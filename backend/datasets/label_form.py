@@ -138,7 +138,8 @@ def _listed(text: str) -> dict[str, str | None]:
         separator = next((sign for sign in _SEPARATORS if sign in line), None)
         if separator is None:
             raise InvalidLabelRule(
-                f"Line {number} has no label: {line[:60]}", advice="Put a comma between path and label: a/1.jpg, cat"
+                f"Line {number} has no label: “{line[:60]}”.",
+                advice="Put a comma between path and label, as in: a/1.jpg, cat",
             )
         path, _, label = line.rpartition(separator)
         labels[path.strip()] = label.strip() or None
