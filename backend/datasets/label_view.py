@@ -62,11 +62,14 @@ def _parts(path: str, label: str | None, rule: RuleSpec) -> tuple[Part, ...]:
         level = len(folders) - depth
         is_label = isinstance(rule, FolderRule) and label is not None and level == rule.level
         parts += [Part(folder, is_label, True, level), Part("/", False, False)]
+    stem, dot, suffix = name.rpartition(".")
+    ending = (Part(f".{suffix}", False, False),) if dot and stem else ()
+    name = stem if ending else name
     start = -1 if label is None or isinstance(rule, FolderRule) else name.rfind(label)
     if label is None or start < 0:
-        return (*parts, *_words(name))
+        return (*parts, *_words(name), *ending)
     end = start + len(label)
-    return (*parts, *_words(name[:start]), Part(name[start:end], True, True), *_words(name[end:]))
+    return (*parts, *_words(name[:start]), Part(name[start:end], True, True), *_words(name[end:]), *ending)
 
 
 def _words(text: str) -> list[Part]:
