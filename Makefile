@@ -3,18 +3,19 @@
 #   make run     start Tellapart here and print its address      make check   lint, types, imports
 #   make demo    the whole journey in the shell                  make test    all tests
 #   make clean   remove what the above made, but no data
+#   make migration MESSAGE="Runs have a note"     draft the next migration from the tables
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check install install-dev frontend browser clean
+.PHONY: help run demo test check migration install install-dev frontend browser clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 FRONTEND_INSTALLED := frontend/node_modules/.installed
-FRONTEND_BUILT := frontend/node_modules/.built
+FRONTEND_BUILT := frontend/static/manifest.json
 FRONTEND_SOURCES := $(shell find frontend/src frontend/styles frontend/templates frontend/*.mjs frontend/*.json -type f 2>/dev/null)
 PYTHON_SOURCES := backend worker tests alembic $(wildcard benchmarks)
 
@@ -36,6 +37,10 @@ check: install-dev $(FRONTEND_INSTALLED)
 	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
 	@$(with_node); cd frontend; npm run check
+
+migration: install
+	@test -n "$(MESSAGE)" || { echo 'Say what changes: make migration MESSAGE="Runs have a note"' >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; from backend.migrations import draft; draft(sys.argv[1])' "$(MESSAGE)"
 
 install: $(INSTALLED)
 install-dev: $(INSTALLED_DEV)

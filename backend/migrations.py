@@ -2,6 +2,7 @@
 
 import fcntl
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -109,6 +110,16 @@ def check(url: str) -> None:
     _refuse_newer(engine)
     if (found := current(url)) != newest():
         raise OlderSchema(found, newest())
+
+
+def draft(message: str) -> None:
+    """Write the next migration from what the tables have and the migrations haven't; to be put right by hand."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/draft.sqlite3"
+        upgrade(url)
+        with _engine(url).begin() as connection:
+            revision = f"{int(newest()) + 1:04d}"
+            command.revision(config_for(connection), message, autogenerate=True, rev_id=revision)
 
 
 def newest() -> str:
