@@ -11,12 +11,15 @@ from backend.datasets.repository import DatasetRepository, DatasetSummary
 from backend.datasets.samples import SAMPLES
 from backend.dependencies import ReadDep, SettingsDep
 from backend.home.repository import Best, CardRepository
+from backend.ledger.job import CLAIMED
 from backend.templating import THEME_COOKIE, THEMES, address, page
-from backend.training.view import ACTIVE, list_runs
+from backend.training.view import ACTIVE, RunView, list_runs
 
 router = APIRouter(include_in_schema=False)
 
 DATASETS_A_PAGE = 24
+RUNS_SHOWN = 10
+WAITING = tuple(set(ACTIVE) - CLAIMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,22 @@ def home(request: Request, session: ReadDep, after: Annotated[str | None, Query(
     return page(
         request,
         "home/index.html",
-        now=list_runs(session, limit=10, states=ACTIVE),
+        now=_now(session),
         datasets=[_card(session, summary) for summary in shown],
         next_path=f"/?after={shown[-1].row.id}" if len(found) > DATASETS_A_PAGE else None,
         samples=[sample for sample in SAMPLES.values() if sample.at_hand_offline],
     )
+
+
+def _now(session: Session) -> list[RunView]:
+    """What is at work, then what waits, in the order of the line."""
+    waiting = [
+        run for run in list_runs(session, limit=RUNS_SHOWN, states=ACTIVE) if run.status is not RunStatus.RUNNING
+    ]
+    return [
+        *list_runs(session, limit=RUNS_SHOWN, states=CLAIMED),
+        *sorted(waiting, key=lambda run: run.queue_position or 0),
+    ]
 
 
 def _card(session: Session, summary: DatasetSummary) -> DatasetCard:

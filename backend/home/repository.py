@@ -73,20 +73,19 @@ class CardRepository:
     def best(self, dataset_id: str) -> Best | None:
         """The lowest error rate on held-out pictures; None before the first training."""
         query = (
-            select(CheckpointRow.metrics, VersionRow.counts)
+            select(CheckpointRow.metrics)
             .join(RunRow, RunRow.id == CheckpointRow.run_id)
             .join(VersionRow, VersionRow.id == RunRow.version_id)
             .where(VersionRow.dataset_id == dataset_id)
         )
-        found = [
-            (float(metrics["error_rate"]), sum(of_class["valid"] for of_class in counts.values()))
-            for metrics, counts in self._session.execute(query)
-            if "error_rate" in metrics
-        ]
-        if not found:
+        best = min(
+            (metrics["valid"] for metrics in self._session.scalars(query)),
+            key=lambda valid: float(valid["error_rate"]),
+            default=None,
+        )
+        if best is None:
             return None
-        rate, images = min(found)
-        return Best(rate, *wilson_interval(round(rate * images), images))
+        return Best(best["error_rate"], *wilson_interval(best["errors"], best["images"]))
 
 
 class ProgressRepository:

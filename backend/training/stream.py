@@ -8,7 +8,7 @@ that broke off goes on where it was. Kinds of message:
 * ``phase stage steps epoch checkpoint image-skipped``: what the run recorded (``progress.KIND_OF``), with numbers;
 * ``run``: the run's own line (``RunRead``), whenever it has changed;
 * ``end``: the run has come to its end, ``{"status": ...}``; nothing follows in a stream of that run alone;
-* ``pill``: what the frame says about the newest run, whenever that changes; with it comes that run's ``run``.
+* ``pill``: what the frame says about the run at work, whenever that changes; with it comes that run's ``run``.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from backend.domain.training import RunStatus
-from backend.ledger.job import Failure, JobKind, JobState
+from backend.ledger.job import CLAIMED, Failure, JobKind, JobState
 from backend.ledger.repository import Jobs
 from backend.training.find import RunNotFound
 from backend.training.repository import RunRecord, RunRepository
@@ -58,7 +58,7 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class Pill:
-    """What the frame of every page says about the newest run. ``queue``: its place in line."""
+    """What the frame of every page says about the run that is at work. ``queue``: its place in line."""
 
     run_id: str
     name: str
@@ -108,8 +108,9 @@ def list_runs(
 
 
 def show_pill(session: Session) -> Pill | None:
-    """The newest run that is waiting, running or paused; None where there is none."""
-    records = RunRepository(session).records(limit=1, states=ACTIVE)
+    """The run that is at work, else the newest that waits or is paused; None where there is none."""
+    runs = RunRepository(session)
+    records = runs.records(limit=1, states=CLAIMED) or runs.records(limit=1, states=ACTIVE)
     return _pill(session, records[0]) if records else None
 
 

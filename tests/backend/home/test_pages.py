@@ -2,6 +2,12 @@
 
 from starlette.testclient import TestClient
 
+from backend.db.session import Database
+from backend.domain.training import RunStatus
+from backend.training import progress
+from backend.training.eta import Standing
+from backend.training.view import show_pill
+from tests.backend.training.scene import Scene, stage_finished, stored_checkpoint
 from tests.fixtures.pictures import folder_of_shapes
 
 PAGE = {"Accept": "text/html"}
@@ -36,6 +42,49 @@ def test_it_pages_through_many_datasets(client: TestClient) -> None:
     assert "Set 24" in text
     assert ">Set 0<" not in text
     assert "Older ones" in text
+
+
+def test_it_shows_the_best_model_of_a_dataset(client: TestClient, database: Database) -> None:
+    scene = Scene(database)
+    scene.run()
+    claim = scene.claim()
+    with database.write() as session:
+        progress.record_checkpoint(session, claim, stage_finished(0), stored_checkpoint(), Standing())
+
+    text = client.get("/", headers=PAGE).text
+
+    # 4 of 40, as the checkpoint says.
+    assert "10.0 % wrong" in text
+    assert "4.0 % to 23.1 %" in text
+    assert "never trained" not in text
+
+
+def test_what_is_at_work_stands_before_what_waits(client: TestClient, database: Database) -> None:
+    scene = Scene(database)
+    version_id = scene.version()
+    at_work, next_one, last = (scene.run(version_id) for _ in range(3))
+    scene.claim()
+
+    text = client.get("/", headers=PAGE).text
+
+    places = [text.index(f'href="/runs/{run_id}"') for run_id in (at_work, next_one, last)]
+    assert places == sorted(places)
+    assert "next in line" in text
+    assert "number 2 in line" in text
+
+
+def test_the_pill_is_of_what_is_at_work_though_another_waits(database: Database) -> None:
+    scene = Scene(database)
+    version_id = scene.version()
+    at_work = scene.run(version_id)
+    scene.claim()
+    scene.run(version_id)
+
+    with database.read() as session:
+        pill = show_pill(session)
+
+    assert pill is not None
+    assert (pill.run_id, pill.status) == (at_work, RunStatus.RUNNING)
 
 
 def test_a_theme_can_be_chosen_without_scripts(client: TestClient) -> None:
