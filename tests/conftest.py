@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from fastapi import FastAPI
@@ -34,9 +35,10 @@ class CollectingDoorbell:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A migrated PostgreSQL database, shared by all tests; each empties it when it is done."""
-    with running_postgres(tmp_path_factory.mktemp("pg")) as url:
+    # Not in pytest's own folder: the next pytest that starts would close that to the server's user.
+    with TemporaryDirectory(prefix="tellapart-postgres-") as folder, running_postgres(Path(folder)) as url:
         migrations.upgrade(url)
         yield url
 
