@@ -52,13 +52,9 @@ def home(request: Request, session: ReadDep, after: Annotated[str | None, Query(
 
 def _now(session: Session) -> list[RunView]:
     """What is at work, then what waits, in the order of the line."""
-    waiting = [
-        run for run in list_runs(session, limit=RUNS_SHOWN, states=ACTIVE) if run.status is not RunStatus.RUNNING
-    ]
-    return [
-        *list_runs(session, limit=RUNS_SHOWN, states=CLAIMED),
-        *sorted(waiting, key=lambda run: run.queue_position or 0),
-    ]
+    at_work = list_runs(session, limit=RUNS_SHOWN, states=CLAIMED)
+    waiting = list_runs(session, limit=RUNS_SHOWN, states=WAITING)
+    return at_work + sorted(waiting, key=lambda run: run.queue_position or 0)
 
 
 def _card(session: Session, summary: DatasetSummary) -> DatasetCard:
