@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from backend.domain.errors import AppError, Conflict, InvalidInput, LimitExceeded, NoRoom, NotFound, Unavailable
@@ -56,6 +57,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PoolTimeout, database_busy)
     app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(UnicodeEncodeError, _unstorable)
+    app.add_exception_handler(ClientDisconnect, _gone)
     # Any other exception is a bug: the person gets an id, the log gets the rest.
     app.add_exception_handler(Exception, _bug)
 
@@ -114,6 +116,11 @@ def _unstorable(request: Request, error: Exception) -> Response:
     log.warning("value_unstorable", path=request.scope["path"], error=type(error).__name__)
     message = "Something in this request can't be stored: a text with signs that aren't letters, or too large a number."
     return respond(request, 422, error_body("value-unstorable", message, "Correct it and send it again."))
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    """Whoever sent this went away in the middle; nobody reads the answer, and it is no bug."""
+    return Response(status_code=400)
 
 
 def _bug(request: Request, error: Exception) -> Response:

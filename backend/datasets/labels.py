@@ -196,8 +196,8 @@ def _table_warnings(labelled: Labelled) -> list[LabelWarning]:
     found = []
     if missing:
         shown = ", ".join(missing[:3])
-        message = f"{_rows(len(missing))} name pictures that aren't here: {shown}{' …' if len(missing) > 3 else ''}"
-        found.append(LabelWarning("rows-without-image", message))
+        more = " …" if len(missing) > 3 else ""
+        found.append(LabelWarning("rows-without-image", f"{_rows_without(len(missing))} here: {shown}{more}"))
     if labelled.unlabelled:
         count = len(labelled.unlabelled)
         found.append(LabelWarning("images-without-row", f"{_pictures(count)} no row in the table."))
@@ -208,8 +208,8 @@ def _table_warnings(labelled: Labelled) -> list[LabelWarning]:
     return found
 
 
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
+def _rows_without(count: int) -> str:
+    return "1 row names a picture that isn't" if count == 1 else f"{count:,} rows name pictures that aren't"
 
 
 def _pictures(count: int) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
+from backend.datasets.errors import VersionNotFound
 from backend.dependencies import ReadDep, ServicesDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.errors import AppError
@@ -23,7 +24,7 @@ from backend.training.find import find_run
 from backend.training.forecast import Forecast, forecast
 from backend.training.repository import RunRepository
 from backend.training.run_page import eta_words, range_words, run_page
-from backend.training.start import Plan, RunOrder, VersionUnknown, plan, start
+from backend.training.start import Plan, RunOrder, plan, start
 from backend.training.train_form import STAGE_ROWS, augmentation_fields, fields_of, request_of, run_id_of
 from backend.training.view import RunView, list_runs, show_run
 from backend.training.weights_at_hand import at_hand
@@ -76,7 +77,7 @@ def submit_run(request: Request, version_id: str, form: FormDep, services: Servi
     except IntegrityError:  # pressed twice at the same moment: the first press made it
         if run_id is None:
             raise
-    except VersionUnknown:
+    except VersionNotFound:
         raise
     except AppError as error:
         with services.database.read() as session:
@@ -152,7 +153,7 @@ def _chooser(
 ) -> Response:
     version = RunRepository(session).version(VersionId(version_id))
     if version is None:
-        raise VersionUnknown(version_id)
+        raise VersionNotFound
     dataset_id = DatasetId(version.dataset_id)
     try:
         cards = [

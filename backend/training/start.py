@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from backend.datasets.errors import VersionNotFound
 from backend.datasets.tables import VersionRow
 from backend.domain.architectures import ARCHITECTURES, WeightSource
-from backend.domain.errors import InvalidInput, NotFound
+from backend.domain.errors import InvalidInput
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
 from backend.domain.training import TrainingConfig, TrainingRequest, resolve
 from backend.jobs import UnitOfWork
@@ -18,19 +19,6 @@ from backend.training.find import find_checkpoint
 from backend.training.repository import RunRepository
 from backend.training.tables import RunRow
 from backend.training.weights_at_hand import at_hand
-
-
-class VersionUnknown(NotFound):
-    """The version to learn from doesn't exist."""
-
-    code = "version-not-found"
-
-    def __init__(self, version_id: str) -> None:
-        super().__init__(
-            "There is no such version of a dataset here, or it isn't shared with you.",
-            advice="Freeze a version of your dataset first, then train on that.",
-            details={"version_id": version_id},
-        )
 
 
 class OneClassOnly(InvalidInput):
@@ -119,14 +107,14 @@ def plan(session: Session, order: RunOrder, weights_folder: Path) -> Plan:
     """Check an order and fill in all that it leaves open; nothing is stored.
 
     Raises:
-        VersionUnknown, CheckpointNotFound: no such thing.
+        VersionNotFound, CheckpointNotFound: no such thing.
         OneClassOnly, ClassWithoutImages, NothingHeldOut: the version can't be trained on.
         StartDiffers: the checkpoint to start from has another architecture.
         UnknownArchitecture, UnknownWeights, LearningRateFindUnavailable: see ``resolve``.
     """
     version = RunRepository(session).version(order.version_id)
     if version is None:
-        raise VersionUnknown(order.version_id)
+        raise VersionNotFound
     _require_trainable(version.classes, version.counts)
     config = resolve(_with_start(session, order))
     warnings = () if order.starts_from else _weights_warnings(config, weights_folder)
