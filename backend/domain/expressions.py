@@ -28,7 +28,7 @@ EXAMPLE: Final = "parts[0] == 'new' ? stem.split('_')[0] : parent"
 class InvalidExpression(InvalidInput):
     """An expression can't be used."""
 
-    code = "expression-invalid"
+    code = "label-rule-invalid"
 
     def __init__(self, reason: str, position: int | None = None, advice: str = f"An example: {EXAMPLE}") -> None:
         super().__init__(reason, advice=advice, details={} if position is None else {"position": position})

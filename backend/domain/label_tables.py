@@ -16,7 +16,7 @@ from backend.domain.images import normal
 class InvalidTable(InvalidInput):
     """A table can't be read as labels."""
 
-    code = "label-table-invalid"
+    code = "label-rule-invalid"
 
     def __init__(self, reason: str, advice: str = "", **details: object) -> None:
         super().__init__(reason, advice=advice, details=details)

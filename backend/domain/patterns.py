@@ -21,7 +21,7 @@ MAX_MEMORY: Final = 8 << 20
 class InvalidPattern(InvalidInput):
     """A regular expression can't be used."""
 
-    code = "pattern-invalid"
+    code = "label-rule-invalid"
 
     def __init__(self, pattern: str, reason: str, position: int | None, advice: str) -> None:
         where = {} if position is None else {"position": position}

@@ -110,10 +110,10 @@ def test_it_splits_by_the_column_of_the_same_table(ana: Ana) -> None:
 @pytest.mark.parametrize(
     ("rule", "code"),
     [
-        ({"kind": "pattern", "pattern": "/([^/]+"}, "pattern-invalid"),
-        ({"kind": "pattern", "pattern": "(?=a)b"}, "pattern-invalid"),
-        ({"kind": "expression", "expression": "nosuch"}, "expression-invalid"),
-        ({"kind": "csv", "file": "nosuch.csv"}, "label-table-invalid"),
+        ({"kind": "pattern", "pattern": "/([^/]+"}, "label-rule-invalid"),
+        ({"kind": "pattern", "pattern": "(?=a)b"}, "label-rule-invalid"),
+        ({"kind": "expression", "expression": "nosuch"}, "label-rule-invalid"),
+        ({"kind": "csv", "file": "nosuch.csv"}, "label-rule-invalid"),
         ({"kind": "list", "labels": ["a"]}, "label-rule-invalid"),
         ({"kind": "folder", "level": 0}, "invalid-input"),
         ({"kind": "magic"}, "invalid-input"),
