@@ -29,7 +29,7 @@ from backend.datasets.schemas import (
     ThumbnailSize,
     UploadRead,
 )
-from backend.datasets.serving import picture_headers, stream
+from backend.datasets.serving import FileAnswer, picture_headers
 from backend.datasets.versions import find_version, latest_version
 from backend.dependencies import ReadDep, ServicesDep, StorageDep, UnitDep
 from backend.domain.errors import InvalidInput
@@ -223,7 +223,7 @@ def get_image_file(image_id: str, session: ReadDep, storage: StorageDep) -> Resp
     media_type = MEDIA_TYPES[row.format]
     file = storage.open_blob(Digest(row.digest))
     headers = picture_headers(row.digest) | {"Content-Length": str(row.bytes)}
-    return StreamingResponse(stream(file), media_type=media_type, headers=headers)
+    return FileAnswer(file, media_type, headers)
 
 
 @router.get("/images/{image_id}/thumbnail", response_class=Response)

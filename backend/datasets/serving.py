@@ -1,7 +1,10 @@
 """How bytes of strangers are sent: as pictures and as nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 
 def picture_headers(tag: str) -> dict[str, str]:
@@ -19,8 +22,20 @@ def picture_headers(tag: str) -> dict[str, str]:
     }
 
 
-def stream(file: BinaryIO) -> Iterator[bytes]:
-    """A file in pieces; closed at the end."""
-    with file:
-        while chunk := file.read(1 << 16):
-            yield chunk
+class FileAnswer(StreamingResponse):
+    """A file in pieces; closed however it ends, also where nobody is there any more to take the first one."""
+
+    def __init__(self, file: BinaryIO, media_type: str, headers: Mapping[str, str]) -> None:
+        super().__init__(_pieces(file), media_type=media_type, headers=headers)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(1 << 16):
+        yield chunk
