@@ -30,21 +30,26 @@ const place = find("[data-curves]");
 const news = find("[data-epoch-news]");
 
 if (place) {
+  let known: Snapshot | null = null;
   let curves: Curves | null = null;
   let drawing: Promise<void> = Promise.resolve();
-  // The chart library is fetched only where there is something to draw.
+  /** The chart library is fetched only where there is something to draw. */
   const withCurves = (use: (curves: Curves) => void): void => {
     drawing = drawing.then(async () => {
-      if (!curves) return;
+      if (!known) return;
+      if (!curves) {
+        curves = new (await import("./lib/curves")).Curves(place);
+        draw(curves, known);
+      }
       use(curves);
     });
   };
+  const draw = (drawn: Curves, { run, epochs, curve }: Snapshot): void => {
+    drawn.reset(run.config.stages.map((stage) => stage.epochs), epochs, curve);
+  };
   onServerEvent("snapshot", (data) => {
-    const snapshot = data as Snapshot;
-    drawing = drawing.then(async () => {
-      curves ??= new (await import("./lib/curves")).Curves(place);
-      curves.reset(snapshot.run.config.stages.map((stage) => stage.epochs), snapshot.epochs, snapshot.curve);
-    });
+    const snapshot = (known = data as Snapshot);
+    if (curves || snapshot.epochs.length || snapshot.curve.length) withCurves((drawn) => draw(drawn, snapshot));
     refresh();
   });
   onServerEvent("steps", (data) => withCurves((drawn) => drawn.addSteps(data as Steps)));

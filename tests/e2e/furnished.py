@@ -1,7 +1,7 @@
 """A server in which everything has happened: written into ledger and tables, so that no test waits for a training."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from backend.datasets.repository import VersionRepository
+from backend.db.session import WriteSession
 from backend.dependencies import Services
 from backend.domain.events import EpochFinished, PhaseStarted, StageFinished, StageStarted, StepFinished
 from backend.domain.ids import CheckpointId, VersionId, new_id
@@ -54,7 +55,7 @@ class Furnished:
     tested_image_id: str
     runs: Mapping[str, str]
     checkpoints: Sequence[str]
-    paths: Mapping[str, str] = field(default_factory=dict)
+    past: "Past"
 
 
 def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Furnished:
@@ -69,7 +70,7 @@ def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Fu
             json={"rule": {"kind": "folder", "level": 1}, "split": {"kind": "random", "valid": 0.4, "seed": 1}},
         )
         version_id = VersionId(frozen.json()["id"])
-    past = _Past(server.services, version_id, wording)
+    past = Past(server.services, version_id, wording)
     with server.services.database.write() as session:
         Ledger(session).say_alive(HOUND, [JobKind.TRAIN], None, "0.1.0")
     succeeded = past.order("succeeded")
@@ -83,7 +84,7 @@ def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Fu
     runs["queued"] = past.order("queued")
     runs["queued behind it"] = past.order("queued")
     tested, _ = past.tested[0]
-    return Furnished(server, wording, dataset_id, empty_dataset_id, version_id, tested, runs, checkpoints)
+    return Furnished(server, wording, dataset_id, empty_dataset_id, version_id, tested, runs, checkpoints, past)
 
 
 def _client(server: Server) -> httpx.Client:
@@ -104,12 +105,13 @@ def _bring(client: httpx.Client, dataset_id: str, wording: Wording, each: int) -
 
 
 @dataclass(slots=True)
-class _Past:
+class Past:
     """Orders trainings and tells what became of them, as a worker would."""
 
     services: Services
     version_id: VersionId
     wording: Wording
+    running: Claim | None = None
 
     @property
     def tested(self) -> list[tuple[str, str]]:
@@ -152,7 +154,14 @@ class _Past:
 
     def run_on(self) -> None:
         """The run that waits is in the middle of its first stage."""
-        self._tell_stage(self._claim(), 0, epochs=2)
+        self.running = self._claim()
+        self._tell_stage(self.running, 0, epochs=2)
+
+    def go_on(self) -> None:
+        """That run has got one epoch further, its third."""
+        assert self.running is not None
+        with self.services.database.write() as session:
+            self._tell_epoch(session, self.running, 0, 2, 40, Standing(0, 2, 0.6, 60.0))
 
     def _claim(self) -> Claim:
         claim = claim_next(self.services.database, JobKind.TRAIN, HOUND, Timers())
@@ -171,11 +180,16 @@ class _Past:
         with self.services.database.write() as session:
             progress.record_events(session, claim, began, standing)
             for epoch in range(epochs):
-                losses = tuple(1.2 / (1 + epoch + step / 10) for step in range(10))
-                steps = StepFinished(stage, epoch, 10 * epoch + 10, 10 * planned, losses, 0.002, 0.9, 64.0)
-                progress.record_events(session, claim, [steps], standing)
-                row = EpochFinished(stage, epoch, 0.8 / (1 + epoch), 0.9 / (1 + epoch), 0.3, 0.7, 0.002, 12.0)
-                progress.record_epoch(session, claim, row, None, standing)
+                self._tell_epoch(session, claim, stage, epoch, 10 * planned, standing)
+
+    def _tell_epoch(
+        self, session: WriteSession, claim: Claim, stage: int, epoch: int, steps: int, standing: Standing
+    ) -> None:
+        losses = tuple(1.2 / (1 + epoch + step / 10) for step in range(10))
+        done = StepFinished(stage, epoch, 10 * epoch + 10, steps, losses, 0.002, 0.9, 64.0)
+        progress.record_events(session, claim, [done], standing)
+        row = EpochFinished(stage, epoch, 0.8 / (1 + epoch), 0.9 / (1 + epoch), 0.3, 0.7, 0.002, 12.0)
+        progress.record_epoch(session, claim, row, None, standing)
 
     def _checkpoint(self, claim: Claim, stage: int, wrong: int) -> CheckpointId:
         checkpoint_id = CheckpointId(new_id())

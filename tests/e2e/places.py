@@ -93,6 +93,7 @@ def _order_nonsense(page: Page, furnished: Furnished) -> None:
 
 
 def _look_at_one(page: Page, furnished: Furnished) -> None:
+    page.wait_for_load_state()
     page.locator("[data-view]").first.click()
     expect(page.get_by_role("dialog", name="One picture")).to_be_visible()
 

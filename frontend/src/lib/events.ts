@@ -9,6 +9,8 @@ const returns = new Set<() => void>();
 let source: EventSource | null = null;
 let lastId = "";
 let wait = 0;
+/** The first message comes at once and is not repeated: whoever is to hear it must have been loaded. */
+let isLoaded = document.readyState === "complete";
 
 function dispatch(event: Event): void {
   const message = event as MessageEvent<string>;
@@ -19,7 +21,7 @@ function dispatch(event: Event): void {
 
 function open(): void {
   const address = document.body.dataset["events"];
-  if (!address || source || document.hidden) return;
+  if (!address || source || !isLoaded || document.hidden) return;
   const url = new URL(address, location.href);
   if (lastId) url.searchParams.set("last_event_id", lastId);
   source = new EventSource(url);
@@ -57,6 +59,11 @@ export function onReturn(refetch: () => void): void {
   returns.add(refetch);
 }
 
+// Comes after all modules of the page have run.
+document.addEventListener("DOMContentLoaded", () => {
+  isLoaded = true;
+  open();
+});
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return close();
   open();

@@ -1,0 +1,125 @@
+"""How much a page weighs, and how many streams it holds open."""
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Response, expect
+
+from tests.e2e.conftest import Complaints, serving, watched_page
+from tests.e2e.furnished import Furnished, Wording, furnish
+from tests.e2e.places import PLACES, address_of
+
+pytestmark = pytest.mark.e2e
+
+KB = 1000
+WITH_CHART = {"run, running", "run, succeeded"}
+CLASSES = tuple(f"class of pictures number {number}" for number in range(37))
+
+COUNT_STREAMS = """
+window.streams = [];
+window.EventSource = class extends EventSource {
+  constructor(...of) { super(...of); window.streams.push(this); }
+};
+"""
+OPEN_STREAMS = "window.streams.filter((stream) => stream.readyState !== EventSource.CLOSED).length"
+SET_HIDDEN = """(hidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Furnished]:
+    """A server whose dataset has as many classes as the course's."""
+    with serving(tmp_path_factory.mktemp("weight"), migrated_sqlite) as server:
+        yield furnish(server, Wording(dataset="pets", classes=CLASSES), each=12)
+
+
+@pytest.fixture
+def page(browser: Browser, furnished: Furnished, complaints: Complaints) -> Iterator[Page]:
+    """Ana, signed in, whose browser hasn't fetched anything yet."""
+    with watched_page(browser, complaints) as page:
+        page.context.request.get(furnished.server.sign_in)
+        yield page
+
+
+@dataclass
+class Weights:
+    """Bytes of what a page fetched, packed as it travels, by kind."""
+
+    answers: list[Response] = field(default_factory=list)
+
+    def add(self, answer: Response) -> None:
+        """One more thing was fetched."""
+        self.answers.append(answer)
+
+    def packed(self, kind: str) -> int:
+        """Together, of one kind: ``script``, ``stylesheet``, ``document``."""
+        return sum(
+            len(gzip.compress(answer.body(), 6))
+            for answer in self.answers
+            if answer.request.resource_type == kind and answer.ok
+        )
+
+
+# A refused order is a second page, of the same weight as the first.
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "train, refused"])
+def test_pages_are_light(page: Page, furnished: Furnished, complaints: Complaints, place: str) -> None:
+    complaints.expected = PLACES[place].expected
+    weights = Weights()
+    page.on("response", weights.add)
+
+    PLACES[place].open(page, furnished)
+    page.wait_for_load_state("load")
+
+    assert weights.packed("script") <= (250 if place in WITH_CHART else 60) * KB
+    assert weights.packed("stylesheet") <= 20 * KB
+    assert weights.packed("document") <= 60 * KB
+
+
+def test_the_weights_are_of_something(page: Page, furnished: Furnished) -> None:
+    weights = Weights()
+    page.on("response", weights.add)
+
+    page.goto(address_of(furnished.server, "/runs/{running_run}", furnished))
+    expect(page.locator("[data-curves] canvas").first).to_be_visible()
+
+    assert weights.packed("script") > 60 * KB
+    assert weights.packed("stylesheet") > 3 * KB
+    assert weights.packed("document") > 1 * KB
+
+
+def test_thirty_seven_classes_are_a_table_of_cells(page: Page, furnished: Furnished) -> None:
+    PLACES["confusions"].open(page, furnished)
+
+    expect(page.locator("[data-matrix] [data-level]")).to_have_count(37 * 37)
+
+
+@pytest.mark.parametrize("place", ["home", "pictures", "labels", "run, running", "runs"])
+def test_a_tab_holds_one_stream_and_none_while_it_is_hidden(page: Page, furnished: Furnished, place: str) -> None:
+    page.add_init_script(COUNT_STREAMS)
+    PLACES[place].open(page, furnished)
+    page.wait_for_load_state("load")
+    assert page.evaluate(OPEN_STREAMS) == 1
+
+    page.evaluate(SET_HIDDEN, True)
+    assert page.evaluate(OPEN_STREAMS) == 0
+
+    page.evaluate(SET_HIDDEN, False)
+    assert page.evaluate(OPEN_STREAMS) == 1
+
+
+def test_twelve_tabs_in_the_background_leave_room_for_one_more(page: Page, furnished: Furnished) -> None:
+    address = address_of(furnished.server, "/runs/{running_run}", furnished)
+    for _ in range(12):
+        tab = page.context.new_page()
+        tab.goto(address)
+        # Without a window, no tab ever hides another.
+        tab.evaluate(SET_HIDDEN, True)
+
+    page.goto(address)
+
+    expect(page.locator("[data-curves] canvas").first).to_be_visible()
