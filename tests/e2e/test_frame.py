@@ -172,6 +172,7 @@ def test_no_page_scrolls_sideways(page: Page, shapes: Path, server: Server, widt
 
 @SUB_PATHS
 def test_at_most_one_stream_is_open_in_a_tab(page: Page, server: Server) -> None:
+    page.goto("about:blank")  # the page before has opened one of its own
     streams: list[str] = []
     page.on("request", lambda request: streams.append(request.url) if "/events" in request.url else None)
 
