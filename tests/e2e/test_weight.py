@@ -1,4 +1,4 @@
-"""How much a page weighs, and how many streams it holds open."""
+"""How much a page weighs, whether it stands still, and how many streams it holds open."""
 
 import gzip
 from collections.abc import Iterator
@@ -25,6 +25,12 @@ window.EventSource = class extends EventSource {
 };
 """
 OPEN_STREAMS = "window.streams.filter((stream) => stream.readyState !== EventSource.CLOSED).length"
+SUM_SHIFTS = """
+window.shifts = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
 SET_HIDDEN = """(hidden) => {
   Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
   document.dispatchEvent(new Event("visibilitychange"));
@@ -78,6 +84,19 @@ def test_pages_are_light(page: Page, furnished: Furnished, complaints: Complaint
     assert weights.packed("script") <= (250 if place in WITH_CHART else 60) * KB
     assert weights.packed("stylesheet") <= 20 * KB
     assert weights.packed("document") <= 60 * KB
+
+
+@pytest.mark.parametrize(
+    "place", ["home", "pictures", "look", "train", "runs", "run, running", "run, succeeded", "try"]
+)
+def test_nothing_moves_while_it_is_read(page: Page, furnished: Furnished, place: str) -> None:
+    page.add_init_script(SUM_SHIFTS)
+    page.goto(address_of(furnished.server, PLACES[place].path, furnished))
+    if place in WITH_CHART:
+        expect(page.locator("[data-curves] canvas").first).to_be_visible()
+    page.wait_for_timeout(500)
+
+    assert page.evaluate("window.shifts") <= 0.02
 
 
 def test_the_weights_are_of_something(page: Page, furnished: Furnished) -> None:
