@@ -1,9 +1,11 @@
 """Pretrained weights: from the weights folder, from a package, or downloaded on first use."""
 
+import errno
 import hashlib
 import http.client
 import os
 import pickle
+import socket
 import tempfile
 import urllib.request
 from pathlib import Path
@@ -116,7 +118,15 @@ def _hash(file: Path) -> str:
 
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
-    return str(reason) or type(error).__name__
+    match reason:
+        case socket.gaierror() | ConnectionError():
+            return "this machine doesn't reach the internet, or not this place in it"
+        case TimeoutError():
+            return "no answer came in time"
+        case OSError(errno=errno.ENOSPC):
+            return "the disk is full"
+        case _:
+            return str(reason) or type(reason).__name__
 
 
 def _unavailable(

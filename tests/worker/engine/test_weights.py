@@ -100,6 +100,7 @@ def test_without_a_network_it_says_what_to_do(tiny: Architecture, tmp_path: Path
     with pytest.raises(WeightsUnavailable) as refusal:
         load(tiny, tmp_path, url="http://127.0.0.1:9")
 
+    assert "this machine doesn't reach the internet" in refusal.value.message
     assert refusal.value.file_name == tiny.weights[0].file_name
     assert str(tmp_path) in refusal.value.advice
     assert refusal.value.at_hand == ("efficientnet-lite0",)
