@@ -53,7 +53,7 @@ def test_nothing_asked_for_gives_the_recommended_recipe() -> None:
         "efficientnet-lite0",
         "imagenet",
     )
-    assert (config.image_size, config.batch_size, config.crop_share, config.seed) == (224, 64, 0.875, 42)
+    assert (config.image_size, config.batch_size, config.crop_share, config.seed) == (224, 32, 0.875, 42)
     (stage,) = config.stages
     assert (stage.freeze, stage.epochs, stage.max_lr, stage.train_batch_norm) == (True, 10, 2e-3, False)
     assert config.epochs == 10
