@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from backend.accounts.caller import csrf_token
+from backend.domain.glossary import explanation
 
 FRONTEND: Final = Path(__file__).resolve().parent.parent / "frontend"
 STATIC: Final = FRONTEND / "static"
@@ -90,7 +91,14 @@ def _environment() -> Environment:
     )
     environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # added by the extension
     environment.filters.update(
-        number=number, counted=counted, bytes=size, percent=percent, duration=duration, rough_time=rough_time, ago=ago
+        number=number,
+        counted=counted,
+        bytes=size,
+        percent=percent,
+        duration=duration,
+        rough_time=rough_time,
+        ago=ago,
+        explanation=explanation,
     )
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     return environment
