@@ -5,6 +5,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -125,19 +126,19 @@ class _Budget:
             raise ArchiveTooLarge(f"{MAX_RATIO} times its own size")
 
 
-class _Entry:
+class _Entry(ABC):
     """One file of an archive, not yet read."""
 
     @property
-    def name(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def name(self) -> str: ...
 
     @property
-    def refused(self) -> Refused | None:
-        raise NotImplementedError
+    @abstractmethod
+    def refused(self) -> Refused | None: ...
 
-    def open(self) -> BinaryIO | None:
-        raise NotImplementedError
+    @abstractmethod
+    def open(self) -> BinaryIO | None: ...
 
     def file(self, budget: _Budget) -> IncomingFile:
         if is_junk(as_given(self.name)):
