@@ -29,7 +29,7 @@ START_PATIENCE_S: Final = 60.0
 LOOK_EVERY_S: Final = 0.3
 _FINAL: Final = frozenset({"succeeded", "failed", "cancelled"})
 # The scans are 8 x 8 pixels, so a small picture loses nothing; a mirrored digit is no digit.
-_PICTURES: Final = {"image_size": 64, "augmentation": {"flip": False, "max_rotate": 10.0}}
+_PICTURES: Final = {"image_size": 64, "batch_size": 64, "augmentation": {"flip": False, "max_rotate": 10.0}}
 
 Json = dict[str, Any]  # Any: JSON values
 

@@ -1,5 +1,6 @@
 """Decode what strangers sent in processes of their own: slow, greedy or crashing files cost only themselves."""
 
+import atexit
 import contextlib
 import functools
 import multiprocessing
@@ -105,7 +106,10 @@ class DecodingPool:
 @functools.cache
 def decoding_pool() -> DecodingPool:
     """The one of this process; processes are too dear to have several."""
-    return DecodingPool()
+    pool = DecodingPool()
+    # Else Python complains, in the window of whoever pressed Ctrl-C, of what the pool's processes left open.
+    atexit.register(pool.close)
+    return pool
 
 
 def _next(
