@@ -333,6 +333,8 @@ def run_web(descriptor: int) -> None:
         # Event streams end with the process; browsers connect again by themselves.
         timeout_graceful_shutdown=3,
     )
+    # After an orderly end uvicorn raises the signal again; by default that would cut off what is still to be closed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 
