@@ -109,6 +109,11 @@ class Settings(BaseSettings):
         return self.weights or self.data / "weights"
 
     @property
+    def features_folder(self) -> Path:
+        """Where answers of layers that stand still are kept from run to run; may be emptied at any time."""
+        return self.data / "features"
+
+    @property
     def root_path(self) -> str:
         """Path under which a proxy serves us; empty where there is none."""
         if not self.base_url:

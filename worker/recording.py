@@ -121,12 +121,13 @@ class Recorder:
 
     def _store_epoch(self, state: StateSaved | None) -> None:
         epoch, self._epoch = self._epoch, None
-        if epoch is None:
-            return
 
         def store(session: WriteSession) -> None:
             self._flush(session)
-            progress.record_epoch(session, self._claim, epoch, state, self._pace.standing)
+            if epoch is not None:
+                progress.record_epoch(session, self._claim, epoch, state, self._pace.standing)
+            elif state is not None:
+                progress.record_state(session, self._claim, state, self._pace.standing)
 
         self._insist(store)
         self._waiting.clear()

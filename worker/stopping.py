@@ -1,4 +1,4 @@
-"""SIGTERM as the engine's stop signal; so is the end of the parent process."""
+"""SIGTERM as the engine's stop signal; so is the end of the parent process. SIGUSR1 asks for an end after the epoch."""
 
 import os
 import signal
@@ -10,12 +10,20 @@ class SignalStop:
 
     def __init__(self, parent: int) -> None:
         self._parent = parent
-        self._is_given = False
+        self._is_given = self._is_to_finish = False
         signal.signal(signal.SIGTERM, self._give)
+        signal.signal(signal.SIGUSR1, self._finish)
 
     def requested(self) -> bool:
         """Whether to stop now."""
         return self._is_given or os.getppid() != self._parent
+
+    def finish_requested(self) -> bool:
+        """Whether to end well after this epoch."""
+        return self._is_to_finish
+
+    def _finish(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_to_finish = True
 
     def _give(self, _number: int, _frame: FrameType | None) -> None:
         self._is_given = True

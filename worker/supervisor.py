@@ -111,7 +111,7 @@ class Supervision:
             self._hold_still(type(error).__name__)
         else:
             self._go_on()
-            if wanted is not Desired.RUN or self._parts.post.is_draining:
+            if wanted in (Desired.PAUSE, Desired.CANCEL) or self._parts.post.is_draining:
                 self._ask_to_stop()
         if self._stop_asked_at is not None and time.monotonic() - self._stop_asked_at > self._timers.kill_grace:
             self._kill("did_not_stop")

@@ -62,7 +62,7 @@ def make_order(
     with database.read() as session:
         learnt_from = manifest(session, VersionId(run.version_id))
         points = tuple(
-            StatePoint(row.stage, row.epoch, row.file, row.sha256)
+            StatePoint(row.stage, row.epoch, row.step, row.file, row.sha256)
             for row in RunRepository(session).states(run.id, progress.KEPT_STATES)
         )
         starts_from = None
@@ -81,6 +81,7 @@ def make_order(
         device=settings.device,
         resume_from=points,
         starts_from=starts_from,
+        features_folder=settings.features_folder,
     )
 
 

@@ -97,15 +97,17 @@ class EpochFinished:
 
 @dataclass(frozen=True, slots=True)
 class StateSaved:
-    """A point from which an interrupted run goes on: after ``epoch`` of ``stage``.
+    """A point from which an interrupted run goes on: at ``step`` of ``epoch`` of ``stage``.
 
+    ``step`` counts from 0 in its epoch; after a finished epoch the point is step 0 of the next one.
     ``file`` is a name inside the run's state folder; ``sha256`` is of its bytes.
-    Nothing counts until the listener has stored it in one transaction with the
-    epoch that came before.
+    Nothing counts until the listener has stored it, in one transaction with the
+    epoch that came before where one did.
     """
 
     stage: int
     epoch: int
+    step: int
     file: str
     sha256: str
     size_bytes: int
@@ -136,6 +138,49 @@ class StageFinished:
     parity_images: int
 
 
+@dataclass(frozen=True, slots=True)
+class StageCutShort:
+    """A stage ends before its last planned epoch, after ``epoch``, and why in words."""
+
+    stage: int
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateFound:
+    """The learning-rate finder has chosen a stage's rate; ``suggestions`` by the name of their rule.
+
+    ``max_lr`` is one rate, or [lowest layers, head].
+    """
+
+    stage: int
+    max_lr: float | tuple[float, float]
+    learning_rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestions: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatchHalved:
+    """The memory was too small: batches of ``batch_size`` are now worked off in parts of ``micro_batch`` images."""
+
+    stage: int
+    epoch: int
+    micro_batch: int
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """The loss was no longer a number; training goes on from the last good state with the rate times ``factor``."""
+
+    stage: int
+    epoch: int
+    step: int
+    factor: float
+
+
 Event = (
     PhaseStarted
     | PhaseProgress
@@ -146,5 +191,9 @@ Event = (
     | EpochFinished
     | StateSaved
     | StageFinished
+    | StageCutShort
+    | RateFound
+    | MicroBatchHalved
+    | RolledBack
 )
 OnEvent = Callable[[Event], None]

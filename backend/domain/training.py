@@ -40,6 +40,24 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class DeviceWanted(StrEnum):
+    """On what a training may run; ``auto`` takes a GPU where a worker has one."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class ClassBalance(StrEnum):
+    """What is done about classes with unequal numbers of images."""
+
+    NONE = "none"
+    WEIGHTED_LOSS = "weighted-loss"
+    """A mistake counts the more, the rarer its class."""
+    BALANCED_SAMPLING = "balanced-sampling"
+    """Every class is drawn equally often."""
+
+
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 MaxLearningRate = LearningRate | tuple[LearningRate, LearningRate]
 
@@ -86,6 +104,11 @@ class StageRequest(_Part):
     final_div: float | None = Field(None, ge=1)
     momentum_high: float | None = Field(None, gt=0, lt=1)
     momentum_low: float | None = Field(None, gt=0, lt=1)
+    views: int | None = Field(None, ge=1, le=16)
+    frozen_blocks: int | None = Field(None, ge=0, le=32)
+    image_size: int | None = Field(None, ge=32, le=1024)
+    keep_best: bool | None = None
+    early_stopping: int | None = Field(None, ge=1, le=1000)
 
 
 FROZEN_VIEWS: Final = 2
@@ -104,6 +127,11 @@ class Stage(_Part):
         start_div: the rate begins at ``max_lr / start_div``.
         final_div: the rate ends at ``max_lr / final_div``.
         momentum_high, momentum_low: momentum moves against the rate, between these.
+        views: random views of each image that layers which stand still are shown; their answers are kept.
+        frozen_blocks: so many of the backbone's lowest blocks stay as they are although the stage isn't frozen.
+        image_size: side of the square in this stage; None is the run's.
+        keep_best: the stage ends with the weights of its best epoch, not of its last.
+        early_stopping: the stage ends after so many epochs without a better one; None is never.
     """
 
     freeze: bool
@@ -115,6 +143,11 @@ class Stage(_Part):
     final_div: float = Field(ge=1)
     momentum_high: float = Field(0.95, gt=0, lt=1)
     momentum_low: float = Field(0.85, gt=0, lt=1)
+    views: int = Field(FROZEN_VIEWS, ge=1, le=16)
+    frozen_blocks: int = Field(0, ge=0, le=32)
+    image_size: int | None = Field(None, ge=32, le=1024)
+    keep_best: bool = False
+    early_stopping: int | None = Field(None, ge=1, le=1000)
 
     @property
     def backbone_stands_still(self) -> bool:
@@ -135,6 +168,10 @@ class TrainingRequest(_Part):
     augmentation: Augmentation | None = None
     precision: Precision = Precision.AUTO
     weight_decay: float | None = Field(None, ge=0, le=1)
+    class_balance: ClassBalance | None = None
+    label_smoothing: float | None = Field(None, ge=0, lt=1)
+    test_time_views: int | None = Field(None, ge=0, le=32)
+    device: DeviceWanted = DeviceWanted.AUTO
 
 
 class TrainingConfig(_Part):
@@ -148,6 +185,9 @@ class TrainingConfig(_Part):
         last_layer_bias: whether the head's last layer has a bias (fastai v1: yes).
         adam_betas, adam_epsilon: Adam's other numbers; the first beta is overridden
             by the stage's momentum.
+        label_smoothing: share of certainty that is spread over all classes in the loss.
+        test_time_views: random views of each validation image whose answers are mixed into the plain one's; 0 is none.
+        device: kind of device that may run it.
     """
 
     architecture: str
@@ -165,6 +205,10 @@ class TrainingConfig(_Part):
     last_layer_bias: bool
     adam_betas: tuple[float, float]
     adam_epsilon: float
+    class_balance: ClassBalance = ClassBalance.NONE
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    test_time_views: int = Field(0, ge=0, le=32)
+    device: DeviceWanted = DeviceWanted.AUTO
 
     @property
     def epochs(self) -> int:
@@ -291,6 +335,10 @@ def resolve(request: TrainingRequest) -> TrainingConfig:
         augmentation=request.augmentation or Augmentation(),
         precision=request.precision,
         weight_decay=0.01 if request.weight_decay is None else request.weight_decay,
+        class_balance=request.class_balance or ClassBalance.NONE,
+        label_smoothing=request.label_smoothing or 0.0,
+        test_time_views=request.test_time_views or 0,
+        device=request.device,
         **(_FASTAI_1 if recipe is Recipe.LESSON_1 else _FASTAI_2),
     )
 

@@ -67,6 +67,8 @@ class Desired(StrEnum):
     """What its owner wants of a job."""
 
     RUN = "run"
+    FINISH = "finish"
+    """End well as soon as there is something to keep, such as after this epoch."""
     PAUSE = "pause"
     CANCEL = "cancel"
 

@@ -9,11 +9,16 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db.base import Base, Id, PrimaryId, utc_now
+from backend.db.base import Base, BigInt, Id, PrimaryId, utc_now
 
 
 class JobRow(Base):
-    """Something to be done by a worker. ``kind`` says what, ``subject_id`` to which run or import."""
+    """Something to be done by a worker. ``kind`` says what, ``subject_id`` to which run, search or import.
+
+    ``asked_by`` is the token or session whose turn it is in a fair order; ``device`` the kind that may do it
+    (auto, cpu, cuda); ``memory_bytes`` what it is thought to need there; ``stall_after_s`` how long its work may be
+    without a sign of progress; ``waits_for_bytes`` the free disk space without which it stays paused.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (Index(None, "state", "kind", "id"),)
@@ -34,6 +39,11 @@ class JobRow(Base):
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)
     error_advice: Mapped[str | None] = mapped_column(Text)
+    asked_by: Mapped[str | None] = mapped_column(String(64))
+    device: Mapped[str] = mapped_column(String(16), default="auto", server_default="auto")
+    memory_bytes: Mapped[BigInt | None]
+    stall_after_s: Mapped[float | None]
+    waits_for_bytes: Mapped[BigInt | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -76,7 +86,10 @@ class JobAttemptRow(Base):
 
 
 class WorkerRow(Base):
-    """A worker process that has said it is alive."""
+    """A worker process that has said it is alive.
+
+    ``memory_bytes`` and ``memory_free_bytes`` are its device's; until ``unfit_until`` its device is left alone.
+    """
 
     __tablename__ = "workers"
 
@@ -88,3 +101,6 @@ class WorkerRow(Base):
     version: Mapped[str] = mapped_column(String(32))
     started_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_heartbeat_at: Mapped[datetime]
+    memory_bytes: Mapped[BigInt | None]
+    memory_free_bytes: Mapped[BigInt | None]
+    unfit_until: Mapped[datetime | None]

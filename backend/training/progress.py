@@ -13,8 +13,12 @@ from backend.domain.events import (
     EpochFinished,
     Event,
     ImageSkipped,
+    MicroBatchHalved,
     PhaseProgress,
     PhaseStarted,
+    RateFound,
+    RolledBack,
+    StageCutShort,
     StageFinished,
     StageStarted,
     StateSaved,
@@ -40,6 +44,10 @@ KIND_OF: Final[Mapping[type[Event], str]] = {
     StepFinished: "steps",
     EpochFinished: "epoch",
     StageFinished: "checkpoint",
+    StageCutShort: "stage-cut-short",
+    RateFound: "rate-found",
+    MicroBatchHalved: "micro-batch-halved",
+    RolledBack: "rolled-back",
 }
 """Name of each event that is kept and streamed. The rest only moves what is displayed of the run."""
 
@@ -101,6 +109,15 @@ def record_epoch(
     runs.add_epoch(new_epoch(claim.subject_id, claim.attempt, asdict(epoch)))
     runs.add_events(claim.subject_id, [(KIND_OF[EpochFinished], {**asdict(epoch), "attempt": claim.attempt})])
     return True
+
+
+def record_state(session: WriteSession, claim: Claim, state: StateSaved, standing: Standing) -> None:
+    """A point to go on from in the middle of an epoch."""
+    Ledger(session).progressed(claim.job_id, claim.attempt)
+    runs = RunRepository(session)
+    runs.put_state(_state_row(claim, state))
+    runs.forget_states(claim.subject_id, KEPT_STATES)
+    runs.show(claim.subject_id, **asdict(standing))
 
 
 def record_checkpoint(
@@ -198,6 +215,7 @@ def _state_row(claim: Claim, state: StateSaved) -> StatePointRow:
         run_id=claim.subject_id,
         stage=state.stage,
         epoch=state.epoch,
+        step=state.step,
         attempt=claim.attempt,
         file=state.file,
         sha256=state.sha256,

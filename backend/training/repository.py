@@ -144,12 +144,13 @@ class RunRepository:
         return list(self._session.scalars(query))
 
     def put_state(self, row: StatePointRow) -> None:
-        """Keep a point to go on from; the last one written for an epoch counts."""
+        """Keep a point to go on from; of several at the same place the last one written counts."""
         self._session.execute(
             delete(StatePointRow).where(
                 StatePointRow.run_id == row.run_id,
                 StatePointRow.stage == row.stage,
                 StatePointRow.epoch == row.epoch,
+                StatePointRow.step == row.step,
             )
         )
         self._session.add(row)
@@ -158,7 +159,7 @@ class RunRepository:
     def states(self, run_id: str, limit: int) -> Sequence[StatePointRow]:
         """Points to go on from, the newest first."""
         query = select(StatePointRow).where(StatePointRow.run_id == run_id)
-        newest = query.order_by(StatePointRow.stage.desc(), StatePointRow.epoch.desc())
+        newest = query.order_by(StatePointRow.stage.desc(), StatePointRow.epoch.desc(), StatePointRow.step.desc())
         return self._session.scalars(newest.limit(limit)).all()
 
     def forget_states(self, run_id: str, keep: int) -> None:

@@ -67,15 +67,16 @@ class RunEventRow(Base):
 
 
 class StatePointRow(Base):
-    """A file from which an interrupted run goes on; counts only together with its epoch's row."""
+    """A file from which an interrupted run goes on, at ``step`` of ``epoch`` (both from 0) of ``stage``."""
 
     __tablename__ = "state_points"
-    __table_args__ = (UniqueConstraint("run_id", "stage", "epoch"),)
+    __table_args__ = (UniqueConstraint("run_id", "stage", "epoch", "step"),)
 
     id: Mapped[PrimaryId]
     run_id: Mapped[Id] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     stage: Mapped[int]
     epoch: Mapped[int]
+    step: Mapped[int] = mapped_column(default=0)
     attempt: Mapped[int]
     file: Mapped[str] = mapped_column(String(200))
     sha256: Mapped[Sha256]
@@ -100,4 +101,25 @@ class CheckpointRow(Base):
     folder: Mapped[str] = mapped_column(String(200))
     sha256: Mapped[Sha256]
     bytes: Mapped[BigInt]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class LearningRateFindRow(Base):
+    """A search for a learning rate. Its state is its job's.
+
+    ``config`` has one stage, the one that the rate is for; ``run_id`` is the training beside whose stages it is shown.
+    """
+
+    __tablename__ = "lr_finds"
+    __table_args__ = (Index(None, "version_id"), Index(None, "run_id"), Index(None, "job_id", unique=True))
+
+    id: Mapped[PrimaryId]
+    version_id: Mapped[Id] = mapped_column(ForeignKey("versions.id"))
+    job_id: Mapped[Id] = mapped_column(ForeignKey("jobs.id"))
+    run_id: Mapped[Id | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    config: Mapped[dict[str, Any]]  # Any: JSON values
+    starts_from: Mapped[Id | None]
+    phase: Mapped[str | None] = mapped_column(Text)
+    progress: Mapped[float] = mapped_column(default=0.0)
+    result: Mapped[dict[str, Any] | None]  # Any: JSON values
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

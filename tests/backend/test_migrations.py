@@ -118,16 +118,15 @@ def test_servers_that_start_together_take_turns(empty_url: str) -> None:
     assert _differences(empty_url) == []
 
 
-def test_a_filled_sqlite_file_is_copied_before_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_filled_sqlite_file_is_copied_before_it_changes(tmp_path: Path) -> None:
     file = tmp_path / "tellapart.sqlite3"
-    migrations.upgrade(f"sqlite:///{file}")
+    migrations.upgrade(f"sqlite:///{file}", "0001")
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("INSERT INTO workers VALUES ('w', 'h', 'train', NULL, NULL, '1', '2026', '2026')")
-    monkeypatch.setattr(migrations, "newest", lambda: "0002")
 
     migrations.upgrade(f"sqlite:///{file}")
 
-    with closing(sqlite3.connect(tmp_path / "tellapart.sqlite3.before-0002")) as copy:
+    with closing(sqlite3.connect(tmp_path / f"tellapart.sqlite3.before-{migrations.newest()}")) as copy:
         assert copy.execute("SELECT id FROM workers").fetchall() == [("w",)]
 
 
@@ -140,11 +139,10 @@ def test_no_copy_is_made_where_nothing_changes(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.before-*")) == []
 
 
-def test_without_a_sound_copy_nothing_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_sound_copy_nothing_is_changed(tmp_path: Path) -> None:
     file = tmp_path / "tellapart.sqlite3"
-    migrations.upgrade(f"sqlite:///{file}")
-    monkeypatch.setattr(migrations, "newest", lambda: "0002")
-    (tmp_path / "tellapart.sqlite3.before-0002.unfinished").mkdir()
+    migrations.upgrade(f"sqlite:///{file}", "0001")
+    (tmp_path / f"tellapart.sqlite3.before-{migrations.newest()}.unfinished").mkdir()
 
     with pytest.raises(migrations.BackupFailed, match="was not changed"):
         migrations.upgrade(f"sqlite:///{file}")

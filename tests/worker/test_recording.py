@@ -23,6 +23,10 @@ class Stop:
 
     given = False
 
+    def finish_requested(self) -> bool:
+        """Never."""
+        return False
+
     def requested(self) -> bool:
         """Whether it was."""
         return self.given

@@ -95,6 +95,10 @@ class _Interrupt:
         self._given = False
         signal.signal(signal.SIGINT, self._give)
 
+    def finish_requested(self) -> bool:
+        """Never."""
+        return False
+
     def requested(self) -> bool:
         return self._given
 

@@ -24,11 +24,19 @@ class StopSignal(Protocol):
         """Whether to stop now. Cheap: called several times a second."""
         ...
 
+    def finish_requested(self) -> bool:
+        """Whether to end well after this epoch: the stage keeps what it has, and no other follows."""
+        ...
+
 
 class NeverStop:
     """A ``StopSignal`` that is never given."""
 
     def requested(self) -> bool:
+        """Never."""
+        return False
+
+    def finish_requested(self) -> bool:
         """Never."""
         return False
 
@@ -42,13 +50,14 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StatePoint:
-    """A saved point from which an interrupted run can go on: after ``epoch`` of ``stage``.
+    """A saved point from which an interrupted run can go on: at ``step`` of ``epoch`` of ``stage``.
 
     The fields of the ``StateSaved`` event that announced it.
     """
 
     stage: int
     epoch: int
+    step: int
     file: str
     sha256: str
 
@@ -65,6 +74,7 @@ class TrainingOrder:
         resume_from: points to go on from, newest first; a damaged one is passed over.
         weights_url_base: where weights are downloaded from instead of torchvision's own place.
         starts_from: folder of a checkpoint whose weights are the beginning instead of ImageNet's.
+        features_folder: where answers of layers that stand still are kept from run to run; None keeps none.
     """
 
     manifest: Manifest
@@ -77,6 +87,7 @@ class TrainingOrder:
     resume_from: tuple[StatePoint, ...] = ()
     weights_url_base: str | None = None
     starts_from: Path | None = None
+    features_folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ def _newest_state(order: TrainingOrder, on_event: OnEvent) -> State | None:
         order.state_folder, order.resume_from, state.order_hash(order.config, order.manifest)
     )
     for point, reason in passed_over:
-        where = f"epoch {point.epoch + 1} of stage {point.stage + 1}"
+        where = f"epoch {point.epoch} of stage {point.stage + 1}"
         onto = "going back to the one before" if resumed else "starting from the beginning"
         on_event(PhaseStarted("resume", f"The saved state after {where} can't be used ({reason}); {onto}"))
     return resumed
@@ -358,7 +358,7 @@ def _save_state(training: _Training, run: StageRun, finished: EpochFinished) -> 
     )
     # Side by side: the listener stores both in one transaction.
     training.on_event(finished)
-    training.on_event(StateSaved(point.stage, point.epoch, point.file, point.sha256, size_bytes))
+    training.on_event(StateSaved(point.stage, point.epoch, point.step, point.file, point.sha256, size_bytes))
     training.saved.append(point)
     # Only now that the listener knows the new state may older ones go.
     state.remove_others(order.state_folder, training.saved[-state.KEPT :])

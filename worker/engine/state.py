@@ -87,7 +87,7 @@ def save(folder: Path, run: StageRun, epoch: int, order: str) -> tuple[StatePoin
     content = safetensors.torch.save(_tensors(run), metadata={"state": json.dumps(rest, sort_keys=True)})
     digest = sha256(content)
     # The hash is in the name: an attempt that was given up and still writes can't overwrite another's state.
-    point = StatePoint(run.number, epoch, f"state-{run.number}-{epoch}-{digest[:12]}.safetensors", digest)
+    point = StatePoint(run.number, epoch + 1, 0, f"state-{run.number}-{epoch}-{digest[:12]}.safetensors", digest)
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / point.file, content)
     return point, len(content)

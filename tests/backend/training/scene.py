@@ -65,7 +65,7 @@ def epoch_finished(stage: int, epoch: int, duration_s: float = 10.0) -> EpochFin
 
 def state_saved(stage: int, epoch: int) -> StateSaved:
     """The point after it."""
-    return StateSaved(stage, epoch, f"state-{stage}-{epoch}.safetensors", "a" * 64, 1000)
+    return StateSaved(stage, epoch + 1, 0, f"state-{stage}-{epoch}.safetensors", "a" * 64, 1000)
 
 
 def step_finished(step: int, *, steps: int = 400, epoch: int = 0, stage: int = 0, losses: int = 1) -> StepFinished:

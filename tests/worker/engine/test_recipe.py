@@ -54,7 +54,7 @@ def kill_after(stage: int, epoch: int) -> Callable[[Event], None]:
     """Ends the process right after the state of an epoch was saved."""
 
     def at(event: Event) -> None:
-        if isinstance(event, StateSaved) and (event.stage, event.epoch) == (stage, epoch):
+        if isinstance(event, StateSaved) and (event.stage, event.epoch, event.step) == (stage, epoch + 1, 0):
             raise Killed
 
     return at
@@ -63,7 +63,9 @@ def kill_after(stage: int, epoch: int) -> Callable[[Event], None]:
 def saved_points(listener: Listener) -> tuple[StatePoint, ...]:
     """The states that the listener was told of, newest first."""
     saved = listener.of(StateSaved)
-    return tuple(StatePoint(event.stage, event.epoch, event.file, event.sha256) for event in reversed(saved))
+    return tuple(
+        StatePoint(event.stage, event.epoch, event.step, event.file, event.sha256) for event in reversed(saved)
+    )
 
 
 def killed_and_resumed(order: TrainingOrder, at: Callable[[Event], None]) -> Listener:
@@ -306,6 +308,10 @@ class StopAt:
 
     def __call__(self, event: Event) -> None:
         self.given = self.given or isinstance(event, self.kind)
+
+    def finish_requested(self) -> bool:
+        """Never."""
+        return False
 
     def requested(self) -> bool:
         return self.given

@@ -67,7 +67,7 @@ def main(job_id: str, attempt: int, parent: int) -> int:
                 done = epoch * STEPS + step + 1
                 recorder(StepFinished(0, epoch, done, epochs * STEPS, (1.0,), 0.001, 0.9, 100.0))
             recorder(EpochFinished(0, epoch, 1.0, 1.0, 0.5, 0.5, 0.001, STEPS * STEP_S))
-            recorder(StateSaved(0, epoch, f"state-0-{epoch}", "0" * 64, 1))
+            recorder(StateSaved(0, epoch + 1, 0, f"state-0-{epoch}", "0" * 64, 1))
     return code.value
 
 
