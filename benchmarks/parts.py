@@ -1,0 +1,97 @@
+"""What is compared: the parts of the benchmark, and the numbers of both sides."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.training import Recipe, StageRequest, TrainingRequest
+
+VALID: Final = 0.2
+IMAGE_SIZE: Final = 224
+BATCH_SIZE: Final = 64
+FASTAI_ITEM_SIZE: Final = 460
+"""fastai's first resize, on the processor; the batch is then cut to ``IMAGE_SIZE``."""
+
+OURS, OURS_AGAIN, FASTAI, FASTAI_BEST = "ours", "ours_again", "fastai", "fastai_best"
+
+OUR_FROZEN_STAGE: Final = StageRequest(freeze=True, epochs=4, max_lr=2e-3, train_batch_norm=False)
+OUR_UNFROZEN_STAGE: Final = StageRequest(freeze=False, epochs=2, max_lr=(1e-6, 1e-4), train_batch_norm=False)
+"""Our second stage of the lesson: the one that ``docs/speed.md`` found."""
+
+FASTAI_FROZEN_STAGE: Final[dict[str, Any]] = {"freeze": True, "epochs": 4, "max_lr": 2e-3}  # Any: JSON values
+FASTAI_UNFROZEN_STAGE: Final[dict[str, Any]] = {"freeze": False, "epochs": 2, "max_lr": [1e-5, 1e-3]}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One comparison.
+
+    Attributes:
+        contenders: who runs; ``OURS`` runs twice, the second time with what the first left in its cache.
+        our_stages, fastai_stages: as many epochs on both sides.
+    """
+
+    name: str
+    architecture: str
+    contenders: tuple[str, ...]
+    our_stages: tuple[StageRequest, ...]
+    fastai_stages: tuple[dict[str, Any], ...]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages together."""
+        return sum(int(stage["epochs"]) for stage in self.fastai_stages)
+
+    def settings(self, contender: str) -> str:
+        """Changes when the numbers of that side's training do: runs under other numbers can't stand beside them."""
+        ours = self.our_request(0).model_dump(mode="json")
+        content = ours if contender in {OURS, OURS_AGAIN} else self.fastai_job(0)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    def our_request(self, seed: int) -> TrainingRequest:
+        """The training that our engine is asked for."""
+        return TrainingRequest(
+            architecture=self.architecture,
+            image_size=IMAGE_SIZE,
+            batch_size=BATCH_SIZE,
+            seed=seed,
+            recipe=Recipe.RECOMMENDED,
+            stages=self.our_stages,
+        )
+
+    def fastai_job(self, seed: int) -> dict[str, Any]:  # Any: JSON values
+        """The training that fastai is asked for, all but images and weights."""
+        entry = ARCHITECTURES[self.architecture]
+        return {
+            "architecture": self.architecture,
+            "mean": list(entry.mean),
+            "deviation": list(entry.deviation),
+            "item_size": FASTAI_ITEM_SIZE,
+            "image_size": IMAGE_SIZE,
+            "batch_size": BATCH_SIZE,
+            "seed": seed,
+            "stages": list(self.fastai_stages),
+        }
+
+
+PARTS: Final = {
+    part.name: part
+    for part in (
+        Part("frozen", "efficientnet-lite0", (OURS, FASTAI, FASTAI_BEST), (OUR_FROZEN_STAGE,), (FASTAI_FROZEN_STAGE,)),
+        Part(
+            "lesson",
+            "efficientnet-lite0",
+            (OURS, FASTAI),
+            (OUR_FROZEN_STAGE, OUR_UNFROZEN_STAGE),
+            (FASTAI_FROZEN_STAGE, FASTAI_UNFROZEN_STAGE),
+        ),
+        Part("resnet34", "resnet34", (OURS, FASTAI), (OUR_FROZEN_STAGE,), (FASTAI_FROZEN_STAGE,)),
+    )
+}
+
+
+def in_turn(contenders: tuple[str, ...], round_number: int) -> tuple[str, ...]:
+    """The order of one round; every other round is turned around, so that a machine growing warm favours nobody."""
+    return contenders[::-1] if round_number % 2 else contenders

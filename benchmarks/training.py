@@ -1,0 +1,313 @@
+"""Our training beside fastai's, on the same images, splits, weights and epochs.
+
+``python -m benchmarks.training --data FOLDER --pattern PATTERN --json OUT``
+
+Every measured training is a process of its own, and the sides take turns. After
+each of them OUT is written anew; a second call with the same OUT goes on where
+the first one ended. Nothing is fetched from anywhere.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from backend.domain.errors import AppError
+from backend.domain.labelling import FolderRule, PatternRule, parse_rule
+from backend.domain.manifest import Manifest, Split
+from backend.domain.splitting import RandomSplit
+from benchmarks import measuring
+from benchmarks.parts import FASTAI, FASTAI_BEST, OURS, OURS_AGAIN, PARTS, VALID, Part, in_turn
+from benchmarks.summary import Run, memory, summarise
+from worker.engine.folder import FolderContent, read_folder
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+_CANT: Final = 2
+
+
+class CantMeasure(Exception):
+    """Something is missing; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line asked for."""
+
+    data: Path
+    pattern: str | None
+    json: Path
+    seeds: tuple[int, ...]
+    parts: tuple[str, ...]
+    fastai_python: str
+    fastai_workers: int
+    weights_folder: Path
+    ours_only: bool
+    afresh: bool
+    again: tuple[str, ...]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what is asked for and not yet measured; returns the exit code."""
+    wanted = _parse(arguments)
+    try:
+        _measure_all(wanted)
+    except (CantMeasure, AppError) as error:
+        print(error, file=sys.stderr)
+        return _CANT
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> Wanted:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="Compare training with fastai.")
+    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
+    parser.add_argument("--pattern", help="regular expression (RE2) on '/' + path; group 1 is the label")
+    parser.add_argument("--json", type=Path, required=True, help="file of results, added to if it is there")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of split, order, views and head")
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--fastai-python", default=sys.executable, help="interpreter that has fastai")
+    parser.add_argument("--fastai-workers", type=int, default=0, help="loader processes of fastai")
+    parser.add_argument("--weights-folder", type=Path, default=Path("data/weights"), help="downloaded weights, if any")
+    parser.add_argument("--ours-only", action="store_true", help="measure without fastai")
+    parser.add_argument("--afresh", action="store_true", help="forget what the file of results holds")
+    parser.add_argument("--again", nargs="+", choices=[OURS, FASTAI, FASTAI_BEST], default=[], help="measure anew")
+    given: dict[str, Any] = vars(parser.parse_args(arguments))  # Any: of several types
+    given |= {name: tuple(given[name]) for name in ("seeds", "parts", "again")}
+    return Wanted(**given)
+
+
+def _measure_all(wanted: Wanted) -> None:
+    fastai_versions = {} if wanted.ours_only else require_fastai(wanted.fastai_python)
+    results = Results.open(wanted.json, _settings(wanted), afresh=wanted.afresh)
+    results.machine["versions"] = {**measuring.versions(), **fastai_versions}
+    for contender in wanted.again:
+        results.forget(contender)
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
+        for name in wanted.parts:
+            _measure_part(PARTS[name], wanted, results, Path(work) / name)
+
+
+def _measure_part(part: Part, wanted: Wanted, results: "Results", work: Path) -> None:
+    weights = _run([sys.executable, "-m", "benchmarks.weights", part.architecture, str(wanted.weights_folder)], work)
+    for number, seed in enumerate(wanted.seeds):
+        content = _read(wanted, seed)
+        for contender in in_turn(part.contenders, number):
+            if (wanted.ours_only and contender != OURS) or results.has(part, contender, seed):
+                continue
+            print(f"{part.name}, seed {seed}: {contender}", flush=True)
+            side = Side(part, wanted, seed, weights, work / f"{contender}-{seed}")
+            for run in side.ours() if contender == OURS else [side.fastai(content, best=contender == FASTAI_BEST)]:
+                print(f"  {run.contender}: {run.seconds:.1f} s, error {run.error_rate:.1%}", flush=True)
+                results.add(part, weights["kind"], run)
+
+
+def _read(wanted: Wanted, seed: int) -> FolderContent:
+    rule = parse_rule(PatternRule(pattern=wanted.pattern) if wanted.pattern else FolderRule())
+    return read_folder(wanted.data, rule, RandomSplit(valid=VALID, seed=seed))
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The measured trainings of one part and seed."""
+
+    part: Part
+    wanted: Wanted
+    seed: int
+    weights: dict[str, Any]  # Any: JSON values
+    work: Path
+
+    def ours(self) -> list[Run]:
+        """Twice: with an empty cache, and with what the first left there."""
+        job = {
+            "data": str(self.wanted.data.resolve()),
+            "pattern": self.wanted.pattern,
+            "valid": VALID,
+            "seed": self.seed,
+            "request": self.part.our_request(self.seed).model_dump(mode="json"),
+            "weights": self.weights,
+            "cache": str(self.work / "cache"),
+        }
+        command = [sys.executable, "-m", "benchmarks.ours"]
+        return [
+            self._measured(contender, command, {**job, "work": str(self.work / contender)})
+            for contender in (OURS, OURS_AGAIN)
+        ]
+
+    def fastai(self, content: FolderContent, *, best: bool) -> Run:
+        """As it comes, or at its best: batch norm of the frozen body standing still."""
+        job = {
+            **self.part.fastai_job(self.seed),
+            **_lists(content, self.wanted.data.resolve()),
+            "weights": self.weights["safetensors"],
+            "workers": self.wanted.fastai_workers,
+            "best": best,
+            "work": str(self.work),
+        }
+        command = [self.wanted.fastai_python, "-m", "benchmarks.fastai_side"]
+        return self._measured(FASTAI_BEST if best else FASTAI, command, job)
+
+    def _measured(self, contender: str, command: list[str], job: dict[str, Any]) -> Run:
+        load = measuring.load_average()
+        folder = Path(job["work"])
+        folder.mkdir(parents=True, exist_ok=True)
+        measuring.write(folder / "job.json", job)
+        answer = _run([*command, str(folder / "job.json")], folder, with_folder=False)
+        settings = self.part.settings(contender)
+        return Run.model_validate(
+            {"contender": contender, "seed": self.seed, "load": load, "settings": settings, **answer}
+        )
+
+
+def _lists(content: FolderContent, folder: Path) -> dict[str, Any]:  # Any: JSON values
+    """Our split as explicit lists of [file, label]."""
+
+    def of(split: Split) -> list[list[str]]:
+        return [[str(folder / image.path), image.label] for image in content.manifest.of(split)]
+
+    return {"classes": list(content.manifest.classes), "train": of(Split.TRAIN), "valid": of(Split.VALID)}
+
+
+def _run(command: list[str], folder: Path, *, with_folder: bool = True) -> Any:  # Any: as above
+    """Run a module that writes its answer into a file, and read that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    result = folder / "result.json"
+    whole = [*command, str(folder), str(result)] if with_folder else [*command, str(result)]
+    done = subprocess.run(whole, cwd=ROOT, env=_offline(folder), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CantMeasure(f"{' '.join(whole)} failed:\n{done.stderr[-4000:]}")
+    return measuring.read(result)
+
+
+def _offline(folder: Path) -> dict[str, str]:
+    """The environment, with every library told not to ask the internet and to keep its files to the work folder."""
+    said = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    homes = {name: str(folder / "home") for name in ("HF_HOME", "TORCH_HOME", "FASTAI_HOME", "MPLCONFIGDIR")}
+    return {**os.environ, **said, **homes}
+
+
+_ASK: Final = """
+import json, fastai.vision.all, safetensors, timm
+from benchmarks.measuring import versions
+print(json.dumps(versions()))
+"""
+
+
+def require_fastai(python: str) -> dict[str, str]:
+    """Versions of what that interpreter has.
+
+    Raises:
+        CantMeasure: it has no fastai, or another torch than ours.
+    """
+    try:
+        done = subprocess.run([python, "-c", _ASK], cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise CantMeasure(f"{python} can't be started ({error}).") from error
+    torch = measuring.versions()["torch"]
+    if done.returncode:
+        raise CantMeasure(
+            f"{python} has no fastai. Make a virtual environment beside this one, install fastai, timm, safetensors "
+            f"and torch=={torch} into it, and give its interpreter as --fastai-python; --ours-only does without."
+        )
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    if found["torch"] != torch:
+        raise CantMeasure(f"{python} has torch {found['torch']}; both sides must run on the same, {torch}.")
+    return found
+
+
+def _settings(wanted: Wanted) -> dict[str, Any]:  # Any: as above
+    """What must be equal for two calls to share a file of results."""
+    manifest = _read(wanted, wanted.seeds[0]).manifest
+    return {
+        "data": wanted.data.name,
+        "images": len(manifest.images),
+        "classes": len(manifest.classes),
+        "fingerprint": _fingerprint(manifest),
+        "pattern": wanted.pattern,
+        "valid": VALID,
+        "fastai_workers": wanted.fastai_workers,
+    }
+
+
+def _fingerprint(manifest: Manifest) -> str:
+    lines = sorted(f"{image.digest} {image.label}" for image in manifest.images)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+class Results:
+    """The file of results: written after every run, read again by the next call."""
+
+    def __init__(self, file: Path, content: dict[str, Any]) -> None:  # Any: JSON values
+        self._file, self._content = file, content
+        self.machine: dict[str, Any] = content["machine"]
+
+    @classmethod
+    def open(cls, file: Path, settings: dict[str, Any], *, afresh: bool) -> "Results":  # Any: as above
+        """What is there already, if it was measured under the same settings.
+
+        Raises:
+            CantMeasure: it was measured under others.
+        """
+        if file.exists() and not afresh:
+            content = measuring.read(file)
+            if content["settings"] != settings:
+                raise CantMeasure(
+                    f"{file} was measured with other pictures. Give another --json, or --afresh to start over."
+                )
+            return cls(file, content)
+        return cls(file, {"memory": {}, "machine": machine(), "settings": settings})
+
+    def has(self, part: Part, contender: str, seed: int) -> bool:
+        """Whether that run need not be repeated; ours counts as run only together with its repetition."""
+        wanted = {OURS, OURS_AGAIN} if contender == OURS else {contender}
+        return wanted <= {run.contender for run in self._runs(part) if run.seed == seed}
+
+    def forget(self, contender: str) -> None:
+        """Leave out the runs of a contender, of all parts."""
+        for name in PARTS:
+            if name in self._content:
+                runs = self._content[name]["runs"]
+                self._content[name]["runs"] = [run for run in runs if run["contender"] != contender]
+
+    def add(self, part: Part, weights: str, run: Run) -> None:
+        """Take a run in, in place of an earlier one of its kind, and write the file."""
+        others = [one for one in self._runs(part) if (one.contender, one.seed) != (run.contender, run.seed)]
+        self._content[part.name] = summarise([*others, run], epochs=part.epochs, weights=weights)
+        self._content["memory"] = memory({name: self._content[name] for name in PARTS if name in self._content})
+        self.machine["load_after"] = measuring.load_average()
+        measuring.write(self._file, self._content)
+
+    def _runs(self, part: Part) -> list[Run]:
+        """The part's runs so far that were measured under its present numbers."""
+        runs = [Run.model_validate(run) for run in self._content.get(part.name, {}).get("runs", [])]
+        return [run for run in runs if run.settings == part.settings(run.contender)]
+
+
+def machine() -> dict[str, Any]:  # Any: as above
+    """What the figures were measured on."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "system": platform.platform(),
+        "load_before": measuring.load_average(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
