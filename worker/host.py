@@ -24,6 +24,7 @@ from backend.ledger.repository import Jobs, Ledger
 from backend.ledger.sweep import Sweeper
 from backend.system.version import version
 from worker.here import device_name
+from worker.housekeeping import EVERY_S, clear_leftovers
 from worker.post import Parts
 
 log = structlog.get_logger()
@@ -47,7 +48,7 @@ class Host:
         self._listeners = {kind: self._child(kind) for kind in JobKind} if self._has_bell else {}
         self._lookers: dict[JobKind, Child] = {}
         self._unheard = dict.fromkeys(JobKind, 0)
-        self._said_alive_at = self._looked_at = float("-inf")
+        self._said_alive_at = self._looked_at = self._tidied_at = float("-inf")
 
     def run(self) -> int:
         """Work until told to end; the exit code."""
@@ -72,6 +73,7 @@ class Host:
         try:
             self._say_alive()
             self._look_at_ledger()
+            self._tidy()
         except (DBAPIError, PoolTimeout) as error:
             log.warning("worker_without_database", error=type(error).__name__)
 
@@ -81,6 +83,14 @@ class Host:
         self._looked_at = time.monotonic()
         for kind in JobKind:
             self._take_what_nobody_rang_for(kind)
+
+    def _tidy(self) -> None:
+        if time.monotonic() - self._tidied_at >= EVERY_S:
+            self._tidied_at = time.monotonic()
+            try:
+                clear_leftovers(self._parts.database, self._parts.storage)
+            except OSError as error:  # another worker was faster, or the disk is ill: there is another time
+                log.warning("leftovers_stay", error=str(error))
 
     def _say_alive(self) -> None:
         if time.monotonic() - self._said_alive_at < self._timers.heartbeat:

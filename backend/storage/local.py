@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -102,6 +103,21 @@ class LocalStorage:
     def delete_folder(self, kind: str, name: str) -> None:
         """Forget a folder of derived files; nothing happens where there is none."""
         shutil.rmtree(self.folder(kind, name))
+
+    def old_folders(self, kind: str, older_than_s: float) -> list[str]:
+        """Names of the folders of a kind in which nothing was added or renamed for so long."""
+        until = time.time() - older_than_s
+        return sorted(
+            folder.name for folder in (self.root / kind).glob("*") if folder.is_dir() and folder.stat().st_mtime < until
+        )
+
+    def clear_incoming(self, older_than_s: float) -> int:
+        """Remove files whose upload was broken off so long ago; how many."""
+        until = time.time() - older_than_s
+        left = [file for file in self._incoming.iterdir() if file.is_file() and file.stat().st_mtime < until]
+        for file in left:
+            file.unlink(missing_ok=True)
+        return len(left)
 
     def free_bytes(self) -> int:
         """Room that is left on the disk."""

@@ -169,6 +169,18 @@ class RunRepository:
             delete(StatePointRow).where(StatePointRow.run_id == run_id, StatePointRow.id.not_in(kept))
         )
 
+    def ended(self, subject_ids: Iterable[str]) -> set[str]:
+        """Which of these are nothing that a job may still work on: it has ended, or there is none."""
+        asked = set(subject_ids)
+        active = [state for state in JobState if not state.is_final]
+        query = select(JobRow.subject_id).where(JobRow.subject_id.in_(asked), JobRow.state.in_(active))
+        return asked - set(self._session.scalars(query))
+
+    def folders_of_nobody(self, folders: Iterable[str]) -> set[str]:
+        """Which of these are no checkpoint's folder."""
+        asked = set(folders)
+        return asked - set(self._session.scalars(select(CheckpointRow.folder).where(CheckpointRow.folder.in_(asked))))
+
     def find_checkpoint(self, checkpoint_id: CheckpointId) -> CheckpointRow | None:
         """A checkpoint."""
         return self._session.get(CheckpointRow, checkpoint_id)

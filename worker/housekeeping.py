@@ -1,0 +1,50 @@
+"""What killed processes left behind and nobody will ever ask for: states of ended runs, checkpoints without a row.
+
+Everything here is old enough that nobody can still be writing it, and is looked up in the database first.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from backend.db.session import Database
+from backend.storage.local import LocalStorage
+from backend.training.repository import RunRepository
+
+log = structlog.get_logger()
+
+_HOUR_S: Final = 3600.0
+_DAY_S: Final = 24 * _HOUR_S
+EVERY_S: Final = _HOUR_S
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """How many folders and files were removed."""
+
+    states: int
+    checkpoints: int
+    incoming: int
+
+
+def clear_leftovers(database: Database, storage: LocalStorage) -> Cleared:
+    """Remove what nobody needs any more. Safe to repeat, and to be done by several workers at once."""
+    states = storage.old_folders("states", _HOUR_S)
+    checkpoints = storage.old_folders("checkpoints", _DAY_S)
+    with database.read() as session:
+        runs = RunRepository(session)
+        ended, ownerless = runs.ended(states), runs.folders_of_nobody(checkpoints)
+    for name in ended:
+        storage.delete_folder("states", name)
+    for name in ownerless:
+        storage.delete_folder("checkpoints", name)
+    cleared = Cleared(len(ended), len(ownerless), storage.clear_incoming(_DAY_S))
+    if cleared != Cleared(0, 0, 0):
+        log.info(
+            "leftovers_removed",
+            states=cleared.states,
+            checkpoints=cleared.checkpoints,
+            incoming=cleared.incoming,
+        )
+    return cleared
