@@ -34,15 +34,18 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
     begun = time.perf_counter()
     set_seed(job["seed"])
     learner = _learner(job)
-    errors = []
+    errors, seconds, memory = [], [], []
     with learner.no_bar(), learner.no_logging():
         for stage in job["stages"]:
             errors.append(_run_stage(learner, stage))
+            seconds.append(time.perf_counter() - begun)
+            memory.append(measuring.peak_memory())
     return {
-        "seconds": time.perf_counter() - begun,
+        "seconds": seconds[-1],
         "error_rate": min(stage[-1] for stage in errors),
         "errors": errors,
-        "peak_memory": measuring.peak_memory(),
+        "peak_memory": memory[-1],
+        "after_stages": [list(after) for after in zip(seconds, memory, strict=True)],
         "train_images": len(job["train"]),
         "valid_images": len(job["valid"]),
         "versions": measuring.versions(),

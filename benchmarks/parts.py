@@ -31,6 +31,7 @@ class Part:
     Attributes:
         contenders: who runs; ``OURS`` runs twice, the second time with what the first left in its cache.
         our_stages, fastai_stages: as many epochs on both sides.
+        is_beginning_of: the part whose fastai training begins with this one's.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Part:
     contenders: tuple[str, ...]
     our_stages: tuple[StageRequest, ...]
     fastai_stages: tuple[dict[str, Any], ...]
+    is_beginning_of: str = ""
 
     @property
     def epochs(self) -> int:
@@ -79,7 +81,14 @@ class Part:
 PARTS: Final = {
     part.name: part
     for part in (
-        Part("frozen", "efficientnet-lite0", (OURS, FASTAI, FASTAI_BEST), (OUR_FROZEN_STAGE,), (FASTAI_FROZEN_STAGE,)),
+        Part(
+            "frozen",
+            "efficientnet-lite0",
+            (OURS, FASTAI, FASTAI_BEST),
+            (OUR_FROZEN_STAGE,),
+            (FASTAI_FROZEN_STAGE,),
+            is_beginning_of="lesson",
+        ),
         Part(
             "lesson",
             "efficientnet-lite0",

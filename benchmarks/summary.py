@@ -23,6 +23,7 @@ class Run(BaseModel):
         peak_memory: bytes.
         load: processes that wanted a processor just before it began.
         settings: of ``Part.settings``.
+        after_stages: seconds and memory when each stage was done, where the side tells.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -39,6 +40,22 @@ class Run(BaseModel):
     versions: dict[str, str] = {}
     load: float = 0.0
     settings: str = ""
+    after_stages: tuple[tuple[float, int], ...] = ()
+
+    def first_stages(self, count: int, settings: str) -> "Run":
+        """The same training as it stood when its first stages were done."""
+        seconds, peak_memory = self.after_stages[count - 1]
+        errors = self.errors[:count]
+        return self.model_copy(
+            update={
+                "seconds": seconds,
+                "peak_memory": peak_memory,
+                "errors": errors,
+                "error_rate": min(stage[-1] for stage in errors),
+                "after_stages": self.after_stages[:count],
+                "settings": settings,
+            }
+        )
 
 
 def summarise(runs: Sequence[Run], *, epochs: int, weights: str) -> dict[str, Any]:  # Any: JSON values

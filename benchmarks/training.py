@@ -80,6 +80,8 @@ def _parse(arguments: Sequence[str] | None) -> Wanted:
     parser.add_argument("--again", nargs="+", choices=[OURS, FASTAI, FASTAI_BEST], default=[], help="measure anew")
     given: dict[str, Any] = vars(parser.parse_args(arguments))  # Any: of several types
     given |= {name: tuple(given[name]) for name in ("seeds", "parts", "again")}
+    # The measured processes run in another folder.
+    given["weights_folder"] = given["weights_folder"].resolve()
     return Wanted(**given)
 
 
@@ -90,22 +92,36 @@ def _measure_all(wanted: Wanted) -> None:
     for contender in wanted.again:
         results.forget(contender)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
-        for name in wanted.parts:
-            _measure_part(PARTS[name], wanted, results, Path(work) / name)
+        folder = Path(work)
+        weights = {name: _weights(PARTS[name], wanted, folder / name) for name in wanted.parts}
+        for number, seed in enumerate(wanted.seeds):
+            for name in wanted.parts:
+                _measure_part(Side(PARTS[name], wanted, seed, weights[name], folder / name), number, results)
+
+
+def _weights(part: Part, wanted: Wanted, folder: Path) -> dict[str, Any]:  # Any: JSON values
+    answer: dict[str, Any] = _run(
+        [sys.executable, "-m", "benchmarks.weights", part.architecture, str(wanted.weights_folder)], folder
+    )
+    return answer
 
 
 def _measure_part(part: Part, wanted: Wanted, results: "Results", work: Path) -> None:
+    missing = [
+        (seed, contender)
+        for number, seed in enumerate(wanted.seeds)
+        for contender in in_turn(part.contenders, number)
+        if not results.has(part, contender, seed) and (contender == OURS or not wanted.ours_only)
+    ]
+    if not missing:
+        return
     weights = _run([sys.executable, "-m", "benchmarks.weights", part.architecture, str(wanted.weights_folder)], work)
-    for number, seed in enumerate(wanted.seeds):
-        content = _read(wanted, seed)
-        for contender in in_turn(part.contenders, number):
-            if (wanted.ours_only and contender != OURS) or results.has(part, contender, seed):
-                continue
-            print(f"{part.name}, seed {seed}: {contender}", flush=True)
-            side = Side(part, wanted, seed, weights, work / f"{contender}-{seed}")
-            for run in side.ours() if contender == OURS else [side.fastai(content, best=contender == FASTAI_BEST)]:
-                print(f"  {run.contender}: {run.seconds:.1f} s, error {run.error_rate:.1%}", flush=True)
-                results.add(part, weights["kind"], run)
+    for seed, contender in missing:
+        print(f"{part.name}, seed {seed}: {contender}", flush=True)
+        side = Side(part, wanted, seed, weights, work / f"{contender}-{seed}")
+        for run in side.ours() if contender == OURS else [side.fastai(best=contender == FASTAI_BEST)]:
+            print(f"  {run.contender}: {run.seconds:.1f} s, error {run.error_rate:.1%}", flush=True)
+            results.add(part, weights["kind"], run)
 
 
 def _read(wanted: Wanted, seed: int) -> FolderContent:
@@ -121,7 +137,27 @@ class Side:
     wanted: Wanted
     seed: int
     weights: dict[str, Any]  # Any: JSON values
-    work: Path
+    folder: Path
+
+    @property
+    def work(self) -> Path:
+        """A folder for this seed."""
+        return self.folder / str(self.seed)
+
+    def runs(self, contender: str, content: FolderContent) -> list[tuple[Part, Run]]:
+        """What a contender's training gives, and for which part; several where one training holds another."""
+        if contender == OURS:
+            return [(self.part, run) for run in self.ours()]
+        if contender == FASTAI and (whole := self.part.is_beginning_of) in self.wanted.parts:
+            # The lesson begins with the frozen stage: one long training is measured after each of its stages.
+            longer = Side(PARTS[whole], self.wanted, self.seed, self.weights, self.folder)
+            run = longer.fastai(content, best=False)
+            stages = len(self.part.fastai_stages)
+            return [
+                (self.part, run.first_stages(stages, self.part.settings(FASTAI))),
+                (longer.part, run),
+            ]
+        return [(self.part, self.fastai(content, best=contender == FASTAI_BEST))]
 
     def ours(self) -> list[Run]:
         """Twice: with an empty cache, and with what the first left there."""
@@ -140,15 +176,15 @@ class Side:
             for contender in (OURS, OURS_AGAIN)
         ]
 
-    def fastai(self, content: FolderContent, *, best: bool) -> Run:
+    def fastai(self, *, best: bool) -> Run:
         """As it comes, or at its best: batch norm of the frozen body standing still."""
         job = {
             **self.part.fastai_job(self.seed),
-            **_lists(content, self.wanted.data.resolve()),
+            **_lists(_read(self.wanted, self.seed), self.wanted.data.resolve()),
             "weights": self.weights["safetensors"],
             "workers": self.wanted.fastai_workers,
             "best": best,
-            "work": str(self.work),
+            "work": str(self.work / (FASTAI_BEST if best else FASTAI)),
         }
         command = [self.wanted.fastai_python, "-m", "benchmarks.fastai_side"]
         return self._measured(FASTAI_BEST if best else FASTAI, command, job)
