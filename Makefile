@@ -3,12 +3,13 @@
 #   make run     start Tellapart here and print its address      make check   lint, types, imports
 #   make demo    the whole journey in the shell                  make test    all tests
 #   make clean   remove what the above made, but no data
+#   make bench DATA=folder FASTAI_PYTHON=interpreter [PATTERN=expression]     compare training with fastai
 #   make migration MESSAGE="Runs have a note"     draft the next migration from the tables
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check migration install install-dev frontend browser clean
+.PHONY: help run demo test check bench migration install install-dev frontend browser clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -37,6 +38,15 @@ check: install-dev $(FRONTEND_INSTALLED)
 	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
 	@$(with_node); cd frontend; npm run check
+
+BENCH_JSON := build/benchmark.json
+
+bench: install
+	@test -n "$(DATA)" || { echo 'Say which pictures: make bench DATA=folder FASTAI_PYTHON=interpreter' >&2; exit 2; }
+	@mkdir -p build
+	$(PYTHON) -m benchmarks.training --data "$(DATA)" $(if $(PATTERN),--pattern '$(PATTERN)') --json $(BENCH_JSON) \
+	    $(if $(FASTAI_PYTHON),--fastai-python "$(FASTAI_PYTHON)") $(BENCH_ARGS)
+	$(PYTHON) -m benchmarks.table $(BENCH_JSON)
 
 migration: install
 	@test -n "$(MESSAGE)" || { echo 'Say what changes: make migration MESSAGE="Runs have a note"' >&2; exit 2; }

@@ -106,22 +106,15 @@ def _weights(part: Part, wanted: Wanted, folder: Path) -> dict[str, Any]:  # Any
     return answer
 
 
-def _measure_part(part: Part, wanted: Wanted, results: "Results", work: Path) -> None:
-    missing = [
-        (seed, contender)
-        for number, seed in enumerate(wanted.seeds)
-        for contender in in_turn(part.contenders, number)
-        if not results.has(part, contender, seed) and (contender == OURS or not wanted.ours_only)
-    ]
-    if not missing:
-        return
-    weights = _run([sys.executable, "-m", "benchmarks.weights", part.architecture, str(wanted.weights_folder)], work)
-    for seed, contender in missing:
-        print(f"{part.name}, seed {seed}: {contender}", flush=True)
-        side = Side(part, wanted, seed, weights, work / f"{contender}-{seed}")
-        for run in side.ours() if contender == OURS else [side.fastai(best=contender == FASTAI_BEST)]:
-            print(f"  {run.contender}: {run.seconds:.1f} s, error {run.error_rate:.1%}", flush=True)
-            results.add(part, weights["kind"], run)
+def _measure_part(side: "Side", round_number: int, results: "Results") -> None:
+    for contender in in_turn(side.part.contenders, round_number):
+        wanted = contender == OURS or not side.wanted.ours_only
+        if not wanted or results.has(side.part, contender, side.seed):
+            continue
+        print(f"{side.part.name}, seed {side.seed}: {contender}", flush=True)
+        for part, run in side.runs(contender):
+            print(f"  {part.name}, {run.contender}: {run.seconds:.1f} s, error {run.error_rate:.1%}", flush=True)
+            results.add(part, side.weights["kind"], run)
 
 
 def _read(wanted: Wanted, seed: int) -> FolderContent:
@@ -144,20 +137,17 @@ class Side:
         """A folder for this seed."""
         return self.folder / str(self.seed)
 
-    def runs(self, contender: str, content: FolderContent) -> list[tuple[Part, Run]]:
+    def runs(self, contender: str) -> list[tuple[Part, Run]]:
         """What a contender's training gives, and for which part; several where one training holds another."""
         if contender == OURS:
             return [(self.part, run) for run in self.ours()]
         if contender == FASTAI and (whole := self.part.is_beginning_of) in self.wanted.parts:
             # The lesson begins with the frozen stage: one long training is measured after each of its stages.
             longer = Side(PARTS[whole], self.wanted, self.seed, self.weights, self.folder)
-            run = longer.fastai(content, best=False)
+            run = longer.fastai(best=False)
             stages = len(self.part.fastai_stages)
-            return [
-                (self.part, run.first_stages(stages, self.part.settings(FASTAI))),
-                (longer.part, run),
-            ]
-        return [(self.part, self.fastai(content, best=contender == FASTAI_BEST))]
+            return [(self.part, run.first_stages(stages, self.part.settings(FASTAI))), (longer.part, run)]
+        return [(self.part, self.fastai(best=contender == FASTAI_BEST))]
 
     def ours(self) -> list[Run]:
         """Twice: with an empty cache, and with what the first left there."""
