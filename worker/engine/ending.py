@@ -1,0 +1,107 @@
+"""How a stage ends: with a checkpoint, exported and checked."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.events import (
+    PhaseProgress,
+    PhaseStarted,
+    StageFinished,
+)
+from backend.domain.results import Evaluation
+from worker.engine import checkpoint, evaluation
+from worker.engine.architectures import Classifier
+from worker.engine.data import (
+    Unreadable,
+    Views,
+)
+from worker.engine.durable import sha256
+from worker.engine.errors import CheckpointUnusable
+from worker.engine.export import PARITY_IMAGES, export
+from worker.engine.loop import StageRun
+from worker.engine.order import StageResult
+from worker.engine.training import Training
+
+
+def finish_stage(training: Training, run: StageRun, answered: Evaluation) -> StageResult:
+    """Write the stage's checkpoint, unless it is there already from before an interruption."""
+    folder = training.order.output_folder / f"stage-{run.number}"
+    content = checkpoint.weights_of(run.model)
+    if not _holds(folder, sha256(content)):
+        _write_checkpoint(training, run, answered, folder, content)
+    return _announce(training, run, folder, len(content))
+
+
+def _holds(folder: Path, weights_sha256: str) -> bool:
+    try:
+        return bool(checkpoint.read(folder).content["weights_sha256"] == weights_sha256)
+    except CheckpointUnusable:
+        return False
+
+
+def _write_checkpoint(training: Training, run: StageRun, answered: Evaluation, folder: Path, content: bytes) -> None:
+    evaluations = {"valid": answered}
+    if len(training.images.test):
+        evaluations["test"] = _test(training, run.model)
+    training.on_event(PhaseStarted("export", "Exporting the model and checking that it answers the same"))
+    checkpoint.write(
+        folder,
+        content,
+        config=training.order.config,
+        stage=run.number,
+        preprocessing=training.preprocessing,
+        evaluations=evaluations,
+        features=ARCHITECTURES[training.order.config.architecture].features,
+        export=export(run.model, training.preprocessing, answered.classes, _real_pixels(training)),
+    )
+
+
+def _test(training: Training, model: Classifier) -> Evaluation:
+    images, total = training.images, len(training.images.test)
+    training.on_event(PhaseStarted("evaluation", f"Asking the model about {total} test images"))
+    answers = evaluation.from_images(Views(images.source, images.test), training.preprocessing, training.device)
+    watch = training.watch(lambda done: training.on_event(PhaseProgress("evaluation", done, total)), total)
+    return evaluation.evaluate(model, answers, images.test, training.order.manifest.classes, on_batch=watch)
+
+
+def _real_pixels(training: Training) -> Tensor:
+    """(N, H, W, 3) uint8: up to 64 validation images, spread evenly."""
+    views = Views(training.images.source, training.images.valid)
+    total = len(training.images.valid)
+    places = np.linspace(0, total - 1, min(PARITY_IMAGES, total)).round().astype(int)
+    seen = [views[0, int(place)][2] for place in places]
+    return torch.from_numpy(np.stack([pixels for pixels in seen if not isinstance(pixels, Unreadable)]))
+
+
+def _announce(training: Training, run: StageRun, folder: Path, size_bytes: int) -> StageResult:
+    written = checkpoint.read(folder)
+    metrics = written.content["metrics"]["valid"]
+    training.on_event(
+        StageFinished(
+            stage=run.number,
+            epoch=run.stage.epochs - 1,
+            folder=folder.name,
+            sha256=written.content["weights_sha256"],
+            size_bytes=size_bytes,
+            valid_loss=metrics["loss"],
+            error_rate=metrics["error_rate"],
+            parity_max_difference=written.parity.max_difference,
+            parity_agreement=written.parity.agreement,
+            parity_images=written.parity.images,
+        )
+    )
+    return StageResult(run.number, folder, metrics["loss"], metrics["error_rate"])
+
+
+def finished_before(output_folder: Path, number: int) -> StageResult | None:
+    """What a stage before an interruption left; None where its folder is on another machine."""
+    folder = output_folder / f"stage-{number}"
+    try:
+        metrics = checkpoint.read(folder).content["metrics"]["valid"]
+    except CheckpointUnusable:
+        return None
+    return StageResult(number, folder, metrics["loss"], metrics["error_rate"])

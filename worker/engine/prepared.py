@@ -1,0 +1,96 @@
+"""The images of a training: readable, decoded once, and counted."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.events import (
+    ImageSkipped,
+    OnEvent,
+    PhaseProgress,
+    PhaseStarted,
+)
+from backend.domain.ids import Digest
+from backend.domain.manifest import Split
+from worker.engine.data import (
+    ImageSource,
+    LabelledImages,
+    Unreadable,
+    preprocessing_of,
+)
+from worker.engine.errors import (
+    NoValidationImages,
+    TooFewImages,
+    TooManyUnreadable,
+)
+from worker.engine.order import Stopped, StopSignal, TrainingOrder
+from worker.engine.pace import Pace
+
+UNREADABLE_SHARE = 0.05
+"""Share of the images that may turn out unreadable before a training gives up; one always may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The readable images of each split, and where their pixels come from."""
+
+    source: ImageSource
+    train: LabelledImages
+    valid: LabelledImages
+    test: LabelledImages
+    skip: Callable[[list[Unreadable]], None]
+
+
+@contextmanager
+def prepared_images(order: TrainingOrder, on_event: OnEvent, stop: StopSignal) -> Iterator[Images]:
+    """Decode and resize every image once, into a cache that lives as long as the block."""
+    images = order.manifest.images
+    skipped = _Skipped(len(images), on_event)
+    source = ImageSource(order.open_bytes, preprocessing_of(order.config, ARCHITECTURES[order.config.architecture]))
+    on_event(PhaseStarted("data", f"Reading {len(images)} images"))
+    pace = Pace()
+    try:
+        for done, unreadable in source.fill_cache(images, order.state_folder):
+            if stop.requested():
+                raise Stopped
+            skipped.add(unreadable)
+            if pace.due() or done == len(images):
+                on_event(PhaseProgress("data", done, len(images)))
+        train, valid, test = (
+            LabelledImages.of(order.manifest, split, without=skipped.digests)
+            for split in (Split.TRAIN, Split.VALID, Split.TEST)
+        )
+        require_enough(len(train), len(valid))
+        yield Images(source, train, valid, test, skipped.add)
+    finally:
+        source.close()
+
+
+class _Skipped:
+    """Tells of each unreadable image once, and gives up when they are too many."""
+
+    def __init__(self, images: int, on_event: OnEvent) -> None:
+        self._images, self._on_event = images, on_event
+        self.digests: set[Digest] = set()
+
+    def add(self, unreadable: list[Unreadable]) -> None:
+        for one in unreadable:
+            if one.image.digest in self.digests:
+                continue
+            self.digests.add(one.image.digest)
+            self._on_event(ImageSkipped(one.image.id, one.image.path, one.reason))
+            if len(self.digests) > max(1, UNREADABLE_SHARE * self._images):
+                raise TooManyUnreadable(len(self.digests), self._images, one.image.path, one.reason)
+
+
+def require_enough(train_images: int, valid_images: int) -> None:
+    """Refuse too few readable images.
+
+    Raises:
+        TooFewImages, NoValidationImages
+    """
+    if train_images < 2:
+        raise TooFewImages(train_images)
+    if valid_images < 1:
+        raise NoValidationImages

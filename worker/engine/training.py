@@ -1,0 +1,45 @@
+"""What all stages of a training share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from backend.domain.events import OnEvent
+from backend.imaging.preprocessing import Preprocessing
+from worker.engine import evaluation
+from worker.engine.architectures import Classifier
+from worker.engine.data import Unreadable
+from worker.engine.order import StatePoint, Stopped, StopSignal, TrainingOrder
+from worker.engine.pace import Pace
+from worker.engine.prepared import Images
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What all stages of a training share; ``saved`` grows with every epoch."""
+
+    order: TrainingOrder
+    device: torch.device
+    model: Classifier
+    images: Images
+    on_event: OnEvent
+    stop: StopSignal
+    saved: list[StatePoint]
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return self.images.source.preprocessing
+
+    def watch(self, report: Callable[[int], None], total: int) -> evaluation.OnBatch:
+        """A listener for batches that looks at the stop signal and passes progress on in measure."""
+        pace = Pace()
+
+        def on_batch(done: int, unreadable: list[Unreadable]) -> None:
+            if self.stop.requested():
+                raise Stopped
+            self.images.skip(unreadable)
+            if pace.due() or done == total:
+                report(done)
+
+        return on_batch
