@@ -121,7 +121,8 @@ class Stage(_Part):
     Attributes:
         freeze: only the head learns; else every layer group does.
         max_lr: one number for the head, with every other group at a tenth of it;
-            or [lowest layers, head], spread geometrically over the groups.
+            or [lowest layers, head], spread geometrically over the groups;
+            or "find": a search before the stage's first step decides.
         train_batch_norm: batch norm of frozen layers goes on learning.
         warmup: share of the steps in which the rate rises.
         start_div: the rate begins at ``max_lr / start_div``.
@@ -136,7 +137,7 @@ class Stage(_Part):
 
     freeze: bool
     epochs: int = Field(ge=1, le=1000)
-    max_lr: MaxLearningRate
+    max_lr: MaxLearningRate | Literal["find"]
     train_batch_norm: bool
     warmup: float = Field(gt=0, lt=1)
     start_div: float = Field(ge=1)
@@ -148,6 +149,16 @@ class Stage(_Part):
     image_size: int | None = Field(None, ge=32, le=1024)
     keep_best: bool = False
     early_stopping: int | None = Field(None, ge=1, le=1000)
+
+    @property
+    def peak(self) -> MaxLearningRate:
+        """``max_lr`` of a stage whose rate is known, given or found."""
+        assert self.max_lr != "find", "the search comes before the first step"
+        return self.max_lr
+
+    def with_rate(self, max_lr: MaxLearningRate) -> "Stage":
+        """The stage once its rate was found."""
+        return self.model_copy(update={"max_lr": max_lr})
 
     @property
     def backbone_stands_still(self) -> bool:
@@ -243,18 +254,6 @@ class UnknownWeights(InvalidInput):
         )
 
 
-class LearningRateFindUnavailable(InvalidInput):
-    """A stage asked for ``"max_lr": "find"``, which this version can't do yet."""
-
-    code = "learning-rate-find-unavailable"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This version can't search for a learning rate by itself yet.",
-            advice="Give a number for max_lr, such as 0.003, or leave it out to take the recipe's.",
-        )
-
-
 _LESSON_STAGES = (
     Stage(freeze=True, epochs=4, max_lr=3e-3, train_batch_norm=True, warmup=0.3, start_div=25, final_div=2.5e5),
     Stage(
@@ -309,7 +308,6 @@ def resolve(request: TrainingRequest) -> TrainingConfig:
 
     Raises:
         UnknownArchitecture, UnknownWeights: not in the catalogue.
-        LearningRateFindUnavailable: a stage asks for ``"find"``.
     """
     recipe = request.recipe or (Recipe.CUSTOM if request.stages else Recipe.RECOMMENDED)
     name = request.architecture or _DEFAULT_ARCHITECTURE[recipe]
@@ -344,8 +342,6 @@ def resolve(request: TrainingRequest) -> TrainingConfig:
 
 
 def _resolve_stage(recipe: Recipe, place: int, stage: StageRequest) -> Stage:
-    if stage.max_lr == "find":
-        raise LearningRateFindUnavailable
     own = _STAGES[recipe]
     freeze = stage.freeze if stage.freeze is not None else (own[place].freeze if place < len(own) else False)
     # The recipe's stage at this place fits only if it is of the same kind; else its first of that kind does.

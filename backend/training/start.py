@@ -110,7 +110,7 @@ def plan(session: Session, order: RunOrder, weights_folder: Path) -> Plan:
         VersionNotFound, CheckpointNotFound: no such thing.
         OneClassOnly, ClassWithoutImages, NothingHeldOut: the version can't be trained on.
         StartDiffers: the checkpoint to start from has another architecture.
-        UnknownArchitecture, UnknownWeights, LearningRateFindUnavailable: see ``resolve``.
+        UnknownArchitecture, UnknownWeights: see ``resolve``.
     """
     version = RunRepository(session).version(order.version_id)
     if version is None:

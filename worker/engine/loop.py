@@ -91,13 +91,13 @@ def train_one_epoch(run: StageRun, epoch: int, *, on_event: OnEvent, stop: StopS
         set_training_mode(run.model, run.stage)
         step = epoch * run.steps_per_epoch + i
         rate, momentum = set_rates(run.optimizer, run.stage, layer_groups=layer_groups, progress=step / steps)
-        loss = _step(run, inputs, targets)
+        loss = take_step(run, inputs, targets)
         report.add(step + 1, loss, len(targets), rate, momentum)
     report.send()
     return rate
 
 
-def _step(run: StageRun, inputs: Tensor, targets: Tensor) -> Tensor:
+def take_step(run: StageRun, inputs: Tensor, targets: Tensor) -> Tensor:
     """One optimizer update; returns its loss, a scalar still on the device."""
     with torch.autocast(run.device.type, dtype=run.autocast, enabled=run.autocast is not None):
         loss = F.cross_entropy(run.forward(inputs).float(), targets)
@@ -152,5 +152,5 @@ class _StepReport:
 
 def diverged(run: StageRun, epoch: int) -> Diverged:
     """The error for losses or weights that are no longer numbers."""
-    max_lr = run.stage.max_lr
+    max_lr = run.stage.peak
     return Diverged(run.number, epoch, max_lr[1] if isinstance(max_lr, tuple) else max_lr)

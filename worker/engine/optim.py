@@ -55,7 +55,7 @@ def build_optimizer(model: Classifier, stage: Stage, config: TrainingConfig) -> 
 def set_rates(optimizer: AdamW, stage: Stage, *, layer_groups: int, progress: float) -> tuple[float, float]:
     """Set rate and momentum for the step at ``progress`` of the stage; returns the head's rate and the momentum."""
     shape = {"warmup": stage.warmup, "start_div": stage.start_div, "final_div": stage.final_div}
-    rates = [one_cycle(progress, peak=peak, **shape) for peak in group_rates(stage.max_lr, layer_groups)]
+    rates = [one_cycle(progress, peak=peak, **shape) for peak in group_rates(stage.peak, layer_groups)]
     momentum = one_cycle_momentum(progress, high=stage.momentum_high, low=stage.momentum_low, warmup=stage.warmup)
     for group in optimizer.param_groups:
         group["lr"] = rates[group["layer_group"]]

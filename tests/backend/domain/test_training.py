@@ -4,7 +4,6 @@ from pydantic import ValidationError
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.training import (
     Augmentation,
-    LearningRateFindUnavailable,
     Recipe,
     RunStatus,
     StageRequest,
@@ -118,9 +117,11 @@ def test_what_is_not_in_the_catalogue_is_refused_with_what_is() -> None:
     assert no_weights.value.details["known"] == ["IMAGENET1K_V1"]
 
 
-def test_searching_a_rate_is_refused_for_now() -> None:
-    with pytest.raises(LearningRateFindUnavailable):
-        resolve(TrainingRequest(stages=(StageRequest(max_lr="find"),)))
+def test_a_stage_whose_rate_is_to_be_found_has_one_once_the_search_is_over() -> None:
+    stage = resolve(TrainingRequest(stages=(StageRequest(freeze=False, max_lr="find"),))).stages[0]
+
+    assert stage.max_lr == "find"
+    assert stage.with_rate((2.5e-5, 2.5e-4)).peak == (2.5e-5, 2.5e-4)
 
 
 def test_zoom_must_be_in_order() -> None:

@@ -131,7 +131,6 @@ def test_it_refuses_what_cannot_be_learnt_from(
     [
         ({"architecture": "vgg16"}, "architecture-unknown"),
         ({"weights": "nobody's"}, "weights-unknown"),
-        ({"stages": [{"max_lr": "find"}]}, "learning-rate-find-unavailable"),
         ({"batch_size": 1}, "invalid-input"),
         ({"epochs": 3}, "invalid-input"),
     ],
