@@ -11,9 +11,11 @@ from backend.domain.events import (
     OnEvent,
     PhaseStarted,
 )
+from backend.domain.lr_finder import Curve, Finding
 from backend.domain.manifest import Manifest, Split
 from worker.engine import architectures, checkpoint, devices, state, weights
 from worker.engine.architectures import Classifier
+from worker.engine.beginning import begin_stage
 from worker.engine.durable import remove_partials
 from worker.engine.ending import finished_before
 from worker.engine.errors import (
@@ -21,6 +23,8 @@ from worker.engine.errors import (
     OneClassOnly,
     OutOfMemory,
 )
+from worker.engine.lr_finder import SEEDS, search
+from worker.engine.optim import set_learning
 from worker.engine.order import NeverStop, Stopped, StopSignal, TrainingOrder, TrainingResult
 from worker.engine.prepared import prepared_images, require_enough
 from worker.engine.stage import run_stage
@@ -56,6 +60,28 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
                 results.append(run_stage(training, number, resumed))
                 resumed = None
     return TrainingResult(tuple(result for result in results if result is not None))
+
+
+def find_learning_rate(
+    order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = None, seeds: int = SEEDS
+) -> tuple[Curve, Finding]:
+    """Search a learning rate for the order's first stage; leaves nothing behind.
+
+    Raises:
+        Stopped, AppError: as ``train`` does.
+    """
+    stop = stop or NeverStop()
+    require_trainable(order.manifest)
+    device = devices.choose(order.device)
+    devices.make_repeatable(device)
+    with _memory_errors_named(order.config.batch_size), _loader_deaths_understood(stop):
+        model = devices.place(_first_model(order, None, on_event, stop), device)
+        with prepared_images(order, on_event, stop) as images:
+            training = Training(order, device, model, images, on_event, stop, saved=[])
+            stage = order.config.stages[0]
+            set_learning(model, stage)
+            run, _ = begin_stage(training, 0, stage)
+            return search(training, run, seeds=seeds)
 
 
 def require_trainable(manifest: Manifest) -> None:

@@ -1,9 +1,12 @@
 """A stage of a training from its beginning to its checkpoint."""
 
+from dataclasses import replace
+
 from backend.domain.events import StageStarted
 from worker.engine.beginning import begin_stage
 from worker.engine.ending import finish_stage
 from worker.engine.epoch import run_epoch, validate
+from worker.engine.lr_finder import with_rate_found
 from worker.engine.optim import set_learning
 from worker.engine.order import StageResult
 from worker.engine.state import State
@@ -19,6 +22,9 @@ def run_stage(training: Training, number: int, resumed: State | None) -> StageRe
     if resumed is not None:
         resumed.restore(run)
         first_epoch = resumed.epoch + 1
+        run = replace(run, stage=stage.with_rate(resumed.max_lr))
+    elif stage.max_lr == "find":
+        run = with_rate_found(training, run)
     training.on_event(
         StageStarted(number, stage.freeze, stage.epochs, first_epoch, run.steps_per_epoch, str(training.device))
     )

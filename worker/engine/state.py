@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 
 from backend.domain.manifest import Manifest
-from backend.domain.training import TrainingConfig
+from backend.domain.training import MaxLearningRate, TrainingConfig
 from worker.engine.durable import sha256, write_file
 from worker.engine.loop import SmoothedLoss, StageRun
 from worker.engine.order import StatePoint
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 KEPT: Final = 2
 """States kept on disk: the newest, and the one before in case that is damaged."""
 
@@ -32,10 +32,11 @@ _MODEL, _OPTIMIZER = "model.", "optimizer."
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a state file holds: the end of ``epoch`` of ``stage``."""
+    """What a state file holds: the end of ``epoch`` of ``stage``, whose rate is ``max_lr``, given or found."""
 
     stage: int
     epoch: int
+    max_lr: MaxLearningRate
     tensors: dict[str, Tensor]
     loss: SmoothedLoss
     scaler: dict[str, Any]  # Any: torch's own numbers
@@ -81,6 +82,7 @@ def save(folder: Path, run: StageRun, epoch: int, order: str) -> tuple[StatePoin
         "order": order,
         "stage": run.number,
         "epoch": epoch,
+        "max_lr": run.stage.peak,
         "loss": [run.loss.average, run.loss.steps],
         "scaler": run.scaler.state_dict(),
     }
@@ -134,6 +136,12 @@ def _load(folder: Path, point: StatePoint, order: str) -> State | str:
     if rest["order"] != order:
         return "it belongs to other images or settings"
     average, steps = rest["loss"]
+    max_lr = tuple(rest["max_lr"]) if isinstance(rest["max_lr"], list) else rest["max_lr"]
     return State(
-        rest["stage"], rest["epoch"], safetensors.torch.load(content), SmoothedLoss(average, steps), rest["scaler"]
+        rest["stage"],
+        rest["epoch"],
+        max_lr,
+        safetensors.torch.load(content),
+        SmoothedLoss(average, steps),
+        rest["scaler"],
     )
