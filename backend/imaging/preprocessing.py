@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backend.domain.training import Augmentation
+from backend.imaging.augmentation import Movement, random_lighting, random_movement
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -95,12 +96,19 @@ def training_view(
     size = preprocessing.size
     left = random.uniform(0, whole.width - size)
     top = random.uniform(0, whole.height - size)
-    # Output position -> [-1, 1] -> the random map -> the cut inside the resized image.
+    view = moved(whole, random_movement(augmentation, random), preprocessing, left=left, top=top)
+    return np.array(view.point(random_lighting(augmentation, random).table()))
+
+
+def moved(
+    whole: Image.Image, movement: Movement, preprocessing: Preprocessing, *, left: float = 0.0, top: float = 0.0
+) -> Image.Image:
+    """The (size, size) cut at (left, top) of a resized image, moved; in one bilinear interpolation."""
+    size = preprocessing.size
+    # Output position -> [-1, 1] -> the movement -> the cut inside the resized image.
     to_unit = np.array([[2 / size, 0, -1], [0, 2 / size, -1], [0, 0, 1]])
     to_source = np.array([[size / 2, 0, left + size / 2], [0, size / 2, top + size / 2], [0, 0, 1]])
-    moved = _random_map(augmentation, random)
-    view = _warp(whole, to_source @ moved @ to_unit, size)
-    return np.array(view.point(_random_lighting(augmentation, random)))
+    return _warp(whole, to_source @ movement.map() @ to_unit, size)
 
 
 def normalise(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float32]:
@@ -111,45 +119,13 @@ def normalise(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float3
     return np.ascontiguousarray(((scaled - mean) / deviation).transpose(2, 0, 1))
 
 
-def _random_map(augmentation: Augmentation, random: np.random.Generator) -> NDArray[np.float64]:
-    """(3, 3) map of [-1, 1] coordinates (x, y, 1), output to input."""
-    moved = np.eye(3)
-    if augmentation.max_warp and random.random() < augmentation.p_affine:
-        moved = _tilt(*random.uniform(-augmentation.max_warp, augmentation.max_warp, 2)) @ moved
-    if augmentation.max_rotate and random.random() < augmentation.p_affine:
-        angle = np.radians(random.uniform(-augmentation.max_rotate, augmentation.max_rotate))
-        moved = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]) @ moved
-    if augmentation.max_zoom != 1 or augmentation.min_zoom != 1:
-        if random.random() < augmentation.p_affine:
-            share = 1 / random.uniform(augmentation.min_zoom, augmentation.max_zoom)
-            x, y = random.uniform(-1, 1, 2) * (1 - share)
-            moved = np.array([[share, 0, x], [0, share, y], [0, 0, 1]]) @ moved
-    if augmentation.flip and random.random() < 0.5:
-        moved = np.diag([-1.0, 1.0, 1.0]) @ moved
-    if augmentation.flip_vertical and random.random() < 0.5:
-        moved = np.diag([1.0, -1.0, 1.0]) @ moved
-    return moved
-
-
-def _tilt(x: float, y: float) -> NDArray[np.float64]:
-    """Perspective that moves the square's corners by ``x`` and ``y``, as if looked at from the side."""
-    corners = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]], dtype=float)
-    moved = np.array([[-1 - y, -1 - x], [-1 + y, 1 + x], [1 + y, -1 + x], [1 - y, 1 - x]])
-    rows = []
-    for (u, v), (a, b) in zip(corners, moved, strict=True):
-        rows.append([u, v, 1, 0, 0, 0, -a * u, -a * v])
-        rows.append([0, 0, 0, u, v, 1, -b * u, -b * v])
-    solved = np.linalg.solve(np.array(rows), moved.reshape(-1))
-    return np.append(solved, 1.0).reshape(3, 3)
-
-
 def _warp(image: Image.Image, to_source: NDArray[np.float64], size: int) -> Image.Image:
     """The (size, size) view whose pixel centres lie at ``to_source`` of the output's; borders mirrored."""
     corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1]], dtype=float) @ to_source.T
     corners = corners[:, :2] / corners[:, 2:]
     overhang = max(-corners.min(), (corners - [image.width, image.height]).max())
     # One pixel more for the neighbour that bilinear interpolation reads.
-    margin = int(np.clip(np.ceil(overhang) + 1, 0, min(image.size) - 1))
+    margin = int(np.clip(np.ceil(overhang) + 1, 0, 2 * min(image.size)))
     if margin:
         pixels = np.pad(np.asarray(image), ((margin, margin), (margin, margin), (0, 0)), mode="reflect")
         image = Image.fromarray(pixels)
@@ -157,19 +133,3 @@ def _warp(image: Image.Image, to_source: NDArray[np.float64], size: int) -> Imag
     # Pillow itself asks for the centre of output pixel (i, j) at (i + 0.5, j + 0.5).
     coefficients = (to_source / to_source[2, 2]).reshape(-1)[:8]
     return image.transform((size, size), Image.Transform.PERSPECTIVE, coefficients.tolist(), Image.Resampling.BILINEAR)
-
-
-def _random_lighting(augmentation: Augmentation, random: np.random.Generator) -> list[int]:
-    """A table of 3 x 256 values: brightness and contrast changed in the space of logits, as fastai does."""
-    amount = augmentation.max_lighting
-    shift, scale = 0.0, 1.0
-    if amount and random.random() < augmentation.p_lighting:
-        change = random.uniform(0.5 * (1 - amount), 0.5 * (1 + amount))
-        shift = float(np.log(change / (1 - change)))
-    if amount and random.random() < augmentation.p_lighting:
-        scale = float(np.exp(random.uniform(np.log(1 - amount), -np.log(1 - amount))))
-    if not shift and scale == 1.0:
-        return list(range(256)) * 3
-    level = np.clip(np.arange(256) / 255, 1e-7, 1 - 1e-7)
-    logit = (np.log(level / (1 - level)) + shift) * scale
-    return [int(value) for value in np.round(255 / (1 + np.exp(-logit)))] * 3

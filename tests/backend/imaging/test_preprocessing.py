@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from backend.domain.training import NO_AUGMENTATION, Augmentation
-from backend.imaging.preprocessing import Preprocessing, evaluation_view, normalise, resized, training_view
+from backend.imaging.augmentation import Movement
+from backend.imaging.preprocessing import Preprocessing, evaluation_view, moved, normalise, resized, training_view
+from tests.fixtures.fastai import figures
 from tests.fixtures.pictures import draw
 
 PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.5, 0.5), deviation=(0.25, 0.5, 0.5))
@@ -100,3 +103,28 @@ def test_lighting_changes_all_pixels_alike() -> None:
     levels = {int(training_view(grey, SQUARE, light, np.random.default_rng(seed))[0, 0, 0]) for seed in range(10)}
 
     assert len(levels) > 5
+
+
+def smooth_picture(side: int) -> Image.Image:
+    """The picture of fastai's figures."""
+    y, x = np.meshgrid(np.arange(side) / side, np.arange(side) / side, indexing="ij")
+    grey = np.round(127.5 + 100 * np.sin(5 * x) * np.cos(4 * y)).astype(np.uint8)
+    return Image.fromarray(np.stack([grey] * 3, axis=2))
+
+
+def test_pixels_between_pixels_are_bilinear_as_fastais_but_a_views_corners_are_edges() -> None:
+    fastai = figures("interpolation")
+    side = fastai["side"]
+    inside = Movement(zoom=1.5, centre=(0.1, 0.2), turn=7.0, mirrored=True)
+    square = Preprocessing(size=side, resize_to=side, mean=(0.5,) * 3, deviation=(0.25,) * 3)
+
+    view = np.asarray(moved(smooth_picture(side), inside, square))[:, :, 0]
+
+    def away_from(name: str) -> NDArray[np.float64]:
+        away: NDArray[np.float64] = np.abs(view - np.array(fastai["seen"][name]).reshape(side, side))
+        return away
+
+    # Pillow drops fractions of a level.
+    assert away_from("corners are edges").max() < 1.1
+    # In fastai the corners of view and picture are centres of pixels, half a pixel further in.
+    assert away_from("corners are centres of pixels (fastai)").max() < 1.5
