@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -16,6 +18,7 @@ from backend.domain.training import (
     one_cycle_momentum,
     resolve,
 )
+from tests.fixtures.fastai import figures
 
 
 @pytest.mark.parametrize(
@@ -34,13 +37,51 @@ def test_momentum_moves_against_the_rate(progress: float, momentum: float) -> No
     assert one_cycle_momentum(progress, high=0.95, low=0.85, warmup=0.25) == pytest.approx(momentum)
 
 
-def test_one_rate_is_for_the_head_and_a_tenth_of_it_for_all_below() -> None:
-    assert group_rates(1e-3, 3) == pytest.approx((1e-4, 1e-4, 1e-3))
+@pytest.mark.parametrize(
+    ("fit", "stages"),
+    [
+        (
+            "fit_one_cycle(4, slice(1e-5, 1e-3))",
+            (StageRequest(freeze=False, epochs=4, max_lr=(1e-5, 1e-3)),),
+        ),
+        ("fine_tune(4)", None),
+    ],
+)
+def test_every_step_has_fastais_rates_and_momentum(fit: str, stages: tuple[StageRequest, ...] | None) -> None:
+    recipe = Recipe.FINE_TUNE if stages is None else Recipe.RECOMMENDED
+    seven_steps_an_epoch = [
+        (stage, step / (7 * stage.epochs))
+        for stage in resolve(TrainingRequest(recipe=recipe, stages=stages)).stages
+        for step in range(7 * stage.epochs)
+    ]
+
+    fastai = figures("schedules")[fit]
+
+    assert len(seven_steps_an_epoch) == len(fastai)
+    for (stage, progress), row in zip(seven_steps_an_epoch, fastai, strict=True):
+        shape = {"warmup": stage.warmup, "start_div": stage.start_div, "final_div": stage.final_div}
+        assert not isinstance(stage.max_lr, str)
+        rates = [one_cycle(progress, peak=peak, **shape) for peak in group_rates(stage.max_lr, 3)]
+        # fastai's progress is a float32.
+        assert rates == pytest.approx(row["rates"], rel=1e-5)
+        momentum = one_cycle_momentum(progress, high=stage.momentum_high, low=stage.momentum_low, warmup=stage.warmup)
+        assert momentum == pytest.approx(row["momentum"], rel=1e-6)
 
 
-def test_a_pair_of_rates_is_spread_geometrically() -> None:
-    assert group_rates((1e-6, 1e-4), 3) == pytest.approx((1e-6, 1e-5, 1e-4))
-    assert group_rates((1e-6, 1e-4), 2) == pytest.approx((1e-6, 1e-4))
+# One number is read as fastai's slice(number), as in both courses' frozen stages; its plain number isn't offered.
+SPREAD: dict[str, float | tuple[float, float]] = {"slice(0.002)": 2e-3, "slice(1e-6, 1e-4)": (1e-6, 1e-4)}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in figures("spread_rates") if row["given"] in SPREAD],
+    ids=lambda row: f"{row['given']} over {row['groups']}",
+)
+def test_rates_are_spread_over_layer_groups_as_fastais_slices_are(row: dict[str, Any]) -> None:
+    assert group_rates(SPREAD[row["given"]], row["groups"]) == pytest.approx(row["rates"])
+
+
+def test_a_pair_of_rates_for_one_group_is_its_second() -> None:
     assert group_rates((1e-6, 1e-4), 1) == (1e-4,)
 
 

@@ -5,42 +5,53 @@ import torch
 from torch import nn
 
 from backend.domain.architectures import ARCHITECTURES
+from tests.fixtures.fastai import figures
 from worker.engine.architectures import BUILDERS, ConcatPool, build, build_head
 from worker.engine.order import NeverStop
 from worker.engine.weights import load
 
 
-def test_the_head_is_the_courses() -> None:
+def as_figures(layer: nn.Module) -> dict[str, object]:
+    """A layer as fastai's figures tell it, all but the drawn weights."""
+    match layer:
+        case nn.BatchNorm1d():
+            first = {"weight": float(layer.weight.detach()[0]), "bias": float(layer.bias.detach()[0])}
+            sizes = {"features": layer.num_features, "eps": layer.eps, "momentum": layer.momentum}
+            return {"kind": "BatchNorm1d", **sizes, **first}
+        case nn.Dropout():
+            return {"kind": "Dropout", "p": layer.p}
+        case nn.Linear():
+            sizes = {"inputs": layer.in_features, "outputs": layer.out_features}
+            return {"kind": "Linear", **sizes, "bias": layer.bias is not None}
+        case _:
+            return {"kind": type(layer).__name__}
+
+
+def test_the_head_is_fastais_layer_by_layer() -> None:
+    fastai = [{key: layer[key] for key in layer.keys() - {"std", "largest"}} for layer in figures("head")]
+
     head = build_head(512, 37, last_layer_bias=False, seed=1)
 
-    assert [type(layer).__name__ for layer in head] == [
-        "BatchNorm1d", "Dropout", "Linear", "ReLU", "BatchNorm1d", "Dropout", "Linear",
-    ]  # fmt: skip
-    assert [layer.p for layer in head if isinstance(layer, nn.Dropout)] == [0.25, 0.5]
-    linear = [layer for layer in head if isinstance(layer, nn.Linear)]
-    assert [(layer.in_features, layer.out_features) for layer in linear] == [(1024, 512), (512, 37)]
-    assert [layer.bias is None for layer in linear] == [True, True]
+    # Pooling and flattening are a part of their own with us.
+    assert fastai[:2] == [{"kind": "AdaptiveConcatPool2d"}, {"kind": "Flatten"}]
+    assert [as_figures(layer) for layer in head] == fastai[2:]
+
+
+def test_linear_layers_start_with_fastais_spread() -> None:
+    fastai = [layer["std"] for layer in figures("head") if layer["kind"] == "Linear"]
+
+    head = build_head(512, 37, last_layer_bias=False, seed=1)
+
+    spread = [float(layer.weight.detach().std()) for layer in head if isinstance(layer, nn.Linear)]
+    # sqrt(2 / inputs)
+    assert fastai == pytest.approx([0.0442, 0.0625], rel=0.01)
+    assert spread == pytest.approx(fastai, rel=0.02)
 
 
 def test_the_first_courses_head_has_a_bias_in_its_last_layer() -> None:
     head = build_head(8, 3, last_layer_bias=True, seed=1)
 
     assert torch.equal(head.get_parameter("6.bias"), torch.zeros(3))
-
-
-def test_batch_norm_of_the_head_starts_as_in_fastai() -> None:
-    head = build_head(8, 3, last_layer_bias=False, seed=1)
-
-    assert torch.equal(head.get_parameter("0.weight"), torch.ones(16))
-    assert torch.equal(head.get_parameter("0.bias"), torch.full((16,), 1e-3))
-
-
-def test_linear_layers_start_with_the_spread_of_kaiming() -> None:
-    head = build_head(512, 100, last_layer_bias=False, seed=1)
-
-    # sqrt(2 / inputs)
-    assert float(head.get_parameter("2.weight").detach().std()) == pytest.approx(0.0442, rel=0.02)
-    assert float(head.get_parameter("6.weight").detach().std()) == pytest.approx(0.0625, rel=0.02)
 
 
 def test_one_seed_gives_one_head_whatever_was_drawn_before() -> None:
@@ -74,13 +85,15 @@ def test_a_network_has_the_layer_groups_and_features_of_the_catalogue(name: str)
     assert logits.shape == (2, 5)
 
 
-def test_a_residual_network_is_cut_after_its_second_layer() -> None:
-    model = build("resnet18", 5, last_layer_bias=False, seed=1)
+@pytest.mark.parametrize("name", figures("layer_groups"))
+def test_layer_groups_hold_as_many_parameters_as_fastais(name: str) -> None:
+    model = build(name, 37, last_layer_bias=False, seed=1)
 
-    low, high = model.backbone.children()
+    groups = [list(group.parameters()) for group in model.layer_groups()]
 
-    assert len(list(low.children())) == 6
-    assert len(list(high.children())) == 2
+    fastai = figures("layer_groups")[name]
+    assert [len(group) for group in groups] == [group["tensors"] for group in fastai]
+    assert [sum(one.numel() for one in group) for group in groups] == [group["parameters"] for group in fastai]
 
 
 def test_every_architecture_of_the_catalogue_can_be_built() -> None:

@@ -1,10 +1,13 @@
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from backend.domain.training import NO_AUGMENTATION, Stage, StageRequest, TrainingConfig, TrainingRequest, resolve
 from tests.fixtures.engine import build_tiny
-from worker.engine.architectures import Classifier, build_head
+from tests.fixtures.fastai import figures
+from worker.engine.architectures import Classifier, build, build_head
 from worker.engine.optim import build_optimizer, set_learning, set_rates, set_training_mode
 
 
@@ -134,3 +137,60 @@ def test_the_first_step_has_a_twenty_fifth_of_the_rate() -> None:
 
     assert set_rates(optimizer, stage, layer_groups=3, progress=0.0) == pytest.approx((1e-4, 0.95))
     assert {group["layer_group"] for group in optimizer.param_groups} == {2}
+
+
+def counted(groups: list[list[nn.Parameter]]) -> list[int]:
+    return [sum(parameter.numel() for parameter in group) for group in groups]
+
+
+@pytest.mark.parametrize("name", figures("layer_groups"))
+def test_a_frozen_stage_trains_what_fastais_does(name: str) -> None:
+    model = build(name, 37, last_layer_bias=False, seed=1)
+
+    set_learning(model, stage_of(freeze=True, train_batch_norm=True))
+
+    learning = [[one for one in group.parameters() if one.requires_grad] for group in model.layer_groups()]
+    assert counted(learning) == [group["learning_when_frozen"] for group in figures("layer_groups")[name]]
+
+
+@pytest.mark.parametrize("name", figures("layer_groups"))
+def test_the_same_parameters_are_spared_from_decay_as_by_fastai(name: str) -> None:
+    model = build(name, 37, last_layer_bias=False, seed=1)
+    stage = stage_of(freeze=False)
+
+    groups = build_optimizer(model, stage, config(freeze=False)).param_groups
+
+    spared = [group["params"] for group in groups if group["weight_decay"] == 0.0]
+    assert counted(spared) == [group["not_decaying"] for group in figures("layer_groups")[name]]
+
+
+def test_ten_steps_move_a_vector_as_fastais_adam_does() -> None:
+    vector = nn.Parameter(torch.tensor([1.0, -2.0, 0.5, 0.0]))
+    head = nn.Sequential()
+    head.register_parameter("vector", vector)
+    model = Classifier(nn.Sequential(nn.Sequential()), head)
+    fastai = figures("adam")
+    settings = config(freeze=False)
+    optimizer = build_optimizer(model, stage_of(freeze=False), settings)
+
+    (group,) = optimizer.param_groups
+    assert {"sqr_mom": group["betas"][1], "eps": group["eps"], "wd": group["weight_decay"]} == fastai["hypers"]
+    for place, step in enumerate(fastai["steps"]):
+        vector.grad = torch.tensor([math.sin(place + number) for number in range(4)])
+        group["lr"], group["betas"] = step["rate"], (step["momentum"], group["betas"][1])
+        optimizer.step()
+        assert vector.detach().tolist() == pytest.approx(step["vector"], rel=1e-6, abs=1e-6)
+
+
+def test_the_optimizers_rates_and_momentum_follow_fastais_fit_step_by_step() -> None:
+    model = tiny_model()
+    stage = stage_of(freeze=False, epochs=4, max_lr=(1e-5, 1e-3), train_batch_norm=True)
+    set_learning(model, stage)
+    optimizer = build_optimizer(model, stage, config(freeze=False))
+    steps = figures("schedules")["fit_one_cycle(4, slice(1e-5, 1e-3))"]
+
+    for place, step in enumerate(steps):
+        _, momentum = set_rates(optimizer, stage, layer_groups=3, progress=place / len(steps))
+        rates = {group["layer_group"]: group["lr"] for group in optimizer.param_groups}
+        assert [rates[group] for group in range(3)] == pytest.approx(step["rates"], rel=1e-5)
+        assert momentum == pytest.approx(step["momentum"], rel=1e-6)
