@@ -36,6 +36,7 @@ from backend.system import endpoints as system_endpoints
 from backend.system import pages as system_pages
 from backend.templating import BuiltFiles
 from backend.training import endpoints as training_endpoints
+from backend.training import lr_finds_endpoints
 from backend.training import pages as training_pages
 from backend.training.stream import Watch
 
@@ -60,6 +61,7 @@ def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastA
         label_pages.router,
         system_endpoints.router,
         training_endpoints.router,
+        lr_finds_endpoints.router,
         training_pages.router,
         prediction_pages.router,
         system_pages.router,
@@ -102,7 +104,8 @@ class Tellapart(FastAPI):
 async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
     """Sweep the ledger while the server runs: where no worker is left, somebody must still say so."""
     services, stop = app.state.services, threading.Event()
-    sweeper = Sweeper(services.database, services.doorbell)
+    storage = LocalStorage(services.settings.storage_folder)
+    sweeper = Sweeper(services.database, services.doorbell, free_bytes=storage.free_bytes)
     thread = threading.Thread(target=sweeper.run, args=(stop,), name="sweep", daemon=True)
     thread.start()
     yield

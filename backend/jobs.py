@@ -35,11 +35,23 @@ class UnitOfWork:
     session: WriteSession
     rings: list[JobKind] = field(default_factory=list)
 
-    def enqueue(self, kind: JobKind, subject_id: str) -> JobId:
-        """Add a job to the ledger and remember to ring for it."""
-        job_id = Ledger(self.session).add(kind, subject_id)
-        self.rings.append(kind)
+    def enqueue(
+        self,
+        kind: JobKind,
+        subject_id: str,
+        *,
+        asked_by: str | None = None,
+        device: str = "auto",
+        memory_bytes: int | None = None,
+    ) -> JobId:
+        """Add a job to the ledger and remember to ring for it; the words are those of ``JobRow``."""
+        job_id = Ledger(self.session).add(kind, subject_id, asked_by=asked_by, device=device, memory_bytes=memory_bytes)
+        self.ring_for(kind)
         return job_id
+
+    def ring_for(self, kind: JobKind) -> None:
+        """Remember to ring for a job that waits (again)."""
+        self.rings.append(kind)
 
 
 @contextmanager

@@ -56,7 +56,9 @@ class Host:
             signal.signal(number, self._stop)
         Path(self._post.drain_flag).unlink(missing_ok=True)
         log.info("worker_started", worker_id=self._post.worker_id, device=self._post.device, bell=self._has_bell)
-        sweeper = Sweeper(self._parts.database, self._parts.doorbell, self._timers)
+        sweeper = Sweeper(
+            self._parts.database, self._parts.doorbell, self._timers, free_bytes=self._parts.storage.free_bytes
+        )
         threading.Thread(target=sweeper.run, args=(self._leaving,), name="sweep", daemon=True).start()
         for listener in self._listeners.values():
             listener.start()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from backend.domain.errors import AppError
@@ -55,7 +56,8 @@ _NEXT: Mapping[JobState, frozenset[JobState]] = {
     _Q: frozenset({_ST, _P, JobState.CANCELLED}),
     _ST: frozenset({_R, _SP, _Q, _P}) | _ENDS,
     _R: frozenset({_SP, _Q, _P}) | _ENDS,
-    _SP: frozenset({_Q, _P, JobState.FAILED, JobState.CANCELLED}),
+    # Back to running: its owner thought better of a pause before it had stopped.
+    _SP: frozenset({_R, _Q, _P}) | _ENDS,
     _P: frozenset({_Q, JobState.CANCELLED}),
     **dict.fromkeys(_ENDS, frozenset[JobState]()),
 }
@@ -118,6 +120,26 @@ OUT_OF_MEMORY = Failure(
 )
 
 
+STALLED = Failure(
+    "stalled",
+    "The work stood still, several times in a row, before it got anywhere.",
+    "Look at the end of the log, which says where it stood; then start again.",
+)
+DEVICE_FAILED = Failure(
+    "device-failed",
+    "The graphics card reported an error that it can't recover from, several times in a row.",
+    "Look at the log of the worker; restart the machine or its driver, or train on the processor.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of a device, or of the machine where that is a processor; in bytes."""
+
+    total: int
+    free: int
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """Who claims jobs. ``device`` is what only one job at a time may use; None where that doesn't matter."""
@@ -125,6 +147,11 @@ class Worker:
     id: str
     host: str
     device: str | None = None
+
+    @property
+    def can_do(self) -> tuple[str, ...]:
+        """Kinds of device that a job may ask for and have here. A processor is everywhere, a GPU isn't."""
+        return ("auto", "cpu", "cuda") if (self.device or "").startswith("cuda") else ("auto", "cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +162,14 @@ class Claim:
     kind: JobKind
     subject_id: str
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """Of progress: when the newest came, and how many seconds the next may be in coming (None: not known yet)."""
+
+    progress_at: datetime | None
+    stall_after_s: float | None
 
 
 class LostLease(Exception):

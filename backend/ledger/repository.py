@@ -8,20 +8,37 @@ a sweep or another claim waits for the end of the transaction, and it says
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, aliased
 
 from backend.db.session import WriteSession
 from backend.domain.ids import JobId, new_id
 from backend.ledger.clock import database_now
-from backend.ledger.job import CLAIMED, Claim, Desired, Failure, JobKind, JobState, LostLease, Outcome, Worker
+from backend.ledger.job import (
+    CLAIMED,
+    Claim,
+    Desired,
+    Failure,
+    JobKind,
+    JobState,
+    LostLease,
+    Memory,
+    Outcome,
+    Signs,
+    Worker,
+)
+from backend.ledger.line import is_due, is_ready, is_unfit, suits, turn
 from backend.ledger.tables import JobAttemptRow, JobRow, WorkerRow
 from backend.ledger.timers import Timers
 
 _CLAIMED: Final = tuple(CLAIMED)
 # Any number that no other program on the same PostgreSQL uses as its lock.
 _SWEEP_LOCK: Final = 7_355_608_002
+_PLAIN: Final = {"synchronize_session": False}
+_NO_ERROR: Final = {"error_code": None, "error_message": None, "error_advice": None, "waits_for_bytes": None}
+KILLED: Final = -9
+"""Exit code of a process that the system has ended."""
 
 
 class Jobs:
@@ -35,14 +52,17 @@ class Jobs:
         return self._session.get(JobRow, job_id, populate_existing=True)
 
     def places_in_line(self, kind: JobKind) -> dict[str, int]:
-        """Place of each waiting job, the next one first (1)."""
-        query = select(JobRow.id).where(JobRow.kind == kind, JobRow.state == JobState.QUEUED).order_by(JobRow.id)
+        """Place of each waiting job in the order in which they will be taken, the next one first (1)."""
+        waiting = select(JobRow.id).where(JobRow.kind == kind, JobRow.state == JobState.QUEUED)
+        query = waiting.order_by(case((is_due(), 0), else_=1), turn(), JobRow.id)
         return {job_id: place for place, job_id in enumerate(self._session.scalars(query), start=1)}
 
-    def has_waiting(self, kind: JobKind, for_s: float) -> bool:
-        """Whether a job could have been taken at least ``for_s`` seconds ago."""
-        query = select(exists().where(_is_ready(kind, for_s)))
-        return bool(self._session.scalar(query))
+    def has_waiting(self, kind: JobKind, for_s: float, worker: Worker | None = None) -> bool:
+        """Whether a job could have been taken at least ``for_s`` seconds ago, by that worker where one is named."""
+        condition = is_ready(kind, for_s)
+        if worker is not None:
+            condition = and_(condition, suits(worker))
+        return bool(self._session.scalar(select(exists().where(condition))))
 
     def is_busy(self, worker_id: str, kind: JobKind) -> bool:
         """Whether a worker has an open attempt at a job of this kind."""
@@ -67,18 +87,58 @@ class Jobs:
             raise LostLease(claim.job_id, claim.attempt)
         return Desired(found)
 
+    def kind_of(self, job_id: str) -> JobKind:
+        """What a job does."""
+        return JobKind(self._session.scalars(select(JobRow.kind).where(JobRow.id == job_id)).one())
+
     def state_of(self, claim: Claim) -> JobState | None:
         """The job's state; None where another attempt has had it since."""
         query = select(JobRow.state).where(JobRow.id == claim.job_id, JobRow.attempt == claim.attempt)
         found = self._session.scalar(query)
         return None if found is None else JobState(found)
 
-    def is_stuck(self, claim: Claim, after_s: float) -> bool:
-        """Whether the attempt has shown no progress for so long."""
-        query = select(
-            exists().where(*_held(claim.job_id, claim.attempt), JobRow.last_progress_at < database_now(-after_s))
+    def signs_of(self, claim: Claim) -> Signs:
+        """The newest sign of progress of an attempt, and how long the next may be in coming.
+
+        Raises:
+            LostLease: the attempt doesn't hold the job any more.
+        """
+        query = select(JobRow.last_progress_at, JobRow.stall_after_s).where(*_held(claim.job_id, claim.attempt))
+        row = self._session.execute(query).one_or_none()
+        if row is None:
+            raise LostLease(claim.job_id, claim.attempt)
+        return Signs(row.last_progress_at, row.stall_after_s)
+
+    def kills_in_a_row(self, job_id: str) -> int:
+        """How many of the latest attempts at a job were killed by the system, most likely for their memory."""
+        kills = 0
+        for attempt in reversed(self.attempts(job_id)):
+            if attempt.ended_at is None:
+                continue
+            if attempt.exit_code != KILLED or attempt.outcome != Outcome.CRASHED:
+                break
+            kills += 1
+        return kills
+
+    def holder_of(self, host: str, device: str) -> JobRow | None:
+        """The job that is being done on a device now."""
+        query = select(JobRow).join(JobAttemptRow, JobAttemptRow.job_id == JobRow.id)
+        return self._session.scalar(
+            query.where(
+                JobAttemptRow.host == host, JobAttemptRow.device == device, JobAttemptRow.ended_at.is_(None)
+            ).limit(1)
         )
-        return bool(self._session.scalar(query))
+
+    def seconds_until_due(self, job_id: str) -> float:
+        """How long until the time of a job's next try; at most 0 once it has come."""
+        query = select(JobRow.not_before, database_now()).where(JobRow.id == job_id)
+        due, now = self._session.execute(query).one()
+        return 0.0 if due is None else float((due - now).total_seconds())
+
+    def unfit(self, heard_within_s: float) -> set[str]:
+        """Ids of workers whose device is left alone for a while."""
+        query = select(WorkerRow.id).where(WorkerRow.unfit_until > database_now())
+        return set(self._session.scalars(query.where(WorkerRow.last_heartbeat_at > database_now(-heard_within_s))))
 
     def claim_of(self, job_id: str, attempt: int) -> Claim | None:
         """What an attempt holds; None where it holds nothing any more."""
@@ -108,22 +168,41 @@ class Ledger(Jobs):
         super().__init__(session)
         self._timers = timers or Timers()
 
-    def add(self, kind: JobKind, subject_id: str) -> JobId:
-        """A new job, waiting; whoever commits rings for it."""
+    def add(
+        self,
+        kind: JobKind,
+        subject_id: str,
+        *,
+        asked_by: str | None = None,
+        device: str = "auto",
+        memory_bytes: int | None = None,
+    ) -> JobId:
+        """A new job, waiting; whoever commits rings for it. The words are those of ``JobRow``."""
         job_id = JobId(new_id())
-        values = {"id": job_id, "kind": kind, "subject_id": subject_id, "state": JobState.QUEUED}
         now = database_now()
-        self._session.execute(insert(JobRow).values(**values, not_before=now, last_ring_at=now))
+        self._session.execute(
+            insert(JobRow).values(
+                id=job_id,
+                kind=kind,
+                subject_id=subject_id,
+                state=JobState.QUEUED,
+                asked_by=asked_by,
+                device=device,
+                memory_bytes=memory_bytes,
+                not_before=now,
+                last_ring_at=now,
+            )
+        )
         return job_id
 
     def claim(self, kind: JobKind, worker: Worker) -> Claim | None:
-        """Take the job that has waited longest; None where there is none or the device is taken."""
+        """Take the job whose turn it is; None where none suits, or the device is taken or unfit."""
         if worker.device and self._is_taken(worker):
             return None
         chosen = (
             select(JobRow.id)
-            .where(_is_ready(kind))
-            .order_by(JobRow.id)
+            .where(is_ready(kind), suits(worker))
+            .order_by(turn(), JobRow.id)
             .limit(1)
             .with_for_update(skip_locked=True)
             .scalar_subquery()
@@ -140,6 +219,7 @@ class Ledger(Jobs):
                 # Set here, or a worker that dies before its first heartbeat would never be missed.
                 last_heartbeat_at=now,
                 last_progress_at=now,
+                stall_after_s=None,
                 started_at=func.coalesce(JobRow.started_at, now),
             )
             .returning(JobRow.id, JobRow.subject_id, JobRow.attempt)
@@ -193,13 +273,16 @@ class Ledger(Jobs):
             .values(state=JobState.RUNNING)
         )
 
-    def progress_seen(self, job_id: str, attempt: int) -> None:
+    def progress_seen(self, job_id: str, attempt: int, stall_after_s: float | None = None) -> None:
         """A sign of life of the work itself: it isn't stuck, whatever it has achieved.
+
+        ``stall_after_s`` says how long the next sign may be in coming, where that is known by now.
 
         Raises:
             LostLease: the attempt doesn't hold the job any more.
         """
-        self.fence(job_id, attempt, last_progress_at=database_now())
+        known = {} if stall_after_s is None else {"stall_after_s": stall_after_s}
+        self.fence(job_id, attempt, last_progress_at=database_now(), **known)
 
     def progressed(self, job_id: str, attempt: int) -> None:
         """Something was achieved that a later attempt needn't repeat: former failures are forgiven.
@@ -217,7 +300,8 @@ class Ledger(Jobs):
         """
         self.fence(job_id, attempt, last_progress_at=database_now())
         job = self._job(job_id)
-        end = JobState.CANCELLED if job.state == JobState.STOPPING else JobState.SUCCEEDED
+        # One that was to pause and was faster has nothing left to go on with.
+        end = JobState.CANCELLED if job.desired == Desired.CANCEL else JobState.SUCCEEDED
         self._end(job_id, end)
         return end
 
@@ -250,6 +334,100 @@ class Ledger(Jobs):
                 .values(state=JobState.STOPPING, desired=Desired.CANCEL)
             )
         return JobState(self._job(job_id).state)
+
+    def pause(self, job_id: str) -> JobState:
+        """Its owner wants it to rest; the state that follows at once.
+
+        A waiting job is paused; one that an attempt holds saves where it is and stops. One that is to be
+        cancelled, or has ended, stays as it is.
+        """
+        waiting = update(JobRow).where(JobRow.id == job_id, JobRow.state.in_((JobState.QUEUED, JobState.PAUSED)))
+        if not self._changed(waiting.values(state=JobState.PAUSED, desired=Desired.PAUSE)):
+            held = update(JobRow).where(
+                JobRow.id == job_id, JobRow.state.in_(_CLAIMED), JobRow.desired != Desired.CANCEL
+            )
+            self._session.execute(held.values(state=JobState.STOPPING, desired=Desired.PAUSE))
+        return JobState(self._job(job_id).state)
+
+    def resume(self, job_id: str) -> JobState:
+        """Its owner wants it to go on; the state that follows at once. Whoever commits rings for a waiting one.
+
+        One that was to pause and hasn't stopped yet simply goes on; where its process was told already, it comes
+        back into the queue by itself (``close``).
+        """
+        rested = update(JobRow).where(JobRow.id == job_id, JobRow.state == JobState.PAUSED)
+        now = database_now()
+        if not self._changed(
+            rested.values(
+                state=JobState.QUEUED, desired=Desired.RUN, not_before=now, last_ring_at=now, no_progress=0, **_NO_ERROR
+            )
+        ):
+            held = update(JobRow).where(
+                JobRow.id == job_id, JobRow.state == JobState.STOPPING, JobRow.desired == Desired.PAUSE
+            )
+            self._session.execute(held.values(state=JobState.RUNNING, desired=Desired.RUN))
+        return JobState(self._job(job_id).state)
+
+    def finish_soon(self, job_id: str) -> JobState:
+        """Its owner wants it to end well as soon as there is something to keep; the state that it has.
+
+        Nothing changes for a job that is to stop, rests, or has ended.
+        """
+        may = JobRow.state.in_((JobState.QUEUED, JobState.STARTING, JobState.RUNNING))
+        self._session.execute(update(JobRow).where(JobRow.id == job_id, may).values(desired=Desired.FINISH))
+        return JobState(self._job(job_id).state)
+
+    def pause_for_room(self, job_id: str, attempt: int, failure: Failure, needed_bytes: int) -> JobState:
+        """The disk is full: the job rests, with the reason beside it, until there is room for ``needed_bytes``.
+
+        Nothing is counted against it. ``cancelled`` where its owner said so first.
+
+        Raises:
+            LostLease: the attempt doesn't hold the job any more.
+        """
+        self.fence(job_id, attempt)
+        if self._job(job_id).desired == Desired.CANCEL:
+            return self._end(job_id, JobState.CANCELLED)
+        return self._release(job_id, JobState.PAUSED, waits_for_bytes=needed_bytes, **_error(failure))
+
+    def go_on_with_room(self, free_bytes: int) -> list[JobId]:
+        """Put back into the queue what rests only for want of ``free_bytes`` or less; their ids."""
+        now = database_now()
+        query = (
+            update(JobRow)
+            .where(
+                JobRow.state == JobState.PAUSED,
+                JobRow.desired.in_((Desired.RUN, Desired.FINISH)),
+                JobRow.waits_for_bytes <= free_bytes,
+            )
+            .values(state=JobState.QUEUED, not_before=now, last_ring_at=None, **_NO_ERROR)
+            .returning(JobRow.id)
+        )
+        return [JobId(found) for found in self._session.scalars(query, execution_options=_PLAIN)]
+
+    def note_device_failure(self, job_id: str, attempt: int) -> bool:
+        """An attempt's device broke down under it; the second time in a row it is left alone for a while.
+
+        To be said once the attempt is closed. Returns whether the device rests now.
+        """
+        mine = self._session.scalars(
+            select(JobAttemptRow).where(JobAttemptRow.job_id == job_id, JobAttemptRow.number == attempt)
+        ).one()
+        before = (
+            select(JobAttemptRow.exit_code)
+            .where(
+                JobAttemptRow.host == mine.host,
+                JobAttemptRow.device == mine.device,
+                JobAttemptRow.ended_at.is_not(None),
+                JobAttemptRow.id != mine.id,
+            )
+            .order_by(JobAttemptRow.ended_at.desc(), JobAttemptRow.id.desc())
+            .limit(1)
+        )
+        if self._session.scalar(before) != mine.exit_code:
+            return False
+        rests = update(WorkerRow).where(WorkerRow.host == mine.host, WorkerRow.device == mine.device)
+        return self._changed(rests.values(unfit_until=database_now(self._timers.unfit)))
 
     def close(
         self, job_id: str, attempt: int, outcome: Outcome, *, exit_code: int | None = None, failure: Failure
@@ -307,11 +485,11 @@ class Ledger(Jobs):
         """Kinds with a job that waits and wasn't rung for a while; it counts as rung now."""
         rung = update(JobRow).where(
             JobRow.state == JobState.QUEUED,
-            _is_due(),
+            is_due(),
             or_(JobRow.last_ring_at.is_(None), JobRow.last_ring_at < database_now(-self._timers.ring_again)),
         )
         rung_kinds = rung.values(last_ring_at=database_now()).returning(JobRow.kind)
-        kinds = self._session.scalars(rung_kinds, execution_options={"synchronize_session": False})
+        kinds = self._session.scalars(rung_kinds, execution_options=_PLAIN)
         return [JobKind(kind) for kind in sorted(set(kinds))]
 
     def may_sweep(self) -> bool:
@@ -320,8 +498,15 @@ class Ledger(Jobs):
             return True  # write transactions come one after the other anyway
         return bool(self._session.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _SWEEP_LOCK}))
 
-    def say_alive(self, worker: Worker, kinds: Collection[JobKind], device_name: str | None, version: str) -> None:
-        """Note that a worker is there."""
+    def say_alive(
+        self,
+        worker: Worker,
+        kinds: Collection[JobKind],
+        device_name: str | None,
+        version: str,
+        memory: Memory | None = None,
+    ) -> None:
+        """Note that a worker is there, and how much memory its device has."""
         values: Mapping[str, Any] = {  # Any: column values
             "host": worker.host,
             "kinds": ",".join(sorted(kinds)),
@@ -329,6 +514,8 @@ class Ledger(Jobs):
             "device_name": device_name,
             "version": version,
             "last_heartbeat_at": database_now(),
+            "memory_bytes": memory.total if memory else None,
+            "memory_free_bytes": memory.free if memory else None,
         }
         if not self._changed(update(WorkerRow).where(WorkerRow.id == worker.id).values(**values)):
             self._session.execute(insert(WorkerRow).values(id=worker.id, started_at=database_now(), **values))
@@ -342,14 +529,12 @@ class Ledger(Jobs):
         self._session.execute(delete(WorkerRow).where(WorkerRow.last_heartbeat_at < database_now(-silent_for_s)))
 
     def _is_taken(self, worker: Worker) -> bool:
-        query = select(
-            exists().where(
-                JobAttemptRow.host == worker.host,
-                JobAttemptRow.device == worker.device,
-                JobAttemptRow.ended_at.is_(None),
-            )
+        used = exists().where(
+            JobAttemptRow.host == worker.host,
+            JobAttemptRow.device == worker.device,
+            JobAttemptRow.ended_at.is_(None),
         )
-        return bool(self._session.scalar(query))
+        return bool(self._session.scalar(select(or_(used, is_unfit(worker.host, worker.device)))))
 
     def _open_attempt(self, claim: Claim, worker: Worker) -> None:
         self._session.execute(
@@ -367,9 +552,10 @@ class Ledger(Jobs):
     def _state_after(self, job: JobRow, outcome: Outcome, failure: Failure) -> JobState:
         if job.desired == Desired.CANCEL:
             return self._end(job.id, JobState.CANCELLED)
-        if job.desired == Desired.PAUSE or outcome is Outcome.PAUSED:
+        if job.desired == Desired.PAUSE:
             return self._release(job.id, JobState.PAUSED)
-        if outcome is Outcome.YIELDED:
+        # Paused, and its owner has thought better of it since: it goes on like one whose worker had to leave.
+        if outcome in (Outcome.YIELDED, Outcome.PAUSED):
             return self._release(job.id, JobState.QUEUED, not_before=database_now())
         tries = job.no_progress + 1
         if tries >= self._timers.tries:
@@ -382,11 +568,7 @@ class Ledger(Jobs):
 
     def _end(self, job_id: str, state: JobState, failure: Failure | None = None, **changes: Any) -> JobState:
         if failure:
-            changes |= {
-                "error_code": failure.code,
-                "error_message": failure.message,
-                "error_advice": failure.advice,
-            }
+            changes |= _error(failure)
         return self._leave(job_id, state, ended_at=database_now(), **changes)
 
     def _leave(self, job_id: str, state: JobState, **changes: Any) -> JobState:  # Any: column values
@@ -405,21 +587,13 @@ class Ledger(Jobs):
         return self._count(statement) > 0
 
     def _count(self, statement: Any) -> int:  # Any: an UPDATE
-        result = self._session.execute(statement, execution_options={"synchronize_session": False})
+        result = self._session.execute(statement, execution_options=_PLAIN)
         assert isinstance(result, CursorResult)
         return result.rowcount
 
 
-def _is_due() -> ColumnElement[bool]:
-    return or_(JobRow.not_before.is_(None), JobRow.not_before <= database_now())
-
-
-def _is_ready(kind: JobKind, for_s: float = 0.0) -> ColumnElement[bool]:
-    return and_(
-        JobRow.kind == kind,
-        JobRow.state == JobState.QUEUED,
-        or_(JobRow.not_before.is_(None), JobRow.not_before <= database_now(-for_s)),
-    )
+def _error(failure: Failure) -> dict[str, str]:
+    return {"error_code": failure.code, "error_message": failure.message, "error_advice": failure.advice}
 
 
 def _held(job_id: str, attempt: int) -> tuple[ColumnElement[bool], ...]:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -21,14 +22,17 @@ from backend.ledger.timers import Timers
 log = structlog.get_logger()
 
 _FORGET_WORKERS_AFTER_S = 600.0
+ROOM_TO_SPARE: Final = 256 * 2**20
+"""Bytes that must be free beyond what a job needs before it goes on: others write as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep did. ``calm`` is True where it left leases alone."""
+    """What a sweep did. ``calm``: it left leases alone; ``found_room``: jobs that the disk had been too full for."""
 
     requeued: int = 0
     ended: int = 0
+    found_room: int = 0
     rang: tuple[JobKind, ...] = ()
     calm: bool = False
 
@@ -37,7 +41,8 @@ class Sweeper:
     """Looks through the ledger every now and then.
 
     For a while after the start, and after the database was away, no lease is declared
-    lost: until then nobody could have renewed one.
+    lost: until then nobody could have renewed one. ``free_bytes`` says how much room there is
+    where jobs keep their files; without it, what waits for room is left to another sweeper.
     """
 
     def __init__(
@@ -46,11 +51,12 @@ class Sweeper:
         doorbell: Doorbell,
         timers: Timers | None = None,
         *,
+        free_bytes: Callable[[], int] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._doorbell = database, doorbell
         self._timers = timers or Timers()
-        self._monotonic = monotonic
+        self._free_bytes, self._monotonic = free_bytes, monotonic
         self._calm_until = monotonic() + self._timers.calm
 
     def run(self, stop: threading.Event) -> None:
@@ -81,7 +87,21 @@ class Sweeper:
                 ledger.close_leftovers()
                 ledger.forget_workers(_FORGET_WORKERS_AFTER_S)
             requeued = states.count(JobState.QUEUED)
-            return Swept(requeued, len(states) - requeued, tuple(ledger.due_for_a_ring()), calm)
+            found_room = self._go_on_with_room(ledger)
+            return Swept(requeued, len(states) - requeued, found_room, tuple(ledger.due_for_a_ring()), calm)
+
+    def _go_on_with_room(self, ledger: Ledger) -> int:
+        if self._free_bytes is None:
+            return 0
+        try:
+            free = self._free_bytes()
+        except OSError as error:  # the disk is ill or not there: nobody can say that there is room
+            log.warning("free_space_unknown", error=str(error))
+            return 0
+        found = ledger.go_on_with_room(free - ROOM_TO_SPARE)
+        for job_id in found:
+            log.info("job_has_room_again", job_id=job_id, free_bytes=free)
+        return len(found)
 
 
 def _write_off(ledger: Ledger, job_id: str, attempt: int) -> JobState | None:

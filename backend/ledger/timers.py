@@ -21,7 +21,10 @@ class Timers:
         kill_grace: between asking a trainer to stop and ending it.
         poll: between two looks of a worker host at the ledger.
         deaf: a job that has waited this long beside an idle worker is taken without a ring.
-        stall: without any progress for so long, a trainer is ended and the job tried again.
+        stall: without any progress for so long, a trainer is ended and the job tried again; longer where its
+            own steps take long.
+        dump: time for a stuck trainer to write down where it is stuck.
+        unfit: a device that failed twice in a row is left alone for so long.
         backoff: wait before the next try, after the first, second … try without progress.
         tries: so many tries without progress, and the job has failed.
     """
@@ -37,7 +40,9 @@ class Timers:
     kill_grace: float = 30.0
     poll: float = 2.0
     deaf: float = 20.0
-    stall: float = 1800.0
+    stall: float = 600.0
+    dump: float = 3.0
+    unfit: float = 300.0
     backoff: tuple[float, ...] = (0.0, 30.0, 120.0)
     tries: int = 3
 

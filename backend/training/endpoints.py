@@ -1,6 +1,7 @@
 """REST: runs, their epochs and events, checkpoints and the catalogue of architectures."""
 
 import asyncio
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -10,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from sse_starlette import EventSourceResponse
 
+from backend.accounts.caller import CallerDep
 from backend.dependencies import ReadDep, SettingsDep, StorageDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.errors import InvalidInput, Unavailable
@@ -97,10 +99,15 @@ WatchDep = Annotated[Watch, Depends(watch)]
 
 @router.post("/runs", status_code=201, responses={200: {"model": PlanRead}})
 def create_run(
-    body: RunCreate, unit: UnitDep, settings: SettingsDep, response: Response, dry_run: bool = False
+    body: RunCreate,
+    unit: UnitDep,
+    settings: SettingsDep,
+    caller: CallerDep,
+    response: Response,
+    dry_run: bool = False,
 ) -> RunRead | PlanRead:
     """Queue a training; with ``dry_run`` only say how it would run and how long it would take."""
-    order = body.order()
+    order = replace(body.order(), asked_by=caller.token_id)
     if dry_run:
         planned = plan(unit.session, order, settings.weights_folder)
         response.status_code = 200
@@ -151,15 +158,22 @@ def cancel_run(run_id: str, unit: UnitDep) -> RunRead:
 
 @router.post("/runs/{run_id}/pause", status_code=202)
 def pause_run(run_id: str, unit: UnitDep) -> RunRead:
-    """Not in this version: 409."""
+    """Let a run rest: it saves where it is, to the step, and frees its device."""
     control.pause(unit.session, run_id)
     return RunRead.of(show_run(unit.session, run_id))
 
 
 @router.post("/runs/{run_id}/resume", status_code=202)
 def resume_run(run_id: str, unit: UnitDep) -> RunRead:
-    """Not in this version: 409."""
-    control.resume(unit.session, run_id)
+    """Let a paused run go on from the step at which it rests."""
+    control.resume(unit, run_id)
+    return RunRead.of(show_run(unit.session, run_id))
+
+
+@router.post("/runs/{run_id}/finish", status_code=202)
+def finish_run(run_id: str, unit: UnitDep) -> RunRead:
+    """Stop after the epoch that is under way, and keep the model that it gives."""
+    control.finish(unit.session, run_id)
     return RunRead.of(show_run(unit.session, run_id))
 
 

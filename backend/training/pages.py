@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
+from backend.accounts.caller import CallerDep
 from backend.datasets.errors import VersionNotFound
 from backend.dependencies import ReadDep, ServicesDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
@@ -65,11 +66,16 @@ def train_page(
 
 
 @router.post("/versions/{version_id}/train")
-def submit_run(request: Request, version_id: str, form: FormDep, services: ServicesDep) -> Response:
+def submit_run(request: Request, version_id: str, form: FormDep, services: ServicesDep, caller: CallerDep) -> Response:
     """Start a run. The form has given it its id, so a second press leads to the same one."""
     run_id = run_id_of(form)
     try:
-        order = RunOrder(VersionId(version_id), request_of(form), run_id=None if run_id is None else RunId(run_id))
+        order = RunOrder(
+            VersionId(version_id),
+            request_of(form),
+            run_id=None if run_id is None else RunId(run_id),
+            asked_by=caller.token_id,
+        )
         with services.open_unit()() as unit:
             known = RunRepository(unit.session).find(order.run_id) if order.run_id else None
             run = known or start(unit, order, services.settings.weights_folder)

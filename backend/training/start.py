@@ -77,13 +77,18 @@ class StartDiffers(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class RunOrder:
-    """A training as asked for. ``run_id``: the id that a form has given it, so that a second press makes no second."""
+    """A training as asked for.
+
+    ``run_id``: the id that a form has given it, so that a second press makes no second; ``asked_by``: the token
+    whose turn it is in the line.
+    """
 
     version_id: VersionId
     request: TrainingRequest
     name: str | None = None
     starts_from: CheckpointId | None = None
     run_id: RunId | None = None
+    asked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,7 @@ def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
         id=run_id,
         name=order.name or f"run {runs.runs_of_dataset(planned.version.dataset_id) + 1}",
         version_id=order.version_id,
-        job_id=unit.enqueue(JobKind.TRAIN, run_id),
+        job_id=unit.enqueue(JobKind.TRAIN, run_id, asked_by=order.asked_by, device=planned.config.device),
         config=planned.config.model_dump(mode="json"),
         starts_from=order.starts_from,
     )

@@ -232,13 +232,6 @@ def test_it_does_not_cancel_what_has_ended(client: TestClient, scene: Scene) -> 
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "run-ended")
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume"])
-def test_it_cannot_pause_yet_and_says_so(client: TestClient, scene: Scene, verb: str) -> None:
-    answer = client.post(f"/api/v1/runs/{scene.run()}/{verb}")
-
-    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "pause-unavailable")
-
-
 def test_it_shows_a_checkpoint_and_hands_out_its_files(client: TestClient, scene: Scene, storage: LocalStorage) -> None:
     run_id = scene.run()
     claim = scene.claim()
