@@ -21,10 +21,12 @@ from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from backend.training import progress
 from backend.training.find import checkpoint_folder, find_checkpoint, find_run
+from backend.training.lr_finds_repository import LearningRateFinds
 from backend.training.repository import RunRepository
 from backend.training.tables import RunRow
 from worker import exits
 from worker.engine.order import StatePoint, StopSignal, TrainingOrder
+from worker.rate_search import find_job
 from worker.recording import Recorder, insist, recording
 
 log = structlog.get_logger()
@@ -33,11 +35,14 @@ _ATTEMPT: Final = "attempt-"
 
 
 def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:
-    """Do the training that an attempt holds; the exit code."""
+    """Do the training, or the search for a rate, that an attempt holds; the exit code."""
     database, storage = Database(settings.sql_url), LocalStorage(settings.storage_folder)
     with database.read() as session:
         claim = Jobs(session).claim_of(job_id, attempt)
-        run = find_run(session, claim.subject_id) if claim else None
+        find = LearningRateFinds(session).find(claim.subject_id) if claim else None
+        run = find_run(session, claim.subject_id) if claim and not find else None
+    if claim is not None and find is not None:
+        return find_job(settings, database, storage, claim, find, stop)
     if claim is None or run is None:
         return exits.LOST
     recorder = Recorder(database, storage, claim, TrainingConfig.model_validate(run.config), stop)

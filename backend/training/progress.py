@@ -31,6 +31,7 @@ from backend.interpretation.record import record_predictions
 from backend.ledger.job import Claim, Failure, JobState
 from backend.ledger.repository import Ledger
 from backend.training.eta import Standing
+from backend.training.phases import phase_in_words
 from backend.training.repository import RunRepository, new_epoch
 from backend.training.tables import CheckpointRow, StatePointRow
 
@@ -184,12 +185,8 @@ def _displayed(events: list[Event]) -> dict[str, Any]:  # Any: column values
     shown: dict[str, Any] = {}
     for event in events:
         match event:
-            case PhaseStarted(text=text):
-                shown["phase"] = text
-            case PhaseProgress(phase="weights", done=done, total=total):
-                shown["phase"] = f"Fetching the pretrained weights: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
-            case PhaseProgress(phase=phase, done=done, total=total):
-                shown["phase"] = f"{_PHASES.get(phase, 'Working')}: {done:,} of {total:,} images"
+            case PhaseStarted() | PhaseProgress():
+                shown["phase"] = phase_in_words(event)
             case ValidationProgress(done=done, total=total):
                 shown["phase"] = f"Testing: {done:,} of {total:,} images"
             case StageStarted(device=device):
@@ -200,13 +197,6 @@ def _displayed(events: list[Event]) -> dict[str, Any]:  # Any: column values
             case _:
                 pass
     return shown
-
-
-_PHASES: Final = {
-    "data": "Reading the pictures",
-    "features": "Showing the pictures to the frozen network",
-    "evaluation": "Asking the model about test pictures",
-}
 
 
 def _state_row(claim: Claim, state: StateSaved) -> StatePointRow:
