@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from backend.ledger.clock import database_now
 from backend.ledger.job import JobKind, JobState
 from backend.ledger.tables import JobRow, WorkerRow
-from backend.training.tables import EpochRow, RunRow
+from backend.training.tables import EpochRow, LearningRateFindRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,9 @@ class HouseRepository:
 
     def runs_by_state(self) -> dict[JobState, int]:
         """Number of runs in each state; every state is named."""
-        # Joined, as searches for a learning rate are jobs of the same kind.
-        query = select(JobRow.state, func.count()).join(RunRow, RunRow.job_id == JobRow.id).group_by(JobRow.state)
+        # Searches for a learning rate are jobs of the same kind.
+        is_run = JobRow.id.not_in(select(LearningRateFindRow.job_id))
+        query = select(JobRow.state, func.count()).where(JobRow.kind == JobKind.TRAIN, is_run).group_by(JobRow.state)
         found = {JobState(state): number for state, number in self._session.execute(query)}
         return {state: found.get(state, 0) for state in JobState}
 
