@@ -279,30 +279,38 @@ def _tiny_learner(*, steps: int, **given: Any) -> Any:
     return _learner(model, lambda model: [fv.params(part) for part in (*model[0], model[1])], loaders, **given)
 
 
+_FROZEN: Final = {"freeze": True, "epochs": 2, "max_lr": 1e-2}
+_ALL_LAYERS: Final = {"freeze": False, "epochs": 2, "max_lr": [1e-4, 1e-2]}
+
+
 def training() -> Figures:
     """Losses and weights of whole trainings without chance, to be repeated step by step."""
-    recorded = {}
-    for name, freeze, rate in (
-        ("frozen, batch norm learning", True, slice(1e-2)),
-        ("all layers", False, slice(1e-4, 1e-2)),
-    ):
-        learner = _tiny_learner(steps=3)
-        losses = _Losses()
+    return {
+        "frozen, batch norm learning": _trained(_FROZEN),
+        "all layers": _trained(_ALL_LAYERS),
+        "frozen, then all layers": _trained(_FROZEN, _ALL_LAYERS),
+    }
+
+
+def _trained(*stages: dict[str, Any]) -> Figures:
+    learner, losses = _tiny_learner(steps=3), _Losses()
+    learning, smoothed, validation = [], [], []
+    for stage in stages:
+        rate = stage["max_lr"]
         with learner.no_bar(), learner.no_logging():
-            learner.freeze() if freeze else learner.unfreeze()
-            learning = [key for key, parameter in learner.model.named_parameters() if parameter.requires_grad]
-            learner.fit_one_cycle(2, rate, cbs=losses)
-        recorded[name] = {
-            "epochs": 2,
-            "rate": rate.stop if rate.start is None else [rate.start, rate.stop],
-            "learning": learning,
-            "in_training_mode": losses.modes,
-            "losses": losses.raw,
-            "smoothed": [float(loss) for loss in learner.recorder.losses],
-            "validation": [float(row[1]) for row in learner.recorder.values],
-            "weights": {key: _digest(tensor) for key, tensor in learner.model.state_dict().items()},
-        }
-    return recorded
+            learner.freeze() if stage["freeze"] else learner.unfreeze()
+            learning.append([key for key, parameter in learner.model.named_parameters() if parameter.requires_grad])
+            learner.fit_one_cycle(stage["epochs"], slice(*rate) if isinstance(rate, list) else slice(rate), cbs=losses)
+        smoothed.append([float(loss) for loss in learner.recorder.losses])
+        validation.append([float(row[1]) for row in learner.recorder.values])
+    return {
+        "stages": list(stages),
+        "learning": learning,
+        "losses": losses.raw,
+        "smoothed": smoothed,
+        "validation": validation,
+        "weights": {key: _digest(tensor) for key, tensor in learner.model.state_dict().items()},
+    }
 
 
 def _digest(tensor: Any) -> Figures:
@@ -313,17 +321,15 @@ def _digest(tensor: Any) -> Figures:
 
 
 class _Losses(fv.Callback):  # type: ignore[misc]  # as above
-    """Notes the raw loss of every step, and which layers of the body are in training mode."""
+    """Notes the raw loss of every step."""
 
-    def before_fit(self) -> None:
-        """Begin."""
+    def __init__(self) -> None:
         self.raw: list[float] = []
 
     def after_loss(self) -> None:
         """Note, unless it validates."""
         if self.training:
             self.raw.append(float(self.loss_grad.detach()))
-            self.modes = sorted({type(module).__name__ for module in self.model.modules() if module.training})
 
 
 def lr_find_steps() -> Figures:
