@@ -131,6 +131,16 @@ class RunRepository:
         query = select(RunEventRow).where(RunEventRow.run_id == run_id, RunEventRow.kind.in_(list(kinds)))
         return self._session.scalars(query.order_by(RunEventRow.id.desc()).limit(limit)).all()
 
+    def rates_found(self, run_ids: Iterable[str]) -> dict[str, dict[int, Any]]:  # Any: a rate, or two
+        """What searches before stages have found, by run and stage; of several the last counts."""
+        query = select(RunEventRow.run_id, RunEventRow.data).where(
+            RunEventRow.run_id.in_(list(run_ids)), RunEventRow.kind == "rate-found"
+        )
+        found: dict[str, dict[int, Any]] = {}
+        for run_id, data in self._session.execute(query.order_by(RunEventRow.id)):
+            found.setdefault(run_id, {})[data["stage"]] = data["max_lr"]
+        return found
+
     def newest_event(self, run_id: str) -> int:
         """Number of the newest event; 0 before the first."""
         return self._session.scalar(select(func.max(RunEventRow.id)).where(RunEventRow.run_id == run_id)) or 0

@@ -109,6 +109,9 @@ class RunRead(BaseModel):
     version_id: str
     version_number: int
     config: dict[str, Any]  # Any: JSON values, a TrainingConfig as it was written down
+    rates_found: list[float | tuple[float, float] | None] = Field(
+        description='What stages with `"max_lr": "find"` run with, once it is found; null for the others.'
+    )
     starts_from: str | None
     queue_position: int | None
     phase: str | None

@@ -1,6 +1,6 @@
 """Runs as API, pages and streams show them: all from the same rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from backend.domain.training import RunStatus
-from backend.ledger.job import CLAIMED, Failure, JobKind, JobState
+from backend.ledger.job import CLAIMED, Desired, Failure, JobKind, JobState
 from backend.ledger.repository import Jobs
 from backend.training.find import RunNotFound
 from backend.training.repository import RunRecord, RunRepository
@@ -24,10 +24,14 @@ class RunView:
 
     Attributes:
         queue_position: 1 for the next one; None where it isn't waiting.
+        rates_found: for each stage what a search before it has found: a rate, [lowest layers, head], or None.
         stage, epoch: from 0, of what is going on now; None before the first.
         epochs: of all stages together.
         progress: share of all steps in [0, 1]; 1 only once it has succeeded.
         is_stopping: it was told to stop and hasn't yet.
+        is_pausing: it is to rest, and saves where it is first.
+        is_finishing: it ends after the epoch that is under way.
+        rests_for: why it rests by itself and goes on by itself, in words; empty where its owner paused it.
     """
 
     id: str
@@ -38,6 +42,7 @@ class RunView:
     version_id: str
     version_number: int
     config: dict[str, Any]  # Any: JSON values
+    rates_found: tuple[Any, ...]
     starts_from: str | None
     queue_position: int | None
     phase: str | None
@@ -49,6 +54,9 @@ class RunView:
     device: str | None
     attempt: int
     is_stopping: bool
+    is_pausing: bool
+    is_finishing: bool
+    rests_for: str
     failure: Failure | None
     checkpoints: tuple[CheckpointRow, ...]
     created_at: datetime
@@ -135,7 +143,23 @@ def _pill(session: Session, record: RunRecord) -> Pill:
 def _views(session: Session, records: Sequence[RunRecord]) -> list[RunView]:
     checkpoints = RunRepository(session).checkpoints(record.run.id for record in records)
     places = _places(session, records)
-    return [_view(record, tuple(checkpoints.get(record.run.id, ())), places.get(record.job.id)) for record in records]
+    rates = _rates_found(session, records)
+    return [
+        _view(
+            record,
+            tuple(checkpoints.get(record.run.id, ())),
+            places.get(record.job.id),
+            rates.get(record.run.id, {}),
+        )
+        for record in records
+    ]
+
+
+def _rates_found(session: Session, records: Sequence[RunRecord]) -> dict[str, dict[int, Any]]:  # Any: a rate, or two
+    asking = [
+        record.run.id for record in records if any(stage["max_lr"] == "find" for stage in record.run.config["stages"])
+    ]
+    return RunRepository(session).rates_found(asking) if asking else {}
 
 
 def _places(session: Session, records: Sequence[RunRecord]) -> dict[str, int]:
@@ -148,7 +172,12 @@ def _eta(record: RunRecord) -> float | None:
     return record.run.eta_s if JobState(record.job.state).is_claimed else None
 
 
-def _view(record: RunRecord, checkpoints: tuple[CheckpointRow, ...], place: int | None) -> RunView:
+def _view(
+    record: RunRecord,
+    checkpoints: tuple[CheckpointRow, ...],
+    place: int | None,
+    rates: Mapping[int, Any],  # Any: a rate, or two
+) -> RunView:
     run, job = record.run, record.job
     state = JobState(job.state)
     return RunView(
@@ -160,6 +189,7 @@ def _view(record: RunRecord, checkpoints: tuple[CheckpointRow, ...], place: int 
         version_id=run.version_id,
         version_number=record.version_number,
         config=run.config,
+        rates_found=tuple(rates.get(stage) for stage in range(len(run.config["stages"]))),
         starts_from=run.starts_from,
         queue_position=place,
         phase=run.phase if state.is_claimed else None,
@@ -171,6 +201,9 @@ def _view(record: RunRecord, checkpoints: tuple[CheckpointRow, ...], place: int 
         device=run.device,
         attempt=job.attempt,
         is_stopping=state is JobState.STOPPING,
+        is_pausing=state is JobState.STOPPING and job.desired == Desired.PAUSE,
+        is_finishing=state.is_claimed and job.desired == Desired.FINISH,
+        rests_for=(job.error_message or "") if state is JobState.PAUSED and job.waits_for_bytes is not None else "",
         failure=_failure(record),
         checkpoints=checkpoints,
         created_at=run.created_at,

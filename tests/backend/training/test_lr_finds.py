@@ -2,7 +2,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from backend.dependencies import Services
-from backend.domain.events import PhaseProgress
+from backend.domain.events import PhaseProgress, RateFound
 from backend.domain.ids import new_id
 from backend.domain.lr_finder import Finding, curve_of, finding
 from backend.ledger.claiming import claim_next
@@ -11,7 +11,9 @@ from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
 from backend.system.repository import HouseRepository
 from backend.training import lr_finds_progress as progress
+from backend.training.eta import Standing
 from backend.training.phases import phase_in_words
+from backend.training.progress import record_events
 from tests.backend.training.scene import COUNTS
 from tests.fixtures.versions import add_version
 
@@ -188,3 +190,27 @@ def test_a_run_stands_behind_the_search_before_it(client: TestClient, version_id
 def test_pages_and_system_bear_a_search_at_work(client: TestClient, claim: Claim) -> None:
     for path in ("/", "/runs", "/api/v1/system", "/metrics"):
         assert client.get(path).status_code == 200, path
+
+
+def test_a_run_that_searches_its_rate_shows_what_was_found(
+    client: TestClient, services: Services, version_id: str
+) -> None:
+    stages = [{"freeze": True, "epochs": 1, "max_lr": "find"}, {"freeze": False, "epochs": 1, "max_lr": "find"}]
+    body = client.post("/api/v1/runs", json={"version_id": version_id, "config": {"stages": stages}}).json()
+    assert body["rates_found"] == [None, None]
+    claim = claim_next(services.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
+    assert claim is not None
+
+    found = [
+        RateFound(0, 2.5e-3, (1e-3,), (0.5,), {"valley": 2.5e-3}),
+        RateFound(1, (2.5e-5, 2.5e-4), (1e-3,), (0.5,), {"valley": 2.5e-3}),
+    ]
+    with services.database.write() as session:
+        record_events(session, claim, found, Standing())
+
+    run = client.get(f"/api/v1/runs/{body['id']}").json()
+    assert run["rates_found"] == [2.5e-3, [2.5e-5, 2.5e-4]]
+    assert [stage["max_lr"] for stage in run["config"]["stages"]] == ["find", "find"]
+    page = client.get(f"/runs/{body['id']}").text
+    assert "find: 0.0025" in page
+    assert "the search found the learning rate 2.5e-5 to 2.5e-4" in page
