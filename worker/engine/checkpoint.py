@@ -20,7 +20,7 @@ from backend.domain.results import Evaluation
 from backend.domain.training import TrainingConfig
 from backend.imaging.preprocessing import Preprocessing
 from worker.engine.architectures import HEAD_WIDTH, Classifier
-from worker.engine.durable import new_folder, sha256, write_file
+from worker.engine.durable import disk_full_named, new_folder, sha256, write_file
 from worker.engine.errors import CheckpointUnusable
 from worker.engine.export import Export, Parity
 
@@ -58,12 +58,17 @@ def write(
     *,
     config: TrainingConfig,
     stage: int,
+    epoch: int,
     preprocessing: Preprocessing,
     evaluations: Mapping[str, Evaluation],
     features: int,
     export: Export,
 ) -> None:
-    """Write a checkpoint folder, whole or not at all; ``evaluations`` by split, ``valid`` among them."""
+    """Write a checkpoint folder, whole or not at all; ``evaluations`` by split, ``valid`` among them.
+
+    Raises:
+        DiskFull: nothing was written.
+    """
     valid = evaluations["valid"]
     content = {
         "format": FORMAT,
@@ -71,7 +76,7 @@ def write(
         "classes": list(valid.classes),
         "preprocessing": preprocessing.to_json(),
         "stage": stage,
-        "epoch": config.stages[stage].epochs - 1,
+        "epoch": epoch,
         "config": config.model_dump(mode="json"),
         "head": {
             "features": 2 * features,
@@ -83,7 +88,8 @@ def write(
         "weights_sha256": sha256(weights),
         "onnx_sha256": sha256(export.onnx),
     }
-    with new_folder(folder) as partial:
+    needed_bytes = len(weights) + len(export.onnx) + sum(one.probabilities.nbytes for one in evaluations.values())
+    with disk_full_named(folder.parent, needed_bytes), new_folder(folder) as partial:
         write_file(partial / "weights.safetensors", weights)
         write_file(partial / "model.onnx", export.onnx)
         write_file(partial / "parity.json", _json(export.parity.to_json()))

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -210,30 +211,74 @@ class Views(Dataset[tuple[int, int, Pixels | Unreadable]]):
         return training_view(whole, self.source.preprocessing, self.augmentation, random)
 
 
-def batches_of_epoch(images: int, batch_size: int, *, seed: int, stage: int, epoch: int) -> list[list[int]]:
+def batches_of_epoch(
+    images: int, batch_size: int, *, seed: int, stage: int, epoch: int, balanced_by: Sequence[int] | None = None
+) -> list[list[int]]:
     """The places of all images in a random order, cut into batches.
 
-    A last batch of a single image is left out, since batch norm can't learn from one.
+    Given the images' classes, every class is drawn equally often instead, with as many
+    draws as there are images. A last batch of a single image is left out, since batch
+    norm can't learn from one.
     """
-    order = np.random.default_rng([seed, stage, epoch]).permutation(images).tolist()
+    random = np.random.default_rng([seed, stage, epoch])
+    order = random.permutation(images).tolist() if balanced_by is None else _balanced_draw(balanced_by, random)
     batches = [order[start : start + batch_size] for start in range(0, images, batch_size)]
     return batches[:-1] if len(batches[-1]) == 1 else batches
 
 
-class EpochOrder(Sampler[list[Key]]):
-    """Tells torch's loader the order of the epoch that ``epoch`` is set to."""
+def _balanced_draw(classes: Sequence[int], random: np.random.Generator) -> list[int]:
+    """As many places as there are images, each class equally often, in a random order.
 
-    def __init__(self, images: int, batch_size: int, *, seed: int, stage: int) -> None:
+    Within a class every image comes once before any comes twice. What can't be shared
+    out equally falls to classes by chance.
+    """
+    by_class = [np.flatnonzero(np.array(classes) == name) for name in sorted(set(classes))]
+    each, rest = divmod(len(classes), len(by_class))
+    favoured = random.permutation(len(by_class))[:rest].tolist()
+    drawn: list[int] = []
+    for number, places in enumerate(by_class):
+        wanted = each + (number in favoured)
+        rounds = [random.permutation(places) for _ in range(-(-wanted // len(places)))]
+        drawn += np.concatenate(rounds)[:wanted].tolist() if rounds else []
+    random.shuffle(drawn)
+    return drawn
+
+
+_LONGEST_STAGE: Final = 1000
+"""Epochs of a stage at most."""
+
+
+class EpochOrder(Sampler[list[Key]]):
+    """Tells torch's loader the order of the epoch that ``epoch`` is set to, from ``first_step`` on."""
+
+    def __init__(
+        self, images: int, batch_size: int, *, seed: int, stage: int, balanced_by: Sequence[int] | None = None
+    ) -> None:
         self.images, self.batch_size, self.seed, self.stage = images, batch_size, seed, stage
-        self.epoch = 0
+        self.balanced_by = balanced_by
+        self.epoch = self.first_step = 0
 
     def __len__(self) -> int:
-        return steps_per_epoch(self.images, self.batch_size)
+        return steps_per_epoch(self.images, self.batch_size) - self.first_step
 
     def __iter__(self) -> Iterator[list[Key]]:
-        batches = batches_of_epoch(self.images, self.batch_size, seed=self.seed, stage=self.stage, epoch=self.epoch)
-        for batch in batches:
-            yield [(self.epoch, place) for place in batch]
+        batches = batches_of_epoch(
+            self.images,
+            self.batch_size,
+            seed=self.seed,
+            stage=self.stage,
+            epoch=self.epoch,
+            balanced_by=self.balanced_by,
+        )
+        times: Counter[int] = Counter()
+        for step, batch in enumerate(batches):
+            keys = []
+            for place in batch:
+                # An image that comes again is seen as in an epoch that no stage has: not the same view twice.
+                keys.append((self.epoch + times[place] * _LONGEST_STAGE, place))
+                times[place] += 1
+            if step >= self.first_step:
+                yield keys
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -253,22 +298,22 @@ class ImageBatches:
         batch_size: int,
         device: torch.device,
         on_unreadable: Callable[[list[Unreadable]], None],
+        is_balanced: bool = False,
     ) -> None:
         images = len(views.labelled)
-        self._order = EpochOrder(images, batch_size, seed=views.seed, stage=views.stage)
+        classes = views.labelled.targets if is_balanced else None
+        self._order = EpochOrder(images, batch_size, seed=views.seed, stage=views.stage, balanced_by=classes)
         processes = loader_processes(images, epochs)
         self._loader = _loader(views, self._order, processes=processes, device=device)
         self._preprocessing, self._device = views.source.preprocessing, device
         self._on_unreadable = on_unreadable
 
-    def of(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(N, 3, H, W) normalised images and (N,) targets of one epoch's batches, on the device."""
-        self._order.epoch = epoch
+    def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """(N, 3, H, W) normalised images and (N,) targets of one epoch's batches, on the device, from a step on."""
+        self._order.epoch, self._order.first_step = epoch, first_step
         for batch in self._loader:
             self._on_unreadable(batch.unreadable)
-            # Batch norm can't learn from a single image.
-            if len(batch.places) > 1:
-                yield to_input(batch.pixels, self._preprocessing, self._device), batch.targets.to(self._device)
+            yield to_input(batch.pixels, self._preprocessing, self._device), batch.targets.to(self._device)
 
 
 def in_order(views: Views, *, view: int, device: torch.device) -> DataLoader[Any]:

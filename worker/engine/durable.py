@@ -1,12 +1,18 @@
 """Files that are whole or absent, whatever is killed or unplugged."""
 
+import errno
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import rmtree
+from shutil import disk_usage, rmtree
+from typing import Final
+
+from worker.engine.errors import DiskFull
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def sha256(content: bytes) -> str:
@@ -18,21 +24,48 @@ def write_file(path: Path, content: bytes) -> None:
     """Write beside its place, read back, compare, rename: a reader sees all of it or nothing.
 
     Raises:
-        OSError: the disk is full, or gave back something else than was written.
+        DiskFull: nothing was changed.
+        OSError: the disk gave back something else than was written.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    partial = Path(name)
+    with disk_full_named(path.parent, len(content)):
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+        partial = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if sha256(partial.read_bytes()) != sha256(content):
+                raise OSError(f"{path.name} reads back differently from what was written")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+@contextmanager
+def disk_full_named(folder: Path, needed_bytes: int) -> Iterator[None]:
+    """Say of a full disk (or a used-up quota) how much the block needs and how much is there.
+
+    Raises:
+        DiskFull
+    """
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if sha256(partial.read_bytes()) != sha256(content):
-            raise OSError(f"{path.name} reads back differently from what was written")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    sync_folder(path.parent)
+        yield
+    except DiskFull as error:
+        if error.needed_bytes >= needed_bytes:
+            raise
+        raise DiskFull(needed_bytes, error.free_bytes) from error
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFull(needed_bytes, _free_bytes(folder)) from error
+
+
+def _free_bytes(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return disk_usage(folder).free
 
 
 @contextmanager

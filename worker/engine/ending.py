@@ -21,18 +21,19 @@ from worker.engine.data import (
 )
 from worker.engine.durable import sha256
 from worker.engine.errors import CheckpointUnusable
-from worker.engine.export import PARITY_IMAGES, export
+from worker.engine.export import PARITY_IMAGES, Export, export
 from worker.engine.loop import StageRun
+from worker.engine.memory import is_out_of_memory
 from worker.engine.order import StageResult
 from worker.engine.training import Training
 
 
-def finish_stage(training: Training, run: StageRun, answered: Evaluation) -> StageResult:
-    """Write the stage's checkpoint, unless it is there already from before an interruption."""
+def finish_stage(training: Training, run: StageRun, answered: Evaluation, epoch: int) -> StageResult:
+    """Write the stage's checkpoint, of its weights after ``epoch``, unless an interrupted try has written it."""
     folder = training.order.output_folder / f"stage-{run.number}"
     content = checkpoint.weights_of(run.model)
     if not _holds(folder, sha256(content)):
-        _write_checkpoint(training, run, answered, folder, content)
+        _write_checkpoint(training, run, answered, folder, content, epoch)
     return _announce(training, run, folder, len(content))
 
 
@@ -43,7 +44,9 @@ def _holds(folder: Path, weights_sha256: str) -> bool:
         return False
 
 
-def _write_checkpoint(training: Training, run: StageRun, answered: Evaluation, folder: Path, content: bytes) -> None:
+def _write_checkpoint(
+    training: Training, run: StageRun, answered: Evaluation, folder: Path, content: bytes, epoch: int
+) -> None:
     evaluations = {"valid": answered}
     if len(training.images.test):
         evaluations["test"] = _test(training, run.model)
@@ -53,17 +56,33 @@ def _write_checkpoint(training: Training, run: StageRun, answered: Evaluation, f
         content,
         config=training.order.config,
         stage=run.number,
+        epoch=epoch,
         preprocessing=training.preprocessing,
         evaluations=evaluations,
         features=ARCHITECTURES[training.order.config.architecture].features,
-        export=export(run.model, training.preprocessing, answered.classes, _real_pixels(training)),
+        export=_exported(training, run.model, answered.classes),
     )
+
+
+def _exported(training: Training, model: Classifier, classes: tuple[str, ...]) -> Export:
+    """The model exported and compared, on fewer images where the memory is too small for as many."""
+    pixels, room = _real_pixels(training), training.room
+    while True:
+        try:
+            return export(model, training.preprocessing, classes, pixels)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        room.ask_fewer(len(pixels))
+        pixels = pixels[: room.asked_at_once]
 
 
 def _test(training: Training, model: Classifier) -> Evaluation:
     images, total = training.images, len(training.images.test)
     training.on_event(PhaseStarted("evaluation", f"Asking the model about {total} test images"))
-    answers = evaluation.from_images(Views(images.source, images.test), training.preprocessing, training.device)
+    answers = evaluation.from_images(
+        Views(images.source, images.test), training.preprocessing, training.device, training.room
+    )
     watch = training.watch(lambda done: training.on_event(PhaseProgress("evaluation", done, total)), total)
     return evaluation.evaluate(model, answers, images.test, training.order.manifest.classes, on_batch=watch)
 
@@ -83,7 +102,7 @@ def _announce(training: Training, run: StageRun, folder: Path, size_bytes: int) 
     training.on_event(
         StageFinished(
             stage=run.number,
-            epoch=run.stage.epochs - 1,
+            epoch=written.content["epoch"],
             folder=folder.name,
             sha256=written.content["weights_sha256"],
             size_bytes=size_bytes,

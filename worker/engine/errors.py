@@ -4,6 +4,7 @@ Errors of reading an image lie in ``backend.imaging``; everything else that the
 engine raises on purpose is here.
 """
 
+import math
 from collections.abc import Sequence
 
 from backend.domain.errors import Conflict, InvalidInput, LimitExceeded, Unavailable
@@ -67,35 +68,56 @@ class TooManyUnreadable(InvalidInput):
 
 
 class Diverged(InvalidInput):
-    """The loss became infinite or not a number; nothing of it was saved."""
+    """The loss became infinite or not a number, however often its rate was halved; nothing of it was saved."""
 
     code = "diverged"
 
-    def __init__(self, stage: int, epoch: int, max_lr: float) -> None:
-        self.stage, self.epoch, self.max_lr = stage, epoch, max_lr
+    def __init__(self, stage: int, epoch: int, step: int, max_lr: float) -> None:
+        self.stage, self.epoch, self.step, self.max_lr = stage, epoch, step, max_lr
         super().__init__(
-            f"The training went off the rails in epoch {epoch + 1} of stage {stage + 1}: "
-            "its loss is no longer a number.",
+            f"The training diverged in epoch {epoch + 1} of stage {stage + 1}, at step {step + 1}: "
+            "its loss is no longer a number, even at half and at a quarter of the learning rate.",
             advice=f"Start again with a lower learning rate (max_lr), such as {max_lr / 10:.1g}.",
-            details={"stage": stage, "epoch": epoch, "max_lr": max_lr},
+            details={"stage": stage, "epoch": epoch, "step": step, "max_lr": max_lr},
         )
 
 
 class OutOfMemory(LimitExceeded):
-    """A batch doesn't fit into the memory of the device."""
+    """A batch doesn't fit into the memory of the device, nor does a smaller part of it."""
 
     code = "out-of-memory"
 
-    def __init__(self, batch_size: int) -> None:
+    def __init__(self, batch_size: int, *, free_bytes: int = 0, total_bytes: int = 0, device: str = "") -> None:
         self.batch_size = batch_size
         self.suggestion = max(2, batch_size // 2)
+        images = "a single image" if batch_size == 1 else f"{batch_size} images at a time"
+        free = f": {free_bytes / 1e9:.1f} of {total_bytes / 1e9:.1f} GB are free on {device}" if device else ""
         super().__init__(
-            f"The memory is too small for {batch_size} images at a time.",
+            f"The memory is too small for {images}{free}.",
             advice=f"Start again with batch size {self.suggestion}."
             if self.suggestion < batch_size
             else "Start again with smaller images or a smaller architecture.",
-            details={"batch_size": batch_size, "suggestion": self.suggestion},
+            details={"batch_size": batch_size, "suggestion": self.suggestion, "free_bytes": free_bytes},
         )
+
+
+class DiskFull(Unavailable):
+    """There is no room to save; what was saved before is whole."""
+
+    code = "disk-full"
+
+    def __init__(self, needed_bytes: int, free_bytes: int) -> None:
+        self.needed_bytes, self.free_bytes = needed_bytes, free_bytes
+        super().__init__(
+            f"The disk is full: saving needs about {_megabytes(needed_bytes)} MB "
+            f"and {_megabytes(free_bytes)} MB are free.",
+            advice="Free some space; the training then goes on by itself.",
+            details={"needed_bytes": needed_bytes, "free_bytes": free_bytes},
+        )
+
+
+def _megabytes(count: int) -> str:
+    return f"{max(1, math.ceil(count / 1e6)):,}" if count else "0"
 
 
 class DeviceUnavailable(Unavailable):

@@ -12,6 +12,7 @@ from backend.imaging.preprocessing import Preprocessing
 from worker.engine.architectures import Classifier
 from worker.engine.data import LabelledImages, Unreadable, Views, in_order, to_input
 from worker.engine.features import Features
+from worker.engine.memory import Room
 
 _HEAD_BATCH = 1024
 
@@ -27,7 +28,7 @@ class Answers(Protocol):
         ...
 
 
-def from_images(views: Views, preprocessing: Preprocessing, device: torch.device) -> Answers:
+def from_images(views: Views, preprocessing: Preprocessing, device: torch.device, room: Room) -> Answers:
     """Answers that run the whole network."""
 
     def answers(model: Classifier, on_batch: OnBatch) -> Iterator[tuple[list[int], Tensor]]:
@@ -36,7 +37,7 @@ def from_images(views: Views, preprocessing: Preprocessing, device: torch.device
             done += len(batch.places) + len(batch.unreadable)
             on_batch(done, batch.unreadable)
             if batch.places:
-                yield batch.places, model(to_input(batch.pixels, preprocessing, device))
+                yield batch.places, room.answers(model, to_input(batch.pixels, preprocessing, device))
 
     return answers
 

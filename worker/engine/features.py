@@ -78,21 +78,29 @@ class FeatureBatches:
         *,
         seed: int,
         stage: int,
+        is_balanced: bool = False,
     ) -> None:
         self.images = len(labelled)
+        self._classes = labelled.targets if is_balanced else None
         self._compute_view = compute_view
         self._batch_size, self._seed, self._stage = batch_size, seed, stage
         self._known: dict[int, Features] = {}
 
-    def of(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(N, 2C) features and (N,) targets of one epoch's batches, on the device."""
+    def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """(N, 2C) features and (N,) targets of one epoch's batches, on the device, from a step on."""
         view = epoch % FROZEN_VIEWS
         if view not in self._known:
             self._known[view] = self._compute_view(view)
         features = self._known[view]
         row_of = {place: row for row, place in enumerate(features.places)}
-        for batch in batches_of_epoch(self.images, self._batch_size, seed=self._seed, stage=self._stage, epoch=epoch):
+        batches = batches_of_epoch(
+            self.images,
+            self._batch_size,
+            seed=self._seed,
+            stage=self._stage,
+            epoch=epoch,
+            balanced_by=self._classes,
+        )
+        for batch in batches[first_step:]:
             rows = [row_of[place] for place in batch if place in row_of]
-            # Batch norm can't learn from a single image.
-            if len(rows) > 1:
-                yield features.values[rows], features.targets[rows]
+            yield features.values[rows], features.targets[rows]

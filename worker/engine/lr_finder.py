@@ -109,9 +109,11 @@ def _going_round(batches: Batches, seed: int) -> Iterator[tuple[Tensor, Tensor]]
     """Batches without end, epoch after epoch; none where an epoch has none."""
     for epoch in count(_EPOCHS_APART * (seed + 1)):
         is_empty = True
-        for batch in batches.of(epoch):
-            is_empty = False
-            yield batch
+        for inputs, targets in batches.of(epoch):
+            # Batch norm can't learn from a single image.
+            if len(targets) > 1:
+                is_empty = False
+                yield inputs, targets
         if is_empty:
             return
 

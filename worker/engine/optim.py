@@ -14,7 +14,7 @@ def set_learning(model: Classifier, stage: Stage) -> None:
         parameter.requires_grad_(not stage.freeze)
     model.head.requires_grad_(True)
     if stage.freeze and stage.train_batch_norm:
-        for module in _batch_norms(model.backbone):
+        for module in batch_norms(model.backbone):
             module.requires_grad_(True)
 
 
@@ -29,7 +29,7 @@ def set_training_mode(model: Classifier, stage: Stage) -> None:
         return
     if stage.freeze:
         model.backbone.eval()
-    for module in _batch_norms(model.backbone):
+    for module in batch_norms(model.backbone):
         module.eval()
 
 
@@ -52,10 +52,15 @@ def build_optimizer(model: Classifier, stage: Stage, config: TrainingConfig) -> 
     return AdamW(groups, betas=config.adam_betas, eps=config.adam_epsilon)
 
 
-def set_rates(optimizer: AdamW, stage: Stage, *, layer_groups: int, progress: float) -> tuple[float, float]:
-    """Set rate and momentum for the step at ``progress`` of the stage; returns the head's rate and the momentum."""
+def set_rates(
+    optimizer: AdamW, stage: Stage, *, layer_groups: int, progress: float, factor: float = 1.0
+) -> tuple[float, float]:
+    """Set rate and momentum for the step at ``progress`` of the stage; returns the head's rate and the momentum.
+
+    All rates are multiplied by ``factor``.
+    """
     shape = {"warmup": stage.warmup, "start_div": stage.start_div, "final_div": stage.final_div}
-    rates = [one_cycle(progress, peak=peak, **shape) for peak in group_rates(stage.peak, layer_groups)]
+    rates = [factor * one_cycle(progress, peak=peak, **shape) for peak in group_rates(stage.peak, layer_groups)]
     momentum = one_cycle_momentum(progress, high=stage.momentum_high, low=stage.momentum_low, warmup=stage.warmup)
     for group in optimizer.param_groups:
         group["lr"] = rates[group["layer_group"]]
@@ -63,11 +68,12 @@ def set_rates(optimizer: AdamW, stage: Stage, *, layer_groups: int, progress: fl
     return rates[-1], momentum
 
 
-def _batch_norms(part: nn.Module) -> list[nn.Module]:
+def batch_norms(part: nn.Module) -> list[nn.Module]:
+    """All layers of a part that normalise by their batch."""
     return [module for module in part.modules() if isinstance(module, _BatchNorm)]
 
 
 def _without_decay(part: nn.Module) -> set[nn.Parameter]:
     """Batch norm's parameters and every bias. Source: fastai ``norm_bias_params``."""
-    spared = {parameter for module in _batch_norms(part) for parameter in module.parameters()}
+    spared = {parameter for module in batch_norms(part) for parameter in module.parameters()}
     return spared | {parameter for name, parameter in part.named_parameters() if name.endswith("bias")}

@@ -1,6 +1,6 @@
 """The images of a training: readable, decoded once, and counted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -40,11 +40,18 @@ class Images:
     valid: LabelledImages
     test: LabelledImages
     skip: Callable[[list[Unreadable]], None]
+    left_out: frozenset[Digest]
 
 
 @contextmanager
-def prepared_images(order: TrainingOrder, on_event: OnEvent, stop: StopSignal) -> Iterator[Images]:
-    """Decode and resize every image once, into a cache that lives as long as the block."""
+def prepared_images(
+    order: TrainingOrder, on_event: OnEvent, stop: StopSignal, left_out: Iterable[Digest] | None = None
+) -> Iterator[Images]:
+    """Decode and resize every image once, into a cache that lives as long as the block.
+
+    A training that goes on is given what was ``left_out`` of it when it began: the order
+    of the images depends on it. What can't be read since is skipped batch by batch.
+    """
     images = order.manifest.images
     skipped = _Skipped(len(images), on_event)
     source = ImageSource(order.open_bytes, preprocessing_of(order.config, ARCHITECTURES[order.config.architecture]))
@@ -57,12 +64,13 @@ def prepared_images(order: TrainingOrder, on_event: OnEvent, stop: StopSignal) -
             skipped.add(unreadable)
             if pace.due() or done == len(images):
                 on_event(PhaseProgress("data", done, len(images)))
+        without = set(skipped.digests if left_out is None else left_out)
         train, valid, test = (
-            LabelledImages.of(order.manifest, split, without=skipped.digests)
+            LabelledImages.of(order.manifest, split, without=without)
             for split in (Split.TRAIN, Split.VALID, Split.TEST)
         )
         require_enough(len(train), len(valid))
-        yield Images(source, train, valid, test, skipped.add)
+        yield Images(source, train, valid, test, skipped.add, frozenset(without))
     finally:
         source.close()
 

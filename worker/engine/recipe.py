@@ -16,16 +16,18 @@ from backend.domain.manifest import Manifest, Split
 from worker.engine import architectures, checkpoint, devices, state, weights
 from worker.engine.architectures import Classifier
 from worker.engine.beginning import begin_stage
-from worker.engine.durable import remove_partials
+from worker.engine.durable import disk_full_named, remove_partials
 from worker.engine.ending import finished_before
+from worker.engine.epoch import loader_deaths_understood
 from worker.engine.errors import (
     CheckpointUnusable,
     OneClassOnly,
     OutOfMemory,
 )
 from worker.engine.lr_finder import SEEDS, search
+from worker.engine.memory import Room, is_out_of_memory
 from worker.engine.optim import set_learning
-from worker.engine.order import NeverStop, Stopped, StopSignal, TrainingOrder, TrainingResult
+from worker.engine.order import NeverStop, StatePoint, StopSignal, TrainingOrder, TrainingResult
 from worker.engine.prepared import prepared_images, require_enough
 from worker.engine.stage import run_stage
 from worker.engine.state import State
@@ -35,9 +37,11 @@ from worker.engine.training import Training
 def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = None) -> TrainingResult:
     """Train as ordered, stage by stage, and say what was left behind.
 
-    After every epoch a state is saved, after every stage a checkpoint. Given
-    states to resume from, it goes on from the newest good one; on a processor
-    the result is then the same, bit for bit, as without the interruption.
+    After every epoch, within long ones and when it is stopped a state is saved,
+    after every stage a checkpoint. Given states to resume from, it goes on from
+    the newest good one; on a processor the result is then the same, bit for bit,
+    as without the interruption. Asked to finish, it ends its stage after the
+    epoch and leaves out those that would follow.
 
     Raises:
         Stopped: the stop signal was given.
@@ -49,16 +53,21 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
     devices.make_repeatable(device)
     remove_partials(order.output_folder)
     remove_partials(order.state_folder)
-    with _memory_errors_named(order.config.batch_size), _loader_deaths_understood(stop):
+    with _faults_named(order), loader_deaths_understood(stop):
         resumed = _newest_state(order, on_event)
         model = devices.place(_first_model(order, resumed, on_event, stop), device)
-        with prepared_images(order, on_event, stop) as images:
-            training = Training(order, device, model, images, on_event, stop, saved=list(order.resume_from[::-1]))
+        with prepared_images(order, on_event, stop, resumed.left_out if resumed else None) as images:
+            saved, room = list(order.resume_from[::-1]), _room(order, device, on_event)
+            training = Training(order, device, model, images, on_event, stop, saved, room)
+            if resumed is not None:
+                resumed.take_over(training.room, training.brake)
             first = resumed.stage if resumed else 0
             results = [finished_before(order.output_folder, number) for number in range(first)]
             for number in range(first, len(order.config.stages)):
                 results.append(run_stage(training, number, resumed))
                 resumed = None
+                if stop.finish_requested():
+                    break
     return TrainingResult(tuple(result for result in results if result is not None))
 
 
@@ -74,14 +83,18 @@ def find_learning_rate(
     require_trainable(order.manifest)
     device = devices.choose(order.device)
     devices.make_repeatable(device)
-    with _memory_errors_named(order.config.batch_size), _loader_deaths_understood(stop):
+    with _faults_named(order), loader_deaths_understood(stop):
         model = devices.place(_first_model(order, None, on_event, stop), device)
         with prepared_images(order, on_event, stop) as images:
-            training = Training(order, device, model, images, on_event, stop, saved=[])
+            training = Training(order, device, model, images, on_event, stop, [], _room(order, device, on_event))
             stage = order.config.stages[0]
             set_learning(model, stage)
             run, _ = begin_stage(training, 0, stage)
             return search(training, run, seeds=seeds)
+
+
+def _room(order: TrainingOrder, device: torch.device, on_event: OnEvent) -> Room:
+    return Room(order.config.batch_size, device, on_event)
 
 
 def require_trainable(manifest: Manifest) -> None:
@@ -100,10 +113,15 @@ def _newest_state(order: TrainingOrder, on_event: OnEvent) -> State | None:
         order.state_folder, order.resume_from, state.order_hash(order.config, order.manifest)
     )
     for point, reason in passed_over:
-        where = f"epoch {point.epoch} of stage {point.stage + 1}"
         onto = "going back to the one before" if resumed else "starting from the beginning"
-        on_event(PhaseStarted("resume", f"The saved state after {where} can't be used ({reason}); {onto}"))
+        on_event(PhaseStarted("resume", f"The saved state {_where(point)} can't be used ({reason}); {onto}"))
     return resumed
+
+
+def _where(point: StatePoint) -> str:
+    if point.step:
+        return f"at step {point.step} of epoch {point.epoch + 1} of stage {point.stage + 1}"
+    return f"after epoch {point.epoch} of stage {point.stage + 1}"
 
 
 def _first_model(order: TrainingOrder, resumed: State | None, on_event: OnEvent, stop: StopSignal) -> Classifier:
@@ -151,24 +169,12 @@ def _start_from(model: Classifier, start: checkpoint.Checkpoint, order: Training
 
 
 @contextmanager
-def _memory_errors_named(batch_size: int) -> Iterator[None]:
+def _faults_named(order: TrainingOrder) -> Iterator[None]:
+    """Give a name to faults of the machine, wherever in a training they come."""
     try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory(batch_size) from error
-    except RuntimeError as error:
-        # The processor's allocator has no error type of its own.
-        if "can't allocate memory" in str(error):
-            raise OutOfMemory(batch_size) from error
-        raise
-
-
-@contextmanager
-def _loader_deaths_understood(stop: StopSignal) -> Iterator[None]:
-    """A stop sent to the whole process group may end a loader process before this one has seen it."""
-    try:
-        yield
-    except RuntimeError as error:
-        if stop.requested():
-            raise Stopped from error
-        raise
+        with disk_full_named(order.state_folder, 0):
+            yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(order.config.batch_size) from error

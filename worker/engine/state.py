@@ -1,14 +1,14 @@
 """States from which an interrupted training goes on as if nothing had happened.
 
-One safetensors file per epoch: tensors of network and optimizer, and a JSON in
-its header for the rest. Random numbers need no saving, as each epoch begins its
-own from (seed, stage, epoch).
+One safetensors file per point: tensors of network and optimizer, and a JSON in its
+header for the rest. Random numbers need no saving, as each step begins its own from
+(seed, stage, epoch, step).
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,10 +17,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from backend.domain.ids import Digest
 from backend.domain.manifest import Manifest
 from backend.domain.training import MaxLearningRate, TrainingConfig
+from worker.engine.best import Best
 from worker.engine.durable import sha256, write_file
-from worker.engine.loop import SmoothedLoss, StageRun
+from worker.engine.loop import Brake, NotFinite, Place, SmoothedLoss, StageRun
+from worker.engine.memory import Room
 from worker.engine.order import StatePoint
 
 FORMAT: Final = 2
@@ -32,21 +35,40 @@ _MODEL, _OPTIMIZER = "model.", "optimizer."
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a state file holds: the end of ``epoch`` of ``stage``, whose rate is ``max_lr``, given or found."""
+    """A point to go on from: at ``place`` of ``stage``.
+
+    Attributes:
+        max_lr: the stage's rate, given or found.
+        bests: the stage's best epochs so far, the best last.
+        micro_batch, asked_at_once: what fitted into memory.
+        brake: what divergence has done to the rates.
+        left_out: images that couldn't be read when the training began; the order of the others depends on them.
+    """
 
     stage: int
-    epoch: int
+    place: Place
     max_lr: MaxLearningRate
     tensors: dict[str, Tensor]
     loss: SmoothedLoss
     scaler: dict[str, Any]  # Any: torch's own numbers
+    bests: tuple[Best, ...]
+    micro_batch: int
+    asked_at_once: int
+    brake: Brake
+    left_out: tuple[Digest, ...]
 
     def model_tensors(self) -> dict[str, Tensor]:
         """Tensors of the network by parameter name."""
         return {name.removeprefix(_MODEL): tensor for name, tensor in self.tensors.items() if name.startswith(_MODEL)}
 
+    def take_over(self, room: Room, brake: Brake) -> None:
+        """Make a training that goes on keep to what the one before the interruption had learnt of memory and rates."""
+        room.micro_batch, room.asked_at_once = self.micro_batch, self.asked_at_once
+        brake.factor, brake.times = self.brake.factor, self.brake.times
+
     def restore(self, run: StageRun) -> None:
-        """Put optimizer, loss and scaler of the run where they were; the network has its tensors already."""
+        """Put optimizer, loss, scaler and place of the run where they were; the network has its tensors already."""
+        run.optimizer.state.clear()
         for name, parameter in run.model.named_parameters():
             kept = {
                 kind: self.tensors[f"{_OPTIMIZER}{kind}.{name}"]
@@ -56,11 +78,13 @@ class State:
             if kept:
                 # Moments lie in memory like their parameter, so that later steps round alike.
                 run.optimizer.state[parameter] = {
-                    kind: tensor if kind == "step" else torch.empty_like(parameter).detach().copy_(tensor)
+                    kind: tensor.clone() if kind == "step" else torch.empty_like(parameter).detach().copy_(tensor)
                     for kind, tensor in kept.items()
                 }
         run.loss.average, run.loss.steps = self.loss.average, self.loss.steps
         run.scaler.load_state_dict(self.scaler)
+        run.place.epoch, run.place.step, run.place.elapsed_s = astuple(self.place)
+        run.bests[:] = self.bests
 
 
 def order_hash(config: TrainingConfig, manifest: Manifest) -> str:
@@ -70,29 +94,31 @@ def order_hash(config: TrainingConfig, manifest: Manifest) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def is_finite(run: StageRun) -> bool:
-    """Whether all weights and moments are numbers."""
-    return all(bool(torch.isfinite(tensor).all()) for tensor in _tensors(run).values() if tensor.is_floating_point())
+def remember(run: StageRun) -> State:
+    """The run as it is, in memory; what doesn't learn in its stage is left out."""
+    frozen = {name for name, parameter in run.model.named_parameters() if not parameter.requires_grad}
+    tensors = {name: tensor for name, tensor in _tensors(run).items() if name.removeprefix(_MODEL) not in frozen}
+    return _state(run, {name: tensor.clone() for name, tensor in tensors.items()}, ())
 
 
-def save(folder: Path, run: StageRun, epoch: int, order: str) -> tuple[StatePoint, int]:
-    """Write the state after ``epoch``; returns where it is and its size in bytes."""
-    rest = {
-        "format": FORMAT,
-        "order": order,
-        "stage": run.number,
-        "epoch": epoch,
-        "max_lr": run.stage.peak,
-        "loss": [run.loss.average, run.loss.steps],
-        "scaler": run.scaler.state_dict(),
-    }
-    content = safetensors.torch.save(_tensors(run), metadata={"state": json.dumps(rest, sort_keys=True)})
-    digest = sha256(content)
+def save(folder: Path, run: StageRun, order: str, left_out: Sequence[Digest]) -> tuple[StatePoint, int]:
+    """Write the state of the run as it is; returns where it is and its size in bytes.
+
+    Raises:
+        NotFinite: a weight or moment is no number; nothing was written.
+        DiskFull: nothing was written.
+    """
+    tensors = _tensors(run)
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values() if tensor.is_floating_point()):
+        raise NotFinite
+    rest = asdict(_state(run, {}, left_out)) | {"format": FORMAT, "order": order}
+    content = safetensors.torch.save(tensors, metadata={"state": json.dumps(rest, sort_keys=True)})
+    digest, place = sha256(content), run.place
     # The hash is in the name: an attempt that was given up and still writes can't overwrite another's state.
-    point = StatePoint(run.number, epoch + 1, 0, f"state-{run.number}-{epoch}-{digest[:12]}.safetensors", digest)
+    file = f"state-{run.number}-{place.epoch}-{place.step}-{digest[:12]}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / point.file, content)
-    return point, len(content)
+    write_file(folder / file, content)
+    return StatePoint(run.number, place.epoch, place.step, file, digest), len(content)
 
 
 def newest(folder: Path, points: Sequence[StatePoint], order: str) -> tuple[State | None, list[tuple[StatePoint, str]]]:
@@ -107,11 +133,36 @@ def newest(folder: Path, points: Sequence[StatePoint], order: str) -> tuple[Stat
 
 
 def remove_others(folder: Path, kept: Sequence[StatePoint]) -> None:
-    """Remove state files that are none of these."""
+    """Remove state files that are none of these, and weights of best epochs that none of these knows."""
     names = {point.file for point in kept}
-    for file in folder.glob("state-*.safetensors"):
-        if file.name not in names:
-            file.unlink(missing_ok=True)
+    names |= {name for point in kept for name in _best_files(folder / point.file)}
+    for pattern in ("state-*.safetensors", "best-*.safetensors"):
+        for file in folder.glob(pattern):
+            if file.name not in names:
+                file.unlink(missing_ok=True)
+
+
+def _best_files(file: Path) -> list[str]:
+    try:
+        return [best["file"] for best in _header(file)["bests"]]
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
+        return []
+
+
+def _state(run: StageRun, tensors: dict[str, Tensor], left_out: Sequence[Digest]) -> State:
+    return State(
+        stage=run.number,
+        place=Place(*astuple(run.place)),
+        max_lr=run.stage.peak,
+        tensors=tensors,
+        loss=SmoothedLoss(*astuple(run.loss)),
+        scaler=run.scaler.state_dict(),
+        bests=tuple(run.bests),
+        micro_batch=run.room.micro_batch,
+        asked_at_once=run.room.asked_at_once,
+        brake=Brake(*astuple(run.brake)),
+        left_out=tuple(left_out),
+    )
 
 
 def _tensors(run: StageRun) -> dict[str, Tensor]:
@@ -129,19 +180,27 @@ def _load(folder: Path, point: StatePoint, order: str) -> State | str:
         return "it is missing"
     if sha256(content) != point.sha256:
         return "it is damaged"
-    with safetensors.safe_open(folder / point.file, framework="pt") as file:
-        rest = json.loads(file.metadata()["state"])
-    if rest["format"] != FORMAT:
-        return f"its format is {rest['format']}, not {FORMAT}"
-    if rest["order"] != order:
+    rest = _header(folder / point.file)
+    if rest.pop("format") != FORMAT:
+        return "it was made by another version"
+    if rest.pop("order") != order:
         return "it belongs to other images or settings"
-    average, steps = rest["loss"]
-    max_lr = tuple(rest["max_lr"]) if isinstance(rest["max_lr"], list) else rest["max_lr"]
+    max_lr = rest.pop("max_lr")
     return State(
-        rest["stage"],
-        rest["epoch"],
-        max_lr,
-        safetensors.torch.load(content),
-        SmoothedLoss(average, steps),
-        rest["scaler"],
+        **rest
+        | {
+            "place": Place(**rest["place"]),
+            "max_lr": tuple(max_lr) if isinstance(max_lr, list) else max_lr,
+            "tensors": safetensors.torch.load(content),
+            "loss": SmoothedLoss(**rest["loss"]),
+            "bests": tuple(Best(**best) for best in rest["bests"]),
+            "brake": Brake(**rest["brake"]),
+            "left_out": tuple(rest["left_out"]),
+        }
     )
+
+
+def _header(file: Path) -> dict[str, Any]:  # Any: JSON values
+    with safetensors.safe_open(file, framework="pt") as opened:
+        content: dict[str, Any] = json.loads(opened.metadata()["state"])
+    return content

@@ -1,7 +1,7 @@
 """What all stages of a training share."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -10,6 +10,8 @@ from backend.imaging.preprocessing import Preprocessing
 from worker.engine import evaluation
 from worker.engine.architectures import Classifier
 from worker.engine.data import Unreadable
+from worker.engine.loop import Brake
+from worker.engine.memory import Room
 from worker.engine.order import StatePoint, Stopped, StopSignal, TrainingOrder
 from worker.engine.pace import Pace
 from worker.engine.prepared import Images
@@ -17,7 +19,7 @@ from worker.engine.prepared import Images
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What all stages of a training share; ``saved`` grows with every epoch."""
+    """What all stages of a training share; ``saved`` grows with every state, the newest last."""
 
     order: TrainingOrder
     device: torch.device
@@ -26,6 +28,8 @@ class Training:
     on_event: OnEvent
     stop: StopSignal
     saved: list[StatePoint]
+    room: Room
+    brake: Brake = field(default_factory=Brake)
 
     @property
     def preprocessing(self) -> Preprocessing:

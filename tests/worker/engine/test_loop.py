@@ -9,8 +9,8 @@ from backend.domain.events import StepFinished
 from backend.domain.training import Stage, StageRequest, TrainingRequest, resolve
 from tests.fixtures.engine import Listener, StopNow, build_tiny
 from worker.engine.architectures import Classifier, build_head
-from worker.engine.errors import Diverged
-from worker.engine.loop import SmoothedLoss, StageRun, train_one_epoch
+from worker.engine.loop import NotFinite, Place, SmoothedLoss, StageRun, train_one_epoch
+from worker.engine.memory import Room
 from worker.engine.optim import build_optimizer, set_learning
 from worker.engine.order import NeverStop, Stopped
 
@@ -21,8 +21,8 @@ class Repeated:
     def __init__(self, inputs: Tensor, targets: Tensor, times: int) -> None:
         self.batch, self.times = (inputs, targets), times
 
-    def of(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return iter([self.batch] * self.times)
+    def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        return iter([self.batch] * (self.times - first_step))
 
 
 def run_on(inputs: Tensor, *, times: int, epochs: int = 1, max_lr: float | tuple[float, float] = 1e-2) -> StageRun:
@@ -42,6 +42,7 @@ def run_on(inputs: Tensor, *, times: int, epochs: int = 1, max_lr: float | tuple
         device=torch.device("cpu"),
         autocast=None,
         scaler=torch.amp.GradScaler("cpu", enabled=False),
+        room=Room(12),
     )
 
 
@@ -49,7 +50,7 @@ def test_it_can_learn_one_batch_by_heart() -> None:
     torch.manual_seed(3)
     run = run_on(torch.randn(12, 3, 32, 32), times=200)
 
-    train_one_epoch(run, 0, on_event=Listener(), stop=NeverStop())
+    train_one_epoch(run, on_event=Listener(), stop=NeverStop())
 
     with torch.no_grad():
         logits = run.model.eval()(run.batches.of(0).__next__()[0])
@@ -60,7 +61,9 @@ def test_it_tells_every_loss_once_and_returns_the_last_rate() -> None:
     listener = Listener()
     run = run_on(torch.zeros(4, 3, 32, 32), times=5, epochs=2)
 
-    rate = train_one_epoch(run, 1, on_event=listener, stop=NeverStop())
+    run.place.epoch = 1
+
+    rate = train_one_epoch(run, on_event=listener, stop=NeverStop())
 
     events = listener.of(StepFinished)
     assert sum(len(event.losses) for event in events) == 5
@@ -73,20 +76,21 @@ def test_it_stops_before_the_first_step() -> None:
     before = run.model.head.get_parameter("2.weight").clone()
 
     with pytest.raises(Stopped):
-        train_one_epoch(run, 0, on_event=Listener(), stop=StopNow())
+        train_one_epoch(run, on_event=Listener(), stop=StopNow())
 
     assert torch.equal(run.model.head.get_parameter("2.weight"), before)
 
 
 @pytest.mark.parametrize("max_lr", [1e-2, (1e-4, 1e-2)])
-def test_a_loss_that_is_no_number_ends_the_training_with_advice(max_lr: float | tuple[float, float]) -> None:
+def test_a_loss_that_is_no_number_stops_before_its_step(max_lr: float | tuple[float, float]) -> None:
     run = run_on(torch.full((4, 3, 32, 32), math.nan), times=2, max_lr=max_lr)
+    before = [parameter.clone() for parameter in run.model.parameters()]
 
-    with pytest.raises(Diverged) as refusal:
-        train_one_epoch(run, 0, on_event=Listener(), stop=NeverStop())
+    with pytest.raises(NotFinite):
+        train_one_epoch(run, on_event=Listener(), stop=NeverStop())
 
-    assert refusal.value.max_lr == 1e-2
-    assert "0.001" in refusal.value.advice
+    assert all(torch.equal(*pair) for pair in zip(before, run.model.parameters(), strict=True))
+    assert run.place == Place(0, 0)
 
 
 def test_the_smoothed_loss_is_fastais() -> None:
