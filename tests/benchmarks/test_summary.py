@@ -59,3 +59,12 @@ def test_memory_is_the_most_of_any_part() -> None:
     parts = {"frozen": {"memory_ours": 3, "memory_fastai": 9}, "lesson": {"memory_ours": 4}}
 
     assert memory(parts) == {"ours": 4, "fastai": 9}
+
+
+def test_a_lesson_read_off_after_its_first_stage_is_the_frozen_part() -> None:
+    lesson = run("fastai", 9.0, 0.1).model_copy(update={"after_stages": ((6.0, 1_000), (9.0, 3_000))})
+
+    frozen = lesson.first_stages(1, "of the frozen part")
+
+    assert (frozen.seconds, frozen.peak_memory, frozen.error_rate) == (6.0, 1_000, 0.1)
+    assert (frozen.errors, frozen.settings) == (((0.5, 0.1),), "of the frozen part")
