@@ -72,7 +72,11 @@ def _parse(arguments: Sequence[str] | None) -> Wanted:
     parser.add_argument("--json", type=Path, required=True, help="file of results, added to if it is there")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of split, order, views and head")
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
-    parser.add_argument("--fastai-python", default=sys.executable, help="interpreter that has fastai")
+    parser.add_argument(
+        "--fastai-python",
+        default=os.environ.get("FASTAI_PYTHON", sys.executable),
+        help="interpreter that has fastai; FASTAI_PYTHON in the environment says it too",
+    )
     parser.add_argument("--fastai-workers", type=int, default=0, help="loader processes of fastai")
     parser.add_argument("--weights-folder", type=Path, default=Path("data/weights"), help="downloaded weights, if any")
     parser.add_argument("--ours-only", action="store_true", help="measure without fastai")
