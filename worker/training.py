@@ -75,6 +75,8 @@ def make_order(
             starts_from = checkpoint_folder(storage, find_checkpoint(session, run.starts_from))
     for point in points:
         _bring(states, mine, point.file)
+    for kept in {file.name for file in states.glob(f"{_ATTEMPT}*/best-*.safetensors")}:
+        _bring(states, mine, kept)
     _remove_other_attempts(states, mine)
     return TrainingOrder(
         manifest=learnt_from,
@@ -91,7 +93,7 @@ def make_order(
 
 
 def _bring(states: Path, mine: Path, name: str) -> None:
-    """Make a former attempt's state one of ours as well; its name holds its hash, so any copy will do."""
+    """Make a former attempt's state or best weights ours as well; the name holds the hash, so any copy will do."""
     for found in sorted(states.glob(f"{_ATTEMPT}*/{name}")):
         if found.parent == mine:
             return
