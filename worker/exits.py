@@ -2,7 +2,9 @@
 
 from typing import Final
 
+from backend.ledger.job import DEVICE_FAILED as DEVICE_FAILURE
 from backend.ledger.job import OUT_OF_MEMORY, TRAINER_CRASHED, Failure, Outcome
+from backend.ledger.repository import KILLED
 
 DONE: Final = 0
 PAUSED: Final = 10
@@ -12,6 +14,12 @@ LOST: Final = 13
 """It was overtaken: another attempt has the job, or the job has ended."""
 REFUSED: Final = 20
 """The job can't be done; the reason is in the ledger, and trying again wouldn't help."""
+REFUSED_FOR: Final = {"out-of-memory": 30, "diverged": 31}
+"""The same, with numbers of their own for whoever reads a list of attempts; by the reason's code."""
+DEVICE_FAILED: Final = 40
+"""The GPU reported an error that nothing in that process can recover from."""
+NO_ROOM: Final = 50
+"""The disk is full: the job rests until there is room."""
 
 _OUTCOME_OF: Final = {
     DONE: Outcome.DONE,
@@ -20,8 +28,9 @@ _OUTCOME_OF: Final = {
     YIELDED: Outcome.YIELDED,
     LOST: Outcome.LOST,
     REFUSED: Outcome.FAILED,
+    **dict.fromkeys(REFUSED_FOR.values(), Outcome.FAILED),
+    NO_ROOM: Outcome.PAUSED,
 }
-_KILLED: Final = -9
 
 
 def outcome_of(exit_code: int) -> Outcome:
@@ -31,4 +40,4 @@ def outcome_of(exit_code: int) -> Outcome:
 
 def failure_of(exit_code: int) -> Failure:
     """What is said when it was the last try. A kill that we didn't send is most often the system's, for memory."""
-    return OUT_OF_MEMORY if exit_code == _KILLED else TRAINER_CRASHED
+    return {KILLED: OUT_OF_MEMORY, DEVICE_FAILED: DEVICE_FAILURE}.get(exit_code, TRAINER_CRASHED)

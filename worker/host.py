@@ -23,7 +23,7 @@ from backend.ledger.job import JobKind
 from backend.ledger.repository import Jobs, Ledger
 from backend.ledger.sweep import Sweeper
 from backend.system.version import version
-from worker.here import device_name
+from worker.here import device_name, memory_of
 from worker.housekeeping import EVERY_S, clear_leftovers
 from worker.post import Parts
 
@@ -41,6 +41,7 @@ class Host:
     def __init__(self, parts: Parts, environment: Mapping[str, str]) -> None:
         self._parts, self._post, self._timers = parts, parts.post, parts.post.timers
         self._environment = environment
+        self._device_name = device_name(parts.post.device)
         self._has_bell = parts.settings.redis_url is not None
         self._stops = 0
         self._hurried_at: float | None = None
@@ -97,9 +98,10 @@ class Host:
     def _say_alive(self) -> None:
         if time.monotonic() - self._said_alive_at < self._timers.heartbeat:
             return
+        memory = memory_of(self._post.device)  # asking a card takes time: not within the transaction
         with self._parts.database.write() as session:
             Ledger(session).say_alive(
-                self._post.worker(JobKind.TRAIN), list(JobKind), device_name(self._post.device), version()
+                self._post.worker(JobKind.TRAIN), list(JobKind), self._device_name, version(), memory
             )
         self._said_alive_at = time.monotonic()
 
@@ -111,7 +113,8 @@ class Host:
         patience = self._timers.deaf if self._has_bell else 0.0
         with self._parts.database.read() as session:
             jobs = Jobs(session)
-            if not jobs.has_waiting(kind, patience) or jobs.is_busy(self._post.worker_id, kind):
+            suits_us = jobs.has_waiting(kind, patience, self._post.worker(kind))
+            if not suits_us or jobs.is_busy(self._post.worker_id, kind):
                 return
         if self._has_bell:
             self._note_unheard(kind)

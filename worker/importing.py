@@ -78,7 +78,15 @@ class ImportRecord:
     def leave(self) -> None:
         """Nothing waits to be written."""
 
-    def is_cancelled(self) -> bool:
-        """Whether its owner doesn't want it any more."""
+    def wanted(self) -> Desired:
+        """What its owner wants of the job."""
         with self.database.read() as session:
-            return Jobs(session).wanted(self.claim) is Desired.CANCEL
+            return Jobs(session).wanted(self.claim)
+
+    def rest_for_room(self, failure: Failure, needed_bytes: int) -> None:
+        """It goes on once there is room on the disk."""
+
+        def write(session: WriteSession) -> None:
+            Ledger(session).pause_for_room(self.claim.job_id, self.claim.attempt, failure, needed_bytes)
+
+        insist(self.database, write, self.stop)

@@ -1,6 +1,7 @@
 """What a worker's processes have in common: who they are, what they use, how they hear of the end."""
 
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Self
 from backend.db.session import Database
 from backend.doorbell import doorbell_of
 from backend.jobs import Doorbell
-from backend.ledger.job import JobKind, Worker
+from backend.ledger.job import Claim, JobKind, Worker
 from backend.ledger.timers import Timers
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
@@ -50,6 +51,17 @@ class Post:
     def command(self, kind: JobKind) -> tuple[str, ...]:
         """How the process that does a job of that kind is started."""
         return (sys.executable, "-m", self.trainer if kind is JobKind.TRAIN else self.importer)
+
+    def environment(self, claim: Claim) -> dict[str, str]:
+        """In which that process runs: it may use the device that was taken for it, and no other.
+
+        A worker that knows of no card leaves the choice to it: there are machines whose card only torch finds.
+        """
+        if claim.kind is not JobKind.TRAIN:
+            return dict(os.environ)
+        if claim.device == "cpu":
+            return {**os.environ, "TELLAPART_DEVICE": "cpu"}
+        return {**os.environ, "TELLAPART_DEVICE": self.device} if self.device.startswith("cuda") else dict(os.environ)
 
     @property
     def is_draining(self) -> bool:

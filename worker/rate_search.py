@@ -12,13 +12,13 @@ from typing import Final
 import structlog
 
 from backend.datasets.manifests import manifest
-from backend.db.session import Database
+from backend.db.session import Database, WriteSession
 from backend.domain.events import Event, PhaseProgress
 from backend.domain.ids import VersionId
 from backend.domain.lr_finder import Curve, Finding
 from backend.domain.training import TrainingConfig
 from backend.ledger.job import Claim, Desired, Failure
-from backend.ledger.repository import Jobs
+from backend.ledger.repository import Jobs, Ledger
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from backend.training import lr_finds_progress as progress
@@ -76,10 +76,18 @@ class FindRecorder:
     def leave(self) -> None:
         """There is nothing to keep."""
 
-    def is_cancelled(self) -> bool:
-        """Whether its owner doesn't want the job any more."""
+    def wanted(self) -> Desired:
+        """What its owner wants of the job."""
         with self._database.read() as session:
-            return Jobs(session).wanted(self._claim) is Desired.CANCEL
+            return Jobs(session).wanted(self._claim)
+
+    def rest_for_room(self, failure: Failure, needed_bytes: int) -> None:
+        """It goes on once there is room on the disk."""
+
+        def write(session: WriteSession) -> None:
+            Ledger(session).pause_for_room(self._claim.job_id, self._claim.attempt, failure, needed_bytes)
+
+        insist(self._database, write, self._stop)
 
     def _write(self) -> None:
         """Without waiting for a database that is away: there is another time."""

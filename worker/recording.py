@@ -5,6 +5,7 @@ back until the state after it is on disk, and both are stored in one transaction
 the training waits until that is done, as only what is stored may be forgotten on disk.
 """
 
+import errno
 import json
 import shutil
 import time
@@ -22,14 +23,15 @@ from backend.domain.errors import AppError
 from backend.domain.events import EpochFinished, Event, StageFinished, StateSaved
 from backend.domain.ids import CheckpointId, new_id
 from backend.domain.training import TrainingConfig
-from backend.ledger.job import Claim, Desired, Failure, LostLease
-from backend.ledger.repository import Jobs
+from backend.ledger.job import NO_ROOM, Claim, Desired, Failure, LostLease
+from backend.ledger.repository import Jobs, Ledger
 from backend.storage.base import Storage
 from backend.training import progress
 from backend.training.eta import Pace
 from backend.training.progress import StoredCheckpoint
 from worker import exits
 from worker.engine.order import Stopped, StopSignal
+from worker.patience import Patience
 
 log = structlog.get_logger()
 
@@ -46,7 +48,8 @@ class Recorder:
         self, database: Database, storage: Storage, claim: Claim, config: TrainingConfig, stop: StopSignal
     ) -> None:
         self._database, self._storage, self._claim, self._stop = database, storage, claim, stop
-        self._pace = Pace(config)
+        self._pace, self._patience = Pace(config), Patience()
+        self._patience_written = 0.0
         self._waiting: list[Event] = []
         self._epoch: EpochFinished | None = None
         self._written_at = 0.0
@@ -60,6 +63,7 @@ class Recorder:
             Stopped: told to stop while the database was away.
         """
         self._pace.see(event)
+        self._patience.see(event)
         if self._epoch is not None and not isinstance(event, StateSaved):
             self._store_epoch(None)
         match event:
@@ -98,10 +102,23 @@ class Recorder:
         with self._database.write() as session:
             self._flush(session)
 
-    def is_cancelled(self) -> bool:
-        """Whether its owner doesn't want the job any more."""
+    def wanted(self) -> Desired:
+        """What its owner wants of the job."""
         with self._database.read() as session:
-            return Jobs(session).wanted(self._claim) is Desired.CANCEL
+            return Jobs(session).wanted(self._claim)
+
+    def rest_for_room(self, failure: Failure, needed_bytes: int) -> None:
+        """The training goes on once there is room on the disk.
+
+        Raises:
+            LostLease: another attempt has the job.
+        """
+
+        def write(session: WriteSession) -> None:
+            self._flush(session)
+            Ledger(session).pause_for_room(self._claim.job_id, self._claim.attempt, failure, needed_bytes)
+
+        insist(self._database, write, self._stop)
 
     def _write_what_waits(self) -> None:
         """Without waiting for a database that is away: there is another time."""
@@ -118,6 +135,10 @@ class Recorder:
 
     def _flush(self, session: WriteSession) -> None:
         progress.record_events(session, self._claim, self._waiting, self._pace.standing)
+        patience = self._patience.stall_after_s
+        if patience and not 0.8 < self._patience_written / patience < 1.25:
+            Ledger(session).be_patient(self._claim.job_id, self._claim.attempt, patience)
+            self._patience_written = patience
 
     def _store_epoch(self, state: StateSaved | None) -> None:
         epoch, self._epoch = self._epoch, None
@@ -202,8 +223,11 @@ class Record(Protocol):
     def leave(self) -> None:
         """It goes on elsewhere, or not at all."""
 
-    def is_cancelled(self) -> bool:
-        """Whether its owner doesn't want it any more."""
+    def rest_for_room(self, failure: Failure, needed_bytes: int) -> None:
+        """It goes on once there is room for so many bytes on the disk."""
+
+    def wanted(self) -> Desired:
+        """What its owner wants of it."""
 
 
 class ExitCode:
@@ -229,17 +253,51 @@ def recording(recorder: Record) -> Iterator[ExitCode]:
         code.value = _stopped(recorder)
     except AppError as error:
         log.warning("job_refused", code=error.code, message=error.message, exc_info=error)
-        code.value = _refused(recorder, Failure.of(error))
+        failure = Failure.of(error)
+        if error.code == NO_ROOM.code:
+            code.value = _without_room(recorder, failure, int(error.details.get("needed_bytes", 0)))
+        else:
+            code.value = _refused(recorder, failure)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        log.warning("disk_full", exc_info=error)
+        code.value = _without_room(recorder, NO_ROOM, 0)
+    except RuntimeError as error:
+        if not is_device_failure(error):
+            raise
+        # Nothing on this device works in this process any more; only its end heals that.
+        log.warning("device_failed", exc_info=error)
+        code.value = exits.DEVICE_FAILED
+
+
+_EXIT_FOR: Final = {Desired.CANCEL: exits.CANCELLED, Desired.PAUSE: exits.PAUSED}
 
 
 def _stopped(recorder: Record) -> int:
     try:
         recorder.leave()
-        return exits.CANCELLED if recorder.is_cancelled() else exits.YIELDED
+        return _EXIT_FOR.get(recorder.wanted(), exits.YIELDED)
     except LostLease:
         return exits.LOST
     except DatabaseAway:
         return exits.YIELDED
+
+
+def is_device_failure(error: RuntimeError) -> bool:
+    """Whether a GPU has reported what it can't recover from; running out of its memory is something else."""
+    return str(error).startswith(("CUDA error", "cuDNN error", "CUDNN_STATUS"))
+
+
+def _without_room(recorder: Record, failure: Failure, needed_bytes: int) -> int:
+    try:
+        recorder.rest_for_room(failure, needed_bytes)
+    except LostLease:
+        return exits.LOST
+    except Stopped:
+        # The supervisor writes it down.
+        return exits.NO_ROOM
+    return exits.NO_ROOM
 
 
 def _refused(recorder: Record, failure: Failure) -> int:
@@ -249,4 +307,4 @@ def _refused(recorder: Record, failure: Failure) -> int:
         return exits.LOST
     except Stopped:
         return exits.YIELDED
-    return exits.REFUSED
+    return exits.REFUSED_FOR.get(failure.code, exits.REFUSED)

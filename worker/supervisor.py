@@ -19,7 +19,19 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.ledger.claiming import claim_next
-from backend.ledger.job import TRAINER_CRASHED, Claim, Desired, JobKind, JobState, LostLease
+from backend.ledger.job import (
+    NO_ROOM,
+    STALLED,
+    TRAINER_CRASHED,
+    Claim,
+    Desired,
+    Failure,
+    JobKind,
+    JobState,
+    LostLease,
+    Outcome,
+    Signs,
+)
 from backend.ledger.repository import Jobs, Ledger
 from worker import exits
 from worker.logfile import LogFile
@@ -29,8 +41,8 @@ log = structlog.get_logger()
 
 DatabaseAway: Final = (DBAPIError, PoolTimeout)
 _LOOK_S: Final = 0.1
-_DUMP_S: Final = 3.0
-"""Time for a stuck process to write down where it is stuck."""
+_STUCK: Final = "stuck"
+_DEAF: Final = "did_not_stop"
 
 
 def tick(parts: Parts, kind: JobKind) -> int:
@@ -61,13 +73,16 @@ class Supervision:
         self._file = LogFile(parts.settings.data / "logs" / "jobs" / f"{claim.job_id}-{claim.attempt}.log")
         self._renewed_at = self._looked_at = time.monotonic()
         self._stop_asked_at: float | None = None
-        self._is_suspended = self._is_killed = False
+        self._kill_reason: str | None = None
+        self._is_suspended = self._was_told_to_finish = False
+        self._signs = Signs(None, None)
+        self._signs_at = self._renewed_at
 
     def run(self) -> JobState | None:
         """Start, watch, write down; the job's new state, None where somebody else has it."""
         self._start()
         exit_code = self._watch()
-        self._log.info("attempt_ended", exit_code=exit_code, killed_by_us=self._is_killed)
+        self._log.info("attempt_ended", exit_code=exit_code, killed_for=self._kill_reason)
         state = self._close(exit_code)
         self._clear_up(state)
         return state
@@ -81,7 +96,12 @@ class Supervision:
         ]
         with self._file.open() as file:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+                command,
+                env=self._parts.post.environment(self._claim),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
             )
         self._log.info("attempt_started", kind=self._claim.kind, pid=self._process.pid)
         with suppress(*DatabaseAway), self._parts.database.write() as session:
@@ -113,8 +133,10 @@ class Supervision:
             self._go_on()
             if wanted in (Desired.PAUSE, Desired.CANCEL) or self._parts.post.is_draining:
                 self._ask_to_stop()
+            elif wanted is Desired.FINISH:
+                self._ask_to_finish()
         if self._stop_asked_at is not None and time.monotonic() - self._stop_asked_at > self._timers.kill_grace:
-            self._kill("did_not_stop")
+            self._kill(_DEAF)
 
     def _ask_ledger(self) -> Desired:
         """Renew the lease if it is time; what the owner wants.
@@ -144,6 +166,8 @@ class Supervision:
 
     def _hold_still(self, reason: str) -> None:
         """Without a lease somebody else may begin: stop the steps, keep the memory, and end after long."""
+        # Nobody could have told of progress either.
+        self._signs_at = time.monotonic()
         silent_s = time.monotonic() - self._renewed_at
         if silent_s > self._timers.give_up:
             self._kill("no_database")
@@ -166,19 +190,39 @@ class Supervision:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGTERM)
 
+    def _ask_to_finish(self) -> None:
+        """SIGUSR1, but only to a process that has got so far as to know what that means: others would die of it."""
+        if self._was_told_to_finish:
+            return
+        with suppress(*DatabaseAway), self._parts.database.read() as session:
+            if Jobs(session).state_of(self._claim) is not JobState.RUNNING:
+                return
+            self._was_told_to_finish = True
+            self._log.info("attempt_asked_to_finish")
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGUSR1)
+
     def _kill_if_stuck(self) -> None:
+        """A process that shows no progress for long is asked where it stands, for the log, and then ended.
+
+        Timed by our own clock from the moment at which we saw the last sign: a machine that slept, or a
+        database that was away, makes nobody look stuck.
+        """
         with self._parts.database.read() as session:
-            is_stuck = Jobs(session).is_stuck(self._claim, self._timers.stall)
-        if is_stuck:
+            signs = Jobs(session).signs_of(self._claim)
+        if signs.progress_at != self._signs.progress_at:
+            self._signs_at = time.monotonic()
+        self._signs = signs
+        if time.monotonic() - self._signs_at > max(self._timers.stall, signs.stall_after_s or 0.0):
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGQUIT)
-            time.sleep(_DUMP_S)
-            self._kill("stuck")
+            time.sleep(self._timers.dump)
+            self._kill(_STUCK)
 
     def _kill(self, reason: str) -> None:
-        if not self._is_killed:
+        if self._kill_reason is None:
             self._log.warning("attempt_killed", reason=reason)
-        self._is_killed = True
+            self._kill_reason = reason
         self._signal_group(signal.SIGKILL)
 
     def _signal_group(self, number: signal.Signals) -> None:
@@ -189,22 +233,39 @@ class Supervision:
     def _close(self, exit_code: int) -> JobState | None:
         """Write down how it ended; while the database is away, try until the lease has run out anyway."""
         deadline = time.monotonic() + self._timers.lease
-        failure = TRAINER_CRASHED if self._is_killed else exits.failure_of(exit_code)
         while True:
             try:
                 with self._parts.database.write() as session:
-                    return Ledger(session, self._timers).close(
-                        self._claim.job_id,
-                        self._claim.attempt,
-                        exits.outcome_of(exit_code),
-                        exit_code=exit_code,
-                        failure=failure,
-                    )
+                    return self._write_down(Ledger(session, self._timers), exit_code)
             except DatabaseAway as error:
                 self._log.warning("close_without_database", error=type(error).__name__)
                 if time.monotonic() > deadline or self._parts.post.is_draining:
                     return None
                 time.sleep(min(1.0, self._timers.flags))
+
+    def _write_down(self, ledger: Ledger, exit_code: int) -> JobState | None:
+        job_id, attempt = self._claim.job_id, self._claim.attempt
+        if exit_code == exits.NO_ROOM:
+            # Where it could still write, it has said so itself, with the number of bytes.
+            with suppress(LostLease):
+                ledger.pause_for_room(job_id, attempt, NO_ROOM, needed_bytes=0)
+        state = ledger.close(
+            job_id, attempt, self._outcome_of(exit_code), exit_code=exit_code, failure=self._failure_of(exit_code)
+        )
+        if exit_code == exits.DEVICE_FAILED and ledger.note_device_failure(job_id, attempt):
+            self._log.warning("device_rests", device=self._parts.post.device, seconds=self._timers.unfit)
+        return state
+
+    def _outcome_of(self, exit_code: int) -> Outcome:
+        """How it ended; who dies of our own request to stop, even before it could hear it, has only yielded."""
+        outcome = exits.outcome_of(exit_code)
+        asked_by_us = self._stop_asked_at is not None and self._kill_reason in (None, _DEAF)
+        return Outcome.YIELDED if outcome is Outcome.CRASHED and asked_by_us else outcome
+
+    def _failure_of(self, exit_code: int) -> Failure:
+        if self._kill_reason == _STUCK:
+            return STALLED
+        return exits.failure_of(exit_code) if self._kill_reason is None else TRAINER_CRASHED
 
     def _clear_up(self, state: JobState | None) -> None:
         if state is JobState.QUEUED and self._parts.post.is_draining:

@@ -5,6 +5,7 @@ an exit code of ``worker.exits``.
 """
 
 import faulthandler
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,11 +22,18 @@ def main(arguments: Sequence[str]) -> int:
 
     from backend import log
     from backend.settings import load
+    from worker import exits
     from worker.stopping import SignalStop
     from worker.training import train_job
 
     log.configure()
-    return train_job(load(), job_id, attempt, SignalStop(parent))
+    code = train_job(load(), job_id, attempt, SignalStop(parent))
+    if code == exits.DEVICE_FAILED:
+        # Putting things away in order would ask the broken device, and end the process with another code.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -120,6 +120,11 @@ OUT_OF_MEMORY = Failure(
 )
 
 
+NO_ROOM = Failure(
+    "disk-full",
+    "The disk is full, so what is learnt can't be saved; what was saved before is whole.",
+    "Free some space; the training then goes on by itself.",
+)
 STALLED = Failure(
     "stalled",
     "The work stood still, several times in a row, before it got anywhere.",
@@ -156,12 +161,16 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job that one attempt holds; ``attempt`` is the fence of everything that it writes."""
+    """A job that one attempt holds; ``attempt`` is the fence of everything that it writes.
+
+    ``device`` is the kind that was asked for: auto, cpu or cuda.
+    """
 
     job_id: JobId
     kind: JobKind
     subject_id: str
     attempt: int
+    device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

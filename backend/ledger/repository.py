@@ -8,7 +8,7 @@ a sweep or another claim waits for the end of the transaction, and it says
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, insert, or_, select, text, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, aliased
 
@@ -59,10 +59,21 @@ class Jobs:
 
     def has_waiting(self, kind: JobKind, for_s: float, worker: Worker | None = None) -> bool:
         """Whether a job could have been taken at least ``for_s`` seconds ago, by that worker where one is named."""
-        condition = is_ready(kind, for_s)
-        if worker is not None:
-            condition = and_(condition, suits(worker))
-        return bool(self._session.scalar(select(exists().where(condition))))
+        if worker is None:
+            return bool(self._session.scalar(select(exists().where(is_ready(kind, for_s)))))
+        suitable = select(exists().where(is_ready(kind, for_s), suits(worker)))
+        return not self.is_taken(worker) and bool(self._session.scalar(suitable))
+
+    def is_taken(self, worker: Worker) -> bool:
+        """Whether a worker's device is in use, by whomever, or rests."""
+        if worker.device is None:
+            return False
+        used = exists().where(
+            JobAttemptRow.host == worker.host,
+            JobAttemptRow.device == worker.device,
+            JobAttemptRow.ended_at.is_(None),
+        )
+        return bool(self._session.scalar(select(or_(used, is_unfit(worker.host, worker.device)))))
 
     def is_busy(self, worker_id: str, kind: JobKind) -> bool:
         """Whether a worker has an open attempt at a job of this kind."""
@@ -197,7 +208,7 @@ class Ledger(Jobs):
 
     def claim(self, kind: JobKind, worker: Worker) -> Claim | None:
         """Take the job whose turn it is; None where none suits, or the device is taken or unfit."""
-        if worker.device and self._is_taken(worker):
+        if self.is_taken(worker):
             return None
         chosen = (
             select(JobRow.id)
@@ -222,11 +233,11 @@ class Ledger(Jobs):
                 stall_after_s=None,
                 started_at=func.coalesce(JobRow.started_at, now),
             )
-            .returning(JobRow.id, JobRow.subject_id, JobRow.attempt)
+            .returning(JobRow.id, JobRow.subject_id, JobRow.attempt, JobRow.device)
         ).one_or_none()
         if taken is None:
             return None
-        claim = Claim(JobId(taken.id), kind, taken.subject_id, taken.attempt)
+        claim = Claim(JobId(taken.id), kind, taken.subject_id, taken.attempt, taken.device)
         self._open_attempt(claim, worker)
         return claim
 
@@ -273,16 +284,21 @@ class Ledger(Jobs):
             .values(state=JobState.RUNNING)
         )
 
-    def progress_seen(self, job_id: str, attempt: int, stall_after_s: float | None = None) -> None:
+    def progress_seen(self, job_id: str, attempt: int) -> None:
         """A sign of life of the work itself: it isn't stuck, whatever it has achieved.
-
-        ``stall_after_s`` says how long the next sign may be in coming, where that is known by now.
 
         Raises:
             LostLease: the attempt doesn't hold the job any more.
         """
-        known = {} if stall_after_s is None else {"stall_after_s": stall_after_s}
-        self.fence(job_id, attempt, last_progress_at=database_now(), **known)
+        self.fence(job_id, attempt, last_progress_at=database_now())
+
+    def be_patient(self, job_id: str, attempt: int, stall_after_s: float) -> None:
+        """How long the next sign of progress may be in coming.
+
+        Raises:
+            LostLease: the attempt doesn't hold the job any more.
+        """
+        self.fence(job_id, attempt, stall_after_s=stall_after_s)
 
     def progressed(self, job_id: str, attempt: int) -> None:
         """Something was achieved that a later attempt needn't repeat: former failures are forgiven.
@@ -527,14 +543,6 @@ class Ledger(Jobs):
     def forget_workers(self, silent_for_s: float) -> None:
         """Drop workers that haven't been heard of for long."""
         self._session.execute(delete(WorkerRow).where(WorkerRow.last_heartbeat_at < database_now(-silent_for_s)))
-
-    def _is_taken(self, worker: Worker) -> bool:
-        used = exists().where(
-            JobAttemptRow.host == worker.host,
-            JobAttemptRow.device == worker.device,
-            JobAttemptRow.ended_at.is_(None),
-        )
-        return bool(self._session.scalar(select(or_(used, is_unfit(worker.host, worker.device)))))
 
     def _open_attempt(self, claim: Claim, worker: Worker) -> None:
         self._session.execute(

@@ -1,7 +1,7 @@
 """JSON bodies of runs, checkpoints and architectures."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, Field
 
@@ -74,6 +74,15 @@ class FailureRead(BaseModel):
     advice: str
 
 
+class WaitingRead(BaseModel):
+    """What a run waits for."""
+
+    code: str = Field(
+        description="turn, device-busy, device-resting, no-worker, no-gpu, next-try, disk-full or starting."
+    )
+    message: str
+
+
 class StageCheckpoint(BaseModel):
     """A checkpoint in the list of its run."""
 
@@ -98,6 +107,9 @@ class StageCheckpoint(BaseModel):
         )
 
 
+_MADE: Final = ("failure", "waits_for", "checkpoints")
+
+
 class RunRead(BaseModel):
     """A run as it stands; stages and epochs count from 0."""
 
@@ -114,6 +126,7 @@ class RunRead(BaseModel):
     )
     starts_from: str | None
     queue_position: int | None
+    waits_for: WaitingRead | None
     phase: str | None
     stage: int | None
     epoch: int | None
@@ -135,8 +148,9 @@ class RunRead(BaseModel):
         failure = view.failure
         return cls(
             failure=FailureRead(code=failure.code, message=failure.message, advice=failure.advice) if failure else None,
+            waits_for=WaitingRead(code=waits.code, message=waits.message) if (waits := view.waits_for) else None,
             checkpoints=[StageCheckpoint.of(row) for row in view.checkpoints],
-            **{name: getattr(view, name) for name in cls.model_fields if name not in ("failure", "checkpoints")},
+            **{name: getattr(view, name) for name in cls.model_fields if name not in _MADE},
         )
 
 

@@ -13,6 +13,7 @@ from backend.ledger.repository import Jobs
 from backend.training.find import RunNotFound
 from backend.training.repository import RunRecord, RunRepository
 from backend.training.tables import CheckpointRow
+from backend.training.waiting import Line, Waiting
 
 ACTIVE = tuple(state for state in JobState if not state.is_final)
 """States of a job whose run may still change by itself or by a click."""
@@ -24,6 +25,7 @@ class RunView:
 
     Attributes:
         queue_position: 1 for the next one; None where it isn't waiting.
+        waits_for: why it isn't under way; None where it is, has ended, or rests because its owner wants that.
         rates_found: for each stage what a search before it has found: a rate, [lowest layers, head], or None.
         stage, epoch: from 0, of what is going on now; None before the first.
         epochs: of all stages together.
@@ -45,6 +47,7 @@ class RunView:
     rates_found: tuple[Any, ...]
     starts_from: str | None
     queue_position: int | None
+    waits_for: Waiting | None
     phase: str | None
     stage: int | None
     epoch: int | None
@@ -144,11 +147,13 @@ def _views(session: Session, records: Sequence[RunRecord]) -> list[RunView]:
     checkpoints = RunRepository(session).checkpoints(record.run.id for record in records)
     places = _places(session, records)
     rates = _rates_found(session, records)
+    line = Line(session)
     return [
         _view(
             record,
             tuple(checkpoints.get(record.run.id, ())),
             places.get(record.job.id),
+            line.waits_for(record.job, places.get(record.job.id)),
             rates.get(record.run.id, {}),
         )
         for record in records
@@ -176,6 +181,7 @@ def _view(
     record: RunRecord,
     checkpoints: tuple[CheckpointRow, ...],
     place: int | None,
+    waits_for: Waiting | None,
     rates: Mapping[int, Any],  # Any: a rate, or two
 ) -> RunView:
     run, job = record.run, record.job
@@ -192,6 +198,7 @@ def _view(
         rates_found=tuple(rates.get(stage) for stage in range(len(run.config["stages"]))),
         starts_from=run.starts_from,
         queue_position=place,
+        waits_for=waits_for,
         phase=run.phase if state.is_claimed else None,
         stage=run.stage,
         epoch=run.epoch,
@@ -213,7 +220,8 @@ def _view(
 
 
 def _failure(record: RunRecord) -> Failure | None:
+    """Why it failed, or rests without its owner having asked for that."""
     job = record.job
-    if job.state != JobState.FAILED or job.error_code is None:
+    if job.state not in (JobState.FAILED, JobState.PAUSED) or job.error_code is None:
         return None
     return Failure(job.error_code, job.error_message or "", job.error_advice or "")

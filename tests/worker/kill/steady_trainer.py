@@ -1,9 +1,11 @@
-"""A trainer without a network: it tells of epochs at a steady pace and goes on from its last state.
+"""A trainer without a network: it tells of steps at a steady pace and goes on from its last state.
 
 All else is the real thing: it runs as a child of the supervisor, records through the fence,
-and ends by the same codes. The run's name says how it misbehaves.
+and ends by the same codes. The run's name says how it misbehaves. Each step leaves a line in the
+run's trace, so that a test sees what was repeated and what was left out.
 """
 
+import errno
 import faulthandler
 import os
 import signal
@@ -33,6 +35,7 @@ STEP_S = 0.08
 def main(job_id: str, attempt: int, parent: int) -> int:
     """Pretend to train."""
     die_with(parent)
+    faulthandler.register(signal.SIGQUIT)
     settings = load()
     database = Database(settings.sql_url)
     stop = SignalStop(parent)
@@ -42,33 +45,57 @@ def main(job_id: str, attempt: int, parent: int) -> int:
             return exits.LOST
         run = find_run(session, claim.subject_id)
         states = RunRepository(session).states(run.id, 1)
-    if run.name == "crashes":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if run.name == "stuck":
-        faulthandler.register(signal.SIGQUIT)
-        time.sleep(600)
-    if run.name == "deaf":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _misbehave_at_once(run.name)
     config = TrainingConfig.model_validate(run.config)
     epochs = config.stages[0].epochs
-    first = states[0].epoch + 1 if states else 0
-    trace = Path(settings.data) / f"trace-{run.id}"
+    first, first_step = (states[0].epoch, states[0].step) if states else (0, 0)
     recorder = Recorder(database, LocalStorage(settings.storage_folder), claim, config, stop)
-    with recording(recorder) as code:
+    with recording(recorder) as code, (Path(settings.data) / f"trace-{run.id}").open("a") as trace:
         insist(database, lambda session: progress.begin(session, claim), stop)
-        recorder(StageStarted(0, True, epochs, first, STEPS, "cpu"))
+        recorder(StageStarted(0, True, epochs, first, STEPS, settings.device))
         for epoch in range(first, epochs):
-            with trace.open("a") as file:
-                file.write(f"{epoch}\n")
-            for step in range(STEPS):
+            for step in range(first_step, STEPS):
                 if stop.requested():
+                    recorder(StateSaved(0, epoch, step, f"state-0-{epoch}-{step}", "0" * 64, 1))
                     raise Stopped
+                _misbehave_at_step(run.name, epoch, step, Path(settings.data))
                 time.sleep(STEP_S)
+                trace.write(f"{epoch}.{step}\n")
+                trace.flush()
                 done = epoch * STEPS + step + 1
                 recorder(StepFinished(0, epoch, done, epochs * STEPS, (1.0,), 0.001, 0.9, 100.0))
+            first_step = 0
             recorder(EpochFinished(0, epoch, 1.0, 1.0, 0.5, 0.5, 0.001, STEPS * STEP_S))
-            recorder(StateSaved(0, epoch + 1, 0, f"state-0-{epoch}", "0" * 64, 1))
+            recorder(StateSaved(0, epoch + 1, 0, f"state-0-{epoch + 1}-0", "0" * 64, 1))
+            _misbehave_after_epoch(run.name)
+            if stop.finish_requested():
+                break
     return code.value
+
+
+def _misbehave_at_once(name: str) -> None:
+    match name:
+        case "crashes":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "stuck":
+            time.sleep(600)
+        case "card":
+            sys.exit(exits.DEVICE_FAILED)
+        case "deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _misbehave_at_step(name: str, epoch: int, step: int, data: Path) -> None:
+    if name == "full" and epoch == 1 and (data / "full").exists():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    if name == "wedged" and epoch == 1 and step == 2 and not (data / "wedged").exists():
+        (data / "wedged").touch()
+        time.sleep(600)
+
+
+def _misbehave_after_epoch(name: str) -> None:
+    if name == "crashes after each epoch":
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
