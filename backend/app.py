@@ -36,7 +36,7 @@ from backend.system import endpoints as system_endpoints
 from backend.system import pages as system_pages
 from backend.templating import BuiltFiles
 from backend.training import endpoints as training_endpoints
-from backend.training import lr_finds_endpoints
+from backend.training import lr_finds_endpoints, lr_finds_pages
 from backend.training import pages as training_pages
 from backend.training.stream import Watch
 
@@ -62,6 +62,7 @@ def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastA
         system_endpoints.router,
         training_endpoints.router,
         lr_finds_endpoints.router,
+        lr_finds_pages.router,
         training_pages.router,
         prediction_pages.router,
         system_pages.router,
