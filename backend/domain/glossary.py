@@ -32,6 +32,10 @@ GLOSSARY: Final[Mapping[str, str]] = {
         "That is quick and safe to begin with."
     ),
     "learning rate": "How big each correction is. Too small and it learns slowly; too big and it stumbles.",
+    "momentum": (
+        "How much of the last correction is carried into the next one. It moves against the learning rate, "
+        "so that large steps stay steady."
+    ),
     "batch norm": (
         "Parts of the model that keep the numbers inside it in a steady range. "
         "Letting them learn on helps when your pictures look unlike everyday photos."

@@ -122,3 +122,15 @@ def wilson_interval(errors: int, images: int, z: float = 1.959964) -> tuple[floa
     centre = (rate + z**2 / (2 * images)) / (1 + z**2 / images)
     spread = z / (1 + z**2 / images) * math.sqrt(rate * (1 - rate) / images + z**2 / (4 * images**2))
     return (max(0.0, centre - spread), min(1.0, centre + spread))
+
+
+def chance_of_flips(mended: int, spoiled: int) -> float:
+    """How often chance alone gives as uneven a pair of counts: the p-value of McNemar's exact test, two-sided.
+
+    ``mended`` images were wrong before and are right now, ``spoiled`` the other way round; those that stayed as
+    they were say nothing. Source: McNemar, Psychometrika 1947, with the binomial in place of its approximation.
+    """
+    flips = mended + spoiled
+    rarer = sum(math.comb(flips, k) for k in range(min(mended, spoiled) + 1))
+    # Whole numbers until the end: a float overflows at some thousand flips.
+    return min(1.0, float(2 * rarer / (1 << flips)))

@@ -60,6 +60,7 @@ class ClassBalance(StrEnum):
 
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 MaxLearningRate = LearningRate | tuple[LearningRate, LearningRate]
+MomentumShare = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Augmentation(_Part):
@@ -183,6 +184,11 @@ class TrainingRequest(_Part):
     label_smoothing: float | None = Field(None, ge=0, lt=1)
     test_time_views: int | None = Field(None, ge=0, le=32)
     device: DeviceWanted = DeviceWanted.AUTO
+    crop_share: float | None = Field(None, gt=0, le=1)
+    decay_batch_norm: bool | None = None
+    last_layer_bias: bool | None = None
+    adam_betas: tuple[MomentumShare, MomentumShare] | None = None
+    adam_epsilon: float | None = Field(None, gt=0, le=1)
 
 
 class TrainingConfig(_Part):
@@ -321,11 +327,12 @@ def resolve(request: TrainingRequest) -> TrainingConfig:
     stages = _STAGES[recipe]
     if request.stages is not None:
         stages = tuple(_resolve_stage(recipe, place, stage) for place, stage in enumerate(request.stages))
+    optimizer = _FASTAI_1 if recipe is Recipe.LESSON_1 else _FASTAI_2
     return TrainingConfig(
         architecture=name,
         weights=weights,
         image_size=request.image_size or architecture.default_image_size,
-        crop_share=_CROP_SHARE[recipe],
+        crop_share=request.crop_share or _CROP_SHARE[recipe],
         batch_size=request.batch_size or _BATCH_SIZE[recipe],
         seed=request.seed,
         recipe=recipe,
@@ -337,7 +344,7 @@ def resolve(request: TrainingRequest) -> TrainingConfig:
         label_smoothing=request.label_smoothing or 0.0,
         test_time_views=request.test_time_views or 0,
         device=request.device,
-        **(_FASTAI_1 if recipe is Recipe.LESSON_1 else _FASTAI_2),
+        **{name: usual if (own := getattr(request, name)) is None else own for name, usual in optimizer.items()},
     )
 
 

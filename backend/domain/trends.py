@@ -6,8 +6,9 @@ One rule at most speaks; each names the numbers it rests on.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-from backend.domain.results import wilson_interval
+from backend.domain.results import chance_of_flips
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +92,57 @@ def _improving(before: EpochFigures, last: EpochFigures, valid_images: int) -> s
     return text
 
 
+class Change(StrEnum):
+    """What a stage did to the model, as far as its test pictures can tell."""
+
+    BETTER = "better"
+    NOISE = "no better than noise"
+    WORSE = "worse"
+
+
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """Answers of two models to the same ``images``: wrong ones of each, and those that became right or wrong."""
+
+    images: int
+    wrong_before: int
+    wrong_after: int
+    mended: int
+    spoiled: int
+
+
 @dataclass(frozen=True, slots=True)
 class StageVerdict:
-    """Whether a stage made the model better than the one before; ``text`` says it with its numbers."""
+    """What a stage changed; ``text`` says it with its numbers.
 
-    helped: bool
-    is_more_than_luck: bool
+    Attributes:
+        chance: how often luck alone would change as much, in [0, 1].
+    """
+
+    change: Change
+    chance: float
     text: str
 
 
-def stage_verdict(*, before: float, after: float, valid_images: int) -> StageVerdict:
-    """Compare the error rates of two stages on the same images.
+_MORE_THAN_LUCK: Final = 0.05
 
-    A change counts as more than luck where the new rate lies outside the 95 %
-    interval of the old one; a coarse rule, and said as such.
+
+def stage_verdict(flips: Flips, *, freeze: bool) -> StageVerdict:
+    """Whether a stage made the model better than the one before it, from their answers to the same images.
+
+    A change counts where luck alone would bring as much less than one time in twenty.
     """
-    low, high = wilson_interval(round(before * valid_images), valid_images)
-    beyond = not low <= after <= high
-    rates = f"error went from {before:.1%} to {after:.1%}".replace("%", " %")
-    luck = "more than luck" if beyond else "which may be luck"
-    if after < before:
-        return StageVerdict(True, beyond, f"This stage helped: {rates}, {luck}.")
-    if after == before:
-        return StageVerdict(False, False, "This stage changed nothing: the error is the same as before it.")
-    return StageVerdict(False, beyond, f"This stage didn't help: {rates}, {luck}.")
+    chance = chance_of_flips(flips.mended, flips.spoiled)
+    what = "This stage" if freeze else "Unfreezing"
+    before, after = (wrong / flips.images for wrong in (flips.wrong_before, flips.wrong_after))
+    figures = (
+        f"{before:.1%} to {after:.1%}".replace("%", " %") + f" ({flips.mended:,} mended, {flips.spoiled:,} spoiled)"
+    )
+    if chance < _MORE_THAN_LUCK and after < before:
+        return StageVerdict(Change.BETTER, chance, f"{what} helped: error went from {figures}, more than luck.")
+    if chance < _MORE_THAN_LUCK:
+        return StageVerdict(Change.WORSE, chance, f"{what} didn't help: error went from {figures}, more than luck.")
+    if flips.mended == flips.spoiled == 0:
+        return StageVerdict(Change.NOISE, chance, f"{what} changed nothing: not one answer is another than before.")
+    result = "made no difference that counts" if after < before else "didn't help"
+    return StageVerdict(Change.NOISE, chance, f"{what} {result}: error went from {figures}, within what chance does.")

@@ -23,7 +23,7 @@ class OpenedRun:
 def open_run(
     session: Session, run_id: RunId, checkpoint_id: CheckpointId | None = None, split: Split = Split.VALID
 ) -> OpenedRun:
-    """A run with the results of one of its checkpoints; of its last finished stage where none is named.
+    """A run with the results of one of its checkpoints; of its best one where none is named, the earlier of equals.
 
     Raises:
         RunNotFound: no such run.
@@ -39,8 +39,8 @@ def open_run(
         raise CheckpointNotFound(checkpoint_id)
     if not chosen:
         return OpenedRun(head, stages, None)
-    last = chosen[-1]
-    results = Results(run_id, last.checkpoint_id, last.stage, last.epoch, last.classes, split)
+    best = min(chosen, key=lambda stage: stage.error_rate)
+    results = Results(run_id, best.checkpoint_id, best.stage, best.epoch, best.classes, split)
     return OpenedRun(head, stages, results)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, and_, case, delete, func, insert, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from backend.datasets.tables import DatasetRow, ImageRow, VersionRow
 from backend.domain.ids import CheckpointId, DatasetId, Digest, ImageId, RunId
@@ -64,6 +64,7 @@ class FinishedStage:
     stage: int
     epoch: int
     classes: tuple[str, ...]
+    error_rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +98,15 @@ class StageRepository:
     def stages(self, run_id: RunId) -> list[FinishedStage]:
         """Finished stages, first to last."""
         query = (
-            select(CheckpointRow.id, CheckpointRow.stage, CheckpointRow.epoch, CheckpointRow.classes)
+            select(
+                CheckpointRow.id, CheckpointRow.stage, CheckpointRow.epoch, CheckpointRow.classes, CheckpointRow.metrics
+            )
             .where(CheckpointRow.run_id == run_id)
             .order_by(CheckpointRow.stage)
         )
         return [
-            FinishedStage(CheckpointId(checkpoint_id), stage, epoch, tuple(classes))
-            for checkpoint_id, stage, epoch, classes in self._session.execute(query)
+            FinishedStage(CheckpointId(checkpoint_id), stage, epoch, tuple(classes), metrics["valid"]["error_rate"])
+            for checkpoint_id, stage, epoch, classes, metrics in self._session.execute(query)
         ]
 
 
@@ -138,6 +141,18 @@ class PredictionRepository:
         query = select(func.avg(PredictionRow.loss)).where(*_of(checkpoint_id, split))
         found = self._session.execute(query).scalar_one()
         return None if found is None else float(found)
+
+    def flips(self, before: CheckpointId, after: CheckpointId, split: Split) -> list[tuple[bool, bool, int]]:
+        """(was right before, is right after, count) over the images that both checkpoints were tried on."""
+        old, new = aliased(PredictionRow), aliased(PredictionRow)
+        was_right, is_right = (case((row.actual == row.predicted, 1), else_=0) for row in (old, new))
+        query = (
+            select(was_right, is_right, func.count())
+            .join(new, new.image_id == old.image_id)
+            .where(old.checkpoint_id == before, old.split == split, new.checkpoint_id == after, new.split == split)
+            .group_by(was_right, is_right)
+        )
+        return [(bool(was), bool(is_now), count) for was, is_now, count in self._session.execute(query)]
 
     def certainty(self, checkpoint_id: CheckpointId, split: Split, edges: Sequence[float]) -> list[tuple[int, int]]:
         """(right, wrong) images whose largest probability lies between each two neighbours of ``edges``."""

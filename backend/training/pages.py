@@ -23,7 +23,10 @@ from backend.templating import address, page
 from backend.training import control
 from backend.training.find import find_run
 from backend.training.forecast import Forecast, forecast
+from backend.training.lr_finds import show_find
+from backend.training.lr_finds_form import fields_of_find
 from backend.training.repository import RunRepository
+from backend.training.run_log import rate_words
 from backend.training.run_page import eta_words, range_words, run_page
 from backend.training.start import Plan, RunOrder, plan, start
 from backend.training.train_form import STAGE_ROWS, augmentation_fields, fields_of, request_of, run_id_of
@@ -49,6 +52,19 @@ async def _form(request: Request) -> dict[str, str]:
 FormDep = Annotated[dict[str, str], Depends(_form)]
 
 
+def _found(
+    session: ReadDep,
+    find: Annotated[str | None, Query(max_length=64)] = None,
+    rate: Annotated[str | None, Query(max_length=64)] = None,
+    own: Annotated[str | None, Query(max_length=64)] = None,
+) -> dict[str, str] | None:
+    """The fields that a search for a rate fills in; ``rate`` is one of its curve, or "own" for what was typed."""
+    return fields_of_find(show_find(session, find), own if rate == "own" else rate) if find else None
+
+
+FoundDep = Annotated[dict[str, str] | None, Depends(_found)]
+
+
 @router.get("/versions/{version_id}/train")
 def train_page(
     request: Request,
@@ -57,9 +73,10 @@ def train_page(
     settings: SettingsDep,
     again: Annotated[str | None, Query(max_length=64)] = None,
     batch_size: Annotated[int | None, Query(ge=2, le=1024)] = None,
+    found: FoundDep = None,
 ) -> Response:
-    """Choose how to train; with `again`, begin with the numbers of an earlier run."""
-    fields = fields_of(find_run(session, again).config) if again else _first_fields()
+    """Choose how to train; with `again`, begin with the numbers of an earlier run; with `find`, with a rate found."""
+    fields = fields_of(find_run(session, again).config) if again else found or _first_fields()
     if batch_size is not None:
         fields["batch_size"] = str(batch_size)
     return _chooser(request, session, settings.weights_folder, version_id, fields)
@@ -138,6 +155,7 @@ def run(request: Request, run_id: str, session: ReadDep) -> Response:
         device=device_words(shown.device) if shown.device else "",
         architecture=ARCHITECTURES[shown.config["architecture"]],
         eta=_eta(shown),
+        rate_words=rate_words,
         remedy=_remedy(shown),
     )
 
@@ -146,6 +164,27 @@ def run(request: Request, run_id: str, session: ReadDep) -> Response:
 def cancel_run(request: Request, run_id: str, unit: UnitDep) -> Response:
     """Stop a run, and show it again."""
     control.cancel(unit.session, run_id)
+    return RedirectResponse(address(request, f"/runs/{run_id}"), 303)
+
+
+@router.post("/runs/{run_id}/finish")
+def finish_run(request: Request, run_id: str, unit: UnitDep) -> Response:
+    """End a run well after the epoch that is under way, and show it again."""
+    control.finish(unit.session, run_id)
+    return RedirectResponse(address(request, f"/runs/{run_id}"), 303)
+
+
+@router.post("/runs/{run_id}/pause")
+def pause_run(request: Request, run_id: str, unit: UnitDep) -> Response:
+    """Let a run rest, and show it again."""
+    control.pause(unit.session, run_id)
+    return RedirectResponse(address(request, f"/runs/{run_id}"), 303)
+
+
+@router.post("/runs/{run_id}/resume")
+def resume_run(request: Request, run_id: str, unit: UnitDep) -> Response:
+    """Let a run go on, and show it again."""
+    control.resume(unit, run_id)
     return RedirectResponse(address(request, f"/runs/{run_id}"), 303)
 
 

@@ -4,20 +4,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from backend.domain.ids import VersionId
+from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.results import wilson_interval
 from backend.domain.training import RunStatus
-from backend.domain.trends import EpochFigures, Remark, StageVerdict, remark, stage_verdict
+from backend.domain.trends import Change, EpochFigures, Remark, StageVerdict, remark, stage_verdict
+from backend.interpretation.flips import flips_between
+from backend.training.line import EarlierStage, Line, line_of
 from backend.training.repository import RunRepository
-from backend.training.tables import CheckpointRow, EpochRow, RunEventRow
+from backend.training.run_log import LogLine, SkippedImage, log_of, skipped_images
+from backend.training.tables import CheckpointRow, EpochRow
 from backend.training.view import RunView
-
-_LOG_KINDS = ("phase", "stage", "checkpoint", "image-skipped")
-_LOG_LINES = 100
 
 
 class StageState(StrEnum):
@@ -28,7 +28,15 @@ class StageState(StrEnum):
     DONE = "done"
     HELPED = "helped"
     DID_NOT_HELP = "did not help"
+    NO_BETTER = "no better than noise"
     NOT_REACHED = "not reached"
+
+
+_STATE_AFTER: Final = {
+    Change.BETTER: StageState.HELPED,
+    Change.NOISE: StageState.NO_BETTER,
+    Change.WORSE: StageState.DID_NOT_HELP,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,8 @@ class StageCard:
 
     Attributes:
         number: counts from 1, as people do.
+        settings: its config; JSON values.
+        found_rate: what a search before it has found; None where there was none.
         running_epoch: the epoch under way, from 0; None where none is.
         error_interval: 95 % interval of the checkpoint's error rate.
     """
@@ -44,6 +54,8 @@ class StageCard:
     number: int
     freeze: bool
     planned: int
+    settings: Mapping[str, Any]  # Any: JSON values
+    found_rate: Any  # Any: a rate, or [lowest layers, head]
     state: StageState
     epochs: tuple[EpochRow, ...]
     running_epoch: int | None
@@ -55,27 +67,24 @@ class StageCard:
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
-    """One thing that happened."""
-
-    row: RunEventRow
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class RunPage:
     """The run page's content.
 
     Attributes:
-        best: the finished stage with the fewest errors.
         skipped: images that couldn't be read while training.
     """
 
     run: RunView
     stages: tuple[StageCard, ...]
+    line: Line
     log: tuple[LogLine, ...]
-    skipped: int
+    skipped: tuple[SkippedImage, ...]
     valid_images: int
+
+    @property
+    def before(self) -> EarlierStage | None:
+        """The stage of another run that it goes on from."""
+        return self.line.earlier[-1] if self.line.earlier else None
 
     @property
     def finished(self) -> tuple[StageCard, ...]:
@@ -93,11 +102,9 @@ class RunPage:
         return next((stage.remark for stage in reversed(self.stages) if stage.epochs), None)
 
     @property
-    def worse(self) -> StageCard | None:
-        """The last finished stage, where it made the model worse than an earlier one."""
-        last = self.finished[-1] if self.finished else None
-        best = self.best
-        return last if last and best and (last.error_rate or 0.0) > (best.error_rate or 0.0) else None
+    def is_first_best(self) -> bool:
+        """Whether a later stage has come to its end without fewer errors than the best one."""
+        return bool(self.best and self.finished[-1] is not self.best)
 
 
 def run_page(session: Session, run: RunView) -> RunPage:
@@ -105,39 +112,53 @@ def run_page(session: Session, run: RunView) -> RunPage:
     runs = RunRepository(session)
     version = runs.version(VersionId(run.version_id))
     valid_images = _valid_images(version.counts) if version else 0
-    rows = runs.log(run.id, _LOG_KINDS, _LOG_LINES)
     return RunPage(
         run=run,
-        stages=_stages(run, runs.epochs(run.id), valid_images),
-        log=tuple(LogLine(row, _words(row)) for row in rows),
-        skipped=sum(row.kind == "image-skipped" for row in rows),
+        stages=_stages(run, runs.epochs(run.id), _verdicts(session, run), valid_images),
+        line=line_of(session, run),
+        log=log_of(session, run.id),
+        skipped=skipped_images(session, run.id),
         valid_images=valid_images,
     )
+
+
+def _verdicts(session: Session, run: RunView) -> dict[int, StageVerdict]:
+    """What each finished stage changed against the model that it began with, by stage."""
+    found: dict[int, StageVerdict] = {}
+    before = run.starts_from
+    for row in run.checkpoints:
+        flips = flips_between(session, CheckpointId(before), CheckpointId(row.id)) if before else None
+        # Other test pictures than before, as in another version, would compare what can't be compared.
+        if flips is not None and flips.images == row.metrics["valid"]["images"]:
+            found[row.stage] = stage_verdict(flips, freeze=run.config["stages"][row.stage]["freeze"])
+        before = row.id
+    return found
 
 
 def _valid_images(counts: Mapping[str, Any]) -> int:  # Any: JSON values
     return sum(of_class.get("valid", 0) for of_class in counts.values())
 
 
-def _stages(run: RunView, epochs: Sequence[EpochRow], valid_images: int) -> tuple[StageCard, ...]:
+def _stages(
+    run: RunView, epochs: Sequence[EpochRow], verdicts: Mapping[int, StageVerdict], valid_images: int
+) -> tuple[StageCard, ...]:
     checkpoints = {row.stage: row for row in run.checkpoints}
     cards: list[StageCard] = []
-    for place, stage in enumerate(run.config["stages"]):
+    for place in range(len(run.config["stages"])):
         mine = tuple(row for row in epochs if row.stage == place)
-        cards.append(_card(run, place, stage, mine, checkpoints, valid_images))
+        cards.append(_card(run, place, mine, checkpoints.get(place), verdicts.get(place), valid_images))
     return tuple(cards)
 
 
 def _card(
     run: RunView,
     place: int,
-    stage: Mapping[str, Any],  # Any: JSON values
     epochs: tuple[EpochRow, ...],
-    checkpoints: Mapping[int, CheckpointRow],
+    checkpoint: CheckpointRow | None,
+    verdict: StageVerdict | None,
     valid_images: int,
 ) -> StageCard:
-    checkpoint = checkpoints.get(place)
-    verdict = _verdict(checkpoints.get(place - 1), checkpoint)
+    stage = run.config["stages"][place]
     figures = [EpochFigures(row.train_loss, row.valid_loss, row.error_rate) for row in epochs]
     is_now = run.status is RunStatus.RUNNING and run.stage == place and checkpoint is None
     valid = checkpoint.metrics["valid"] if checkpoint else None
@@ -145,6 +166,8 @@ def _card(
         number=place + 1,
         freeze=stage["freeze"],
         planned=stage["epochs"],
+        settings=stage,
+        found_rate=run.rates_found[place],
         state=_state(run, is_now, checkpoint, verdict),
         epochs=epochs,
         running_epoch=len(epochs) if is_now and len(epochs) < stage["epochs"] else None,
@@ -156,36 +179,12 @@ def _card(
     )
 
 
-def _verdict(before: CheckpointRow | None, after: CheckpointRow | None) -> StageVerdict | None:
-    if before is None or after is None:
-        return None
-    old, new = before.metrics["valid"], after.metrics["valid"]
-    return stage_verdict(before=old["error_rate"], after=new["error_rate"], valid_images=new["images"])
-
-
 def _state(run: RunView, is_now: bool, checkpoint: CheckpointRow | None, verdict: StageVerdict | None) -> StageState:
     if checkpoint is not None:
-        if verdict is None:
-            return StageState.DONE
-        return StageState.HELPED if verdict.helped else StageState.DID_NOT_HELP
+        return _STATE_AFTER[verdict.change] if verdict else StageState.DONE
     if is_now:
         return StageState.RUNNING
     return StageState.NOT_REACHED if run.status.is_final else StageState.WAITS
-
-
-def _words(row: RunEventRow) -> str:
-    data = row.data
-    match row.kind:
-        case "phase":
-            return str(data["text"])
-        case "stage":
-            going_on = f", going on at epoch {data['first_epoch']}" if data["first_epoch"] else ""
-            what = "the head learns" if data["freeze"] else "everything learns"
-            return f"Stage {data['stage'] + 1}: {what}, {data['epochs']} epochs on {data['device']}{going_on}"
-        case "checkpoint":
-            return f"Stage {data['stage'] + 1} finished: error rate {100 * data['error_rate']:.2f} %, model kept"
-        case _:
-            return f"Left out: {data['path']}, because {data['reason']}"
 
 
 def eta_words(seconds: float) -> str:

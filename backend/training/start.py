@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from backend.datasets.errors import VersionNotFound
 from backend.datasets.tables import VersionRow
 from backend.domain.architectures import ARCHITECTURES, WeightSource
+from backend.domain.cautions import Caution, cautions
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
 from backend.domain.training import TrainingConfig, TrainingRequest, resolve
@@ -92,20 +93,12 @@ class RunOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
-    """Something that doesn't stop a training but should be known."""
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """A training that could start now: its version, every number, and what should be known."""
 
     version: VersionRow
     config: TrainingConfig
-    warnings: tuple[Remark, ...]
+    warnings: tuple[Caution, ...]
 
 
 def plan(session: Session, order: RunOrder, weights_folder: Path) -> Plan:
@@ -123,7 +116,7 @@ def plan(session: Session, order: RunOrder, weights_folder: Path) -> Plan:
     _require_trainable(version.classes, version.counts)
     config = resolve(_with_start(session, order))
     warnings = () if order.starts_from else _weights_warnings(config, weights_folder)
-    return Plan(version, config, warnings)
+    return Plan(version, config, (*warnings, *cautions(config, version.counts)))
 
 
 def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
@@ -167,17 +160,17 @@ def _with_start(session: Session, order: RunOrder) -> TrainingRequest:
     return order.request.model_copy(update={"architecture": wanted})
 
 
-def _weights_warnings(config: TrainingConfig, folder: Path) -> tuple[Remark, ...]:
+def _weights_warnings(config: TrainingConfig, folder: Path) -> tuple[Caution, ...]:
     architecture = ARCHITECTURES[config.architecture]
     weights = next(source for source in architecture.weights if source.name == config.weights)
     if at_hand(weights, folder):
         return ()
     if weights.source is WeightSource.PACKAGE:
         message = f"The Python package {weights.package}, which carries the pretrained weights, isn't installed here."
-        return (Remark("weights-missing", message),)
+        return (Caution("weights-missing", message),)
     message = (
         f"The pretrained weights of {architecture.title} aren't on this computer yet; they are fetched first "
         f"(about {weights.size_bytes / 1e6:,.0f} MB). Without internet, put the file {weights.file_name} "
         "into the weights folder."
     )
-    return (Remark("weights-download", message),)
+    return (Caution("weights-download", message),)

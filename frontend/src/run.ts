@@ -1,5 +1,6 @@
-import { find } from "./lib/dom";
+import { all, find } from "./lib/dom";
 import { onReturn, onServerEvent } from "./lib/events";
+import { bindKey } from "./lib/keys";
 import { refreshLive } from "./lib/live";
 import type { Curves, Epoch, Steps } from "./lib/curves";
 
@@ -17,7 +18,8 @@ function refresh(): void {
   }, Math.max(0, last + APART_MS - Date.now()));
 }
 
-for (const kind of ["run", "epoch", "checkpoint", "phase", "stage", "image-skipped", "end", "pill"]) onServerEvent(kind, refresh);
+const NEWS = ["run", "epoch", "checkpoint", "phase", "stage", "end", "pill", "image-skipped", "stage-cut-short", "rate-found", "micro-batch-halved", "rolled-back"];
+for (const kind of NEWS) onServerEvent(kind, refresh);
 onReturn(refresh);
 
 interface Snapshot {
@@ -26,36 +28,66 @@ interface Snapshot {
   curve: Steps[];
 }
 
-const place = find("[data-curves]");
-const news = find("[data-epoch-news]");
+/** The curves of all stages that have something to draw. The chart library is fetched only then. */
+class AllCurves {
+  private readonly drawn = new Map<number, Curves>();
+  private known: Snapshot | null = null;
+  private drawing: Promise<void> = Promise.resolve();
 
-if (place) {
-  let known: Snapshot | null = null;
-  let curves: Curves | null = null;
-  let drawing: Promise<void> = Promise.resolve();
-  /** The chart library is fetched only where there is something to draw. */
-  const withCurves = (use: (curves: Curves) => void): void => {
-    drawing = drawing.then(async () => {
-      if (!known) return;
-      if (!curves) {
-        curves = new (await import("./lib/curves")).Curves(place);
-        draw(curves, known);
+  reset(snapshot: Snapshot): void {
+    this.known = snapshot;
+    const begun = new Set([...snapshot.epochs, ...snapshot.curve].map(({ stage }) => stage));
+    for (const stage of begun) this.with(stage, (curves, isNew) => isNew || this.fill(curves, snapshot));
+  }
+
+  add(stage: number, use: (curves: Curves) => void): void {
+    this.with(stage, use);
+  }
+
+  private with(stage: number, use: (curves: Curves, isNew: boolean) => void): void {
+    this.drawing = this.drawing.then(async () => {
+      const place = find(`[data-curves="${stage}"]`);
+      if (!this.known || !place) return;
+      const there = this.drawn.get(stage);
+      const curves = there ?? new (await import("./lib/curves")).Curves(place, stage);
+      if (!there) {
+        this.drawn.set(stage, curves);
+        this.fill(curves, this.known);
       }
-      use(curves);
+      use(curves, !there);
     });
-  };
-  const draw = (drawn: Curves, { run, epochs, curve }: Snapshot): void => {
-    drawn.reset(run.config.stages.map((stage) => stage.epochs), epochs, curve);
-  };
+  }
+
+  private fill(curves: Curves, { run, epochs, curve }: Snapshot): void {
+    curves.reset(run.config.stages[curves.stage]?.epochs ?? 1, epochs, curve);
+  }
+}
+
+/** A key that presses a button, where the page has it at that moment. */
+const pressing = (name: string) => (): void => find<HTMLButtonElement>(`[data-act="${name}"]:not(:disabled)`)?.click();
+
+if (find("[data-run-curves]")) {
+  const curves = new AllCurves();
   onServerEvent("snapshot", (data) => {
-    const snapshot = (known = data as Snapshot);
-    if (curves || snapshot.epochs.length || snapshot.curve.length) withCurves((drawn) => draw(drawn, snapshot));
+    curves.reset(data as Snapshot);
     refresh();
   });
-  onServerEvent("steps", (data) => withCurves((drawn) => drawn.addSteps(data as Steps)));
+  onServerEvent("steps", (data) => {
+    const steps = data as Steps;
+    curves.add(steps.stage, (drawn) => drawn.addSteps(steps));
+  });
   onServerEvent("epoch", (data) => {
     const epoch = data as Epoch;
-    withCurves((drawn) => drawn.addEpoch(epoch));
+    curves.add(epoch.stage, (drawn) => drawn.addEpoch(epoch));
+    const news = find("[data-epoch-news]");
     if (news) news.textContent = `Epoch ${epoch.epoch} of stage ${epoch.stage + 1} is done: error rate ${(100 * epoch.error_rate).toFixed(1)} percent.`;
+  });
+  bindKey("s", "Stop after this epoch", pressing("finish"));
+  bindKey("p", "Pause, or resume", () => (pressing("pause")(), pressing("resume")()));
+  bindKey("t", "Try the newest model", () => all<HTMLAnchorElement>("[data-try]").at(-1)?.click());
+  bindKey("c", "Curves as tables, and back", () => {
+    const tables = all<HTMLDetailsElement>("[data-curve-table]");
+    const open = !tables.some((table) => table.open);
+    for (const table of tables) table.open = open;
   });
 }

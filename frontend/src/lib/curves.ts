@@ -1,10 +1,11 @@
 import { LineChart } from "echarts/charts";
-import { GridComponent, LegendComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
+import { GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
 import { type EChartsType, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
+import { resolver } from "./colours";
 import { element, find } from "./dom";
 
-use([LineChart, GridComponent, LegendComponent, MarkLineComponent, TooltipComponent, CanvasRenderer]);
+use([LineChart, GridComponent, LegendComponent, TooltipComponent, CanvasRenderer]);
 
 export interface Epoch {
   stage: number;
@@ -27,25 +28,28 @@ type Point = [number, number];
 
 const LARGEST = 4000;
 
-/** The curves of one run; x counts epochs, all stages together. */
+/** The curves of one stage; x counts its epochs. */
 export class Curves {
   private readonly charts = new Map<string, EChartsType>();
-  private stages: number[] = [];
+  private epochs = 1;
   private batches: Point[] = [];
   private valid: Point[] = [];
   private rates: Point[] = [];
   private momenta: Point[] = [];
   private planned = 0;
 
-  constructor(private readonly root: HTMLElement) {
+  constructor(
+    private readonly root: HTMLElement,
+    readonly stage: number,
+  ) {
     const redraw = (): void => this.plan();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
     new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
     new ResizeObserver(() => this.charts.forEach((chart) => chart.resize())).observe(root);
   }
 
-  reset(stages: number[], epochs: Epoch[], steps: Steps[]): void {
-    this.stages = stages;
+  reset(planned: number, epochs: Epoch[], steps: Steps[]): void {
+    this.epochs = planned;
     this.batches = [];
     this.valid = [];
     this.rates = [];
@@ -65,13 +69,9 @@ export class Curves {
     this.plan();
   }
 
-  private start(stage: number): number {
-    return this.stages.slice(0, stage).reduce((sum, epochs) => sum + epochs, 0);
-  }
-
   private keepSteps({ stage, step, steps, losses, learning_rate, momentum }: Steps): void {
-    const epochs = this.stages[stage] ?? 1;
-    const at = (number: number): number => this.start(stage) + (number / Math.max(1, steps)) * epochs;
+    if (stage !== this.stage) return;
+    const at = (number: number): number => (number / Math.max(1, steps)) * this.epochs;
     // After an interruption a part is learnt again: what was drawn of it gives way.
     for (const line of [this.batches, this.rates, this.momenta]) {
       while (line.length && (line.at(-1)?.[0] ?? 0) > at(step - losses.length) + 1e-9) line.pop();
@@ -83,7 +83,8 @@ export class Curves {
   }
 
   private keepEpoch(epoch: Epoch): void {
-    const x = this.start(epoch.stage) + epoch.epoch + 1;
+    if (epoch.stage !== this.stage) return;
+    const x = epoch.epoch + 1;
     this.valid = [...this.valid.filter((point) => point[0] !== x), [x, epoch.valid_loss] as Point].sort((a, b) => a[0] - b[0]);
   }
 
@@ -99,7 +100,6 @@ export class Curves {
     this.root.hidden = false;
     const style = getComputedStyle(this.root);
     const colour = resolver(this.root);
-    const seam = this.stages.slice(0, -1).map((_, stage) => ({ xAxis: this.start(stage + 1) }));
     const base = {
       animation: false,
       textStyle: { fontFamily: style.fontFamily },
@@ -108,14 +108,13 @@ export class Curves {
       tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: short, backgroundColor: colour("--surface"), borderColor: colour("--line-strong"), textStyle: { color: colour("--ink"), fontSize: 12 } },
     };
     const axis = { axisLine: { lineStyle: { color: colour("--line-strong") } }, axisLabel: { color: colour("--ink-2") }, splitLine: { lineStyle: { color: colour("--line") } }, nameTextStyle: { color: colour("--ink-2") } };
-    const x = { type: "value", name: "epoch", nameLocation: "middle", nameGap: 22, min: 0, max: this.start(this.stages.length), minInterval: 1, ...axis };
-    const seams = { silent: true, symbol: "none", label: { formatter: "next stage", color: colour("--ink-2") }, lineStyle: { color: colour("--line-strong"), type: "dashed" }, data: seam };
+    const x = { type: "value", name: "epoch", nameLocation: "middle", nameGap: 22, min: 0, max: this.epochs, minInterval: 1, ...axis };
     this.chart("loss")?.setOption({
       ...base,
       xAxis: x,
       yAxis: { type: "value", min: 0, ...axis },
       series: [
-        { name: "train_loss (batches)", type: "line", showSymbol: false, lineStyle: { width: 1.2, color: colour("--chart-1"), opacity: 0.75 }, itemStyle: { color: colour("--chart-1") }, data: this.batches, markLine: seams },
+        { name: "train_loss (batches)", type: "line", showSymbol: false, lineStyle: { width: 1.2, color: colour("--chart-1"), opacity: 0.75 }, itemStyle: { color: colour("--chart-1") }, data: this.batches },
         { name: "valid_loss (epochs)", type: "line", symbol: "circle", symbolSize: 8, lineStyle: { width: 2.5, color: colour("--chart-2") }, itemStyle: { color: colour("--chart-2") }, data: this.valid },
       ],
     }, true);
@@ -127,7 +126,7 @@ export class Curves {
         { type: "value", min: 0.8, max: 1, interval: 0.05, ...axis, splitLine: { show: false } },
       ],
       series: [
-        { name: "rate of the head", type: "line", showSymbol: false, lineStyle: { width: 2, color: colour("--chart-1") }, itemStyle: { color: colour("--chart-1") }, data: this.rates, markLine: seams },
+        { name: "rate of the head", type: "line", showSymbol: false, lineStyle: { width: 2, color: colour("--chart-1") }, itemStyle: { color: colour("--chart-1") }, data: this.rates },
         { name: "momentum (right)", type: "line", yAxisIndex: 1, showSymbol: false, lineStyle: { width: 1.5, type: "dashed", color: colour("--chart-2") }, itemStyle: { color: colour("--chart-2") }, data: this.momenta },
       ],
     }, true);
@@ -146,9 +145,14 @@ export class Curves {
     const body = find("[data-rate-table]", this.root);
     const every = Math.max(1, Math.ceil(this.rates.length / 40));
     const rows = this.rates.flatMap(([x, rate], place) =>
-      place % every ? [] : [element("tr", {}, element("td", {}, x.toFixed(2)), element("td", { class: "number" }, rate.toExponential(2)), element("td", { class: "number" }, (this.momenta[place]?.[1] ?? 0).toFixed(3)))],
+      place % every ? [] : [element("tr", {}, element("td", {}, x.toFixed(2)), element("td", { class: "number" }, this.lossAt(x)), element("td", { class: "number" }, rate.toExponential(2)), element("td", { class: "number" }, (this.momenta[place]?.[1] ?? 0).toFixed(3)))],
     );
     body?.replaceChildren(...rows);
+  }
+
+  private lossAt(x: number): string {
+    const found = this.batches.findLast((point) => point[0] <= x + 1e-9);
+    return found ? found[1].toFixed(4) : "";
   }
 }
 
@@ -159,19 +163,3 @@ const short = (value: unknown): string => {
   if (!number) return "0";
   return Math.abs(number) < 0.001 || Math.abs(number) >= 1000 ? number.toExponential(1) : number.toPrecision(3);
 };
-
-/** A token's colour as the canvas understands it: the browser resolves light-dark() on a probe. */
-function resolver(root: HTMLElement): (token: string) => string {
-  const found = new Map<string, string>();
-  return (token) => {
-    const known = found.get(token);
-    if (known) return known;
-    const probe = element("span", { hidden: "" });
-    probe.style.color = `var(${token})`;
-    root.append(probe);
-    const colour = getComputedStyle(probe).color;
-    probe.remove();
-    found.set(token, colour);
-    return colour;
-  };
-}

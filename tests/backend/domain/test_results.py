@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from backend.domain.results import Confusion, Evaluation, wilson_interval
+from backend.domain.results import Confusion, Evaluation, chance_of_flips, wilson_interval
 
 EVALUATION = Evaluation(
     classes=("cat", "dog", "owl"),
@@ -52,3 +52,17 @@ def test_each_class_has_its_report() -> None:
 )
 def test_the_interval_is_wilsons(errors: int, images: int, low: float, high: float) -> None:
     assert wilson_interval(errors, images) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("mended", "spoiled", "chance"),
+    # The two-sided exact binomial test of SciPy 1 (binomtest) at one half.
+    [(9, 17, 0.16863754), (17, 9, 0.16863754), (0, 5, 0.0625), (0, 6, 0.03125), (62, 12, 2.8555486e-09), (4, 4, 1.0)],
+)
+def test_uneven_flips_are_rare_by_chance(mended: int, spoiled: int, chance: float) -> None:
+    assert chance_of_flips(mended, spoiled) == pytest.approx(chance, rel=1e-6)
+
+
+def test_no_flips_say_nothing_and_very_many_are_no_hurdle() -> None:
+    assert chance_of_flips(0, 0) == 1.0
+    assert chance_of_flips(5000, 5000) == 1.0

@@ -172,3 +172,17 @@ def test_zoom_must_be_in_order() -> None:
 
 def test_three_states_are_final() -> None:
     assert [status.value for status in RunStatus if status.is_final] == ["succeeded", "failed", "cancelled"]
+
+
+def test_every_number_of_a_resolved_config_can_be_asked_for() -> None:
+    config = resolve(TrainingRequest(recipe=Recipe.LESSON_1))
+
+    assert set(TrainingConfig.model_fields) == set(TrainingRequest.model_fields)
+    assert resolve(TrainingRequest.model_validate(config.model_dump(mode="json"))) == config
+
+
+def test_the_numbers_of_adam_can_be_changed_too() -> None:
+    config = resolve(TrainingRequest(recipe=Recipe.LESSON_1, adam_betas=(0.9, 0.999), decay_batch_norm=False))
+
+    assert (config.adam_betas, config.adam_epsilon) == ((0.9, 0.999), 1e-8)
+    assert (config.decay_batch_norm, config.last_layer_bias) == (False, True)

@@ -1,6 +1,8 @@
 """What an epoch table says, in one sentence."""
 
-from backend.domain.trends import EpochFigures, Trend, remark, stage_verdict
+import pytest
+
+from backend.domain.trends import Change, EpochFigures, Flips, Trend, remark, stage_verdict
 
 
 def test_it_says_nothing_before_the_second_epoch() -> None:
@@ -57,21 +59,44 @@ def test_it_calls_a_wobble_a_wobble() -> None:
     assert found.trend is Trend.UNSTEADY
 
 
-def test_a_stage_that_helped_beyond_luck_says_so() -> None:
-    verdict = stage_verdict(before=0.10, after=0.05, valid_images=1000)
+def test_a_stage_that_mended_far_more_than_it_spoiled_helped() -> None:
+    verdict = stage_verdict(Flips(1000, wrong_before=100, wrong_after=50, mended=62, spoiled=12), freeze=False)
 
-    assert verdict.helped
-    assert verdict.is_more_than_luck
-    assert verdict.text == "This stage helped: error went from 10.0 % to 5.0 %, more than luck."
-
-
-def test_a_stage_that_made_it_worse_within_luck_says_so() -> None:
-    verdict = stage_verdict(before=0.062, after=0.070, valid_images=300)
-
-    assert not verdict.helped
-    assert not verdict.is_more_than_luck
-    assert verdict.text == "This stage didn't help: error went from 6.2 % to 7.0 %, which may be luck."
+    assert verdict.change is Change.BETTER
+    assert verdict.text == (
+        "Unfreezing helped: error went from 10.0 % to 5.0 % (62 mended, 12 spoiled), more than luck."
+    )
 
 
-def test_an_unchanged_error_is_no_help() -> None:
-    assert not stage_verdict(before=0.1, after=0.1, valid_images=300).helped
+def test_a_stage_that_spoiled_a_little_more_than_it_mended_is_noise() -> None:
+    verdict = stage_verdict(Flips(1000, wrong_before=62, wrong_after=70, mended=9, spoiled=17), freeze=False)
+
+    # Exact binomial, two-sided: 26 flips, 9 or fewer of one kind.
+    assert verdict.chance == pytest.approx(0.16864, abs=1e-5)
+    assert verdict.change is Change.NOISE
+    assert verdict.text == (
+        "Unfreezing didn't help: error went from 6.2 % to 7.0 % (9 mended, 17 spoiled), within what chance does."
+    )
+
+
+def test_a_stage_that_mended_a_little_more_than_it_spoiled_is_noise_too() -> None:
+    verdict = stage_verdict(Flips(1000, wrong_before=62, wrong_after=57, mended=5, spoiled=0), freeze=False)
+
+    assert verdict.change is Change.NOISE
+    assert verdict.text.startswith("Unfreezing made no difference that counts: error went from 6.2 % to 5.7 %")
+
+
+def test_a_stage_that_spoiled_far_more_than_it_mended_did_not_help() -> None:
+    verdict = stage_verdict(Flips(1000, wrong_before=62, wrong_after=90, mended=9, spoiled=37), freeze=True)
+
+    assert verdict.change is Change.WORSE
+    assert verdict.text == (
+        "This stage didn't help: error went from 6.2 % to 9.0 % (9 mended, 37 spoiled), more than luck."
+    )
+
+
+def test_a_stage_without_a_changed_answer_changed_nothing() -> None:
+    verdict = stage_verdict(Flips(300, wrong_before=30, wrong_after=30, mended=0, spoiled=0), freeze=False)
+
+    assert verdict.change is Change.NOISE
+    assert verdict.text == "Unfreezing changed nothing: not one answer is another than before."

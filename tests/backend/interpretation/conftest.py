@@ -83,7 +83,7 @@ def add_run(session: WriteSession) -> tuple[RunId, tuple[str, ...]]:
     return run_id, images
 
 
-def add_checkpoint(session: WriteSession, run_id: RunId, stage: int = 0) -> CheckpointId:
+def add_checkpoint(session: WriteSession, run_id: RunId, stage: int = 0, error_rate: float = 0.2) -> CheckpointId:
     """A finished stage of a run."""
     checkpoint_id = CheckpointId(new_id())
     session.add(
@@ -95,7 +95,7 @@ def add_checkpoint(session: WriteSession, run_id: RunId, stage: int = 0) -> Chec
             architecture="efficientnet-lite0",
             classes=list(CLASSES),
             preprocessing={},
-            metrics={},
+            metrics={"valid": {"error_rate": error_rate}},
             parity={},
             folder=f"stage-{stage}",
             sha256="0" * 64,

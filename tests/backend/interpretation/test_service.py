@@ -124,12 +124,13 @@ def test_recording_twice_keeps_one_answer_per_image(database: Database, tried_ru
         assert service.summary(session, results_of(session, tried_run.run_id)).images == 6
 
 
-def test_the_last_finished_stage_is_meant_unless_one_is_named(database: Database, tried_run: TriedRun) -> None:
+def test_the_best_stage_is_meant_unless_one_is_named(database: Database, tried_run: TriedRun) -> None:
     with database.write() as session:
-        second = add_checkpoint(session, tried_run.run_id, stage=1)
+        better = add_checkpoint(session, tried_run.run_id, stage=1, error_rate=0.1)
+        add_checkpoint(session, tried_run.run_id, stage=2, error_rate=0.1)
 
     with database.read() as session:
-        assert results_of(session, tried_run.run_id).checkpoint_id == second
+        assert results_of(session, tried_run.run_id).checkpoint_id == better
         assert results_of(session, tried_run.run_id, tried_run.checkpoint_id).stage == 0
 
 

@@ -1,13 +1,18 @@
 """The pages of trainings: choosing, the list, one run."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import pytest
 from starlette.testclient import TestClient
 
-from backend.datasets.tables import DatasetRow, VersionRow
+from backend.datasets.tables import DatasetRow, ImageRow, VersionRow
 from backend.db.session import Database
 from backend.domain.ids import VersionId, new_id
 from backend.domain.training import Recipe, TrainingRequest, resolve
+from backend.interpretation.tables import PredictionRow
 from backend.ledger.tables import JobRow
+from backend.training.repository import RunRepository
 from backend.training.tables import CheckpointRow, EpochRow, RunRow
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -30,7 +35,7 @@ def version_id(database: Database) -> VersionId:
         return VersionId(version.id)
 
 
-def add_run(database: Database, version_id: str, state: str, **job: object) -> str:
+def add_run(database: Database, version_id: str, state: str, starts_from: str | None = None, **job: object) -> str:
     """A run of the course's recipe in some state."""
     run_id = new_id()
     config = resolve(TrainingRequest(recipe=Recipe.LESSON_1)).model_dump(mode="json")
@@ -38,7 +43,10 @@ def add_run(database: Database, version_id: str, state: str, **job: object) -> s
         session.add(JobRow(id=new_id(), kind="train", subject_id=run_id, state=state, **job))
         session.flush()
         (job_id,) = session.query(JobRow.id).filter_by(subject_id=run_id).one()
-        session.add(RunRow(id=run_id, name="run 1", version_id=version_id, job_id=job_id, config=config))
+        row = RunRow(
+            id=run_id, name="run 1", version_id=version_id, job_id=job_id, config=config, starts_from=starts_from
+        )
+        session.add(row)
     return run_id
 
 
@@ -84,6 +92,35 @@ def add_checkpoint(database: Database, run_id: str, stage: int, errors: int) -> 
             )  # fmt: skip
         )
     return checkpoint_id
+
+
+def answer_wrongly(database: Database, version_id: VersionId, wrong: Mapping[str, Iterable[int]]) -> None:
+    """What checkpoints said of the same 100 pictures; ``wrong`` names the mistaken ones by number."""
+    with database.write() as session:
+        dataset_id = session.get_one(VersionRow, version_id).dataset_id
+        images = [
+            ImageRow(
+                id=new_id(), dataset_id=dataset_id, path=f"{n}.png", digest=f"{n:064x}", width=9, height=9, bytes=9,
+                format="PNG",
+            )
+            for n in range(100)
+        ]  # fmt: skip
+        session.add_all(images)
+        session.flush()
+        for checkpoint_id, mistakes in wrong.items():
+            for n, image in enumerate(images):
+                session.add(
+                    PredictionRow(
+                        checkpoint_id=checkpoint_id,
+                        image_id=image.id,
+                        split="valid",
+                        actual="cat",
+                        predicted=HOSTILE if n in set(mistakes) else "cat",
+                        loss=0.1,
+                        probability_actual=0.9,
+                        probability_predicted=0.9,
+                    )
+                )
 
 
 def test_the_train_page_offers_the_recipes_with_one_chosen(client: TestClient, version_id: VersionId) -> None:
@@ -155,11 +192,13 @@ def test_a_stage_that_made_it_worse_offers_the_better_model(
 ) -> None:
     run_id = add_run(database, version_id, "succeeded")
     first = add_checkpoint(database, run_id, 0, 6)
-    add_checkpoint(database, run_id, 1, 9)
+    second = add_checkpoint(database, run_id, 1, 9)
+    answer_wrongly(database, version_id, {first: range(6), second: range(5, 14)})
 
     text = client.get(f"/runs/{run_id}", headers=PAGE).text
 
-    assert "error went from 6.0 % to 9.0 %" in text
+    assert "Unfreezing didn&#39;t help: error went from 6.0 % to 9.0 % (5 mended, 8 spoiled)" in text
+    assert "no better than noise" in text
     assert "Use the model from stage 1" in text
     assert f"/checkpoints/{first}/try" in text
 
@@ -168,13 +207,13 @@ def test_a_stage_that_changed_nothing_is_not_called_worse(
     client: TestClient, version_id: VersionId, database: Database
 ) -> None:
     run_id = add_run(database, version_id, "succeeded")
-    for stage in (0, 1):
-        add_checkpoint(database, run_id, stage, 6)
+    first, second = (add_checkpoint(database, run_id, stage, 6) for stage in (0, 1))
+    answer_wrongly(database, version_id, {first: range(6), second: range(6)})
 
     text = client.get(f"/runs/{run_id}", headers=PAGE).text
 
-    assert "This stage changed nothing" in text
-    assert "Use the model from stage 1" not in text
+    assert "Unfreezing changed nothing" in text
+    assert "did not help" not in text
 
 
 def test_a_failure_has_three_parts_and_its_remedy(
@@ -237,3 +276,96 @@ def test_an_unknown_run_is_a_page_that_says_so(client: TestClient) -> None:
 
     assert answer.status_code == 404
     assert "There is no such training here" in answer.text
+
+
+def test_a_running_run_can_be_stopped_well_paused_and_cancelled(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    run_id = add_run(database, version_id, "running", attempt=1)
+
+    text = client.get(f"/runs/{run_id}", headers=PAGE).text
+    for action in ("finish", "pause", "cancel"):
+        assert f'action="/runs/{run_id}/{action}"' in text
+
+    assert "It ends after the epoch that is under way" in client.post(f"/runs/{run_id}/finish", headers=PAGE).text
+    paused = client.post(f"/runs/{run_id}/pause", headers=PAGE).text
+    assert "It saves where it is, then rests" in paused
+    assert f'action="/runs/{run_id}/resume"' in paused
+    assert "It saves where it is" not in client.post(f"/runs/{run_id}/resume", headers=PAGE).text
+
+
+def test_a_paused_run_says_where_it_rests_and_how_it_goes_on(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    run_id = add_run(database, version_id, "paused", desired="pause")
+
+    text = client.get(f"/runs/{run_id}", headers=PAGE).text
+
+    assert "This training is paused, before its first step." in text
+    assert f'action="/runs/{run_id}/resume"' in text
+
+
+def test_a_run_that_rests_for_want_of_room_says_that_it_goes_on_by_itself(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    full: dict[str, Any] = {
+        "error_code": "disk-full",
+        "error_message": "The disk filled up while saving.",
+        "waits_for_bytes": 10**9,
+    }
+    run_id = add_run(database, version_id, "paused", **full)
+
+    text = client.get(f"/runs/{run_id}", headers=PAGE).text
+
+    assert "The disk filled up while saving." in text
+    assert "it goes on by itself when there is room" in text
+
+
+def test_what_happened_is_told_in_words(client: TestClient, version_id: VersionId, database: Database) -> None:
+    run_id = add_run(database, version_id, "running")
+    happened: list[tuple[str, dict[str, Any]]] = [
+        ("micro-batch-halved", {"stage": 0, "epoch": 1, "micro_batch": 32, "batch_size": 64}),
+        ("rolled-back", {"stage": 0, "epoch": 2, "step": 7, "factor": 0.5}),
+        ("stage-cut-short", {"stage": 0, "epoch": 2, "reason": "3 epochs without a better one"}),
+        ("image-skipped", {"image_id": "a", "path": "cats/7.jpg", "reason": "the file ends too early"}),
+        ("image-skipped", {"image_id": "a", "path": "cats/7.jpg", "reason": "the file ends too early"}),
+    ]
+    with database.write() as session:
+        RunRepository(session).add_events(run_id, happened)
+
+    text = client.get(f"/runs/{run_id}", headers=PAGE).text
+
+    assert "batches of 64 are now worked off 32 at a time; the result is the same" in text
+    assert "going on from the last good state with the rate times 0.5" in text
+    assert "Stage 1 ends after epoch 2: 3 epochs without a better one" in text
+    assert "1 picture couldn't be read during training and was skipped" in text
+    assert "<b>cats/7.jpg</b>" in text
+
+
+def test_a_line_of_stages_goes_through_several_runs(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    first = add_run(database, version_id, "succeeded")
+    frozen = add_checkpoint(database, first, 0, 6)
+    second = add_run(database, version_id, "succeeded", starts_from=frozen)
+    unfrozen = add_checkpoint(database, second, 0, 9)
+    answer_wrongly(database, version_id, {frozen: range(6), unfrozen: range(9)})
+
+    earlier, later = (client.get(f"/runs/{run_id}", headers=PAGE).text for run_id in (first, second))
+
+    assert f'href="/runs/{second}"' in earlier
+    assert "goes on from here" in earlier
+    assert f"/versions/{version_id}/train?starts_from={frozen}" in earlier
+    assert "This run goes on from" in later
+    assert f'href="/runs/{first}"' in later
+    assert "error went from 6.0 % to 9.0 % (0 mended, 3 spoiled), within what chance does" in later
+
+
+def test_the_results_of_a_run_are_those_of_its_best_stage(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    run_id = add_run(database, version_id, "succeeded")
+    first, second = add_checkpoint(database, run_id, 0, 6), add_checkpoint(database, run_id, 1, 9)
+    answer_wrongly(database, version_id, {first: range(6), second: range(9)})
+
+    assert client.get(f"/api/v1/runs/{run_id}/evaluation").json()["error_rate"] == 0.06

@@ -1,0 +1,80 @@
+"""What doesn't stop a training but should be known before it starts, each with the numbers that it rests on."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.training import ClassBalance, Stage, TrainingConfig
+
+_BLOWS_UP: Final = 0.1
+_TOO_LOW_FROZEN: Final = 1e-5
+_TOO_LOW: Final = 1e-7
+_UNEQUAL: Final = 3.0
+"""Training images of the largest class over those of the smallest, above which it is worth a word."""
+_BATCH_NORM_MOMENTUM: Final = {"EfficientNet": 0.01}
+"""How far the running numbers of a family's batch norm move at each step, where that is unusually little."""
+_HALF_LEARNT: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Something that doesn't stop a training but should be known."""
+
+    code: str
+    message: str
+
+
+def cautions(config: TrainingConfig, counts: Mapping[str, Any]) -> tuple[Caution, ...]:  # Any: JSON values
+    """What to know of a training as it would run on a version with these counts."""
+    images = {name: int(of_class.get("train", 0)) for name, of_class in counts.items()}
+    found = [caution for number, stage in enumerate(config.stages, 1) for caution in _of_rate(number, stage)]
+    return (*found, *_of_classes(config, images), *_of_batch_norm(config, sum(images.values())))
+
+
+def _of_rate(number: int, stage: Stage) -> Iterator[Caution]:
+    if stage.max_lr == "find":
+        return
+    low, high = stage.max_lr if isinstance(stage.max_lr, tuple) else (stage.max_lr / 10, stage.max_lr)
+    usual = "0.0001 to 0.01" if stage.freeze else "0.000001 for the lowest layers to 0.001 for the head"
+    if max(low, high) >= _BLOWS_UP:
+        text = f"Stage {number}: rate {max(low, high):g} would blow up; usual is {usual}."
+        yield Caution("rate-too-high", text)
+    elif high < (_TOO_LOW_FROZEN if stage.freeze else _TOO_LOW):
+        text = f"Stage {number}: with rate {high:g} it would hardly learn; usual is {usual}."
+        yield Caution("rate-too-low", text)
+    elif low > high:
+        text = (
+            f"Stage {number}: the lowest layers ({low:g}) would change faster than the head ({high:g}); "
+            "mostly it is the other way round, as what they know is general."
+        )
+        yield Caution("rates-upside-down", text)
+
+
+def _of_classes(config: TrainingConfig, images: Mapping[str, int]) -> Iterator[Caution]:
+    most, least = max(images, key=images.__getitem__), min(images, key=images.__getitem__)
+    if config.class_balance is not ClassBalance.NONE or images[most] <= _UNEQUAL * images[least]:
+        return
+    text = (
+        f"The classes are unequal: {images[most]:,} training pictures of “{most}”, {images[least]:,} of “{least}”. "
+        "Rare classes may be missed; “Unequal classes” under Advanced makes up for it."
+    )
+    yield Caution("classes-unequal", text)
+
+
+def _of_batch_norm(config: TrainingConfig, images: int) -> Iterator[Caution]:
+    architecture = ARCHITECTURES[config.architecture]
+    momentum = _BATCH_NORM_MOMENTUM.get(architecture.family)
+    if momentum is None:
+        return
+    for number, stage in enumerate(config.stages, 1):
+        steps = stage.epochs * math.ceil(images / config.batch_size)
+        way = 1 - (1 - momentum) ** steps
+        if stage.train_batch_norm and way < _HALF_LEARNT:
+            text = (
+                f"Stage {number}: batch norm goes on learning, but {architecture.title}'s moves {momentum:.0%} a step; "
+                f"in {steps:,} steps it gets {way:.0%} of the way, so tests would run on half-learnt numbers. "
+                "Let it stand still, or train for more steps."
+            ).replace("%", " %")
+            yield Caution("batch-norm-half-learnt", text)
