@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -28,7 +29,9 @@ from backend.ledger.repository import Jobs, Ledger
 from backend.storage.base import Storage
 from backend.training import progress
 from backend.training.eta import Pace
+from backend.training.machine_speed import Stopwatch
 from backend.training.progress import StoredCheckpoint
+from backend.training.speeds import Speeds
 from worker import exits
 from worker.engine.order import Stopped, StopSignal
 from worker.patience import Patience
@@ -41,14 +44,30 @@ _WRITE_EVERY_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Clocked:
+    """How fast a training goes is taken down, for the forecasts of later ones on this machine."""
+
+    machine: str
+    stopwatch: Stopwatch
+
+
 class Recorder:
     """Listens to one training and writes down what it says."""
 
     def __init__(
-        self, database: Database, storage: Storage, claim: Claim, config: TrainingConfig, stop: StopSignal
+        self,
+        database: Database,
+        storage: Storage,
+        claim: Claim,
+        config: TrainingConfig,
+        stop: StopSignal,
+        *,
+        pace: Pace | None = None,
+        clocked: Clocked | None = None,
     ) -> None:
         self._database, self._storage, self._claim, self._stop = database, storage, claim, stop
-        self._pace, self._patience = Pace(config), Patience()
+        self._pace, self._patience, self._clocked = pace or Pace(config), Patience(), clocked
         self._patience_written = 0.0
         self._waiting: list[Event] = []
         self._epoch: EpochFinished | None = None
@@ -64,6 +83,8 @@ class Recorder:
         """
         self._pace.see(event)
         self._patience.see(event)
+        if self._clocked is not None:
+            self._clocked.stopwatch.see(event)
         if self._epoch is not None and not isinstance(event, StateSaved):
             self._store_epoch(None)
         match event:
@@ -131,10 +152,17 @@ class Recorder:
         except DatabaseAway as error:
             log.warning("record_delayed", error=type(error).__name__, events=len(self._waiting))
         else:
-            self._waiting.clear()
+            self._forget_what_waited()
+
+    def _forget_what_waited(self) -> None:
+        self._waiting.clear()
+        if self._clocked is not None:
+            self._clocked.stopwatch.taken.clear()
 
     def _flush(self, session: WriteSession) -> None:
         progress.record_events(session, self._claim, self._waiting, self._pace.standing)
+        if self._clocked is not None and self._clocked.stopwatch.taken:
+            Speeds(session).add(self._clocked.machine, self._clocked.stopwatch.taken)
         patience = self._patience.stall_after_s
         if patience and not 0.8 < self._patience_written / patience < 1.25:
             Ledger(session).be_patient(self._claim.job_id, self._claim.attempt, patience)
@@ -151,7 +179,7 @@ class Recorder:
                 progress.record_state(session, self._claim, state, self._pace.standing)
 
         self._insist(store)
-        self._waiting.clear()
+        self._forget_what_waited()
 
     def _store_checkpoint(self, event: StageFinished) -> None:
         stored = self._take_over(event)
@@ -165,7 +193,7 @@ class Recorder:
         except LostLease:
             self._discard(stored)
             raise
-        self._waiting.clear()
+        self._forget_what_waited()
         if standing != stored.id:
             self._discard(stored)
 

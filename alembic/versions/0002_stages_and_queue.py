@@ -47,9 +47,29 @@ def upgrade() -> None:
     op.create_index("ix_lr_finds_version_id", "lr_finds", ["version_id"])
     op.create_index("ix_lr_finds_run_id", "lr_finds", ["run_id"])
     op.create_index("ix_lr_finds_job_id", "lr_finds", ["job_id"], unique=True)
+    with op.batch_alter_table("runs") as runs:
+        runs.add_column(sa.Column("forecast", sa.JSON()))
+    op.create_table(
+        "speeds",
+        sa.Column("id", ID, primary_key=True),
+        sa.Column("machine", sa.String(200), nullable=False),
+        sa.Column("device", sa.String(16), nullable=False),
+        sa.Column("work", sa.String(16), nullable=False),
+        sa.Column("architecture", sa.String(64)),
+        sa.Column("image_size", sa.Integer(), nullable=False),
+        sa.Column("amount", sa.Double(), nullable=False),
+        sa.Column("seconds", sa.Double(), nullable=False),
+        sa.Column("run_id", ID),
+        sa.Column("created_at", TIME, nullable=False),
+    )
+    op.create_index("ix_speeds_device_id", "speeds", ["device", "id"])
+    op.create_index("ix_speeds_machine_id", "speeds", ["machine", "id"])
 
 
 def downgrade() -> None:
+    op.drop_table("speeds")
+    with op.batch_alter_table("runs") as runs:
+        runs.drop_column("forecast")
     op.drop_table("lr_finds")
     # Points within an epoch mean nothing to the version before.
     op.execute("DELETE FROM state_points WHERE step > 0")

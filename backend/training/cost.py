@@ -1,27 +1,189 @@
-"""What epochs cost against each other, before and while it is measured.
+"""What a training consists of, piece by piece, and what the pieces cost against each other.
 
-The unit is one pass of all of a version's images through the whole network, forwards only.
+A piece is work of one kind: so many pictures read, shown to a frozen network, learnt
+from. What one picture of a kind takes is measured (``backend.training.machine_speed``);
+the figures here only lead from what was measured to what wasn't.
 """
 
-from typing import Final
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
 
-from backend.domain.training import FROZEN_VIEWS, Stage
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.training import Stage, TrainingConfig
 
-_UNFROZEN: Final = 3.0
-"""A pass forwards and two backwards."""
-_HEAD_ALONE: Final = 0.03
-"""An epoch of the head on answers that were kept; 0.5 s against 10 to 60 s on the machine where it was measured."""
-
-
-def epoch_cost(stage: Stage, epoch: int) -> float:
-    """What ``epoch`` (from 0) of a stage costs."""
-    if not stage.freeze:
-        return _UNFROZEN
-    if stage.backbone_stands_still and epoch >= FROZEN_VIEWS:
-        return _HEAD_ALONE
-    return 1.0
+FIND_STEPS: Final = 100
+_SEEDS_OF_CHEAP_SEARCH: Final = 3
+PIXELS_AT: Final = 224
+"""Picture size of all figures below."""
 
 
-def stage_cost(stage: Stage) -> float:
-    """What all epochs of a stage cost."""
-    return sum(epoch_cost(stage, epoch) for epoch in range(stage.epochs))
+class Work(StrEnum):
+    """Kinds of work, each with a speed of its own; what one unit of it is."""
+
+    START = "start"
+    """A run: its process, its libraries, its network."""
+    READ = "read"
+    """A picture, from its file to the size that is wanted."""
+    FEATURES = "features"
+    """A view of a picture shown to layers that stand still."""
+    HEAD = "head"
+    """A picture that the head alone learns from."""
+    NORMS = "norms"
+    """A picture that the head and batch norm below it learn from."""
+    MOVE = "move"
+    """A picture that all layers learn from."""
+    ANSWER = "answer"
+    """A picture that the whole network answers."""
+    EXPORT = "export"
+    """A stage's model written, exported and checked."""
+
+
+LEARNING: Final = frozenset({Work.HEAD, Work.NORMS, Work.MOVE})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece of a training, in the order in which they are done.
+
+    Attributes:
+        amount: units of its kind; parts of one where a unit is cheaper than usual.
+        size: side of the pictures.
+        stage, epoch: from 0; None where it belongs to none.
+        is_search: it tries rates and doesn't learn.
+    """
+
+    work: Work
+    amount: float
+    size: int
+    stage: int | None = None
+    epoch: int | None = None
+    is_search: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Pictures of a version by side."""
+
+    train: int
+    valid: int
+    test: int
+
+    @classmethod
+    def of(cls, counts: Mapping[str, Any]) -> "Counts":  # Any: JSON values
+        """From a version's counts by class."""
+        return cls(*(sum(of_class.get(side, 0) for of_class in counts.values()) for side in ("train", "valid", "test")))
+
+
+def pieces(config: TrainingConfig, counts: Counts, *, kept_stages: Set[int] = frozenset()) -> list[Piece]:
+    """A training's pieces, first to last; ``kept_stages`` are those whose features lie on disk already."""
+    whole = counts.train + counts.valid + counts.test
+    found = [Piece(Work.START, 1, config.image_size), Piece(Work.READ, whole, config.image_size)]
+    for number, stage in enumerate(config.stages):
+        found += _stage(config, number, stage, counts, is_kept=number in kept_stages)
+    return found
+
+
+def _stage(config: TrainingConfig, number: int, stage: Stage, counts: Counts, *, is_kept: bool) -> Iterator[Piece]:
+    size = stage.image_size or config.image_size
+    learns = learning_work(stage)
+    share = moving_share(config.architecture, stage.frozen_blocks) if learns is Work.MOVE else 1.0
+    if learns is Work.HEAD and not is_kept:
+        yield Piece(Work.FEATURES, counts.valid, size, number)
+    passes = [
+        Piece(Work.FEATURES, counts.train, size, number, epoch)
+        for epoch in range(min(stage.views, stage.epochs))
+        if learns is Work.HEAD and not is_kept
+    ]
+    if stage.max_lr == "find":
+        yield from passes
+        passes = []
+        seeds = _SEEDS_OF_CHEAP_SEARCH if learns is Work.HEAD else 1
+        tried = seeds * FIND_STEPS * min(config.batch_size, counts.train)
+        yield Piece(learns, tried * share, size, number, is_search=True)
+    for epoch in range(stage.epochs):
+        yield from (one for one in passes if one.epoch == epoch)
+        yield Piece(learns, counts.train * share, size, number, epoch)
+        if learns is not Work.HEAD:
+            yield Piece(Work.ANSWER, counts.valid, size, number, epoch)
+    if asked := counts.test + config.test_time_views * counts.valid:
+        yield Piece(Work.ANSWER, asked, size, number)
+    yield Piece(Work.EXPORT, 1, size, number)
+
+
+def learning_work(stage: Stage) -> Work:
+    """What an epoch of a stage is."""
+    if stage.backbone_stands_still:
+        return Work.HEAD
+    return Work.NORMS if stage.freeze else Work.MOVE
+
+
+_BLOCKS: Final = {"ResNet": 5, "EfficientNet": 9}
+"""Blocks of a backbone that can be left frozen one by one."""
+
+
+def moving_share(architecture: str, frozen_blocks: int) -> float:
+    """What learning costs with the lowest blocks frozen, against learning with all.
+
+    Measured with ResNet-18: half of it frozen 0.42, three quarters 0.32.
+    """
+    family = ARCHITECTURES[architecture].family
+    blocks = _BLOCKS.get(family, 1)
+    moving = 1 - min(frozen_blocks, blocks) / blocks
+    return 0.25 + 0.75 * moving**2
+
+
+ANSWER_COST: Final[Mapping[str, float]] = {
+    "efficientnet-lite0": 1.95,
+    "resnet18": 3.6,
+    "resnet34": 6.0,
+    "resnet50": 9.5,
+}
+"""What one answer costs on a processor: GFLOP of ResNet-18, the others by measured pictures a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratios:
+    """What a picture of each kind of work costs against one answer of the same network."""
+
+    features: float
+    norms: float
+    move: float
+
+
+RATIOS: Final[Mapping[str, Ratios]] = {
+    "ResNet": Ratios(features=0.8, norms=2.2, move=3.5),
+    "EfficientNet": Ratios(features=0.45, norms=6.0, move=12.0),
+}
+"""Measured on a processor of two cores; without a family, ResNet's."""
+
+
+def relative_cost(architecture: str, work: Work) -> float:
+    """What a unit of work that a network does costs against an answer of a 1 GFLOP ResNet."""
+    entry = ARCHITECTURES[architecture]
+    ratios = RATIOS.get(entry.family, RATIOS["ResNet"])
+    # A network nobody has measured counts by its weights.
+    answer = ANSWER_COST.get(architecture, 3.6 * entry.parameters / 11.7e6)
+    match work:
+        case Work.FEATURES:
+            return answer * ratios.features
+        case Work.NORMS:
+            return answer * ratios.norms
+        case Work.MOVE:
+            return answer * ratios.move
+        case _:
+            return answer
+
+
+USUAL: Final = {Work.START: 5.5, Work.READ: 1 / 500, Work.HEAD: 0.0004, Work.EXPORT: 5.0}
+"""Seconds that a unit took on two cores of a processor of 2021, of what doesn't grow with the network."""
+_USUAL_ANSWER: Final = 0.0101
+
+
+def usual_seconds(piece: Piece, architecture: str) -> float:
+    """What a piece takes on such a processor."""
+    if (of_one := USUAL.get(piece.work)) is not None:
+        return of_one * piece.amount
+    area = (piece.size / PIXELS_AT) ** 2
+    return _USUAL_ANSWER * relative_cost(architecture, piece.work) * area * piece.amount

@@ -111,7 +111,9 @@ def create_run(
     if dry_run:
         planned = plan(unit.session, order, settings.weights_folder)
         response.status_code = 200
-        return PlanRead.of(planned, forecast(unit.session, planned.config, planned.version.counts))
+        version_id = None if order.starts_from else planned.version.id
+        known = forecast(unit.session, planned.config, planned.version.counts, version_id=version_id)
+        return PlanRead.of(planned, known)
     run = start(unit, order, settings.weights_folder)
     return RunRead.of(show_run(unit.session, run.id))
 

@@ -1,17 +1,28 @@
-"""How long a training will take, said before it starts, from what earlier ones took here."""
+"""How long a training will take and how much memory it needs, said before it starts.
 
-from collections.abc import Iterable, Mapping
+A training is taken apart (``backend.training.cost``), each piece gets the time that
+such pieces took on this machine, and the range is the wider, the less that rests on.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from backend.domain.training import TrainingConfig
-from backend.training.cost import stage_cost
-from backend.training.repository import PastEpoch, RunRepository
+from backend.domain.memory import memory_needed
+from backend.domain.training import DeviceWanted, TrainingConfig
+from backend.ledger.job import JobKind
+from backend.ledger.repository import Jobs
+from backend.training.cost import Counts, Piece, Work, pieces
+from backend.training.machine_speed import Estimate, Rates, Source
+from backend.training.repository import RunRepository
+from backend.training.speeds import Speeds
 
-_SINGLE_RUN: Final = 1.3
-"""A forecast that rests on one run may be off by this factor either way."""
+HEARD_WITHIN_S: Final = 60.0
+_MANY_RUNS: Final = 3
+_SPREAD: Final = {Source.RUNS: 0.2, Source.TEST: 0.3, Source.OTHERS: 0.33, Source.USUAL: 0.33}
+"""Share by which a time may be off, by what it rests on; few runs count as a test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,46 +35,98 @@ class Forecast:
     basis: str
 
 
-def forecast(session: Session, config: TrainingConfig, counts: Mapping[str, Any]) -> Forecast:  # Any: JSON values
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """The pieces of a training, first to last, each with the seconds that it is thought to take."""
+
+    estimates: tuple[Estimate, ...]
+
+    @property
+    def pieces(self) -> list[tuple[Piece, float]]:
+        """Each piece with its seconds."""
+        return [(one.piece, one.seconds) for one in self.estimates]
+
+
+def forecast(
+    session: Session, config: TrainingConfig, counts: Mapping[str, Any], *, version_id: str | None = None
+) -> Forecast:  # Any: JSON values
     """What a training of ``config`` on a version with these ``counts`` will take.
 
-    The memory is not known beforehand in this version and left open.
+    With ``version_id`` it knows what an earlier training on that version has left on disk.
     """
-    runs = RunRepository(session)
-    past = runs.past_epochs(config.architecture)
-    if not past:
-        return Forecast(None, None, None, "unknown, first run")
-    work = _work(config, counts)
-    rates = [seconds / _work(run.config, run.counts) for run, seconds in _whole_runs(past)]
-    if not rates:
-        return Forecast(None, None, None, "unknown, first run")
-    beside = runs.seconds_beside_epochs({epoch.run_id for epoch in past})
-    low, high = min(rates) * work + min(beside, default=0.0), max(rates) * work + max(beside, default=0.0)
-    if len(rates) == 1:
-        low, high = low / _SINGLE_RUN, high * _SINGLE_RUN
-    basis = f"{len(rates)} earlier run{'s' if len(rates) > 1 else ''} with this architecture here"
-    return Forecast(low, high, None, basis)
+    device = likely_device(session, config.device)
+    memory = memory_needed(config, device)
+    found = timetable(session, config, counts, version_id=version_id)
+    if found is None:
+        return Forecast(None, None, memory, "unknown, first run")
+    low = sum(one.seconds * (1 - _spread(one)) for one in found.estimates)
+    high = sum(one.seconds * (1 + _spread(one)) for one in found.estimates)
+    return Forecast(low, high, memory, _basis(found.estimates))
 
 
-def _whole_runs(past: Iterable[PastEpoch]) -> list[tuple[PastEpoch, float]]:
-    """One epoch of each run all of whose epochs are known, with the seconds of them all."""
-    by_run: dict[str, list[PastEpoch]] = {}
-    for epoch in past:
-        by_run.setdefault(epoch.run_id, []).append(epoch)
-    return [
-        (epochs[0], sum(epoch.duration_s for epoch in epochs))
-        for epochs in by_run.values()
-        if len(epochs) == TrainingConfig.model_validate(epochs[0].config).epochs
+def timetable(
+    session: Session, config: TrainingConfig, counts: Mapping[str, Any], *, version_id: str | None = None
+) -> Timetable | None:  # Any: JSON values
+    """The training taken apart, with times; None where nothing was ever measured."""
+    kept = _kept_stages(session, config, version_id) if version_id else frozenset[int]()
+    rates = Rates(Speeds(session).latest(likely_device(session, config.device)))
+    estimates = [
+        rates.estimate(piece, config.architecture) for piece in pieces(config, Counts.of(counts), kept_stages=kept)
     ]
+    known = tuple(one for one in estimates if one is not None)
+    return Timetable(known) if len(known) == len(estimates) else None
 
 
-def _work(config: TrainingConfig | Mapping[str, Any], counts: Mapping[str, Any]) -> float:  # Any: JSON values
-    """Cost of all stages, times images, times pixels."""
-    whole = config if isinstance(config, TrainingConfig) else TrainingConfig.model_validate(config)
-    cost = sum(stage_cost(stage) for stage in whole.stages)
-    return cost * max(1, _images(counts)) * whole.image_size**2
+def likely_device(session: Session, wanted: DeviceWanted) -> str:
+    """The kind of device that a training will run on: ``cpu`` or ``cuda``."""
+    if wanted is not DeviceWanted.AUTO:
+        return wanted.value
+    workers = [row for row in Jobs(session).workers(HEARD_WITHIN_S) if JobKind.TRAIN in row.kinds.split(",")]
+    return "cuda" if any((row.device or "").startswith("cuda") for row in workers) else "cpu"
 
 
-def _images(counts: Mapping[str, Any]) -> int:
-    """Images that an epoch goes through: those to learn from and those to test on."""
-    return sum(of_class.get("train", 0) + of_class.get("valid", 0) for of_class in counts.values())
+def _spread(estimate: Estimate) -> float:
+    if estimate.source is Source.RUNS and len(estimate.runs) < _MANY_RUNS:
+        return _SPREAD[Source.TEST]
+    return _SPREAD[estimate.source]
+
+
+def _basis(estimates: Sequence[Estimate]) -> str:
+    """What the piece that takes longest rests on; the start and the end are left aside."""
+    main = [one for one in estimates if one.piece.work not in (Work.START, Work.EXPORT)] or estimates
+    longest = max(main, key=lambda one: one.seconds)
+    match longest.source:
+        case Source.RUNS:
+            runs = len(longest.runs)
+            return f"{runs} earlier run{'s' if runs > 1 else ''} with this architecture here"
+        case Source.TEST:
+            return "a short test of this machine"
+        case Source.OTHERS if longest.runs:
+            return "runs with other architectures here"
+        case _:
+            return "a short test of this machine with another architecture"
+
+
+def _kept_stages(session: Session, config: TrainingConfig, version_id: str) -> Set[int]:
+    """Stages whose frozen network has said all it is asked for in an earlier training on the same pictures."""
+    wanted = _asked_of_the_backbone(config)
+    earlier = RunRepository(session).finished_configs(version_id, config.architecture)
+    known = {asked for one in earlier for asked in _asked_of_the_backbone(TrainingConfig.model_validate(one)).values()}
+    return {number for number, asked in wanted.items() if asked in known}
+
+
+def _asked_of_the_backbone(config: TrainingConfig) -> dict[int, tuple[object, ...]]:
+    """By stage, all that a frozen network's answers depend on; only stages before which nothing of it has moved."""
+    found: dict[int, tuple[object, ...]] = {}
+    for number, stage in _before_it_moves(config):
+        size = stage.image_size or config.image_size
+        views = min(stage.views, stage.epochs)
+        found[number] = (config.weights, size, config.crop_share, config.augmentation, config.seed, number, views)
+    return found
+
+
+def _before_it_moves(config: TrainingConfig) -> Iterable[tuple[int, Any]]:  # Any: a Stage
+    for number, stage in enumerate(config.stages):
+        if not stage.backbone_stands_still:
+            return
+        yield number, stage

@@ -253,7 +253,7 @@ def _request_or_recipe(fields: Mapping[str, str]) -> TrainingRequest:
 
 def _plan(session: Session, version_id: str, request: TrainingRequest, weights_folder: Any) -> tuple[Plan, Forecast]:
     planned = plan(session, RunOrder(VersionId(version_id), request), weights_folder)
-    return planned, forecast(session, planned.config, planned.version.counts)
+    return planned, forecast(session, planned.config, planned.version.counts, version_id=version_id)
 
 
 def _first_fields() -> dict[str, str]:

@@ -27,17 +27,6 @@ class RunRecord:
     version_number: int
 
 
-@dataclass(frozen=True, slots=True)
-class PastEpoch:
-    """How long an epoch of an earlier run took, and on how much."""
-
-    run_id: str
-    stage: int
-    duration_s: float
-    config: Mapping[str, Any]  # Any: JSON values
-    counts: Mapping[str, Any]  # Any: JSON values
-
-
 class RunRepository:
     """Runs, their epochs, events, states and checkpoints."""
 
@@ -213,38 +202,22 @@ class RunRepository:
         self._session.add(row)
         self._session.flush()
 
-    def past_epochs(self, architecture: str, limit: int = 60) -> list[PastEpoch]:
-        """The latest epochs of runs of this architecture that came to their end."""
-        query = (
-            select(EpochRow.run_id, EpochRow.stage, EpochRow.duration_s, RunRow.config, VersionRow.counts)
-            .join(RunRow, RunRow.id == EpochRow.run_id)
-            .join(JobRow, JobRow.id == RunRow.job_id)
-            .join(VersionRow, VersionRow.id == RunRow.version_id)
-            .where(JobRow.state == JobState.SUCCEEDED, RunRow.config["architecture"].as_string() == architecture)
-            .order_by(EpochRow.id.desc())
-            .limit(limit)
-        )
-        return [PastEpoch(*row) for row in self._session.execute(query)]
+    def finished_configs(self, version_id: str, architecture: str, limit: int = 20) -> Sequence[Mapping[str, Any]]:
+        """Configs of the latest runs of an architecture on a version that came to their end; JSON values.
 
-    def seconds_beside_epochs(self, run_ids: Iterable[str]) -> list[float]:
-        """What whole runs took beyond their epochs (reading, export), for runs that came to their end."""
-        epochs = (
-            select(EpochRow.run_id, func.sum(EpochRow.duration_s).label("seconds"))
-            .where(EpochRow.run_id.in_(list(run_ids)))
-            .group_by(EpochRow.run_id)
-            .subquery()
-        )
+        Only of runs that began with pretrained weights.
+        """
         query = (
-            select(JobRow.started_at, JobRow.ended_at, epochs.c.seconds)
-            .join(RunRow, RunRow.job_id == JobRow.id)
-            .join(epochs, epochs.c.run_id == RunRow.id)
-            .where(JobRow.state == JobState.SUCCEEDED, JobRow.attempt == 1)
+            select(RunRow.config)
+            .join(JobRow, JobRow.id == RunRow.job_id)
+            .where(
+                JobRow.state == JobState.SUCCEEDED,
+                RunRow.version_id == version_id,
+                RunRow.starts_from.is_(None),
+                RunRow.config["architecture"].as_string() == architecture,
+            )
         )
-        return [
-            max(0.0, (ended - started).total_seconds() - seconds)
-            for started, ended, seconds in self._session.execute(query)
-            if started and ended
-        ]
+        return self._session.scalars(query.order_by(RunRow.id.desc()).limit(limit)).all()
 
 
 def new_epoch(run_id: str, attempt: int, values: Mapping[str, Any]) -> EpochRow:  # Any: column values

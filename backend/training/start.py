@@ -1,7 +1,7 @@
 """Ask for a training: check what can be checked now, write down every number, and queue it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from backend.domain.training import TrainingConfig, TrainingRequest, resolve
 from backend.jobs import UnitOfWork
 from backend.ledger.job import JobKind
 from backend.training.find import find_checkpoint
+from backend.training.forecast import forecast
 from backend.training.repository import RunRepository
 from backend.training.tables import RunRow
 from backend.training.weights_at_hand import at_hand
@@ -128,13 +129,26 @@ def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
     planned = plan(unit.session, order, weights_folder)
     runs = RunRepository(unit.session)
     run_id = order.run_id or RunId(new_id())
+    said = forecast(
+        unit.session,
+        planned.config,
+        planned.version.counts,
+        version_id=None if order.starts_from else order.version_id,
+    )
     run = RunRow(
         id=run_id,
         name=order.name or f"run {runs.runs_of_dataset(planned.version.dataset_id) + 1}",
         version_id=order.version_id,
-        job_id=unit.enqueue(JobKind.TRAIN, run_id, asked_by=order.asked_by, device=planned.config.device),
+        job_id=unit.enqueue(
+            JobKind.TRAIN,
+            run_id,
+            asked_by=order.asked_by,
+            device=planned.config.device,
+            memory_bytes=said.memory_bytes,
+        ),
         config=planned.config.model_dump(mode="json"),
         starts_from=order.starts_from,
+        forecast=asdict(said),
     )
     runs.add(run)
     return run

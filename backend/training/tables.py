@@ -13,7 +13,8 @@ class RunRow(Base):
     """One training with one config on one version. Its state is its job's; the rest here is for display.
 
     ``stage``, ``epoch`` (from 0), ``progress`` (share of all steps in [0, 1]) and ``eta_s`` are written by
-    the recorder, so that page, API and shell show the same value from the same row.
+    the recorder, so that page, API and shell show the same value from the same row. ``forecast`` is what was
+    said before it started, as the API says it.
     """
 
     __tablename__ = "runs"
@@ -31,6 +32,7 @@ class RunRow(Base):
     progress: Mapped[float] = mapped_column(default=0.0)
     eta_s: Mapped[float | None]
     device: Mapped[str | None] = mapped_column(String(64))
+    forecast: Mapped[dict[str, Any] | None]  # Any: JSON values
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
@@ -122,4 +124,26 @@ class LearningRateFindRow(Base):
     phase: Mapped[str | None] = mapped_column(Text)
     progress: Mapped[float] = mapped_column(default=0.0)
     result: Mapped[dict[str, Any] | None]  # Any: JSON values
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class SpeedRow(Base):
+    """How long a piece of work took on a machine; forecasts rest on these.
+
+    ``machine`` names device and model, such as ``cpu: AMD EPYC, 2 cores``; ``device`` is its kind. Without a
+    ``run_id`` it was a test of the machine.
+    """
+
+    __tablename__ = "speeds"
+    __table_args__ = (Index(None, "device", "id"), Index(None, "machine", "id"))
+
+    id: Mapped[PrimaryId]
+    machine: Mapped[str] = mapped_column(String(200))
+    device: Mapped[str] = mapped_column(String(16))
+    work: Mapped[str] = mapped_column(String(16))
+    architecture: Mapped[str | None] = mapped_column(String(64))
+    image_size: Mapped[int]
+    amount: Mapped[float]
+    seconds: Mapped[float]
+    run_id: Mapped[Id | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

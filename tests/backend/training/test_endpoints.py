@@ -8,7 +8,10 @@ from backend.domain.ids import VersionId
 from backend.ledger.job import JobKind
 from backend.storage.local import LocalStorage
 from backend.training import progress
+from backend.training.cost import Work
 from backend.training.eta import Standing
+from backend.training.machine_speed import Speed
+from backend.training.speeds import Speeds
 from tests.backend.training.scene import (
     COUNTS,
     Scene,
@@ -87,21 +90,26 @@ def test_a_dry_run_says_what_must_be_fetched_first(client: TestClient, version_i
 
 
 def test_a_forecast_rests_on_earlier_runs(client: TestClient, version_id: VersionId, scene: Scene) -> None:
-    run_id = scene.run(version_id)
-    claim = scene.claim()
+    # Of 160 pictures to learn from and 40 to test on.
     with scene.database.write() as session:
-        for stage, epoch, seconds in ((0, 0, 10.0), (0, 1, 10.0), (0, 2, 0.3), (0, 3, 0.3), (1, 0, 30.0), (1, 1, 30.0)):
-            progress.record_epoch(session, claim, epoch_finished(stage, epoch, seconds), None, Standing())
-    scene.finish(claim)
-    body = {"version_id": version_id, "config": {"stages": [{"freeze": True, "epochs": 2}]}}
+        Speeds(session).add(
+            "cpu: a processor",
+            [
+                Speed(Work.START, "efficientnet-lite0", 224, 1, 5.0, "a" * 32),
+                Speed(Work.READ, None, 224, 200, 2.0, "a" * 32),
+                Speed(Work.FEATURES, "efficientnet-lite0", 224, 160, 16.0, "a" * 32),
+                Speed(Work.HEAD, "efficientnet-lite0", 224, 160, 0.5, "a" * 32),
+                Speed(Work.EXPORT, "efficientnet-lite0", 224, 1, 6.0, "a" * 32),
+            ],
+        )
+    body = {"version_id": version_id, "config": {"stages": [{"freeze": True, "epochs": 3, "views": 2}]}}
 
     forecast = client.post("/api/v1/runs?dry_run=true", json=body).json()["forecast"]
 
-    assert scene.view(run_id).status == "succeeded"
     assert forecast["basis"] == "1 earlier run with this architecture here"
-    # Two passes of ten seconds, give or take, as it rests on a single run.
-    assert forecast["seconds_low"] == pytest.approx(20 / 1.3, abs=1)
-    assert forecast["seconds_high"] == pytest.approx(20 * 1.3, abs=1)
+    # 5 s, 2 s, 36 s for one view of 40 and two of 160, half a second three times, 6 s: 50.5 s, 30 % either way.
+    assert forecast["seconds_low"] == pytest.approx(50.5 * 0.7)
+    assert forecast["seconds_high"] == pytest.approx(50.5 * 1.3)
 
 
 @pytest.mark.parametrize(
