@@ -1,6 +1,7 @@
 """Where and in which number format a network runs."""
 
 import os
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -67,4 +68,17 @@ def loader_processes(images: int, epochs: int) -> int:
     """How many processes prepare images beside the training; none where starting them costs more than they give."""
     if images * epochs < 4_000:
         return 0
-    return min(4, os.cpu_count() or 1)
+    return min(_limit.loader_processes, os.cpu_count() or 1)
+
+
+def keep_loader_processes_to(most: int) -> None:
+    """Have this process start at most so many, such as after one like it was ended for the memory that it took."""
+    _limit.loader_processes = most
+
+
+@dataclass
+class _Limit:
+    loader_processes: int = 4
+
+
+_limit = _Limit()
