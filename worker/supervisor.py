@@ -156,10 +156,10 @@ class Supervision:
         return wanted
 
     def _stop_if_overtaken(self) -> None:
-        """Kill at once where another attempt has the job; where it has ended, the process is on its way out."""
+        """Kill at once where another attempt has the job or may have it; else the process is on its way out."""
         with suppress(*DatabaseAway), self._parts.database.read() as session:
             job = Jobs(session).state_of(self._claim)
-            if job is None or not job.is_final:
+            if job is None or job is JobState.QUEUED:
                 self._kill("overtaken")
             elif self._stop_asked_at is None:
                 self._stop_asked_at = time.monotonic()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from sqlalchemy.exc import OperationalError
 
 from backend.datasets.imports import take_archive
@@ -19,7 +20,9 @@ from backend.domain.training import StageRequest, TrainingRequest
 from backend.jobs import SilentDoorbell, unit_of_work
 from backend.ledger.job import JobKind
 from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.sweep import Sweeper
 from backend.ledger.tables import JobAttemptRow
+from backend.training import control
 from backend.training.repository import RunRepository
 from backend.training.start import RunOrder, start
 from backend.training.tables import RunRow
@@ -30,6 +33,9 @@ from tests.fixtures.versions import add_shapes
 from worker.post import Parts
 from worker.supervisor import tick
 
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""What the test is about happens between processes; the ledger's own tests run on both."""
+
 
 def _run(parts: Parts, name: str = "steady", epochs: int = 2) -> str:
     with parts.database.write() as session:
@@ -37,6 +43,30 @@ def _run(parts: Parts, name: str = "steady", epochs: int = 2) -> str:
     request = TrainingRequest(stages=(StageRequest(epochs=epochs),))
     with unit_of_work(parts.database, SilentDoorbell()) as unit:
         return start(unit, RunOrder(version_id, request, name), Path("/nowhere")).id
+
+
+def _ask(parts: Parts, run_id: str, what: str, *, after_s: float) -> None:
+    """What a run's owner wants, said while it is under way."""
+
+    def say() -> None:
+        with unit_of_work(parts.database, SilentDoorbell()) as unit:
+            match what:
+                case "pause":
+                    control.pause(unit.session, run_id)
+                case "resume":
+                    control.resume(unit, run_id)
+                case "finish":
+                    control.finish(unit.session, run_id)
+
+    if after_s:
+        threading.Timer(after_s, say).start()
+    else:
+        say()
+
+
+def _trace(parts: Parts, run_id: str) -> list[str]:
+    """Every step that was made, ``epoch.step``, in order."""
+    return (parts.settings.data / f"trace-{run_id}").read_text().split()
 
 
 def _view(parts: Parts, run_id: str) -> RunView:
@@ -62,10 +92,7 @@ def test_it_does_what_waits_and_then_returns(parts: Parts) -> None:
 
 
 def test_it_returns_at_once_where_nothing_waits(parts: Parts) -> None:
-    began = time.monotonic()
-
     assert tick(parts, JobKind.TRAIN) == 0
-    assert time.monotonic() - began < 0.1
 
 
 def test_it_begins_nothing_while_the_worker_leaves(parts: Parts) -> None:
@@ -88,7 +115,7 @@ def test_a_leaving_worker_gives_its_job_back_and_rings(parts: Parts, doorbell: C
     assert doorbell.rings == [JobKind.TRAIN]
 
 
-def test_a_job_whose_process_dies_each_time_fails_after_three(parts: Parts) -> None:
+def test_j06_a_job_whose_process_dies_each_time_fails_after_three(parts: Parts) -> None:
     run_id = _run(parts, "crashes")
 
     tick(parts, JobKind.TRAIN)
@@ -99,6 +126,7 @@ def test_a_job_whose_process_dies_each_time_fails_after_three(parts: Parts) -> N
     assert [row.outcome for row in _attempts(parts, run_id)] == ["crashed", "crashed", "crashed"]
 
 
+@on_one_database
 def test_a_process_that_cannot_even_start_is_a_crash_with_its_reason_in_the_log(parts: Parts) -> None:
     run_id = _run(parts)
     broken = replace(parts, post=replace(parts.post, trainer="tests.worker.no_such_trainer"))
@@ -113,7 +141,8 @@ def test_a_process_that_cannot_even_start_is_a_crash_with_its_reason_in_the_log(
     assert "no_such_trainer" in logs[0].read_text()
 
 
-def test_a_stuck_process_is_ended_with_its_stack_in_the_log(parts: Parts) -> None:
+@on_one_database
+def test_j24_a_stuck_process_is_ended_with_its_stack_in_the_log(parts: Parts) -> None:
     run_id = _run(parts, "stuck")
     impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=1.5, tries=1)))
 
@@ -121,9 +150,116 @@ def test_a_stuck_process_is_ended_with_its_stack_in_the_log(parts: Parts) -> Non
 
     view = _view(parts, run_id)
     assert view.failure is not None
-    assert view.failure.code == "worker-crashed"
+    assert view.failure.code == "stalled"
     (log,) = (parts.settings.data / "logs" / "jobs").iterdir()
     assert "steady_trainer.py" in log.read_text()
+
+
+@on_one_database
+def test_j24_a_wedged_training_that_still_beats_is_found_and_goes_on(parts: Parts) -> None:
+    run_id = _run(parts, "wedged")
+    impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=2.5)))
+
+    tick(impatient, JobKind.TRAIN)
+
+    assert _view(parts, run_id).status == "succeeded"
+    assert [(row.outcome, row.exit_code) for row in _attempts(parts, run_id)] == [("crashed", -9), ("done", 0)]
+    log = sorted((parts.settings.data / "logs" / "jobs").iterdir())[0].read_text()
+    assert "_misbehave_at_step" in log
+    assert _trace(parts, run_id) == [f"{epoch}.{step}" for epoch, step in ((0, 0), (0, 1), (0, 2), (0, 3))] + [
+        f"1.{step}" for step in (0, 1, 0, 1, 2, 3)
+    ]
+
+
+@on_one_database
+def test_a_slow_training_is_given_the_time_that_its_steps_take(parts: Parts) -> None:
+    run_id = _run(parts, epochs=40)
+
+    def be_patient() -> None:
+        with parts.database.write() as session:
+            job = Jobs(session).find(session.get_one(RunRow, run_id).job_id)
+            assert job is not None
+            job.stall_after_s = 600.0
+
+    threading.Timer(1.5, be_patient).start()
+    threading.Timer(4.5, Path(parts.post.drain_flag).touch).start()
+    impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=2.0)))
+    hung = replace(impatient, post=replace(impatient.post, trainer="tests.worker.kill.silent_trainer"))
+    tick(hung, JobKind.TRAIN)
+
+    assert [row.outcome for row in _attempts(parts, run_id)] == ["yielded"]
+
+
+@on_one_database
+def test_j07_a_job_that_gets_further_each_time_goes_on(parts: Parts) -> None:
+    run_id = _run(parts, "crashes after each epoch", epochs=4)
+
+    tick(parts, JobKind.TRAIN)
+
+    assert _view(parts, run_id).status == "succeeded"
+    assert [row.outcome for row in _attempts(parts, run_id)] == ["crashed"] * 4 + ["done"]
+    assert _trace(parts, run_id) == [f"{epoch}.{step}" for epoch in range(4) for step in range(4)]
+
+
+def test_j18_a_paused_run_goes_on_at_the_same_step(parts: Parts) -> None:
+    run_id = _run(parts, epochs=6)
+    _ask(parts, run_id, "pause", after_s=2)
+
+    tick(parts, JobKind.TRAIN)
+    paused = _view(parts, run_id).status
+    done_before = len(_trace(parts, run_id))
+    _ask(parts, run_id, "resume", after_s=0)
+    tick(parts, JobKind.TRAIN)
+
+    assert paused == "paused"
+    assert 0 < done_before < 24
+    assert _view(parts, run_id).status == "succeeded"
+    assert [(row.outcome, row.exit_code) for row in _attempts(parts, run_id)] == [("paused", 10), ("done", 0)]
+    assert _trace(parts, run_id) == [f"{epoch}.{step}" for epoch in range(6) for step in range(4)]
+
+
+@on_one_database
+def test_a_run_stops_after_its_epoch_and_has_succeeded(parts: Parts) -> None:
+    run_id = _run(parts, epochs=500)
+    _ask(parts, run_id, "finish", after_s=2)
+
+    tick(parts, JobKind.TRAIN)
+
+    assert _view(parts, run_id).status == "succeeded"
+    assert _trace(parts, run_id)[-1].endswith(".3")
+    assert [row.outcome for row in _attempts(parts, run_id)] == ["done"]
+
+
+@on_one_database
+def test_g14_a_full_disk_pauses_the_run_and_it_goes_on_once_there_is_room(parts: Parts) -> None:
+    run_id = _run(parts, "full")
+    full = parts.settings.data / "full"
+    full.touch()
+
+    tick(parts, JobKind.TRAIN)
+    paused = _view(parts, run_id)
+    full.unlink()
+    Sweeper(parts.database, parts.doorbell, free_bytes=parts.storage.free_bytes).sweep()
+    tick(parts, JobKind.TRAIN)
+
+    assert paused.failure is not None
+    assert (paused.status, paused.failure.code) == ("paused", "disk-full")
+    assert _view(parts, run_id).status == "succeeded"
+    assert [(row.outcome, row.exit_code) for row in _attempts(parts, run_id)] == [("paused", 50), ("done", 0)]
+    assert _trace(parts, run_id) == [f"{epoch}.{step}" for epoch in range(2) for step in range(4)]
+
+
+@on_one_database
+def test_j27_a_card_that_fails_twice_rests_and_the_worker_says_so(parts: Parts) -> None:
+    run_id = _run(parts, "card")
+    with parts.database.write() as session:
+        Ledger(session).say_alive(parts.post.worker(JobKind.TRAIN), [JobKind.TRAIN], None, "1.0")
+
+    tick(parts, JobKind.TRAIN)
+
+    assert [row.exit_code for row in _attempts(parts, run_id)] == [40, 40]
+    view = _view(parts, run_id)
+    assert (view.status, view.waits_for and view.waits_for.code) == ("queued", "device-resting")
 
 
 def test_a_cancel_stops_it_within_seconds(parts: Parts) -> None:
@@ -161,6 +297,7 @@ def test_who_was_overtaken_is_killed(parts: Parts) -> None:
     assert [row.number for row in _attempts(parts, run_id)] == [1]
 
 
+@on_one_database
 def test_without_a_lease_it_holds_still_and_then_goes_on(parts: Parts, database: Database) -> None:
     run_id = _run(parts, epochs=30)
     flaky = Flaky(database)

@@ -1,0 +1,28 @@
+"""A trainer that begins, and then makes one step that never ends; it does end when it is told to."""
+
+import sys
+import time
+
+from backend.db.session import Database
+from backend.ledger.repository import Jobs, Ledger
+from backend.settings import load
+from worker import exits
+from worker.death import die_with
+from worker.stopping import SignalStop
+
+
+def main(job_id: str, attempt: int, parent: int) -> int:
+    """Pretend to be at a long step."""
+    die_with(parent)
+    database, stop = Database(load().sql_url), SignalStop(parent)
+    with database.write() as session:
+        if Jobs(session).claim_of(job_id, attempt) is None:
+            return exits.LOST
+        Ledger(session).begin(job_id, attempt)
+    while not stop.requested():
+        time.sleep(0.05)
+    return exits.YIELDED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
