@@ -20,14 +20,19 @@ from backend.ledger.repository import Jobs
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from backend.training import progress
+from backend.training.cost import Counts
+from backend.training.eta import Pace, usual_timetable
 from backend.training.find import checkpoint_folder, find_checkpoint, find_run
+from backend.training.forecast import timetable
 from backend.training.lr_finds_repository import LearningRateFinds
+from backend.training.machine_speed import Stopwatch
 from backend.training.repository import RunRepository
 from backend.training.tables import RunRow
 from worker import exits
 from worker.engine.order import StatePoint, StopSignal, TrainingOrder
+from worker.machine import machine
 from worker.rate_search import find_job
-from worker.recording import Recorder, insist, recording
+from worker.recording import Clocked, Recorder, insist, recording
 
 log = structlog.get_logger()
 
@@ -45,7 +50,10 @@ def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -
         return find_job(settings, database, storage, claim, find, stop)
     if claim is None or run is None:
         return exits.LOST
-    recorder = Recorder(database, storage, claim, TrainingConfig.model_validate(run.config), stop)
+    config = TrainingConfig.model_validate(run.config)
+    pace, stopwatch = _clocks(database, run, config, goes_on=attempt > 1)
+    clocked = Clocked(machine(settings.device), stopwatch)
+    recorder = Recorder(database, storage, claim, config, stop, pace=pace, clocked=clocked)
     with recording(recorder) as code:
         insist(database, lambda session: progress.begin(session, claim), stop)
         order = make_order(database, storage, settings, claim, run)
@@ -66,6 +74,16 @@ def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -
 def loader_processes_after(kills: int) -> int:
     """How many processes may prepare images once the system has ended so many attempts, most likely for memory."""
     return 1 if kills == 1 else 0
+
+
+def _clocks(database: Database, run: RunRow, config: TrainingConfig, *, goes_on: bool) -> tuple[Pace, Stopwatch]:
+    """What tells how far the run is, and what takes down how fast it goes."""
+    with database.read() as session:
+        version = RunRepository(session).version(VersionId(run.version_id))
+        counts = version.counts if version else {}
+        found = timetable(session, config, counts, version_id=None if run.starts_from else run.version_id)
+    thought = found.pieces if found else usual_timetable(config, Counts.of(counts))
+    return Pace(config, thought), Stopwatch(config, Counts.of(counts), run.id, goes_on=goes_on)
 
 
 def make_order(
