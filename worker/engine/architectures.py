@@ -6,6 +6,7 @@ from typing import Final
 import timm
 import torch
 import torchvision
+from timm.models import EfficientNet
 from torch import Tensor, nn
 
 from backend.domain.architectures import ARCHITECTURES
@@ -55,6 +56,36 @@ class Classifier(nn.Module):
     def layer_groups(self) -> list[nn.Module]:
         """Parts with learning rates of their own, lowest layers first, the head last."""
         return [*self.backbone.children(), self.head]
+
+    def blocks(self) -> list[nn.Sequential]:
+        """Parts of the backbone that can be left frozen one by one, lowest first; together they are the backbone."""
+        return [block for group in self.backbone.children() for block in _blocks_of(group)]
+
+    def lower(self, images: Tensor, frozen_blocks: int) -> Tensor:
+        """(N, 3, H, W) normalised -> (N, C, h, w): what so many of the lowest blocks say."""
+        for block in self.blocks()[:frozen_blocks]:
+            images = block(images)
+        return images
+
+    def upper(self, said: Tensor, frozen_blocks: int) -> Tensor:
+        """(N, C, h, w), what so many of the lowest blocks said -> (N, K) logits."""
+        for block in self.blocks()[frozen_blocks:]:
+            said = block(said)
+        return self.head(self.pool(said))  # type: ignore[no-any-return]  # a module's call is Any
+
+
+def _blocks_of(group: nn.Module) -> list[nn.Sequential]:
+    """The blocks of a layer group; what comes before its first stack of layers is one of its own."""
+    if isinstance(group, EfficientNet):
+        return [
+            nn.Sequential(group.conv_stem, group.bn1),
+            *(nn.Sequential(stack) for stack in group.blocks),
+            nn.Sequential(group.conv_head, group.bn2),
+        ]
+    parts = list(group.children())
+    first = next((place for place, part in enumerate(parts) if isinstance(part, nn.Sequential)), len(parts))
+    stem = [nn.Sequential(*parts[:first])] if first else []
+    return stem + [nn.Sequential(part) for part in parts[first:]]
 
 
 def build(

@@ -10,7 +10,7 @@ from backend.domain.events import (
     PhaseStarted,
 )
 from backend.domain.training import ClassBalance, Stage
-from worker.engine import devices, evaluation, features
+from worker.engine import devices, evaluation, features, showing, tail
 from worker.engine.balance import criterion_of
 from worker.engine.data import (
     ImageBatches,
@@ -26,6 +26,7 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
     """The stage's run, and how its validation images are answered."""
     config, model, device, images = training.order.config, training.model, training.device, training.images
     views = Views(images.source, images.train, augmentation=config.augmentation, seed=config.seed, stage=number)
+    views_wanted = min(stage.views, stage.epochs)
     plain = Views(images.source, images.valid)
     is_balanced = config.class_balance is ClassBalance.BALANCED_SAMPLING
     width = ARCHITECTURES[config.architecture].features
@@ -42,11 +43,16 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
         seed=config.seed,
         criterion=criterion_of(config, images.train, len(training.order.manifest.classes), device),
     )
-    if stage.backbone_stands_still and features.fit_into_memory(len(images.train) + len(images.valid), width):
-        compute = partial(_compute_features, training)
+    if stage.backbone_stands_still and features.fit_into_memory(
+        len(images.train) + len(images.valid), width, views_wanted
+    ):
+        still_views = showing.still_views(training)
+        answered, *seen = showing.features_of(
+            training, [(plain, 0), *((still_views, view) for view in range(views_wanted))]
+        )
         batches = features.FeatureBatches(
             images.train,
-            partial(compute, views),
+            seen,
             config.batch_size,
             seed=config.seed,
             stage=number,
@@ -56,8 +62,27 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
         still = run(
             forward=model.head, batches=batches, autocast=None, scaler=torch.amp.GradScaler(device.type, enabled=False)
         )
-        return still, evaluation.from_features(compute(plain, 0))
+        return still, evaluation.from_features(answered)
     autocast = devices.autocast_type(config.precision, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=autocast is torch.float16)
+    if _keeps_activations(training, stage):
+        show = partial(_compute_activations, training, stage)
+        above = run(
+            forward=partial(model.upper, frozen_blocks=stage.frozen_blocks),
+            batches=tail.ActivationBatches(
+                images.train,
+                partial(show, views, torch.float16),
+                config.batch_size,
+                views=stage.views,
+                seed=config.seed,
+                stage=number,
+                is_balanced=is_balanced,
+            ),
+            autocast=autocast,
+            scaler=scaler,
+        )
+        judged = show(plain, torch.float32, 0)
+        return above, tail.answers_from(judged, frozen_blocks=stage.frozen_blocks, room=training.room)
     moving = run(
         forward=model,
         batches=ImageBatches(
@@ -69,19 +94,38 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
             is_balanced=is_balanced,
         ),
         autocast=autocast,
-        scaler=torch.amp.GradScaler(device.type, enabled=autocast is torch.float16),
+        scaler=scaler,
     )
     return moving, evaluation.from_images(plain, training.preprocessing, device, training.room)
 
 
-def _compute_features(training: Training, views: Views, view: int) -> features.Features:
+def _keeps_activations(training: Training, stage: Stage) -> bool:
+    """Whether what the blocks below the cut say is kept instead of computed every epoch."""
+    if stage.freeze or not stage.frozen_blocks:
+        return False
+    images = training.images
+    return tail.fit_into_memory(
+        training.model,
+        training.preprocessing,
+        frozen_blocks=stage.frozen_blocks,
+        learnt=len(images.train) * min(stage.views, stage.epochs),
+        judged=len(images.valid),
+    )
+
+
+def _compute_activations(
+    training: Training, stage: Stage, views: Views, kept_as: torch.dtype, view: int
+) -> tail.Activations:
     total = len(views.labelled)
-    training.on_event(PhaseStarted("features", f"Showing {total} images to the frozen network"))
-    return features.compute(
+    training.on_event(PhaseStarted("activations", f"Showing {total} images to the frozen layers"))
+    return tail.compute(
         training.model,
         views,
         training.preprocessing,
+        frozen_blocks=stage.frozen_blocks,
         view=view,
+        kept_as=kept_as,
         device=training.device,
-        on_batch=training.watch(lambda done: training.on_event(PhaseProgress("features", done, total)), total),
+        room=training.room,
+        on_batch=training.watch(lambda done: training.on_event(PhaseProgress("activations", done, total)), total),
     )

@@ -1,30 +1,42 @@
 """What a frozen backbone says of images, computed once instead of every epoch.
 
 While nothing in the backbone learns, its answer to a view of an image stays the
-same. A frozen stage therefore shows the head two random views of each image in
-turn (measured on 592 images: more views gave no better head), and the head
-learns from stored features in milliseconds a step.
+same. A frozen stage therefore shows it a few random views of each image once, and
+the head learns from the stored answers in milliseconds a step. They are kept on disk
+for the next training, the search of a rate and the next version of the data set.
 """
 
-from collections.abc import Callable, Iterator
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from backend.domain.ids import Digest
 from backend.domain.training import FROZEN_VIEWS
-from backend.imaging.preprocessing import Preprocessing
-from worker.engine.architectures import Classifier
-from worker.engine.data import LabelledImages, Unreadable, Views, batches_of_epoch, in_order, to_input
+from backend.imaging.preprocessing import Pixels
+from worker.engine.data import LabelledImages, Unreadable, Views, batches_of_epoch
+from worker.engine.feature_store import FeatureStore, Group
+from worker.engine.runtimes import Answer, StillLayers
 
 MAX_BYTES: Final = 2_000_000_000
-"""Features of larger training sets are not stored; their backbone runs every epoch."""
+"""Features of larger training sets are not held in memory; their backbone runs every epoch."""
+
+_LOOK_EVERY: Final = 8
+"""Images between two looks at the stop signal."""
+
+OnBatch = Callable[[int, list[Unreadable]], None]
+"""Told how many images are done, and which of the last ones couldn't be read."""
 
 
-def fit_into_memory(images: int, features: int) -> bool:
+def fit_into_memory(images: int, features: int, views: int = FROZEN_VIEWS) -> bool:
     """Whether the pooled features of so many images can be kept: float32, maximum and average of each channel."""
-    return images * 2 * features * 4 * FROZEN_VIEWS <= MAX_BYTES
+    return images * 2 * features * 4 * views <= MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,7 @@ class Features:
     """Features of the readable ones of a list's images.
 
     Attributes:
-        values: (N, 2C) float32 on the device.
+        values: (N, ...) float32 on the device: (N, 2C) of a whole backbone.
         targets: (N,) int64 on the device.
         places: N places in the list of images.
     """
@@ -42,38 +54,99 @@ class Features:
     places: list[int]
 
 
-def compute(
-    model: Classifier,
-    views: Views,
-    preprocessing: Preprocessing,
-    *,
-    view: int,
-    device: torch.device,
-    on_batch: Callable[[int, list[Unreadable]], None],
-) -> Features:
-    """Features of one view of every image; batches are always cut alike, so that a repetition gives equal bits."""
-    model.eval()
-    values, targets, places = [], [], []
-    done = 0
-    with torch.no_grad():
-        for batch in in_order(views, view=view, device=device):
-            done += len(batch.places) + len(batch.unreadable)
-            on_batch(done, batch.unreadable)
-            if not batch.places:
-                continue
-            values.append(model.features(to_input(batch.pixels, preprocessing, device)).float())
-            targets.append(batch.targets.to(device))
-            places += batch.places
-    return Features(torch.cat(values), torch.cat(targets), places)
+class Source:
+    """Answers of layers that stand still to views of images, from the disk or from the layers.
+
+    A view is decided by the augmentation, the seed, its number and the image: not by the
+    run, the stage or the version of the data set.
+    """
+
+    def __init__(self, layers: StillLayers, store: FeatureStore) -> None:
+        self._layers, self._store = layers, store
+
+    def group(self, views: Views, view: int) -> Group:
+        """Where the answers to this view are kept."""
+        seen = "evaluation" if views.augmentation is None else f"{views.augmentation!r} {views.seed} {view}"
+        return self._store.group(
+            self._layers.identity, repr(views.source.preprocessing), seen, self._layers.runtime_name
+        )
+
+    def missing(self, views: Views, view: int) -> list[Digest]:
+        """The images whose answers must be computed."""
+        wanted = [image.digest for image in views.labelled.images]
+        known = self.group(views, view).names(wanted)
+        return [digest for digest in wanted if digest not in known]
+
+    def of(self, views: Views, view: int, *, device: torch.device, on_batch: OnBatch) -> Features:
+        """The answers to one view of every readable image; tells of those that must be computed."""
+        images = views.labelled.images
+        known = self.group(views, view).known(image.digest for image in images)
+        found = {place: known[image.digest] for place, image in enumerate(images) if image.digest in known}
+        if left := [place for place in range(len(images)) if place not in found]:
+            found |= self._computed(views, view, left, on_batch)
+        return _stacked(found, views.labelled, device)
+
+    def _computed(self, views: Views, view: int, places: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
+        shown: deque[int] = deque()
+        unreadable: list[Unreadable] = []
+
+        def pixels() -> Iterator[Pixels]:
+            for place, seen in zip(places, _seen(views, view, places), strict=True):
+                if isinstance(seen, Unreadable):
+                    unreadable.append(seen)
+                else:
+                    shown.append(place)
+                    yield seen
+
+        found: dict[int, Answer] = {}
+        group: Group | None = None
+        try:
+            for answer in self._layers.answers(pixels()):
+                place = shown.popleft()
+                found[place] = answer
+                # Only now is it sure which runtime answers.
+                group = group or self.group(views, view)
+                group.add(views.labelled.images[place].digest, answer)
+                if len(found) % _LOOK_EVERY == 0:
+                    on_batch(len(found) + len(unreadable), unreadable)
+        finally:
+            if group is not None:
+                group.flush()
+        on_batch(len(places), unreadable)
+        return found
+
+
+def _seen(views: Views, view: int, places: Iterable[int]) -> Iterator[Pixels | Unreadable]:
+    """The images as the view shows them, in order; a few are made ahead by threads, so that nobody waits."""
+    # Pillow lets go of Python's lock while it decodes, resizes and turns, so threads do.
+    workers = min(8, os.cpu_count() or 1)
+    ahead: deque[Future[Pixels | Unreadable]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for place in places:
+                ahead.append(pool.submit(lambda place=place: views[view, place][2]))
+                if len(ahead) > 4 * workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _stacked(found: dict[int, Answer], labelled: LabelledImages, device: torch.device) -> Features:
+    places = sorted(found)
+    values = np.stack([found[place] for place in places]) if places else np.empty((0, 1), np.float32)
+    targets = torch.tensor([labelled.targets[place] for place in places], dtype=torch.int64)
+    return Features(torch.from_numpy(values).to(device), targets.to(device), places)
 
 
 class FeatureBatches:
-    """Training batches of stored features, in the same order as batches of images would come."""
+    """Training batches of features, in the same order as batches of images would come; the ``views`` take turns."""
 
     def __init__(
         self,
         labelled: LabelledImages,
-        compute_view: Callable[[int], Features],
+        views: Sequence[Features],
         batch_size: int,
         *,
         seed: int,
@@ -82,16 +155,12 @@ class FeatureBatches:
     ) -> None:
         self.images = len(labelled)
         self._classes = labelled.targets if is_balanced else None
-        self._compute_view = compute_view
+        self._views = views
         self._batch_size, self._seed, self._stage = batch_size, seed, stage
-        self._known: dict[int, Features] = {}
 
     def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """(N, 2C) features and (N,) targets of one epoch's batches, on the device, from a step on."""
-        view = epoch % FROZEN_VIEWS
-        if view not in self._known:
-            self._known[view] = self._compute_view(view)
-        features = self._known[view]
+        features = self._views[epoch % len(self._views)]
         row_of = {place: row for row, place in enumerate(features.places)}
         batches = batches_of_epoch(
             self.images,

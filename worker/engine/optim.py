@@ -9,9 +9,11 @@ from worker.engine.architectures import Classifier
 
 
 def set_learning(model: Classifier, stage: Stage) -> None:
-    """Choose the parameters that learn: all; or the head and, if the stage says so, batch norm below it."""
+    """Choose the parameters that learn: all above the frozen blocks; or the head and, if the stage says so, batch norm."""
     for parameter in model.parameters():
         parameter.requires_grad_(not stage.freeze)
+    for block in _standing_still(model, stage):
+        block.requires_grad_(False)
     model.head.requires_grad_(True)
     if stage.freeze and stage.train_batch_norm:
         for module in batch_norms(model.backbone):
@@ -22,15 +24,22 @@ def set_training_mode(model: Classifier, stage: Stage) -> None:
     """Put every layer into the mode that the stage's steps need.
 
     Without ``train_batch_norm`` the backbone normalises with the statistics it
-    came with, as small batches give bad ones.
+    came with, as small batches give bad ones. Frozen blocks stay as they are in
+    any case.
     """
     model.train()
+    for block in _standing_still(model, stage):
+        block.eval()
     if stage.train_batch_norm:
         return
     if stage.freeze:
         model.backbone.eval()
     for module in batch_norms(model.backbone):
         module.eval()
+
+
+def _standing_still(model: Classifier, stage: Stage) -> list[nn.Sequential]:
+    return [] if stage.freeze else model.blocks()[: stage.frozen_blocks]
 
 
 def build_optimizer(model: Classifier, stage: Stage, config: TrainingConfig) -> AdamW:
