@@ -8,6 +8,7 @@ from backend.domain.events import Event, PhaseProgress, PhaseStarted
 _PHASES: Final[Mapping[str, str]] = {
     "data": "Reading the pictures",
     "features": "Showing the pictures to the frozen network",
+    "activations": "Showing the pictures to the frozen layers",
     "evaluation": "Asking the model about test pictures",
 }
 

@@ -9,7 +9,7 @@ from worker.engine.architectures import Classifier
 
 
 def set_learning(model: Classifier, stage: Stage) -> None:
-    """Choose the parameters that learn: all above the frozen blocks; or the head and, if the stage says so, batch norm."""
+    """Choose the parameters that learn: all above the frozen blocks; or the head and, where wanted, batch norm."""
     for parameter in model.parameters():
         parameter.requires_grad_(not stage.freeze)
     for block in _standing_still(model, stage):

@@ -1,8 +1,7 @@
 """Training above blocks that stand still: what these say of images, kept instead of computed every epoch.
 
 A stage with ``frozen_blocks`` moves only the blocks above them. The lower ones show what they make of
-a few random views of each image once, and the others learn from that: on the processor where it was
-measured (EfficientNet-Lite0, six of nine blocks) a fifth of the time of learning with all.
+a few random views of each image once, and the others learn from that.
 """
 
 import math
@@ -87,7 +86,7 @@ def compute(
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
-    # The order of memory of the parts, which is the one that convolutions are fastest in, gets lost when they are joined.
+    # Joining loses the parts' order in memory, in which convolutions are fastest.
     return torch.cat(parts).contiguous(memory_format=torch.channels_last)
 
 

@@ -110,3 +110,17 @@ def test_the_package_carries_weights_that_fit(tmp_path: Path) -> None:
     assert len(pretrained) == 296
     first = next(iter(pretrained.values()))
     assert torch.equal(next(model.backbone.parameters()), first)
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("efficientnet-lite0", 9), ("resnet18", 5)])
+def test_the_blocks_one_after_the_other_are_the_network(name: str, blocks: int) -> None:
+    model = build(name, 3, last_layer_bias=False, seed=1).eval()
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+    with torch.no_grad():
+        whole = model(images)
+        cut = [model.upper(model.lower(images, place), place) for place in (0, blocks // 2, blocks, blocks + 1)]
+
+    assert len(model.blocks()) == blocks
+    assert sum(len(list(block.parameters())) for block in model.blocks()) == len(list(model.backbone.parameters()))
+    assert all(torch.allclose(answers, whole, atol=1e-6) for answers in cut)

@@ -54,6 +54,36 @@ def test_everything_learns_in_an_unfrozen_stage() -> None:
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
+@pytest.mark.parametrize(("frozen_blocks", "parts"), [(0, {"0", "1", "head"}), (1, {"1", "head"}), (9, {"head"})])
+def test_frozen_blocks_learn_nothing_in_an_unfrozen_stage(frozen_blocks: int, parts: set[str]) -> None:
+    model = tiny_model()
+
+    set_learning(model, stage_of(freeze=False, frozen_blocks=frozen_blocks))
+
+    assert {name.removeprefix("backbone.").split(".")[0] for name in learning(model)} == parts
+
+
+def test_frozen_blocks_keep_their_statistics_where_batch_norm_learns_above_them() -> None:
+    model = tiny_model().eval()
+
+    set_training_mode(model, stage_of(freeze=False, frozen_blocks=1, train_batch_norm=True))
+
+    norms = [module.training for module in model.backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms == [False, True]
+
+
+def test_rates_are_spread_over_all_layer_groups_also_where_the_lowest_ones_stand_still() -> None:
+    model = tiny_model()
+    stage = stage_of(freeze=False, frozen_blocks=1, max_lr=(1e-6, 1e-4), warmup=0.25)
+    set_learning(model, stage)
+    optimizer = build_optimizer(model, stage, config(freeze=False))
+
+    set_rates(optimizer, stage, layer_groups=3, progress=0.25)
+
+    rates = {group["layer_group"]: group["lr"] for group in optimizer.param_groups}
+    assert rates == {1: pytest.approx(1e-5), 2: pytest.approx(1e-4)}
+
+
 @pytest.mark.parametrize(
     ("freeze", "train_batch_norm", "modes"),
     [
