@@ -30,9 +30,9 @@ from backend.training.cost import LEARNING, Counts, Piece, Work, pieces, usual_s
 _LAST_STEPS: Final = 20
 _LAST_PIECES: Final = 3
 _ENOUGH_OF_A_PASS: Final = 0.1
-_HEAVY: Final = frozenset({Work.FEATURES, Work.NORMS, Work.MOVE})
+_HEAVY: Final = frozenset({Work.FEATURES, Work.BELOW, Work.NORMS, Work.MOVE})
 """Work that tells how this run goes; the rest is over too soon, or is done once."""
-_APART: Final = frozenset({Work.START, Work.READ, Work.EXPORT})
+_APART: Final = frozenset({Work.START, Work.READ, Work.PREPARE, Work.EXPORT})
 """Work whose time says nothing of how fast the network is, nor the other way round."""
 _NEVER_DONE: Final = 0.99
 """All steps may be done and the result still can't be opened; 1 is for a run that has succeeded."""
@@ -72,7 +72,7 @@ class Pace:
         self._stage: int | None = None
         self._epoch = 0
         self._place = 0
-        self._share = 0.0
+        self._share = self._share_at_first = 0.0
         self._steps_left = 0
         self._step_times: deque[float] = deque(maxlen=_LAST_STEPS)
         self._ratios: dict[Work, deque[float]] = {}
@@ -84,7 +84,9 @@ class Pace:
             case PhaseStarted(phase="data"):
                 self._go_to({Work.READ})
             case PhaseStarted(phase="features"):
-                self._go_to({Work.FEATURES})
+                self._go_to({Work.PREPARE})
+            case PhaseStarted(phase="activations"):
+                self._go_to({Work.BELOW})
             case PhaseStarted(phase="evaluation"):
                 self._go_to({Work.ANSWER}, epoch=None)
             case PhaseStarted(phase="export"):
@@ -124,16 +126,23 @@ class Pace:
             case "rate":
                 if self._go_to(LEARNING, is_search=True):
                     self._share = share
-            case "features" if piece and piece.work is Work.FEATURES:
-                self._share = share
-                if share >= 1:
-                    self._move_to(self._place + 1)
+            case "features" if self._go_to({Work.FEATURES}):
+                if piece is not self._piece:
+                    self._share_at_first = share
+                self._pass_through(share)
+            case "activations" if piece and piece.work is Work.BELOW:
+                self._pass_through(share)
             case "data" if piece and piece.work is Work.READ:
                 self._share = share
             case "evaluation" if piece and piece.work is Work.ANSWER:
                 self._share = share
             case _:
                 pass
+
+    def _pass_through(self, share: float) -> None:
+        self._share = share
+        if share >= 1:
+            self._move_to(self._place + 1)
 
     def _begin_stage(self, event: StageStarted) -> None:
         self._stage, self._epoch = event.stage, event.first_epoch
@@ -185,9 +194,11 @@ class Pace:
         # Answers are first heard of when some are there; they began after the last step.
         now = self._stepped_at if piece.work in LEARNING and asks else self._monotonic()
         # A piece that was never heard of was passed over, and took no time.
-        if thought > 0 and (self._share > 0 or piece.work is Work.EXPORT):
-            self._ratios.setdefault(piece.work, deque(maxlen=_LAST_PIECES)).append((now - self._came_at) / thought)
-        self._place, self._share = place, 0.0
+        seen = 1 - self._share_at_first
+        if thought > 0 and seen > 0 and (self._share > 0 or piece.work is Work.EXPORT):
+            ratio = (now - self._came_at) / (thought * seen)
+            self._ratios.setdefault(piece.work, deque(maxlen=_LAST_PIECES)).append(ratio)
+        self._place, self._share, self._share_at_first = place, 0.0, 0.0
         self._step_times.clear()
         self._came_at = self._stepped_at = now
 
@@ -218,4 +229,5 @@ class Pace:
         if piece.work in LEARNING and not piece.is_search:
             enough = len(self._step_times) >= _LAST_STEPS
             return self._steps_left * median(self._step_times) if enough else None
-        return elapsed / self._share * (1 - self._share) if self._share >= _ENOUGH_OF_A_PASS else None
+        seen = self._share - self._share_at_first
+        return elapsed / seen * (1 - self._share) if seen >= _ENOUGH_OF_A_PASS else None

@@ -4,7 +4,7 @@ A training is taken apart (``backend.training.cost``), each piece gets the time 
 such pieces took on this machine, and the range is the wider, the less that rests on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ HEARD_WITHIN_S: Final = 60.0
 _MANY_RUNS: Final = 3
 _SPREAD: Final = {Source.RUNS: 0.2, Source.TEST: 0.3, Source.OTHERS: 0.33, Source.USUAL: 0.33}
 """Share by which a time may be off, by what it rests on; few runs count as a test."""
+_ASIDE: Final = frozenset({Work.START, Work.PREPARE, Work.EXPORT})
+"""Work that a forecast isn't said to rest on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,40 +95,33 @@ def _spread(estimate: Estimate) -> float:
 
 def _basis(estimates: Sequence[Estimate]) -> str:
     """What the piece that takes longest rests on; the start and the end are left aside."""
-    main = [one for one in estimates if one.piece.work not in (Work.START, Work.EXPORT)] or estimates
+    main = [one for one in estimates if one.piece.work not in _ASIDE] or estimates
     longest = max(main, key=lambda one: one.seconds)
-    match longest.source:
-        case Source.RUNS:
-            runs = len(longest.runs)
-            return f"{runs} earlier run{'s' if runs > 1 else ''} with this architecture here"
-        case Source.TEST:
-            return "a short test of this machine"
-        case Source.OTHERS if longest.runs:
-            return "runs with other architectures here"
-        case _:
-            return "a short test of this machine with another architecture"
+    runs = len(longest.runs)
+    if not runs:
+        return "a short test of this machine"
+    kind = "with this architecture" if longest.source is Source.RUNS else "of other kinds"
+    return f"{runs} earlier run{'s' if runs > 1 else ''} {kind} here"
 
 
 def _kept_stages(session: Session, config: TrainingConfig, version_id: str) -> Set[int]:
     """Stages whose frozen network has said all it is asked for in an earlier training on the same pictures."""
-    wanted = _asked_of_the_backbone(config)
     earlier = RunRepository(session).finished_configs(version_id, config.architecture)
-    known = {asked for one in earlier for asked in _asked_of_the_backbone(TrainingConfig.model_validate(one)).values()}
-    return {number for number, asked in wanted.items() if asked in known}
+    known: dict[object, int] = {}
+    for one in earlier:
+        for asked, views in _asked_of_the_backbone(TrainingConfig.model_validate(one)).values():
+            known[asked] = max(views, known.get(asked, 0))
+    wanted = _asked_of_the_backbone(config)
+    return {number for number, (asked, views) in wanted.items() if known.get(asked, 0) >= views}
 
 
-def _asked_of_the_backbone(config: TrainingConfig) -> dict[int, tuple[object, ...]]:
-    """By stage, all that a frozen network's answers depend on; only stages before which nothing of it has moved."""
-    found: dict[int, tuple[object, ...]] = {}
-    for number, stage in _before_it_moves(config):
-        size = stage.image_size or config.image_size
-        views = min(stage.views, stage.epochs)
-        found[number] = (config.weights, size, config.crop_share, config.augmentation, config.seed, number, views)
-    return found
-
-
-def _before_it_moves(config: TrainingConfig) -> Iterable[tuple[int, Any]]:  # Any: a Stage
+def _asked_of_the_backbone(config: TrainingConfig) -> dict[int, tuple[object, int]]:
+    """By stage, what a frozen network's answers depend on and how many views; only stages before which none moved."""
+    found: dict[int, tuple[object, int]] = {}
     for number, stage in enumerate(config.stages):
         if not stage.backbone_stands_still:
-            return
-        yield number, stage
+            break
+        size = stage.image_size or config.image_size
+        asked = (config.weights, size, config.crop_share, config.augmentation, config.seed)
+        found[number] = (asked, min(stage.views, stage.epochs))
+    return found

@@ -22,12 +22,18 @@ from backend.domain.events import (
     StepFinished,
 )
 from backend.domain.training import TrainingConfig
-from backend.training.cost import USUAL, Counts, Piece, Work, learning_work, moving_share, relative_cost
+from backend.training.cost import USUAL, Counts, Piece, Work, below_share, learning_share, learning_work, relative_cost
 
-_OF_NETWORK: Final = frozenset({Work.FEATURES, Work.NORMS, Work.MOVE, Work.ANSWER})
+_OF_NETWORK: Final = frozenset({Work.FEATURES, Work.BELOW, Work.NORMS, Work.MOVE, Work.ANSWER})
 """Work whose time depends on the network and grows with its pictures' area."""
 _LATEST: Final = 5
-_PHASES: Final = {"data": Work.READ, "features": Work.FEATURES, "evaluation": Work.ANSWER, "export": Work.EXPORT}
+_PHASES: Final = {
+    "data": Work.READ,
+    "features": Work.FEATURES,
+    "activations": Work.BELOW,
+    "evaluation": Work.ANSWER,
+    "export": Work.EXPORT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ class Stopwatch:
         self._stage = 0
         self._phase: Work | None = Work.START
         self._done = 1
+        self._first: int | None = None
         self._phase_began = self._epoch_began = self._stepped_at = monotonic()
         self._download_began: float | None = None
         self._is_learning = False
@@ -84,10 +91,8 @@ class Stopwatch:
                 self._begin(phase, now)
             case PhaseProgress(phase="weights"):
                 self._download_began = self._download_began or now
-            case PhaseProgress(phase=phase, done=done, total=total) if _PHASES.get(phase) is self._phase:
-                self._done = done
-                if done == total and self._phase is Work.FEATURES:
-                    self._end(now)
+            case PhaseProgress(phase=phase) if _PHASES.get(phase) is self._phase:
+                self._progress(event, now)
             case StageStarted():
                 self._end(now)
                 self._stage, self._epoch_began, self._stepped_at = event.stage, now, now
@@ -107,9 +112,19 @@ class Stopwatch:
         if self._phase is Work.START and phase not in _PHASES:
             return
         self._end(now)
-        self._phase, self._phase_began, self._done = _PHASES.get(phase), now, 0
+        self._phase, self._phase_began, self._done, self._first = _PHASES.get(phase), now, 0, None
         if self._phase is Work.EXPORT:
             self._done, self._is_learning = 1, False
+
+    def _progress(self, event: PhaseProgress, now: float) -> None:
+        if self._phase is Work.FEATURES and self._first is None:
+            # What came before the first answers was getting ready for them, nearly all of it.
+            self._first = event.done
+            self._take(Work.PREPARE, 1, now - self._phase_began)
+            self._phase_began = now
+        self._done = event.done - (self._first or 0)
+        if event.done == event.total and self._phase in (Work.FEATURES, Work.BELOW):
+            self._end(now)
 
     def _end(self, now: float) -> None:
         work, self._phase = self._phase, None
@@ -118,15 +133,17 @@ class Stopwatch:
             # How long a download takes says nothing of the machine, and it comes once.
             return
         if work is not None:
-            self._take(work, self._done, seconds)
+            amount = float(self._done)
+            if work is Work.BELOW:
+                amount *= below_share(self._config.architecture, self._config.stages[self._stage])
+            self._take(work, amount, seconds)
             if self._is_learning:
                 self._beside += seconds
 
     def _end_epoch(self, now: float) -> None:
         stage = self._config.stages[self._stage]
         work, train = learning_work(stage), float(self._counts.train)
-        if work is Work.MOVE:
-            train *= moving_share(self._config.architecture, stage.frozen_blocks)
+        train *= learning_share(self._config.architecture, stage)
         if self._goes_on:
             # It may have begun in the middle.
             self._goes_on = False
@@ -134,7 +151,8 @@ class Stopwatch:
             self._take(work, train, now - self._epoch_began - self._beside)
         else:
             self._take(work, train, self._stepped_at - self._epoch_began - self._beside)
-            self._take(Work.ANSWER, self._counts.valid, now - self._stepped_at)
+            answered = self._counts.valid * (1 - below_share(self._config.architecture, stage))
+            self._take(Work.ANSWER, answered, now - self._stepped_at)
         self._epoch_began = self._stepped_at = now
         self._beside = 0.0
 
@@ -184,19 +202,21 @@ class Rates:
         for source, speeds in (
             (Source.RUNS, [speed for speed in mine if speed.run_id is not None]),
             (Source.TEST, [speed for speed in mine if speed.run_id is None]),
-            (Source.OTHERS, same),
+            (Source.OTHERS, [] if piece.work is Work.PREPARE else same),
         ):
             if speeds:
                 return self._of(piece, architecture, source, _nearest(speeds, piece.size))
         if piece.work in _OF_NETWORK:
             others = [speed for speed in self._speeds if speed.work in _OF_NETWORK]
             own = [speed for speed in others if speed.architecture == architecture]
-            return self._of(piece, architecture, Source.OTHERS, own or others) if others else None
+            return self._of(piece, architecture, Source.OTHERS, _alike(own or others)) if others else None
         return self._usual(piece) if self._speeds else None
 
     def _of(self, piece: Piece, architecture: str, source: Source, speeds: Sequence[Speed]) -> Estimate:
         latest = speeds[:_LATEST]
-        of_one = median(speed.of_one * _times_as_much(piece, architecture, speed) for speed in latest)
+        known = [speed.of_one * _times_as_much(piece, architecture, speed) for speed in latest]
+        # What was once made ready is kept; only the first time is long.
+        of_one = min(known) if piece.work is Work.PREPARE else median(known)
         runs = frozenset(speed.run_id for speed in speeds if speed.run_id is not None)
         return Estimate(piece, of_one * piece.amount, source, runs)
 
@@ -214,6 +234,11 @@ def _nearest(speeds: Sequence[Speed], size: int) -> list[Speed]:
     """Those with pictures most like these in size, the latest first."""
     nearest = min((speed.size for speed in speeds), key=lambda other: abs(other - size))
     return [speed for speed in speeds if speed.size == nearest]
+
+
+def _alike(speeds: Sequence[Speed]) -> list[Speed]:
+    """Those of the same kind as the latest."""
+    return [speed for speed in speeds if speed.work is speeds[0].work]
 
 
 def _times_as_much(piece: Piece, architecture: str, speed: Speed) -> float:

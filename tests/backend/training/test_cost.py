@@ -1,7 +1,7 @@
 import pytest
 
 from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve
-from backend.training.cost import Counts, Work, moving_share, pieces, relative_cost
+from backend.training.cost import Counts, Work, learning_share, pieces, relative_cost
 
 COUNTS = Counts(train=80, valid=20, test=10)
 
@@ -23,10 +23,9 @@ def test_a_backbone_that_stands_still_is_shown_each_view_once() -> None:
     assert parts(config) == [
         ("start", 1, None),
         ("read", 110, None),
-        ("features", 20, None),
-        ("features", 80, 0),
+        ("prepare", 1, None),
+        ("features", 180, None),
         ("head", 80, 0),
-        ("features", 80, 1),
         ("head", 80, 1),
         ("head", 80, 2),
         ("answer", 10, None),
@@ -62,9 +61,27 @@ def test_mixed_answers_are_asked_for_once_a_view() -> None:
     assert parts(config)[-2] == ("answer", 90, None)
 
 
-@pytest.mark.parametrize(("blocks", "share"), [(0, 1.0), (3, 0.37), (5, 0.25)])
+@pytest.mark.parametrize(("blocks", "share"), [(0, 1.0), (3, 0.23), (5, 0.03)])
 def test_frozen_blocks_make_learning_cheaper(blocks: int, share: float) -> None:
-    assert moving_share("resnet18", blocks) == pytest.approx(share)
+    stage = resolve(TrainingRequest(stages=(StageRequest(freeze=False, frozen_blocks=blocks),))).stages[0]
+
+    assert learning_share("resnet18", stage) == pytest.approx(share, abs=0.005)
+
+
+def test_layers_that_stand_still_below_are_shown_each_view_once() -> None:
+    stage = StageRequest(freeze=False, epochs=2, frozen_blocks=3, views=1)
+    config = resolve(TrainingRequest(architecture="resnet18", stages=(stage,)))
+
+    found = [(kind, round(amount, 1), epoch) for kind, amount, epoch in parts(config)[2:-2]]
+
+    assert found == [
+        ("below", 12, None),
+        ("below", 48, 0),
+        ("move", 18.5, 0),
+        ("answer", 8, 0),
+        ("move", 18.5, 1),
+        ("answer", 8, 1),
+    ]
 
 
 def test_the_cost_of_networks_is_what_was_measured_of_them() -> None:

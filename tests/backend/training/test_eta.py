@@ -9,7 +9,17 @@ from tests.backend.training.scene import epoch_finished, stage_finished, step_fi
 STAGES = (StageRequest(freeze=True, epochs=4, train_batch_norm=True), StageRequest(freeze=False, epochs=2))
 CONFIG = resolve(TrainingRequest(stages=STAGES))
 STANDS_STILL = resolve(TrainingRequest(stages=(StageRequest(freeze=True, epochs=10, train_batch_norm=False),)))
-THOUGHT = {"start": 5, "read": 5, "features": 60, "head": 1, "norms": 80, "answer": 20, "move": 280, "export": 10}
+THOUGHT = {
+    "start": 5,
+    "read": 5,
+    "prepare": 5,
+    "features": 180,
+    "head": 1,
+    "norms": 80,
+    "answer": 20,
+    "move": 280,
+    "export": 10,
+}
 
 
 def timetable(config: TrainingConfig) -> list[tuple[Piece, float]]:
@@ -52,12 +62,12 @@ def test_reading_and_the_first_answers_count_before_the_first_stage(clock: Clock
     pace.see(PhaseStarted("data", "Reading"))
     pace.see(PhaseProgress("data", 125, 125))
     pace.see(PhaseStarted("features", "Showing"))
-    clock.now = 30
+    pace.see(PhaseProgress("features", 5, 20))
+    clock.now = 60
     pace.see(PhaseProgress("features", 10, 20))
 
-    # 10 s of start and reading and half a minute of 3 passes of a minute, 10 epochs of a second and the export.
-    assert pace.standing.progress == pytest.approx(40 / 210)
-    assert pace.standing.eta_s == pytest.approx(30 + 120 + 10 + 10)
+    # 15 s to get ready and half of 180 s, then 10 epochs of a second and the export.
+    assert pace.standing.progress == pytest.approx(105 / 215)
 
 
 def test_it_gives_no_time_before_twenty_steps(pace: Pace, clock: Clock) -> None:
@@ -145,15 +155,14 @@ def test_it_gives_no_time_before_a_tenth_of_a_pass(clock: Clock) -> None:
 
 def test_the_head_alone_does_not_spoil_the_time_of_a_pass(clock: Clock) -> None:
     pace = Pace(STANDS_STILL, timetable(STANDS_STILL), monotonic=clock)
-    a_pass(pace, clock, 25, seconds=120)
+    a_pass(pace, clock, 225, seconds=358.4)
     pace.see(StageStarted(0, True, 10, 0, 9, "cpu"))
-    a_pass(pace, clock, 100, seconds=120)
     clock.now += 0.1
     pace.see(step_finished(9, steps=90, losses=9))
     pace.see(epoch_finished(0, 0))
 
-    # One more pass at two minutes instead of one, 9 epochs of a tenth of a second, and the export.
-    assert pace.standing.eta_s == pytest.approx(120 + 9 * 0.1 + 10)
+    # 9 epochs of a tenth of a second, and the export.
+    assert pace.standing.eta_s == pytest.approx(9 * 0.1 + 10)
 
 
 def test_features_that_lie_on_disk_are_passed_over(clock: Clock) -> None:
@@ -162,7 +171,7 @@ def test_features_that_lie_on_disk_are_passed_over(clock: Clock) -> None:
 
     pace.see(step_finished(9, steps=90, losses=9))
 
-    assert pace.standing.progress == pytest.approx((10 + 2 * 60 + 1) / 210)
+    assert pace.standing.progress == pytest.approx((195 + 1) / 215)
 
 
 def test_a_search_for_the_rate_is_a_part_of_the_run(clock: Clock) -> None:
