@@ -5,10 +5,6 @@ from functools import partial
 import torch
 
 from backend.domain.architectures import ARCHITECTURES
-from backend.domain.events import (
-    PhaseProgress,
-    PhaseStarted,
-)
 from backend.domain.training import ClassBalance, Stage
 from worker.engine import devices, evaluation, features, showing, tail
 from worker.engine.balance import criterion_of
@@ -66,7 +62,7 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
     autocast = devices.autocast_type(config.precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=autocast is torch.float16)
     if _keeps_activations(training, stage):
-        show = partial(_compute_activations, training, stage)
+        show = showing.activations_by(training, stage.frozen_blocks)
         above = run(
             forward=partial(model.upper, frozen_blocks=stage.frozen_blocks),
             batches=tail.ActivationBatches(
@@ -110,22 +106,4 @@ def _keeps_activations(training: Training, stage: Stage) -> bool:
         frozen_blocks=stage.frozen_blocks,
         learnt=len(images.train) * min(stage.views, stage.epochs),
         judged=len(images.valid),
-    )
-
-
-def _compute_activations(
-    training: Training, stage: Stage, views: Views, kept_as: torch.dtype, view: int
-) -> tail.Activations:
-    total = len(views.labelled)
-    training.on_event(PhaseStarted("activations", f"Showing {total} images to the frozen layers"))
-    return tail.compute(
-        training.model,
-        views,
-        training.preprocessing,
-        frozen_blocks=stage.frozen_blocks,
-        view=view,
-        kept_as=kept_as,
-        device=training.device,
-        room=training.room,
-        on_batch=training.watch(lambda done: training.on_event(PhaseProgress("activations", done, total)), total),
     )

@@ -91,7 +91,7 @@ class Source:
         unreadable: list[Unreadable] = []
 
         def pixels() -> Iterator[Pixels]:
-            for place, seen in zip(places, _seen(views, view, places), strict=True):
+            for place, seen in zip(places, shown_ahead(views, view, places), strict=True):
                 if isinstance(seen, Unreadable):
                     unreadable.append(seen)
                 else:
@@ -116,7 +116,7 @@ class Source:
         return found
 
 
-def _seen(views: Views, view: int, places: Iterable[int]) -> Iterator[Pixels | Unreadable]:
+def shown_ahead(views: Views, view: int, places: Iterable[int]) -> Iterator[Pixels | Unreadable]:
     """The images as the view shows them, in order; a few are made ahead by threads, so that nobody waits."""
     # Pillow lets go of Python's lock while it decodes, resizes and turns, so threads do.
     workers = min(8, os.cpu_count() or 1)

@@ -1,11 +1,12 @@
 """Showing images to layers that stand still, and telling of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import torch
 from torch import nn
 
 from backend.domain.events import PhaseProgress, PhaseStarted
-from worker.engine import features
+from worker.engine import features, tail
 from worker.engine.data import Views
 from worker.engine.feature_store import FeatureStore
 from worker.engine.runtimes import StillLayers
@@ -20,16 +21,8 @@ def still_views(training: Training) -> Views:
 
 def features_of(training: Training, passes: Sequence[tuple[Views, int]]) -> list[features.Features]:
     """What the backbone says of views of images; told as one phase, and only where something must be computed."""
-    order, model = training.order, training.model
-    layers = StillLayers(
-        nn.Sequential(model.backbone, model.pool),
-        training.preprocessing,
-        training.room,
-        images=len(order.manifest.images),
-        folder=order.features_folder,
-        on_event=training.on_event,
-    )
-    source = features.Source(layers, FeatureStore(order.features_folder))
+    layers = _still(training, nn.Sequential(training.model.backbone, training.model.pool))
+    source = features.Source(layers, FeatureStore(training.order.features_folder))
     missing = [len(source.missing(views, view)) for views, view in passes]
     total = sum(missing)
     if total:
@@ -43,3 +36,28 @@ def features_of(training: Training, passes: Sequence[tuple[Views, int]]) -> list
         )
         found.append(source.of(views, view, device=training.device, on_batch=watch))
     return found
+
+
+def activations_by(training: Training, frozen_blocks: int) -> Callable[[Views, torch.dtype, int], tail.Activations]:
+    """What the lowest blocks say of a view of images, by views, number format and the view's number."""
+    layers = _still(training, nn.Sequential(*training.model.blocks()[:frozen_blocks]))
+
+    def show(views: Views, kept_as: torch.dtype, view: int) -> tail.Activations:
+        total = len(views.labelled)
+        training.on_event(PhaseStarted("activations", f"Showing {total} images to the frozen layers"))
+        watch = training.watch(lambda done: training.on_event(PhaseProgress("activations", done, total)), total)
+        return tail.compute(layers, views, view=view, kept_as=kept_as, device=training.device, on_batch=watch)
+
+    return show
+
+
+def _still(training: Training, layers: nn.Module) -> StillLayers:
+    order = training.order
+    return StillLayers(
+        layers,
+        training.preprocessing,
+        training.room,
+        images=len(order.manifest.images),
+        folder=order.features_folder,
+        on_event=training.on_event,
+    )

@@ -13,11 +13,13 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from backend.imaging.preprocessing import Preprocessing
+from backend.imaging.preprocessing import Pixels, Preprocessing
 from worker.engine.architectures import Classifier
-from worker.engine.data import LabelledImages, Unreadable, Views, batches_of_epoch, in_order, to_input
+from worker.engine.data import LabelledImages, Unreadable, Views, batches_of_epoch
 from worker.engine.evaluation import Answers, OnBatch
+from worker.engine.features import shown_ahead
 from worker.engine.memory import EVALUATION_BATCH, Room
+from worker.engine.runtimes import StillLayers
 
 MAX_BYTES: Final = 2_000_000_000
 """Activations of larger sets are not kept; the lower blocks then run every epoch."""
@@ -56,38 +58,43 @@ def _numbers_per_image(model: Classifier, size: int, frozen_blocks: int) -> int:
 
 
 def compute(
-    model: Classifier,
+    layers: StillLayers,
     views: Views,
-    preprocessing: Preprocessing,
     *,
-    frozen_blocks: int,
     view: int,
     kept_as: torch.dtype,
     device: torch.device,
-    room: Room,
     on_batch: Callable[[int, list[Unreadable]], None],
 ) -> Activations:
-    """Activations of one view of every image; batches are always cut alike, so that a repetition gives equal bits."""
-    model.eval()
-    lower = partial(model.lower, frozen_blocks=frozen_blocks)
-    values, targets, places = [], [], []
-    done = 0
-    with torch.no_grad():
-        for batch in in_order(views, view=view, device=device):
-            done += len(batch.places) + len(batch.unreadable)
-            on_batch(done, batch.unreadable)
-            if not batch.places:
-                continue
-            said = room.answers(lower, to_input(batch.pixels, preprocessing, device))
-            values.append(said.clamp(-_LARGEST, _LARGEST).to(kept_as))
-            targets.append(batch.targets.to(device))
-            places += batch.places
-    return Activations(_joined(values), torch.cat(targets), places)
+    """What the layers say of one view of every readable image; a repetition gives equal bits."""
+    labelled = views.labelled
+    places, unreadable = list[int](), list[Unreadable]()
+
+    def pixels() -> Iterator[Pixels]:
+        everywhere = range(len(labelled))
+        for place, shown in zip(everywhere, shown_ahead(views, view, everywhere), strict=True):
+            if isinstance(shown, Unreadable):
+                unreadable.append(shown)
+            else:
+                places.append(place)
+                yield shown
+
+    values = torch.empty(0)
+    row = 0
+    for row, answer in enumerate(layers.answers(pixels()), 1):
+        if row == 1:
+            values = _room_for(len(labelled), answer.shape, kept_as)
+        values[row - 1] = torch.from_numpy(answer).clamp(-_LARGEST, _LARGEST)
+        if row % EVALUATION_BATCH == 0:
+            on_batch(row + len(unreadable), unreadable)
+    on_batch(len(labelled), unreadable)
+    targets = torch.tensor([labelled.targets[place] for place in places], dtype=torch.int64)
+    return Activations(values[:row].to(device), targets.to(device), places)
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
-    # Joining loses the parts' order in memory, in which convolutions are fastest.
-    return torch.cat(parts).contiguous(memory_format=torch.channels_last)
+def _room_for(images: int, shape: tuple[int, ...], kept_as: torch.dtype) -> Tensor:
+    """(N, C, h, w), channels last, in which convolutions are fastest."""
+    return torch.empty((images, *shape), dtype=kept_as).contiguous(memory_format=torch.channels_last)
 
 
 class ActivationBatches:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from backend.domain.architectures import Architecture
 from backend.domain.events import EpochFinished, PhaseStarted, StateSaved
@@ -15,6 +16,7 @@ from worker.engine.data import ImageSource, LabelledImages, Unreadable, Views, t
 from worker.engine.memory import Room
 from worker.engine.order import StatePoint
 from worker.engine.recipe import train
+from worker.engine.runtimes import StillLayers
 from worker.engine.tail import ActivationBatches, Activations, answers_from, compute, fit_into_memory
 
 PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.5, 0.5), deviation=(0.25, 0.25, 0.25))
@@ -32,15 +34,21 @@ def test_activations_are_what_the_frozen_blocks_say_of_the_readable_images() -> 
     views = Views(ImageSource(opened, PREPROCESSING), images)
     model, told = tiny_model(), list[Unreadable]()
 
-    found = compute(
-        model,
-        views,
+    layers = StillLayers(
+        nn.Sequential(*model.blocks()[:1]),
         PREPROCESSING,
-        frozen_blocks=1,
+        Room(8),
+        images=18,
+        folder=None,
+        on_event=Listener(),
+    )
+
+    found = compute(
+        layers,
+        views,
         view=0,
         kept_as=torch.float16,
         device=CPU,
-        room=Room(8),
         on_batch=lambda done, bad: told.extend(bad),
     )
 
