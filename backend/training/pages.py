@@ -1,6 +1,7 @@
 """Pages: choose how to train, the list of runs, and one run as it goes."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -14,34 +15,28 @@ from backend.datasets.errors import VersionNotFound
 from backend.dependencies import ReadDep, ServicesDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.errors import AppError
-from backend.domain.ids import DatasetId, RunId, VersionId, new_id
-from backend.domain.training import Augmentation, Recipe, TrainingConfig, TrainingRequest, resolve
+from backend.domain.ids import DatasetId, VersionId, new_id
+from backend.domain.training import Recipe
 from backend.home.spine import StepName, spine
 from backend.ledger.job import JobKind
 from backend.ledger.repository import Jobs
 from backend.templating import address, page
 from backend.training import control
 from backend.training.find import find_run
-from backend.training.forecast import Forecast, forecast
 from backend.training.lr_finds import show_find
 from backend.training.lr_finds_form import fields_of_find
 from backend.training.repository import RunRepository
 from backend.training.run_log import rate_words
-from backend.training.run_page import eta_words, range_words, run_page
-from backend.training.start import Plan, RunOrder, plan, start
-from backend.training.train_form import STAGE_ROWS, augmentation_fields, fields_of, request_of, run_id_of
+from backend.training.run_page import eta_words, run_page
+from backend.training.start import start
+from backend.training.train_form import fields_of, request_of, run_id_of
+from backend.training.train_page import chooser, fields_after, fields_from, order_of
 from backend.training.view import RunView, list_runs, show_run
-from backend.training.weights_at_hand import at_hand
 
 router = APIRouter(include_in_schema=False)
 
 RUNS_A_PAGE: Final = 30
 _ALIVE_S: Final = 60.0
-RECIPES: Final = (
-    (Recipe.RECOMMENDED, "Recommended", "The quickest good answer, and all that most sets of pictures need."),
-    (Recipe.LESSON_1, "The course, lesson 1", "Exactly as in the 2019 course, number for number."),
-    (Recipe.FINE_TUNE, "Fine-tune", "fastai's fine_tune: the head for a moment, then everything at careful rates."),
-)
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -73,10 +68,16 @@ def train_page(
     settings: SettingsDep,
     again: Annotated[str | None, Query(max_length=64)] = None,
     batch_size: Annotated[int | None, Query(ge=2, le=1024)] = None,
+    starts_from: Annotated[str | None, Query(max_length=64)] = None,
     found: FoundDep = None,
 ) -> Response:
-    """Choose how to train; with `again`, begin with the numbers of an earlier run; with `find`, with a rate found."""
-    fields = fields_of(find_run(session, again).config) if again else found or _first_fields()
+    """Choose how to train: with the numbers of an earlier run, a rate that was found, or the stage after a model."""
+    if again:
+        fields = fields_of(find_run(session, again).config)
+    elif starts_from and not found:
+        fields = fields_from(session, starts_from)
+    else:
+        fields = found or {"recipe": Recipe.RECOMMENDED.value}
     if batch_size is not None:
         fields["batch_size"] = str(batch_size)
     return _chooser(request, session, settings.weights_folder, version_id, fields)
@@ -84,19 +85,16 @@ def train_page(
 
 @router.post("/versions/{version_id}/train")
 def submit_run(request: Request, version_id: str, form: FormDep, services: ServicesDep, caller: CallerDep) -> Response:
-    """Start a run. The form has given it its id, so a second press leads to the same one."""
-    run_id = run_id_of(form)
+    """Start a run, or do what a button of the drawer does. A second press leads to the run that the first one made."""
+    folder, run_id = services.settings.weights_folder, run_id_of(form)
     try:
-        order = RunOrder(
-            VersionId(version_id),
-            request_of(form),
-            run_id=None if run_id is None else RunId(run_id),
-            asked_by=caller.token_id,
-        )
+        with services.database.read() as session:
+            if (fields := fields_after(session, form)) is not None:
+                return _chooser(request, session, folder, version_id, fields, is_open=True)
+        order = order_of(version_id, form, caller.token_id)
         with services.open_unit()() as unit:
             known = RunRepository(unit.session).find(order.run_id) if order.run_id else None
-            run = known or start(unit, order, services.settings.weights_folder)
-            run_id = run.id
+            run_id = (known or start(unit, order, folder)).id
     except IntegrityError:  # pressed twice at the same moment: the first press made it
         if run_id is None:
             raise
@@ -104,7 +102,7 @@ def submit_run(request: Request, version_id: str, form: FormDep, services: Servi
         raise
     except AppError as error:
         with services.database.read() as session:
-            return _chooser(request, session, services.settings.weights_folder, version_id, form, error)
+            return _chooser(request, session, folder, version_id, form, error, is_open=True)
     return RedirectResponse(address(request, f"/runs/{run_id}"), 303)
 
 
@@ -112,9 +110,13 @@ def submit_run(request: Request, version_id: str, form: FormDep, services: Servi
 def forecast_fragment(
     request: Request, version_id: str, form: FormDep, session: ReadDep, settings: SettingsDep
 ) -> Response:
-    """What the form asks for as it would run, and how long that would take."""
-    planned, known = _plan(session, version_id, request_of(form), settings.weights_folder)
-    return page(request, "training/_forecast.html", forecast=known, time=_time(known), **_planned(planned))
+    """The parts of the page that follow the form: the training as it would run, its time, the drawer."""
+    fields = fields_after(session, form)
+    if fields is None:
+        request_of(form)  # a field that can't be used is said, instead of shown as something else
+        fields = form
+    folder = settings.weights_folder
+    return page(request, "training/_parts.html", **chooser(session, version_id, fields, folder), has_script=True)
 
 
 @router.get("/runs")
@@ -191,41 +193,33 @@ def resume_run(request: Request, run_id: str, unit: UnitDep) -> Response:
 def _chooser(
     request: Request,
     session: Session,
-    weights_folder: Any,  # Any: a Path
+    weights_folder: Path,
     version_id: str,
     fields: Mapping[str, str],
     error: AppError | None = None,
+    *,
+    is_open: bool = False,
 ) -> Response:
     version = RunRepository(session).version(VersionId(version_id))
     if version is None:
         raise VersionNotFound
     dataset_id = DatasetId(version.dataset_id)
     try:
-        cards = [
-            (recipe, title, why, *_plan(session, version_id, TrainingRequest(recipe=recipe), weights_folder))
-            for recipe, title, why in RECIPES
-        ]
-        chosen, known = _plan(session, version_id, _request_or_recipe(fields), weights_folder)
+        content = chooser(session, version_id, fields, weights_folder, error)
     except AppError as refusal:
         return _not_trainable(request, session, version_id, dataset_id, refusal)
     return page(
         request,
         "training/train.html",
         status=422 if error else 200,
-        error=error,
-        version=version,
         dataset_name=_dataset_name(session, dataset_id),
         steps=spine(session, dataset_id, StepName.TRAIN),
-        cards=[(*card, _time(card[-1])) for card in cards],
-        forecast=known,
-        time=_time(known),
-        fields=fields,
-        run_id=new_id(),
-        rows=range(STAGE_ROWS),
+        run_id=fields.get("run_id") or new_id(),
         workers=_trainers(session),
         waiting=Jobs(session).places_in_line(JobKind.TRAIN),
-        at_hand={entry.name: at_hand(entry.weights[0], weights_folder) for entry in ARCHITECTURES.values()},
-        **_planned(chosen),
+        is_open=is_open or len(set(fields) - {"recipe"}) > 0,
+        has_script=False,
+        **content,
     )
 
 
@@ -241,52 +235,6 @@ def _not_trainable(
         dataset_name=_dataset_name(session, dataset_id),
         steps=spine(session, dataset_id, StepName.TRAIN),
     )
-
-
-def _request_or_recipe(fields: Mapping[str, str]) -> TrainingRequest:
-    """What the fields ask for; where they can't be used, at least what a run with nothing filled in would be."""
-    try:
-        return request_of(fields)
-    except AppError:
-        return TrainingRequest()
-
-
-def _plan(session: Session, version_id: str, request: TrainingRequest, weights_folder: Any) -> tuple[Plan, Forecast]:
-    planned = plan(session, RunOrder(VersionId(version_id), request), weights_folder)
-    return planned, forecast(session, planned.config, planned.version.counts, version_id=version_id)
-
-
-def _first_fields() -> dict[str, str]:
-    return {"recipe": Recipe.RECOMMENDED.value, **augmentation_fields(Augmentation().model_dump())}
-
-
-def _planned(planned: Plan) -> dict[str, Any]:  # Any: the template's context
-    """A plan with the words that it takes to show it; ``own_of``: the recipe that was changed, or nothing."""
-    recipe = planned.config.recipe
-    is_own = planned.config != resolve(TrainingRequest(recipe=recipe))
-    title = next((title for name, title, _ in RECIPES if name is recipe), "")
-    return {
-        "plan": planned,
-        "own_of": title if is_own else "",
-        "architectures": ARCHITECTURES,
-        "stages_in_words": stages_in_words,
-    }
-
-
-def stages_in_words(config: TrainingConfig) -> str:
-    """``4 epochs of the head, then 2 of everything``."""
-    parts = []
-    for place, stage in enumerate(config.stages):
-        epochs = f"{stage.epochs} epoch{'' if stage.epochs == 1 else 's'}" if place == 0 else str(stage.epochs)
-        parts.append(f"{epochs} of {'the head' if stage.freeze else 'everything'}")
-    return ", then ".join(parts)
-
-
-def _time(known: Forecast) -> str:
-    """The forecast in words; empty where nothing is known."""
-    if known.seconds_low is None or known.seconds_high is None:
-        return ""
-    return range_words(known.seconds_low, known.seconds_high)
 
 
 def _eta(run: RunView) -> str:

@@ -47,7 +47,7 @@ def finished(services: Services, found: Finding, curve: Curve = CURVE) -> Claim:
 def filled(page: str) -> dict[str, str]:
     """What the train page's fields of the first stage hold."""
     found = dict(re.findall(r'name="(stage_\w+_0)"[^>]*?value="([^"]*)"', page))
-    for name, options in re.findall(r'<select name="(stage_\w+_0)">(.*?)</select>', page, re.S):
+    for name, options in re.findall(r'<select name="(stage_\w+_0)"[^>]*>(.*?)</select>', page, re.S):
         found[name] = "".join(re.findall(r'value="([^"]*)" selected', options))
     return found
 

@@ -1,0 +1,223 @@
+"""What the train page shows: cards, the drawer with every number, where it can begin, how long it takes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from backend.datasets.errors import VersionNotFound
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.errors import AppError
+from backend.domain.ids import CheckpointId, RunId, VersionId
+from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.training import train_fields
+from backend.training.find import find_checkpoint, find_run
+from backend.training.forecast import Forecast, forecast
+from backend.training.lines_repository import Lines, Origin
+from backend.training.repository import RunRepository
+from backend.training.run_page import range_words
+from backend.training.schedule_view import schedule_of
+from backend.training.start import Plan, RunOrder, plan
+from backend.training.train_form import (
+    STAGE_ROWS,
+    FormUnusable,
+    fields_of,
+    fields_of_json,
+    request_of,
+    run_id_of,
+    shown_values,
+    with_stage_added,
+    with_stage_removed,
+)
+from backend.training.weights_at_hand import at_hand
+
+RECIPES: Final = (
+    (Recipe.RECOMMENDED, "Recommended", "The quickest good answer, and all that most sets of pictures need."),
+    (Recipe.LESSON_1, "The course, lesson 1", "Exactly as in the 2019 course, number for number."),
+    (Recipe.FINE_TUNE, "Fine-tune", "fastai's fine_tune: the head for a moment, then everything at careful rates."),
+    (Recipe.CUSTOM, "Your own", "Plain numbers to begin with; set each of them yourself under Advanced."),
+)
+_MOST_TO_START_FROM: Final = 50
+_ADD: Final = "add-stage"
+_REMOVE: Final = "remove-stage-"
+_KEPT: Final = ("starts_from", "run_id")
+"""What the person has chosen beside the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartModel:
+    """A model that a training can begin with."""
+
+    id: str
+    text: str
+
+
+def order_of(version_id: str, form: Mapping[str, str], asked_by: str | None = None) -> RunOrder:
+    """The training that a form asks for.
+
+    Raises:
+        FormUnusable
+    """
+    run_id, starts_from = run_id_of(form), form.get("starts_from", "").strip()
+    return RunOrder(
+        VersionId(version_id),
+        request_of(form),
+        starts_from=CheckpointId(starts_from) if starts_from else None,
+        run_id=RunId(run_id) if run_id else None,
+        asked_by=asked_by,
+    )
+
+
+def fields_after(session: Session, form: Mapping[str, str]) -> dict[str, str] | None:
+    """The form's fields after what a button in it does (``do``); None where it is to be sent.
+
+    Raises:
+        FormUnusable, RunNotFound
+    """
+    done = _done(session, form, form.get("do", ""))
+    return None if done is None else done | {name: form[name] for name in _KEPT if form.get(name)}
+
+
+def _done(session: Session, form: Mapping[str, str], do: str) -> dict[str, str] | None:
+    if do == _ADD:
+        return with_stage_added(form)
+    if do.startswith(_REMOVE) and do.removeprefix(_REMOVE).isdigit():
+        return with_stage_removed(form, int(do.removeprefix(_REMOVE)))
+    match do:
+        case "show":
+            return {name: value for name, value in form.items() if name not in ("do", "csrf_token")}
+        case "back":
+            return {"recipe": form.get("recipe", "")}
+        case "json":
+            return fields_of_json(form.get("json", ""))
+        case "again":
+            return fields_of(find_run(session, form.get("again", "")).config)
+        case _:
+            return None
+
+
+def fields_from(session: Session, checkpoint_id: str) -> dict[str, str]:
+    """The form's fields to go on from a model: its run's settings with the stage that comes next.
+
+    That is the stage that followed in that run, else one in which everything learns, at the course's careful rates.
+
+    Raises:
+        CheckpointNotFound
+    """
+    checkpoint = find_checkpoint(session, checkpoint_id)
+    config = TrainingConfig.model_validate(find_run(session, checkpoint.run_id).config)
+    following = config.stages[checkpoint.stage + 1 :]
+    if not following:
+        following = resolve(TrainingRequest(recipe=config.recipe, stages=(StageRequest(freeze=False),))).stages
+    stages = following[:STAGE_ROWS]
+    return fields_of(config.model_copy(update={"stages": stages}).model_dump(mode="json")) | {
+        "starts_from": checkpoint_id,
+        "stage_count": str(len(stages)),
+    }
+
+
+def chooser(
+    session: Session, version_id: str, fields: Mapping[str, str], weights_folder: Path, error: AppError | None = None
+) -> dict[str, Any]:  # Any: the template's context
+    """The page's content.
+
+    Raises:
+        AppError: the version is unknown or can't be trained on.
+    """
+    version = RunRepository(session).version(VersionId(version_id))
+    if version is None:
+        raise VersionNotFound
+    cards = [
+        (
+            recipe,
+            title,
+            why,
+            *_planned(session, RunOrder(VersionId(version_id), TrainingRequest(recipe=recipe)), weights_folder),
+        )
+        for recipe, title, why in RECIPES
+    ]
+    return {
+        "version": version,
+        "cards": [(*card, time_words(card[-1])) for card in cards],
+        "error": error,
+        "models": [
+            _start_model(origin) for origin in Lines(session).models_of_dataset(version.dataset_id, _MOST_TO_START_FROM)
+        ],
+        "past_runs": Lines(session).runs_of_dataset(version.dataset_id, _MOST_TO_START_FROM),
+        "at_hand": {entry.name: at_hand(entry.weights[0], weights_folder) for entry in ARCHITECTURES.values()},
+        **settings(session, version_id, fields, weights_folder, error),
+    }
+
+
+def settings(
+    session: Session, version_id: str, fields: Mapping[str, str], weights_folder: Path, error: AppError | None = None
+) -> dict[str, Any]:  # Any: the template's context
+    """The training that the fields ask for as it would run, and the drawer with its numbers."""
+    order = _order_or_recipe(session, version_id, fields)
+    planned, known = _planned(session, order, weights_folder)
+    config = planned.config
+    recipe = config.recipe
+    usual = resolve(TrainingRequest(recipe=recipe, architecture=config.architecture if order.starts_from else None))
+    title = next(title for name, title, _ in RECIPES if name is recipe)
+    groups = ARCHITECTURES[config.architecture].layer_groups
+    return {
+        "fields": fields,
+        "plan": planned,
+        "forecast": known,
+        "time": time_words(known),
+        "own_of": title if config != usual else "",
+        "architectures": ARCHITECTURES,
+        "stages_in_words": stages_in_words,
+        "field_groups": train_fields.GROUPS,
+        "stage_head": train_fields.STAGE_HEAD,
+        "stage_more": train_fields.STAGE_MORE,
+        "changes": train_fields.CHANGES,
+        "first_fields": (train_fields.ARCHITECTURE, train_fields.WEIGHTS),
+        "shown": shown_values(config),
+        "wrong": error.details.get("fields", {}) if isinstance(error, FormUnusable) else {},
+        "schedules": [schedule_of(stage, groups) for stage in config.stages],
+        "can_add": len(config.stages) < STAGE_ROWS,
+        "config_json": json.dumps(config.model_dump(mode="json"), indent=2, ensure_ascii=False),
+    }
+
+
+def stages_in_words(config: TrainingConfig) -> str:
+    """``4 epochs of the head, then 2 of everything``."""
+    parts = []
+    for place, stage in enumerate(config.stages):
+        epochs = f"{stage.epochs} epoch{'' if stage.epochs == 1 else 's'}" if place == 0 else str(stage.epochs)
+        parts.append(f"{epochs} of {'the head' if stage.freeze else 'everything'}")
+    return ", then ".join(parts)
+
+
+def time_words(known: Forecast) -> str:
+    """The forecast in words; empty where nothing is known."""
+    if known.seconds_low is None or known.seconds_high is None:
+        return ""
+    return range_words(known.seconds_low, known.seconds_high)
+
+
+def _order_or_recipe(session: Session, version_id: str, fields: Mapping[str, str]) -> RunOrder:
+    """What the fields ask for; where they can't be used, at least what their recipe would be."""
+    try:
+        order = order_of(version_id, fields)
+        plan(session, order, Path())
+    except AppError:
+        known = next((recipe for recipe in Recipe if recipe.value == fields.get("recipe")), Recipe.RECOMMENDED)
+        return RunOrder(VersionId(version_id), TrainingRequest(recipe=known))
+    return order
+
+
+def _planned(session: Session, order: RunOrder, weights_folder: Path) -> tuple[Plan, Forecast]:
+    planned = plan(session, order, weights_folder)
+    return planned, forecast(session, planned.config, planned.version.counts)
+
+
+def _start_model(origin: Origin) -> StartModel:
+    row = origin.checkpoint
+    error = f"{row.metrics['valid']['error_rate']:.1%}".replace("%", " %")
+    title = ARCHITECTURES[row.architecture].title
+    return StartModel(row.id, f"{origin.run.name}, stage {row.stage + 1}: {title}, error {error}")
