@@ -1,8 +1,76 @@
-"""How much memory a training needs at its peak, before it starts."""
+"""How much memory a training needs at its peak, known before it starts.
 
-from backend.domain.training import TrainingConfig
+The figures were measured with ``python -m benchmarks.forecast`` as the largest resident size
+of the engine's process, on a processor; on a GPU nobody has measured yet, so there the same
+parts are added up with the sizes that CUDA's own libraries are known to take.
+"""
+
+from typing import Final
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.training import Precision, Stage, TrainingConfig
+
+_FLOAT: Final = 4
+_ADAM: Final = 3
+"""Gradient and two moments, beside each parameter that learns."""
+_PIXELS_AT: Final = 224
+
+_ACTIVATIONS: Final = {
+    "efficientnet-lite0": 77_000_000,
+    "resnet18": 21_000_000,
+    "resnet34": 25_000_000,
+    "resnet50": 80_000_000,
+}
+"""Bytes that an image of 224 pixels leaves in all layers until its gradient is known."""
+
+_PROGRAM: Final = 1_000_000_000
+"""Python, torch and what they work with."""
+_SAVING: Final = 3
+"""Copies of all that learns, while a state is written."""
+_SHOWING: Final = 1_500_000_000
+"""The program and the one that runs frozen layers fastest."""
+_EXPORTING: Final = 1_500_000_000
+"""The program, the exporter and the comparison of its answers."""
+_EXPORTED: Final = 5
+"""Copies of the network meanwhile."""
+
+_ON_GPU: Final = 700_000_000
+"""CUDA's context and the workspace of its libraries."""
+_HALF: Final = 0.6
+"""Share of the activations with a lower precision; some stay as they are."""
+_HEAD: Final = 512
 
 
-def memory_needed(config: TrainingConfig, device: str) -> int | None:
-    """Bytes on the device."""
-    return None
+def memory_needed(config: TrainingConfig, device: str) -> int:
+    """Bytes at the peak: the size of the process on a processor, what is taken of a GPU's memory on ``cuda``."""
+    on_gpu = device.startswith("cuda")
+    return round(max(_of_stage(config, stage, on_gpu=on_gpu) for stage in config.stages))
+
+
+def _of_stage(config: TrainingConfig, stage: Stage, *, on_gpu: bool) -> float:
+    network, head = ARCHITECTURES[config.architecture].parameters, _head(config.architecture)
+    learning = head if stage.freeze else network
+    held = _FLOAT * (network + _ADAM * learning)
+    learns: float = held
+    if not stage.backbone_stands_still:
+        learns += _activations(config, stage, on_gpu=on_gpu) * config.batch_size
+    if on_gpu:
+        return _ON_GPU + learns
+    saves = held + _SAVING * _FLOAT * _ADAM * learning
+    exports = _EXPORTING + _EXPORTED * _FLOAT * network
+    shows = _SHOWING + _FLOAT * network if stage.backbone_stands_still else 0.0
+    return max(_PROGRAM + learns, _PROGRAM + saves, exports, shows)
+
+
+def _activations(config: TrainingConfig, stage: Stage, *, on_gpu: bool) -> float:
+    """Bytes that an image leaves in the layers."""
+    # A network nobody has measured counts by its weights.
+    at_usual_size = _ACTIVATIONS.get(config.architecture, 3 * ARCHITECTURES[config.architecture].parameters)
+    size = stage.image_size or config.image_size
+    is_halved = on_gpu and config.precision is not Precision.FLOAT32
+    return at_usual_size * (size / _PIXELS_AT) ** 2 * (_HALF if is_halved else 1.0)
+
+
+def _head(architecture: str) -> int:
+    """Parameters of the course's head, nearly all of them in its first layer."""
+    return 2 * ARCHITECTURES[architecture].features * _HEAD
