@@ -48,7 +48,8 @@ def _run_epochs(training: Training, run: StageRun, valid: evaluation.Answers) ->
     while run.place.epoch < run.stage.epochs and not _is_cut_short(training, run):
         wrong: NotFinite | TornStep | None = None
         try:
-            answers[run.place.epoch] = run_epoch(training, run, valid)
+            answered = run_epoch(training, run, valid)
+            answers[run.place.epoch - 1] = answered
         except (NotFinite, TornStep) as error:
             # Without its traceback, which holds the step's tensors.
             wrong = error.with_traceback(None)

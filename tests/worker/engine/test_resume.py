@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backend.domain.events import EpochFinished, ImageSkipped, PhaseStarted, StateSaved, StepFinished
-from backend.domain.training import TrainingConfig
+from backend.domain.training import ClassBalance, TrainingConfig
 from tests.fixtures.engine import Listener, frozen, order_in, shapes, tiny_config, unfrozen
 from worker.engine.order import StatePoint, Stopped, TrainingOrder
 from worker.engine.recipe import train
@@ -19,6 +19,8 @@ CONFIGS: dict[str, Callable[[], TrainingConfig]] = {
     "frozen-batch-norm": lambda: tiny_config(frozen(2, train_batch_norm=True), batch_size=4),
     "unfrozen": lambda: tiny_config(unfrozen(2), batch_size=4),
     "unfrozen-batch-norm": lambda: tiny_config(unfrozen(2, train_batch_norm=True), batch_size=4),
+    "above-frozen-blocks": lambda: tiny_config(unfrozen(2, frozen_blocks=1), batch_size=4),
+    "balanced": lambda: tiny_config(unfrozen(2), batch_size=4, class_balance=ClassBalance.BALANCED_SAMPLING),
     "two-stages": lambda: tiny_config(frozen(1), unfrozen(2, max_lr=(1e-4, 1e-3)), batch_size=4),
 }
 
