@@ -26,6 +26,7 @@ from backend.ledger.repository import Jobs, Ledger
 from backend.ledger.tables import JobAttemptRow
 from backend.ledger.timers import Timers
 from backend.storage.local import LocalStorage
+from backend.training import control
 from backend.training.repository import RunRepository
 from backend.training.start import RunOrder, start
 from backend.training.tables import EpochRow, RunEventRow, RunRow
@@ -59,14 +60,41 @@ def wait_until(what: Callable[[], object], seconds: float = PATIENCE_S) -> None:
         time.sleep(0.05)
 
 
+class Broker:
+    """A real Valkey that can be stopped and started again; it keeps nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        found = find_valkey(folder)
+        assert found is not None
+        self._valkey, self.url = found, found.url
+        self.start()
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        self._process = subprocess.Popen(self._valkey.command, stdout=subprocess.DEVNULL)
+        wait_until(self._answers)
+
+    def stop(self) -> None:
+        """At once, and all that it knew is gone."""
+        self._process.kill()
+        self._process.wait()
+        self._valkey.socket.unlink(missing_ok=True)
+
+    def _answers(self) -> bool:
+        with suppress(redis.RedisError), redis.Redis.from_url(self.url) as client:
+            return bool(client.ping())
+        return False
+
+
 @dataclass(eq=False)
 class Farm:
-    """A ledger, a bell, and workers that can be killed."""
+    """A ledger, a bell, and workers that can be killed. ``broker`` is None where no bell reaches anybody."""
 
     folder: Path
     database_url: str
     redis_url: str
     trainer: str
+    broker: Broker | None = None
     version_id: VersionId = VersionId("")
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -102,6 +130,21 @@ class Farm:
         """Ask for its end."""
         with self.database.write() as session:
             Ledger(session).cancel(session.get_one(RunRow, run_id).job_id)
+
+    def pause(self, run_id: str) -> None:
+        """Let it rest."""
+        with self.database.write() as session:
+            control.pause(session, run_id)
+
+    def resume(self, run_id: str) -> None:
+        """Let it go on."""
+        with unit_of_work(self.database, self.bell) as unit:
+            control.resume(unit, run_id)
+
+    def steps(self, run_id: str) -> list[str]:
+        """Every step that was made, ``epoch.step``, in order."""
+        file = self.folder / f"trace-{run_id}"
+        return file.read_text().split() if file.exists() else []
 
     def view(self, run_id: str) -> RunView:
         """The run as it stands."""
@@ -214,12 +257,9 @@ def _farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         url = f"sqlite:///{folder / 'tellapart.sqlite3'}"
     else:
         url = request.getfixturevalue("postgres_url")
-    valkey = find_valkey(folder / "bell")
-    assert valkey is not None
-    bell = subprocess.Popen(valkey.command, stdout=subprocess.DEVNULL)
+    broker = Broker(folder / "bell")
     try:
-        wait_until(valkey.socket.exists)
-        farm = Farm(folder, url, valkey.url, trainer)
+        farm = Farm(folder, url, broker.url, trainer, broker)
         try:
             yield farm
         finally:
@@ -229,8 +269,7 @@ def _farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             if request.param == "postgresql":
                 _empty(url)
     finally:
-        bell.terminate()
-        bell.wait()
+        broker.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import pytest
 
 from backend.ledger.job import JobKind
 from tests.worker.kill.conftest import Farm, parent_of, wait_until
+from tests.worker.kill.steady_trainer import STEPS
 
 pytestmark = pytest.mark.kill
 
@@ -24,7 +25,7 @@ def test_a_run_ends_undisturbed(farm: Farm) -> None:
     wait_until(lambda: [row.outcome for row in farm.attempts(run_id)] == ["done"])
 
 
-def test_it_survives_a_kill_of_the_trainer(farm: Farm) -> None:
+def test_j01_it_survives_a_kill_of_the_trainer(farm: Farm) -> None:
     farm.staff(2)
     run_id = farm.run()
     farm.wait_for_epochs(run_id, 3)
@@ -34,7 +35,7 @@ def test_it_survives_a_kill_of_the_trainer(farm: Farm) -> None:
     _expect_whole(farm, run_id)
 
 
-def test_it_survives_a_kill_of_the_supervisor(farm: Farm) -> None:
+def test_j02_it_survives_a_kill_of_the_supervisor(farm: Farm) -> None:
     farm.staff(2)
     run_id = farm.run()
     farm.wait_for_epochs(run_id, 3)
@@ -46,7 +47,7 @@ def test_it_survives_a_kill_of_the_supervisor(farm: Farm) -> None:
     _expect_whole(farm, run_id)
 
 
-def test_it_survives_a_kill_of_the_whole_worker(farm: Farm) -> None:
+def test_j03_it_survives_a_kill_of_the_whole_worker(farm: Farm) -> None:
     farm.staff(2)
     run_id = farm.run()
     farm.wait_for_epochs(run_id, 3)
@@ -60,7 +61,7 @@ def test_it_survives_a_kill_of_the_whole_worker(farm: Farm) -> None:
     _expect_whole(farm, run_id)
 
 
-def test_a_worker_that_leaves_gives_its_run_back_at_once(farm: Farm) -> None:
+def test_j21_a_worker_that_leaves_gives_its_run_back_at_once_and_no_step_is_lost(farm: Farm) -> None:
     farm.staff(2)
     run_id = farm.run(epochs=12)
     farm.wait_for_epochs(run_id, 2)
@@ -71,10 +72,10 @@ def test_a_worker_that_leaves_gives_its_run_back_at_once(farm: Farm) -> None:
     outcomes = [row.outcome for row in farm.attempts(run_id)]
     assert outcomes[0] == "yielded"
     assert [row.epoch for row in farm.epochs(run_id)] == list(range(12))
-    assert _repeated(farm, run_id) <= 1
+    assert farm.steps(run_id) == every_step(12)
 
 
-def test_who_was_asleep_wakes_up_to_nothing(farm: Farm) -> None:
+def test_j11_who_was_asleep_wakes_up_to_nothing(farm: Farm) -> None:
     farm.staff(2)
     run_id = farm.run()
     farm.wait_for_epochs(run_id, 3)
@@ -101,7 +102,53 @@ def test_a_bell_that_has_forgotten_everything_costs_only_time(farm: Farm) -> Non
     farm.wait_for_status(run_id, "succeeded")
 
 
-def test_fifty_rings_at_once_make_one_attempt(farm: Farm) -> None:
+def test_j09_a_ring_that_comes_again_while_the_run_goes_on_starts_no_second(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run(epochs=4)
+
+    for _redelivery in range(3):
+        wait_until(lambda: len(farm.steps(run_id)) > 1)
+        farm.bell.ring(JobKind.TRAIN)
+
+    farm.wait_for_status(run_id, "succeeded")
+    assert len(farm.attempts(run_id)) == 1
+
+
+def test_j18_a_paused_run_goes_on_at_its_step_after_a_restart_of_everything(farm: Farm) -> None:
+    assert farm.broker is not None
+    farm.staff(1)
+    run_id = farm.run(epochs=6)
+    wait_until(lambda: len(farm.steps(run_id)) >= 6)
+
+    farm.pause(run_id)
+    farm.wait_for_status(run_id, "paused")
+    farm.dismiss()
+    farm.broker.stop()
+    farm.broker.start()
+    farm.staff(1)
+    resting = farm.view(run_id).status
+    farm.resume(run_id)
+    farm.wait_for_status(run_id, "succeeded")
+
+    assert resting == "paused"
+    assert farm.steps(run_id) == every_step(6)
+    assert [row.outcome for row in farm.attempts(run_id)] == ["paused", "done"]
+
+
+def test_j21_a_second_signal_hurries_and_the_run_is_taken_up_as_after_a_kill(farm: Farm) -> None:
+    farm.staff(2)
+    run_id = farm.run()
+    farm.wait_for_epochs(run_id, 2)
+    worker = farm.host_pid(farm.trainer_pid(run_id))
+
+    os.kill(worker, signal.SIGTERM)
+    os.kill(worker, signal.SIGTERM)
+
+    wait_until(lambda: worker not in farm.processes(), 15)
+    _expect_whole(farm, run_id)
+
+
+def test_j10_fifty_rings_at_once_make_one_attempt(farm: Farm) -> None:
     farm.staff(2)
     run_id = farm.run(epochs=4)
 
@@ -112,7 +159,7 @@ def test_fifty_rings_at_once_make_one_attempt(farm: Farm) -> None:
     assert len(farm.attempts(run_id)) == 1
 
 
-def test_a_cancel_ends_a_running_run_within_seconds(farm: Farm) -> None:
+def test_j15_a_cancel_ends_a_running_run_within_seconds(farm: Farm) -> None:
     farm.staff(2)
     run_id = farm.run(epochs=500)
     farm.wait_for_epochs(run_id, 1)
@@ -125,7 +172,7 @@ def test_a_cancel_ends_a_running_run_within_seconds(farm: Farm) -> None:
     assert [row.outcome for row in farm.attempts(run_id)] == ["cancelled"]
 
 
-def test_a_cancel_ends_even_who_does_not_listen(farm: Farm) -> None:
+def test_j16_a_cancel_ends_even_who_does_not_listen(farm: Farm) -> None:
     farm.staff(2)
     run_id = farm.run("deaf", epochs=500)
     farm.wait_for_epochs(run_id, 1)
@@ -138,7 +185,7 @@ def test_a_cancel_ends_even_who_does_not_listen(farm: Farm) -> None:
     assert trainer not in farm.processes()
 
 
-def test_a_run_that_dies_each_time_fails_with_a_reason(farm: Farm) -> None:
+def test_j06_a_run_that_dies_each_time_fails_with_a_reason(farm: Farm) -> None:
     farm.staff(2)
     run_id = farm.run("crashes")
 
@@ -160,7 +207,7 @@ def test_two_workers_share_the_work(farm: Farm) -> None:
     assert farm.attempts(first)[0].worker_id != farm.attempts(second)[0].worker_id
 
 
-def test_a_cancelled_run_in_line_never_starts(farm: Farm) -> None:
+def test_j15_a_cancelled_run_in_line_never_starts(farm: Farm) -> None:
     farm.dismiss()
     run_id = farm.run()
 
@@ -190,10 +237,11 @@ def _expect_whole(farm: Farm, run_id: str) -> None:
     farm.wait_for_status(run_id, "succeeded")
     assert [row.epoch for row in farm.epochs(run_id)] == list(range(EPOCHS))
     assert len(farm.attempts(run_id)) == 2
-    assert _repeated(farm, run_id) <= 1
+    steps = farm.steps(run_id)
+    assert sorted(set(steps)) == every_step(EPOCHS)
+    assert len(steps) - len(set(steps)) <= STEPS
 
 
-def _repeated(farm: Farm, run_id: str) -> int:
-    """How many epochs were begun more than once."""
-    begun = (farm.folder / f"trace-{run_id}").read_text().split()
-    return len(begun) - len(set(begun))
+def every_step(epochs: int) -> list[str]:
+    """The trace of a run that was never disturbed."""
+    return [f"{epoch}.{step}" for epoch in range(epochs) for step in range(STEPS)]

@@ -1,0 +1,179 @@
+"""The bell and the database fail under real workers; no run is forgotten, none is done twice."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+import pytest
+import redis
+
+from backend import migrations
+from backend.doorbell import QUEUE_OF, CeleryDoorbell
+from backend.ledger.job import JobKind
+from tests.fixtures.postgres import RestartablePostgres
+from tests.worker.kill.conftest import STEADY, Broker, Farm, wait_until
+from tests.worker.kill.steady_trainer import STEPS
+from tests.worker.kill.test_kill import every_step
+
+pytestmark = pytest.mark.kill
+
+QUEUE = f"tellapart:{QUEUE_OF[JobKind.TRAIN]}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RestartablePostgres]:
+    """A PostgreSQL of our own, which may be restarted."""
+    with TemporaryDirectory(prefix="tellapart-chaos-") as folder, RestartablePostgres(Path(folder)) as server:
+        migrations.upgrade(server.url)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chaos_farm(server: RestartablePostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """Workers on that server and a bell of their own."""
+    folder = tmp_path_factory.mktemp("chaos")
+    broker = Broker(folder / "bell")
+    farm = Farm(folder, server.url, broker.url, STEADY, broker)
+    try:
+        yield farm
+    finally:
+        farm.dismiss()
+        farm.database.dispose()
+        broker.stop()
+
+
+def test_b01_b02_a_bell_that_is_down_and_comes_back_empty_costs_only_time(chaos_farm: Farm) -> None:
+    assert chaos_farm.broker is not None
+    chaos_farm.staff(2)
+    chaos_farm.broker.stop()
+
+    run_id = chaos_farm.run(epochs=1)
+    assert chaos_farm.view(run_id).status == "queued"
+    chaos_farm.broker.start()
+
+    chaos_farm.wait_for_status(run_id, "succeeded")
+    assert len(chaos_farm.attempts(run_id)) == 1
+
+
+def test_b03_connections_that_are_cut_again_and_again_are_made_again(chaos_farm: Farm) -> None:
+    chaos_farm.staff(2)
+    with redis.Redis.from_url(chaos_farm.redis_url) as client:
+        for _cut in range(10):
+            client.client_kill_filter(_type="normal", skipme=True)
+            time.sleep(0.1)
+
+    run_id = chaos_farm.run(epochs=1)
+
+    chaos_farm.wait_for_status(run_id, "succeeded")
+    assert len(chaos_farm.attempts(run_id)) == 1
+
+
+def test_b04_a_bell_without_memory_refuses_rings_and_the_run_starts_all_the_same(chaos_farm: Farm) -> None:
+    chaos_farm.staff(1)
+    with redis.Redis.from_url(chaos_farm.redis_url) as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "1")
+        try:
+            run_id = chaos_farm.run(epochs=1)
+            chaos_farm.wait_for_status(run_id, "succeeded")
+        finally:
+            client.config_set("maxmemory", "0")
+    assert len(chaos_farm.attempts(run_id)) == 1
+
+
+def test_b06_a_ring_that_somebody_took_and_lost_is_rung_again(chaos_farm: Farm) -> None:
+    chaos_farm.dismiss()
+    chaos_farm.flush_bell()
+    chaos_farm.bell = CeleryDoorbell(chaos_farm.redis_url)  # the one before may still sulk
+    run_id = chaos_farm.run(epochs=1)
+    with redis.Redis.from_url(chaos_farm.redis_url) as client:
+        taken = client.lpop(QUEUE)
+
+    chaos_farm.staff(1)
+
+    assert taken is not None
+    chaos_farm.wait_for_status(run_id, "succeeded")
+
+
+def test_b07_a_worker_that_leaves_in_the_instant_of_a_ring_leaves_no_run_behind(chaos_farm: Farm) -> None:
+    runs = []
+    for _time in range(2):
+        chaos_farm.staff(1)
+        runs.append(chaos_farm.run(epochs=1))
+        chaos_farm.dismiss(signal.SIGTERM)
+
+    chaos_farm.staff(1)
+
+    for run_id in runs:
+        chaos_farm.wait_for_status(run_id, "succeeded")
+
+
+def test_b08_hundreds_of_stale_rings_are_heard_and_no_run_is_done_twice(chaos_farm: Farm) -> None:
+    chaos_farm.dismiss()
+    chaos_farm.flush_bell()
+    chaos_farm.bell = CeleryDoorbell(chaos_farm.redis_url)
+    run_id = chaos_farm.run(epochs=2)
+    with redis.Redis.from_url(chaos_farm.redis_url) as client:
+        (ring,) = client.lrange(QUEUE, 0, -1)
+        client.lpush(QUEUE, *[ring] * 299)
+        chaos_farm.staff(2)
+
+        wait_until(lambda: client.llen(QUEUE) == 0)
+
+    chaos_farm.wait_for_status(run_id, "succeeded")
+    assert len(chaos_farm.attempts(run_id)) == 1
+
+
+def test_b09_a_restart_of_the_database_in_the_middle_only_delays(chaos_farm: Farm, server: RestartablePostgres) -> None:
+    chaos_farm.staff(2)
+    run_id = chaos_farm.run(epochs=6)
+    chaos_farm.wait_for_epochs(run_id, 2)
+
+    server.stop()
+    time.sleep(1.0)
+    server.start()
+
+    wait_until(lambda: _is_done(chaos_farm, run_id))
+    assert [row.epoch for row in chaos_farm.epochs(run_id)] == list(range(6))
+    assert chaos_farm.steps(run_id) == every_step(6)
+    assert len(chaos_farm.attempts(run_id)) == 1
+
+
+def test_b10_connections_that_are_killed_every_moment_make_no_wrong_state(
+    chaos_farm: Farm, server: RestartablePostgres
+) -> None:
+    chaos_farm.staff(2)
+    run_id = chaos_farm.run(epochs=8)
+    chaos_farm.wait_for_epochs(run_id, 1)
+    enough = threading.Event()
+    killer = threading.Thread(target=_kill_connections, args=(server.url, enough))
+    killer.start()
+
+    wait_until(lambda: len(chaos_farm.steps(run_id)) >= 6 * STEPS)
+    enough.set()
+    killer.join()
+
+    wait_until(lambda: _is_done(chaos_farm, run_id))
+    assert [row.epoch for row in chaos_farm.epochs(run_id)] == list(range(8))
+    assert chaos_farm.steps(run_id) == every_step(8)
+
+
+def _is_done(farm: Farm, run_id: str) -> bool:
+    """Whether it has succeeded; our own connections are among those that are cut."""
+    try:
+        return farm.view(run_id).status == "succeeded"
+    except Exception:  # whichever way a cut connection shows itself here
+        return False
+
+
+def _kill_connections(url: str, enough: threading.Event) -> None:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        while not enough.wait(0.4):
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
