@@ -179,13 +179,11 @@ def finding(curve: Curve, *, freeze: bool, has_learnt: bool = False, images: int
     chosen = _two_digits(suggested.valley or FALLBACK)
     if refusal := _no_slope(curve, has_learnt):
         suggested, chosen = Suggestions(), FALLBACK
-    max_lr = max_lr_for(chosen, freeze=freeze)
     sentences = [refusal] if refusal else [_in_words(curve), _why(chosen), _agreement(suggested)]
     if images is not None and images < _FEW_IMAGES:
         sentences.append(f"There are only {images} pictures to learn from, so see it as a rough guess.")
-    if isinstance(max_lr, tuple):
-        sentences.append(f"For all layers this gives {words(max_lr[0])} (lowest) to {words(max_lr[1])} (head).")
-    return Finding(suggested, None if refusal else "valley", chosen, max_lr, " ".join(filter(None, sentences)))
+    explanation = " ".join(filter(None, sentences))
+    return Finding(suggested, None if refusal else "valley", chosen, max_lr_for(chosen, freeze=freeze), explanation)
 
 
 def max_lr_for(rate: float, *, freeze: bool) -> MaxLearningRate:
@@ -261,6 +259,6 @@ def _agreement(suggested: Suggestions) -> str:
         return ""
     factor = max(rates) / min(rates)
     if factor > 10:
-        return "The rules disagree here, so try this one first and look how the loss goes."
+        return f"The rules differ by a factor of {math.ceil(factor)}; if it learns too slowly, try a higher one."
     count = {2: "both rules", 3: "all three rules", 4: "all four rules"}[len(rates)]
     return f"If unsure, keep it: {count} are within a factor of {math.ceil(factor)}."

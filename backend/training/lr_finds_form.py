@@ -41,7 +41,9 @@ def order_from_form(version_id: str, form: Mapping[str, str], row: int) -> RunOr
     """
     config = resolve(request_of(form))
     filled = [number for number in range(STAGE_ROWS) if _is_filled(form, number)]
-    place = filled.index(row) if row in filled else min(row, len(config.stages) - 1)
+    # Empty rows between filled ones are left out, unless the form says how many stages there are.
+    is_gapless = row in filled and len(filled) == len(config.stages)
+    place = filled.index(row) if is_gapless else min(row, len(config.stages) - 1)
     content = config.model_dump(mode="json")
     starts_from = form.get("starts_from") or None
     return RunOrder(
@@ -79,7 +81,7 @@ def _is_rate(name: str) -> bool:
 def _rate(text: str | None) -> float | None:
     """A rate that can be used; None for anything else."""
     try:
-        rate = float(text or "")
+        rate = float((text or "").replace(",", "."))
     except ValueError:
         return None
     return rate if math.isfinite(rate) and _LOWEST <= rate <= _HIGHEST else None

@@ -21,7 +21,7 @@ async function watch(): Promise<void> {
 class Choice {
   private readonly form = need<HTMLFormElement>("[data-use]");
   private readonly typed = need<HTMLInputElement>("[name=own]", this.form);
-  private readonly own = need<HTMLInputElement>("[data-own-choice]", this.form);
+  private readonly own = find<HTMLInputElement>("[data-own-choice]", this.form);
   private readonly rules = all<HTMLInputElement>("[data-rule]", this.form);
   private readonly error = need("#error-own", this.form);
   onChange: (rate: number) => void = () => undefined;
@@ -38,7 +38,7 @@ class Choice {
     }
     this.typed.addEventListener("input", () => this.type());
     this.form.addEventListener("submit", (event) => {
-      if (this.own.checked && rateOf(this.typed.value) === null) event.preventDefault();
+      if (!this.rules.some((rule) => rule.checked) && rateOf(this.typed.value) === null) event.preventDefault();
     });
   }
 
@@ -54,7 +54,7 @@ class Choice {
 
   private type(): void {
     const rate = rateOf(this.typed.value);
-    this.own.checked = true;
+    if (this.own) this.own.checked = true;
     if (rate === null) {
       this.typed.setAttribute("aria-invalid", "true");
       this.error.textContent = "Type a rate up to 10, such as 2.5e-3 or 0.0025.";
@@ -67,7 +67,7 @@ class Choice {
     this.rate = rate;
     this.typed.removeAttribute("aria-invalid");
     this.error.textContent = "";
-    if (!rule) this.own.checked = true;
+    if (!rule && this.own) this.own.checked = true;
     const [low, high] = pairOf(rate);
     for (const [place, value] of [["[data-chosen]", rate], ["[data-low]", low], ["[data-high]", high]] as const) {
       const shown = find(place);
@@ -80,6 +80,7 @@ class Choice {
 /** The line on the curve: arrow keys, page keys and dragging move it. */
 function setUpMarker(curve: FindCurve, choice: Choice, rates: number[]): () => void {
   const marker = need("[data-marker]");
+  const line = need("[data-line]");
   const lowest = rates[0] ?? 0;
   const highest = rates.at(-1) ?? 1;
   const within = (rate: number): number => Math.min(highest, Math.max(lowest, rate));
@@ -94,8 +95,8 @@ function setUpMarker(curve: FindCurve, choice: Choice, rates: number[]): () => v
     End: () => highest,
   };
   const place = (): void => {
-    marker.style.left = `${curve.toPixel(within(choice.rate))}px`;
-    marker.setAttribute("aria-valuenow", String(choice.rate));
+    marker.style.left = line.style.left = `${curve.toPixel(within(choice.rate))}px`;
+    marker.setAttribute("aria-valuenow", Math.log10(choice.rate).toFixed(2));
     marker.setAttribute("aria-valuetext", words(choice.rate));
   };
   marker.addEventListener("keydown", (event) => {
@@ -111,7 +112,7 @@ function setUpMarker(curve: FindCurve, choice: Choice, rates: number[]): () => v
     choice.take(within(curve.toRate(event.clientX - left)));
   });
   choice.onChange = place;
-  marker.hidden = false;
+  marker.hidden = line.hidden = false;
   need("[data-marker-keys]").hidden = false;
   return place;
 }

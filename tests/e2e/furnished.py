@@ -1,5 +1,6 @@
 """A server in which everything has happened: written into ledger and tables, so that no test waits for a training."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,16 @@ from backend.db.session import WriteSession
 from backend.dependencies import Services
 from backend.domain.events import EpochFinished, PhaseStarted, StageFinished, StageStarted, StepFinished
 from backend.domain.ids import CheckpointId, VersionId, new_id
+from backend.domain.lr_finder import Curve, curve_of, finding
 from backend.domain.results import Evaluation
 from backend.domain.training import StageRequest, TrainingRequest
 from backend.ledger.claiming import claim_next
 from backend.ledger.job import Claim, Failure, JobKind, Worker
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
-from backend.training import control, progress
+from backend.training import control, lr_finds_progress, progress
 from backend.training.eta import Standing
+from backend.training.lr_finds import start_find
 from backend.training.progress import StoredCheckpoint
 from backend.training.start import RunOrder, start
 from tests.conftest import OWNER_TOKEN
@@ -30,6 +33,9 @@ from tests.fixtures.pictures import CLASSES, draw, encode
 
 SIDE = 16
 STAGES = (StageRequest(freeze=True, epochs=4), StageRequest(freeze=False, epochs=2))
+_FALL = [3.6 - 2.4 / (1 + math.exp(-0.14 * (step - 55))) + 0.02 * max(0.0, step - 80) ** 2 for step in range(100)]
+SLOPE = curve_of([_FALL, [loss + 0.15 for loss in _FALL], [loss * 0.93 for loss in _FALL]], 100)
+RISING = curve_of([[1 + (step / 50) ** 2 for step in range(100)]], 100)
 HOUND = Worker("hound", "host-1")
 
 
@@ -45,7 +51,7 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Furnished:
-    """What is there; ``runs`` by their state."""
+    """What is there; ``runs`` by their state, ``finds`` (searches for a rate) by what they found."""
 
     server: Server
     wording: Wording
@@ -55,6 +61,7 @@ class Furnished:
     tested_image_id: str
     runs: Mapping[str, str]
     checkpoints: Sequence[str]
+    finds: Mapping[str, str]
     past: "Past"
 
 
@@ -75,6 +82,7 @@ def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Fu
         Ledger(session).say_alive(HOUND, [JobKind.TRAIN], None, "0.1.0")
     succeeded = past.order("succeeded")
     checkpoints = past.succeed()
+    finds = {"slope": past.search(SLOPE), "rising": past.search(RISING), "everything": past.search(SLOPE, freeze=False)}
     runs = {"succeeded": succeeded, "failed": past.order("failed")}
     past.fail()
     runs["cancelled"] = past.order("cancelled")
@@ -83,8 +91,9 @@ def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Fu
     past.run_on()
     runs["queued"] = past.order("queued")
     runs["queued behind it"] = past.order("queued")
+    finds["waiting"] = past.order_search()
     tested, _ = past.tested[0]
-    return Furnished(server, wording, dataset_id, empty_dataset_id, version_id, tested, runs, checkpoints, past)
+    return Furnished(server, wording, dataset_id, empty_dataset_id, version_id, tested, runs, checkpoints, finds, past)
 
 
 def _client(server: Server) -> httpx.Client:
@@ -135,6 +144,26 @@ class Past:
         with self.services.database.write() as session:
             progress.finish(session, claim)
         return first, second
+
+    def order_search(self, *, freeze: bool = True) -> str:
+        """A queued search for a learning rate."""
+        request = TrainingRequest(stages=(StageRequest(freeze=freeze, epochs=2, max_lr="find"),))
+        with self.services.open_unit()() as unit:
+            return start_find(unit, RunOrder(self.version_id, request), Path("/nowhere"))
+
+    def search(self, curve: Curve, *, freeze: bool = True) -> str:
+        """A search that has found a curve."""
+        find_id = self.order_search(freeze=freeze)
+        self.finish_search(find_id, curve, freeze=freeze)
+        return find_id
+
+    def finish_search(self, find_id: str, curve: Curve, *, freeze: bool = True) -> None:
+        """A search that waits finds a curve; what is before it in the line is taken first."""
+        claim = self._claim()
+        while claim.subject_id != find_id:
+            claim = self._claim()
+        with self.services.database.write() as session:
+            lr_finds_progress.finish(session, claim, curve, finding(curve, freeze=freeze))
 
     def fail(self) -> None:
         """The run that waits can't be done."""

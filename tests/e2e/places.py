@@ -39,6 +39,7 @@ def address_of(server: Server, path: str, furnished: Furnished | None = None) ->
         "image": furnished.tested_image_id,
         "checkpoint": furnished.checkpoints[-1],
         **{f"{state}_run": run_id for state, run_id in furnished.runs.items()},
+        **{f"{found}_find": find_id for found, find_id in furnished.finds.items()},
     }
     return server.url + path.format(**ids)
 
@@ -50,6 +51,11 @@ def _open_all(page: Page, furnished: Furnished) -> None:
 
 def _wait_for_curves(page: Page, furnished: Furnished) -> None:
     expect(page.locator("[data-curves] canvas").first).to_be_visible()
+    _open_all(page, furnished)
+
+
+def _wait_for_marker(page: Page, furnished: Furnished) -> None:
+    expect(page.get_by_role("slider")).to_be_visible()
     _open_all(page, furnished)
 
 
@@ -123,6 +129,10 @@ PLACES: Final = {
     "run, succeeded": Place("/runs/{succeeded_run}", _wait_for_curves),
     "run, failed": Place("/runs/{failed_run}", _open_all),
     "run, cancelled": Place("/runs/{cancelled_run}", _open_all),
+    "find a rate, slope": Place("/lr-finds/{slope_find}", _wait_for_marker),
+    "find a rate, everything": Place("/lr-finds/{everything_find}", _wait_for_marker),
+    "find a rate, no slope": Place("/lr-finds/{rising_find}", _wait_for_marker),
+    "find a rate, waiting": Place("/lr-finds/{waiting_find}"),
     "understand, nothing yet": Place("/runs/{queued_run}/understand"),
     "understand": Place("/runs/{succeeded_run}/understand"),
     "understand, one picture": Place("/runs/{succeeded_run}/understand", _look_at_one),

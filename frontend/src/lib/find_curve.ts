@@ -3,6 +3,7 @@ import { GridComponent, TooltipComponent } from "echarts/components";
 import { type EChartsType, init, use } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 import { resolver } from "./colours";
+import { words } from "./rates";
 
 use([LineChart, GridComponent, TooltipComponent, CanvasRenderer]);
 
@@ -68,9 +69,9 @@ export class FindCurve {
       grid: { left: 48, right: 20, top: 12, bottom: 44 },
       tooltip: { trigger: "axis", renderMode: "richText", backgroundColor: colour("--surface"), borderColor: colour("--line-strong"), textStyle: { color: colour("--ink"), fontSize: 12 }, formatter: (items: { seriesName: string; value: [number, number] }[]) => {
         const line = items.find((item) => item.seriesName === "loss");
-        return line ? `rate ${line.value[0].toExponential(1)}\nloss ${line.value[1].toFixed(3)}` : "";
+        return line ? `rate ${words(line.value[0])}\nloss ${line.value[1].toFixed(3)}` : "";
       } },
-      xAxis: { type: "log", min: rates[0], max: rates.at(-1), name: "learning rate", nameLocation: "middle", nameGap: 26, ...axis, axisLabel: { ...axis.axisLabel, formatter: (rate: number) => rate.toExponential(0), showMinLabel: false, showMaxLabel: false, hideOverlap: true } },
+      xAxis: { type: "log", min: rates[0], max: rates.at(-1), name: "learning rate", nameLocation: "middle", nameGap: 26, ...axis, axisLabel: { ...axis.axisLabel, formatter: words, showMinLabel: false, showMaxLabel: false, hideOverlap: true } },
       yAxis: { type: "value", scale: true, ...axis },
       series: [
         { ...band, name: "low", data: points(low) },

@@ -77,7 +77,7 @@ def test_a_model_that_has_learnt_is_not_told_that_its_labels_are_mixed_up() -> N
     assert found.max_lr == (1e-5, 1e-4)
     assert found.explanation == (
         "No slope found: this model has learnt already, so the loss stays flat, then climbs from about 4.8e-2. "
-        "We'd start with 1e-3. For all layers this gives 1e-5 (lowest) to 1e-4 (head)."
+        "We'd start with 1e-3."
     )
 
 
