@@ -19,6 +19,7 @@ from backend.domain.events import (
     ImageSkipped,
     PhaseProgress,
     PhaseStarted,
+    StageCutShort,
     StageFinished,
     StageStarted,
     StepFinished,
@@ -142,6 +143,8 @@ class _Screen:
 
     def show(self, event: Event) -> None:
         match event:
+            case PhaseStarted(phase="memory" | "rollback" | "resume", text=text) | StageCutShort(reason=text):
+                console.print(f"[yellow]{text}[/yellow]")
             case PhaseStarted(text=text):
                 self._progress.update(self._task, description=text, completed=0, total=None)
             case PhaseProgress(done=done, total=total):
