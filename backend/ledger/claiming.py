@@ -4,12 +4,16 @@ from sqlalchemy.exc import IntegrityError
 
 from backend.db.session import Database
 from backend.ledger.job import Claim, JobKind, Worker
-from backend.ledger.repository import Ledger
+from backend.ledger.repository import Jobs, Ledger
 from backend.ledger.timers import Timers
 
 
 def claim_next(database: Database, kind: JobKind, worker: Worker, timers: Timers) -> Claim | None:
     """The job that has waited longest, now held by ``worker``; None where there is nothing for it to do."""
+    with database.read() as session:
+        # Most rings are about nothing any more, and a look costs far less than a turn at writing.
+        if not Jobs(session).has_waiting(kind, 0.0, worker):
+            return None
     try:
         with database.write() as session:
             return Ledger(session, timers).claim(kind, worker)

@@ -30,6 +30,7 @@ from backend.training.view import RunView, show_run
 from tests.conftest import CollectingDoorbell
 from tests.fixtures.pictures import folder_of_shapes
 from tests.fixtures.versions import add_shapes
+from tests.worker.kill.steady_trainer import Deaths
 from worker.post import Parts
 from worker.supervisor import tick
 
@@ -103,7 +104,7 @@ def test_it_begins_nothing_while_the_worker_leaves(parts: Parts) -> None:
     assert _view(parts, run_id).status == "queued"
 
 
-def test_a_leaving_worker_gives_its_job_back_and_rings(parts: Parts, doorbell: CollectingDoorbell) -> None:
+def test_j21_a_leaving_worker_gives_its_job_back_and_rings(parts: Parts, doorbell: CollectingDoorbell) -> None:
     run_id = _run(parts, epochs=500)
     leave = threading.Timer(2.5, Path(parts.post.drain_flag).touch)
     leave.start()
@@ -201,6 +202,60 @@ def test_j07_a_job_that_gets_further_each_time_goes_on(parts: Parts) -> None:
     assert _trace(parts, run_id) == [f"{epoch}.{step}" for epoch in range(4) for step in range(4)]
 
 
+def test_j04_a_run_that_is_killed_at_every_place_ends_as_if_nothing_had_happened(parts: Parts) -> None:
+    run_id = _run(parts, "dies everywhere", epochs=4)
+
+    tick(parts, JobKind.TRAIN)
+
+    assert _view(parts, run_id).status == "succeeded"
+    assert [row.outcome for row in _attempts(parts, run_id)] == ["crashed"] * len(Deaths.PLACES) + ["done"]
+    with parts.database.read() as session:
+        assert [row.epoch for row in RunRepository(session).epochs(run_id)] == [0, 1, 2, 3]
+    assert sorted(set(_trace(parts, run_id))) == [f"{epoch}.{step}" for epoch in range(4) for step in range(4)]
+
+
+@on_one_database
+def test_j22_twenty_restarts_of_the_worker_repeat_no_step_and_count_nothing_against_the_run(parts: Parts) -> None:
+    run_id, flag = _run(parts, epochs=12), Path(parts.post.drain_flag)
+    for _restart in range(20):
+        leaver = threading.Thread(target=_leave_after_a_step, args=(parts, run_id))
+        leaver.start()
+        tick(parts, JobKind.TRAIN)
+        leaver.join()
+        flag.unlink()
+    tick(parts, JobKind.TRAIN)
+
+    assert _view(parts, run_id).status == "succeeded"
+    outcomes = [row.outcome for row in _attempts(parts, run_id)]
+    assert outcomes == ["yielded"] * 20 + ["done"]
+    assert _trace(parts, run_id) == [f"{epoch}.{step}" for epoch in range(12) for step in range(4)]
+
+
+def _leave_after_a_step(parts: Parts, run_id: str) -> None:
+    """Have the worker leave once the run has got one step further."""
+    trace = parts.settings.data / f"trace-{run_id}"
+    before = trace.stat().st_size if trace.exists() else 0
+    while not trace.exists() or trace.stat().st_size <= before:
+        time.sleep(0.02)
+    Path(parts.post.drain_flag).touch()
+
+
+@on_one_database
+def test_j15_a_cancel_ends_a_run_that_is_only_starting(parts: Parts) -> None:
+    run_id = _run(parts, "stuck")
+    with parts.database.write() as session:
+        job_id = session.get_one(RunRow, run_id).job_id
+
+    def cancel() -> None:
+        with parts.database.write() as session:
+            Ledger(session).cancel(job_id)
+
+    threading.Timer(1, cancel).start()
+    tick(parts, JobKind.TRAIN)
+
+    assert _view(parts, run_id).status == "cancelled"
+
+
 def test_j18_a_paused_run_goes_on_at_the_same_step(parts: Parts) -> None:
     run_id = _run(parts, epochs=6)
     _ask(parts, run_id, "pause", after_s=2)
@@ -262,7 +317,7 @@ def test_j27_a_card_that_fails_twice_rests_and_the_worker_says_so(parts: Parts) 
     assert (view.status, view.waits_for and view.waits_for.code) == ("queued", "device-resting")
 
 
-def test_a_cancel_stops_it_within_seconds(parts: Parts) -> None:
+def test_j15_a_cancel_stops_it_within_seconds(parts: Parts) -> None:
     run_id = _run(parts, epochs=500)
 
     def cancel() -> None:
@@ -277,7 +332,8 @@ def test_a_cancel_stops_it_within_seconds(parts: Parts) -> None:
     assert not (parts.storage.root / "states" / run_id).exists()
 
 
-def test_who_was_overtaken_is_killed(parts: Parts) -> None:
+@on_one_database
+def test_j11_who_was_overtaken_is_killed(parts: Parts) -> None:
     run_id = _run(parts, epochs=500)
 
     def overtake() -> None:
@@ -298,7 +354,7 @@ def test_who_was_overtaken_is_killed(parts: Parts) -> None:
 
 
 @on_one_database
-def test_without_a_lease_it_holds_still_and_then_goes_on(parts: Parts, database: Database) -> None:
+def test_j12_without_a_lease_it_holds_still_and_then_goes_on(parts: Parts, database: Database) -> None:
     run_id = _run(parts, epochs=30)
     flaky = Flaky(database)
     timers = replace(parts.post.timers, suspend=0.8)

@@ -1,3 +1,7 @@
+from datetime import datetime, timedelta, tzinfo
+from typing import Self
+
+import pytest
 from sqlalchemy.exc import OperationalError
 
 from backend.db.session import Database
@@ -48,6 +52,20 @@ def test_it_finds_a_worker_that_died_before_its_first_heartbeat(books: Books, do
     _sweeper(books, doorbell).sweep()
 
     assert books.job(claim.job_id).state == "queued"
+
+
+def test_j13_a_machine_whose_clock_is_wrong_loses_no_lease(
+    books: Books, doorbell: CollectingDoorbell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.db.base.datetime", Ahead)
+    claim = books.claimed()
+
+    swept = _sweeper(books, doorbell).sweep()
+
+    assert (swept.requeued, swept.ended) == (0, 0)
+    job = books.job(claim.job_id)
+    assert job.last_heartbeat_at is not None
+    assert 590 < (job.created_at - job.last_heartbeat_at).total_seconds() < 610
 
 
 def test_it_leaves_a_job_that_is_held(books: Books, doorbell: CollectingDoorbell) -> None:
@@ -168,6 +186,15 @@ def test_it_frees_a_device_whose_worker_died_after_the_job_had_ended(
     assert books.attempts(claim.job_id)[0].outcome == "lost"
     books.add("run-2")
     assert books.claim(HOUND) is not None
+
+
+class Ahead(datetime):
+    """A clock that is ten minutes fast."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        """Ten minutes too late."""
+        return super().now(tz) + timedelta(minutes=10)
 
 
 class Flaky(Database):

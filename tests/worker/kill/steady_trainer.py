@@ -49,6 +49,8 @@ def main(job_id: str, attempt: int, parent: int) -> int:
     config = TrainingConfig.model_validate(run.config)
     epochs = config.stages[0].epochs
     first, first_step = (states[0].epoch, states[0].step) if states else (0, 0)
+    dies = Deaths(run.name, Path(settings.data))
+    dies.at("begin", 0)
     recorder = Recorder(database, LocalStorage(settings.storage_folder), claim, config, stop)
     with recording(recorder) as code, (Path(settings.data) / f"trace-{run.id}").open("a") as trace:
         insist(database, lambda session: progress.begin(session, claim), stop)
@@ -59,18 +61,47 @@ def main(job_id: str, attempt: int, parent: int) -> int:
                     recorder(StateSaved(0, epoch, step, f"state-0-{epoch}-{step}", "0" * 64, 1))
                     raise Stopped
                 _misbehave_at_step(run.name, epoch, step, Path(settings.data))
+                if step == 2:
+                    dies.at("step", epoch)
                 time.sleep(STEP_S)
                 trace.write(f"{epoch}.{step}\n")
                 trace.flush()
                 done = epoch * STEPS + step + 1
                 recorder(StepFinished(0, epoch, done, epochs * STEPS, (1.0,), 0.001, 0.9, 100.0))
             first_step = 0
+            dies.at("before the epoch is told", epoch)
             recorder(EpochFinished(0, epoch, 1.0, 1.0, 0.5, 0.5, 0.001, STEPS * STEP_S))
+            dies.at("saved and not stored", epoch)
             recorder(StateSaved(0, epoch + 1, 0, f"state-0-{epoch + 1}-0", "0" * 64, 1))
+            dies.at("stored", epoch)
             _misbehave_after_epoch(run.name)
             if stop.finish_requested():
                 break
+        dies.at("end", epochs - 1)
     return code.value
+
+
+class Deaths:
+    """Kills the process once at each place of its list, one epoch after the other."""
+
+    PLACES = (
+        ("begin", 0),
+        ("step", 0),
+        ("before the epoch is told", 1),
+        ("saved and not stored", 2),
+        ("stored", 3),
+        ("end", 3),
+    )
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._is_on, self._folder = name == "dies everywhere", folder
+
+    def at(self, place: str, epoch: int) -> None:
+        """Die here, unless that has happened already."""
+        mark = self._folder / f"died-{place}-{epoch}"
+        if self._is_on and (place, epoch) in self.PLACES and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _misbehave_at_once(name: str) -> None:

@@ -42,6 +42,15 @@ def test_a_run_starts_and_ends(silent_farm: Farm) -> None:
     assert len(silent_farm.attempts(run_id)) == 1
 
 
+def test_j17_a_cancel_needs_no_bell(silent_farm: Farm) -> None:
+    run_id = silent_farm.run(epochs=500)
+    silent_farm.wait_for_epochs(run_id, 1)
+
+    silent_farm.cancel(run_id)
+
+    wait_until(lambda: silent_farm.view(run_id).status == "cancelled", 10)
+
+
 def test_it_survives_a_kill_of_the_trainer(silent_farm: Farm) -> None:
     run_id = silent_farm.run()
     silent_farm.wait_for_epochs(run_id, 2)
