@@ -4,6 +4,7 @@ The host does no job and holds none; when it is killed, all that it started ends
 and the ledger gives the jobs to another.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -23,14 +24,18 @@ from backend.ledger.job import JobKind
 from backend.ledger.repository import Jobs, Ledger
 from backend.ledger.sweep import Sweeper
 from backend.system.version import version
+from backend.training.speeds import Speeds
 from worker.here import device_name, memory_of
 from worker.housekeeping import EVERY_S, clear_leftovers
+from worker.machine import machine
 from worker.post import Parts
 
 log = structlog.get_logger()
 
 GRACE_S: Final = 110.0
 HURRIED_S: Final = 5.0
+TEST_AFTER_S: Final = 8.0
+"""After its start a worker has other things to do, and may be needed at once."""
 _DEAF_TOO_OFTEN: Final = 3
 _TITLE_OF: Final = {JobKind.TRAIN: "The listener for trainings", JobKind.IMPORT: "The listener for imports"}
 
@@ -50,6 +55,8 @@ class Host:
         self._lookers: dict[JobKind, Child] = {}
         self._unheard = dict.fromkeys(JobKind, 0)
         self._said_alive_at = self._looked_at = self._tidied_at = float("-inf")
+        self._began = time.monotonic()
+        self._test: Child | None = None
 
     def run(self) -> int:
         """Work until told to end; the exit code."""
@@ -77,6 +84,7 @@ class Host:
             self._say_alive()
             self._look_at_ledger()
             self._tidy()
+            self._test_machine()
         except (DBAPIError, PoolTimeout) as error:
             log.warning("worker_without_database", error=type(error).__name__)
 
@@ -94,6 +102,19 @@ class Host:
                 clear_leftovers(self._parts.database, self._parts.storage)
             except OSError as error:  # another worker was faster, or the disk is ill: there is another time
                 log.warning("leftovers_stay", error=str(error))
+
+    def _test_machine(self) -> None:
+        """Measure a machine that nobody has measured, once, while nothing is trained: for the first forecasts."""
+        if self._test is not None or time.monotonic() - self._began < TEST_AFTER_S:
+            return
+        with self._parts.database.read() as session:
+            if Jobs(session).is_busy(self._post.worker_id, JobKind.TRAIN):
+                return
+            is_known = Speeds(session).knows(machine(self._post.device))
+        command = (sys.executable, "-m", "worker.machine_test", self._post.device, str(os.getpid()))
+        self._test = Child("The test of this machine", command, self._environment)
+        if not is_known:
+            self._test.start()
 
     def _say_alive(self) -> None:
         if time.monotonic() - self._said_alive_at < self._timers.heartbeat:
@@ -147,6 +168,8 @@ class Host:
     def _leave(self) -> None:
         """Let every training reach the end of its step and give it back; the second signal hurries."""
         log.info("worker_leaving", worker_id=self._post.worker_id)
+        if self._test is not None and self._test.is_running:
+            self._test.kill()
         children = [*self._listeners.values(), *self._lookers.values()]
         end_all(children, grace_s=GRACE_S, hurry=self._must_hurry)
         with suppress(DBAPIError, PoolTimeout), self._parts.database.write() as session:

@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from tests.fixtures.engine import TINY, tiny_registered
+from worker.trial import measured
+
+
+def test_a_machine_is_measured_by_reading_answering_and_learning(tmp_path: Path) -> None:
+    with tiny_registered(tmp_path):
+        speeds = measured("cpu", size=32, tried=[TINY])
+
+    assert [(speed.work, speed.architecture, speed.size, speed.amount, speed.run_id) for speed in speeds] == [
+        ("read", None, 32, 24, None),
+        ("answer", TINY, 32, 8, None),
+        ("move", TINY, 32, 8, None),
+    ]
+    assert all(speed.seconds > 0 for speed in speeds)

@@ -1,0 +1,36 @@
+"""The process that tests this machine: ``python -m worker.machine_test DEVICE PARENT``.
+
+Started once by a worker on a machine that nobody has measured, so that even the first
+training there has a forecast.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from worker.death import die_with
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Test the machine and keep what was measured; the exit code."""
+    device, parent = arguments[0], int(arguments[1])
+    # Before anything else is even imported, torch above all: nothing of us outlives the worker.
+    die_with(parent)
+    os.nice(5)
+
+    from backend import log
+    from backend.db.session import Database
+    from backend.settings import load
+    from backend.training.speeds import Speeds
+    from worker.machine import machine
+    from worker.trial import measured
+
+    log.configure()
+    speeds = measured("cpu" if device.startswith("cpu") else device)
+    with Database(load().sql_url).write() as session:
+        Speeds(session).add(machine(device), speeds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
