@@ -15,6 +15,7 @@ from backend.jobs import UnitOfWork
 from backend.ledger.job import Failure, JobKind, JobState
 from backend.ledger.repository import Jobs, Ledger
 from backend.training.find import find_run
+from backend.training.forecast import forecast
 from backend.training.lr_finds_repository import FindRecord, LearningRateFinds
 from backend.training.start import RunOrder, plan
 from backend.training.tables import LearningRateFindRow
@@ -100,7 +101,13 @@ def start_find(unit: UnitOfWork, order: RunOrder, weights_folder: Path, *, run_i
     row = LearningRateFindRow(
         id=find_id,
         version_id=order.version_id,
-        job_id=unit.enqueue(JobKind.TRAIN, find_id, device=planned.config.device.value),
+        job_id=unit.enqueue(
+            JobKind.TRAIN,
+            find_id,
+            asked_by=order.asked_by,
+            device=planned.config.device,
+            memory_bytes=forecast(unit.session, planned.config, planned.version.counts).memory_bytes,
+        ),
         run_id=run_id,
         config=one_stage(planned.config).model_dump(mode="json"),
         starts_from=order.starts_from,

@@ -1,9 +1,11 @@
 """REST: searches for a learning rate."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from backend.accounts.caller import CallerDep
 from backend.dependencies import ReadDep, SettingsDep, UnitDep
 from backend.training.lr_finds import cancel_find, list_finds, show_find, start_find
 from backend.training.lr_finds_schemas import FindCreate, FindList, FindRead
@@ -15,9 +17,10 @@ IdQuery = Annotated[str | None, Query(max_length=64)]
 
 
 @router.post("/lr-finds", status_code=201)
-def create_lr_find(body: FindCreate, unit: UnitDep, settings: SettingsDep) -> FindRead:
+def create_lr_find(body: FindCreate, unit: UnitDep, settings: SettingsDep, caller: CallerDep) -> FindRead:
     """Queue a search for a learning rate, from any checkpoint or from the fresh head."""
-    find_id = start_find(unit, body.order(), settings.weights_folder, run_id=body.run_id)
+    order = replace(body.order(), asked_by=caller.token_id)
+    find_id = start_find(unit, order, settings.weights_folder, run_id=body.run_id)
     return FindRead.of(show_find(unit.session, find_id))
 
 

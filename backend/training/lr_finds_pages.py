@@ -1,12 +1,13 @@
 """Pages: a search for a learning rate, and the buttons that start and stop one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
+from backend.accounts.caller import CallerDep
 from backend.dependencies import ReadDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import DatasetId
@@ -49,7 +50,7 @@ FormDep = Annotated[dict[str, str], Depends(_form)]
 
 @router.post("/versions/{version_id}/lr-finds")
 def submit_find(
-    request: Request, version_id: str, form: FormDep, unit: UnitDep, settings: SettingsDep
+    request: Request, version_id: str, form: FormDep, unit: UnitDep, settings: SettingsDep, caller: CallerDep
 ) -> RedirectResponse:
     """Start a search: from a finished stage (``checkpoint``), or for a row of the train form (``find_row``)."""
     run_id = None
@@ -58,6 +59,7 @@ def submit_find(
     else:
         row = form.get("find_row", "")
         order = order_from_form(version_id, form, int(row) if row.isascii() and row.isdigit() else 0)
+    order = replace(order, asked_by=caller.token_id)
     find_id = start_find(unit, order, settings.weights_folder, run_id=run_id)
     return RedirectResponse(address(request, f"/lr-finds/{find_id}"), 303)
 

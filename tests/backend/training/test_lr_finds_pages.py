@@ -82,6 +82,7 @@ def test_a_finished_stage_starts_a_search_for_the_one_that_follows(
 ) -> None:
     run_id = scene.run(version_id)  # type: ignore[arg-type]  # a version's id
     checkpoint_id = checkpoint_of(scene, stage)
+    assert f'name="checkpoint" value="{checkpoint_id}"' in client.get(f"/runs/{run_id}").text
 
     find_id = started(client, version_id, checkpoint=checkpoint_id)
 
