@@ -17,7 +17,9 @@ FASTAI_ITEM_SIZE: Final = 460
 OURS, OURS_AGAIN, FASTAI, FASTAI_BEST = "ours", "ours_again", "fastai", "fastai_best"
 
 OUR_FROZEN_STAGE: Final = StageRequest(freeze=True, epochs=4, max_lr=2e-3, train_batch_norm=False)
-OUR_UNFROZEN_STAGE: Final = StageRequest(freeze=False, epochs=2, max_lr=(1e-6, 1e-4), train_batch_norm=False)
+OUR_UNFROZEN_STAGE: Final = StageRequest(
+    freeze=False, epochs=2, max_lr=(3e-5, 3e-4), train_batch_norm=False, frozen_blocks=6, keep_best=True
+)
 """Our second stage of the lesson: the one that ``docs/speed.md`` found."""
 
 FASTAI_FROZEN_STAGE: Final[dict[str, Any]] = {"freeze": True, "epochs": 4, "max_lr": 2e-3}  # Any: JSON values
