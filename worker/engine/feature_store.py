@@ -95,10 +95,6 @@ class Group:
                 _touch(path)
         return found
 
-    def names(self, wanted: Iterable[Digest]) -> set[Digest]:
-        """Those of the images whose answers are kept."""
-        return set(self.known(wanted))
-
     def add(self, digest: Digest, values: Values) -> None:
         """Keep an image's answer, soon."""
         if self._folder is None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,8 @@ import torch
 from torch import Tensor
 
 from backend.domain.ids import Digest
-from backend.domain.training import FROZEN_VIEWS
+from backend.domain.manifest import ManifestImage
+from backend.domain.training import FROZEN_VIEWS, Augmentation
 from backend.imaging.preprocessing import Pixels
 from worker.engine.data import LabelledImages, Unreadable, Views, batches_of_epoch
 from worker.engine.feature_store import FeatureStore, Group
@@ -64,27 +66,32 @@ class Source:
     def __init__(self, layers: StillLayers, store: FeatureStore) -> None:
         self._layers, self._store = layers, store
 
-    def group(self, views: Views, view: int) -> Group:
-        """Where the answers to this view are kept."""
-        seen = "evaluation" if views.augmentation is None else f"{views.augmentation!r} {views.seed} {view}"
-        return self._store.group(
-            self._layers.identity, repr(views.source.preprocessing), seen, self._layers.runtime_name
-        )
+    def kept(
+        self, images: Iterable[ManifestImage], *, view: int = 0, augmentation: Augmentation | None = None, seed: int = 0
+    ) -> dict[Digest, Answer]:
+        """The answers to a view of these images that lie on the disk."""
+        return self._group(augmentation, seed, view).known(image.digest for image in images)
 
-    def missing(self, views: Views, view: int) -> list[Digest]:
-        """The images whose answers must be computed."""
-        wanted = [image.digest for image in views.labelled.images]
-        known = self.group(views, view).names(wanted)
-        return [digest for digest in wanted if digest not in known]
+    def missing(self, views: Views, view: int) -> int:
+        """Of how many images the answers must be computed."""
+        return len(views.labelled) - len(self._kept_of(views, view))
 
     def of(self, views: Views, view: int, *, device: torch.device, on_batch: OnBatch) -> Features:
         """The answers to one view of every readable image; tells of those that must be computed."""
         images = views.labelled.images
-        known = self.group(views, view).known(image.digest for image in images)
+        known = self._kept_of(views, view)
         found = {place: known[image.digest] for place, image in enumerate(images) if image.digest in known}
         if left := [place for place in range(len(images)) if place not in found]:
             found |= self._computed(views, view, left, on_batch)
         return _stacked(found, views.labelled, device)
+
+    def _kept_of(self, views: Views, view: int) -> dict[Digest, Answer]:
+        return self.kept(views.labelled.images, view=view, augmentation=views.augmentation, seed=views.seed)
+
+    def _group(self, augmentation: Augmentation | None, seed: int, view: int) -> Group:
+        seen = "evaluation" if augmentation is None else f"{augmentation!r} {seed} {view}"
+        layers = self._layers
+        return self._store.group(layers.identity, repr(layers.preprocessing), seen, layers.runtime_name)
 
     def _computed(self, views: Views, view: int, places: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
         shown: deque[int] = deque()
@@ -105,7 +112,7 @@ class Source:
                 place = shown.popleft()
                 found[place] = answer
                 # Only now is it sure which runtime answers.
-                group = group or self.group(views, view)
+                group = group or self._group(views.augmentation, views.seed, view)
                 group.add(views.labelled.images[place].digest, answer)
                 if len(found) % _LOOK_EVERY == 0:
                     on_batch(len(found) + len(unreadable), unreadable)
@@ -124,13 +131,17 @@ def shown_ahead(views: Views, view: int, places: Iterable[int]) -> Iterator[Pixe
     with ThreadPoolExecutor(workers) as pool:
         try:
             for place in places:
-                ahead.append(pool.submit(lambda place=place: views[view, place][2]))
+                ahead.append(pool.submit(partial(_view_of, views, view, place)))
                 if len(ahead) > 4 * workers:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _view_of(views: Views, view: int, place: int) -> Pixels | Unreadable:
+    return views[view, place][2]
 
 
 def _stacked(found: dict[int, Answer], labelled: LabelledImages, device: torch.device) -> Features:

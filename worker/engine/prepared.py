@@ -1,6 +1,6 @@
 """The images of a training: readable, decoded once, and counted."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from backend.domain.events import (
     PhaseStarted,
 )
 from backend.domain.ids import Digest
-from backend.domain.manifest import Split
+from backend.domain.manifest import ManifestImage, Split
 from worker.engine.data import (
     ImageSource,
     LabelledImages,
@@ -45,9 +45,17 @@ class Images:
 
 @contextmanager
 def prepared_images(
-    order: TrainingOrder, on_event: OnEvent, stop: StopSignal, left_out: Iterable[Digest] | None = None
+    order: TrainingOrder,
+    on_event: OnEvent,
+    stop: StopSignal,
+    left_out: Iterable[Digest] | None = None,
+    *,
+    kept: Set[Digest] = frozenset(),
 ) -> Iterator[Images]:
     """Decode and resize every image once, into a cache that lives as long as the block.
+
+    Of images that are ``kept`` all is known that a training asks of its layers: they are
+    opened only if somebody wants their pixels after all.
 
     A training that goes on is given what was ``left_out`` of it when it began: the order
     of the images depends on it. What can't be read since is skipped batch by batch.
@@ -55,15 +63,10 @@ def prepared_images(
     images = order.manifest.images
     skipped = _Skipped(len(images), on_event)
     source = ImageSource(order.open_bytes, preprocessing_of(order.config, ARCHITECTURES[order.config.architecture]))
-    on_event(PhaseStarted("data", f"Reading {len(images)} images"))
-    pace = Pace()
+    to_read = [image for image in images if image.digest not in kept]
     try:
-        for done, unreadable in source.fill_cache(images, order.state_folder):
-            if stop.requested():
-                raise Stopped
-            skipped.add(unreadable)
-            if pace.due() or done == len(images):
-                on_event(PhaseProgress("data", done, len(images)))
+        if to_read:
+            _read(source, to_read, order, on_event, stop, skipped)
         without = set(skipped.digests if left_out is None else left_out)
         train, valid, test = (
             LabelledImages.of(order.manifest, split, without=without)
@@ -73,6 +76,24 @@ def prepared_images(
         yield Images(source, train, valid, test, skipped.add, frozenset(without))
     finally:
         source.close()
+
+
+def _read(
+    source: ImageSource,
+    images: Sequence[ManifestImage],
+    order: TrainingOrder,
+    on_event: OnEvent,
+    stop: StopSignal,
+    skipped: "_Skipped",
+) -> None:
+    on_event(PhaseStarted("data", f"Reading {len(images)} images"))
+    pace = Pace()
+    for done, unreadable in source.fill_cache(images, order.state_folder):
+        if stop.requested():
+            raise Stopped
+        skipped.add(unreadable)
+        if pace.due() or done == len(images):
+            on_event(PhaseProgress("data", done, len(images)))
 
 
 class _Skipped:

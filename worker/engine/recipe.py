@@ -29,6 +29,7 @@ from worker.engine.memory import Room, is_out_of_memory
 from worker.engine.optim import set_learning
 from worker.engine.order import NeverStop, StatePoint, StopSignal, TrainingOrder, TrainingResult
 from worker.engine.prepared import prepared_images, require_enough
+from worker.engine.showing import kept_images
 from worker.engine.stage import run_stage
 from worker.engine.state import State
 from worker.engine.training import Training
@@ -56,8 +57,10 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
     with _faults_named(order), loader_deaths_understood(stop):
         resumed = _newest_state(order, on_event)
         model = devices.place(_first_model(order, resumed, on_event, stop), device)
-        with prepared_images(order, on_event, stop, resumed.left_out if resumed else None) as images:
-            saved, room = list(order.resume_from[::-1]), _room(order, device, on_event)
+        room = _room(order, device, on_event)
+        kept = kept_images(order, order.config.stages, model, room, on_event)
+        with prepared_images(order, on_event, stop, resumed.left_out if resumed else None, kept=kept) as images:
+            saved = list(order.resume_from[::-1])
             training = Training(order, device, model, images, on_event, stop, saved, room)
             if resumed is not None:
                 resumed.take_over(training.room, training.brake)
@@ -85,8 +88,10 @@ def find_learning_rate(
     devices.make_repeatable(device)
     with _faults_named(order), loader_deaths_understood(stop):
         model = devices.place(_first_model(order, None, on_event, stop), device)
-        with prepared_images(order, on_event, stop) as images:
-            training = Training(order, device, model, images, on_event, stop, [], _room(order, device, on_event))
+        room = _room(order, device, on_event)
+        kept = kept_images(order, order.config.stages[:1], model, room, on_event)
+        with prepared_images(order, on_event, stop, kept=kept) as images:
+            training = Training(order, device, model, images, on_event, stop, [], room)
             stage = order.config.stages[0]
             set_learning(model, stage)
             run, _ = begin_stage(training, 0, stage)

@@ -1,14 +1,23 @@
 """Showing images to layers that stand still, and telling of it."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import nn
 
-from backend.domain.events import PhaseProgress, PhaseStarted
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.events import OnEvent, PhaseProgress, PhaseStarted
+from backend.domain.ids import Digest
+from backend.domain.manifest import Split
+from backend.domain.training import Stage
+from backend.imaging.preprocessing import Preprocessing
 from worker.engine import features, tail
-from worker.engine.data import Views
+from worker.engine.architectures import Classifier
+from worker.engine.data import Views, preprocessing_of
 from worker.engine.feature_store import FeatureStore
+from worker.engine.memory import Room
+from worker.engine.order import TrainingOrder
 from worker.engine.runtimes import StillLayers
 from worker.engine.training import Training
 
@@ -21,26 +30,27 @@ def still_views(training: Training) -> Views:
 
 def features_of(training: Training, passes: Sequence[tuple[Views, int]]) -> list[features.Features]:
     """What the backbone says of views of images; told as one phase, and only where something must be computed."""
-    layers = _still(training, nn.Sequential(training.model.backbone, training.model.pool))
-    source = features.Source(layers, FeatureStore(training.order.features_folder))
-    missing = [len(source.missing(views, view)) for views, view in passes]
+    source = _source(training.order, training.model, training.preprocessing, training.room, training.on_event)
+    missing = [source.missing(views, view) for views, view in passes]
     total = sum(missing)
     if total:
         training.on_event(PhaseStarted("features", f"Showing {total} views of images to the frozen network"))
     found = []
     for number, (views, view) in enumerate(passes):
-        before = sum(missing[:number])
-        watch = training.watch(
-            lambda done, before=before: training.on_event(PhaseProgress("features", before + done, total)),
-            missing[number],
-        )
+        report = partial(_report, training.on_event, sum(missing[:number]), total)
+        watch = training.watch(report, missing[number])
         found.append(source.of(views, view, device=training.device, on_batch=watch))
     return found
 
 
+def _report(on_event: OnEvent, before: int, total: int, done: int) -> None:
+    on_event(PhaseProgress("features", before + done, total))
+
+
 def activations_by(training: Training, frozen_blocks: int) -> Callable[[Views, torch.dtype, int], tail.Activations]:
     """What the lowest blocks say of a view of images, by views, number format and the view's number."""
-    layers = _still(training, nn.Sequential(*training.model.blocks()[:frozen_blocks]))
+    below = nn.Sequential(*training.model.blocks()[:frozen_blocks])
+    layers = _still(training.order, below, training.preprocessing, training.room, training.on_event)
 
     def show(views: Views, kept_as: torch.dtype, view: int) -> tail.Activations:
         total = len(views.labelled)
@@ -51,13 +61,42 @@ def activations_by(training: Training, frozen_blocks: int) -> Callable[[Views, t
     return show
 
 
-def _still(training: Training, layers: nn.Module) -> StillLayers:
-    order = training.order
+def kept_images(
+    order: TrainingOrder, stages: Sequence[Stage], model: Classifier, room: Room, on_event: OnEvent
+) -> set[Digest]:
+    """The images that needn't be opened: all that these stages ask the network about them lies on the disk."""
+    manifest, config = order.manifest, order.config
+    if order.features_folder is None or not all(stage.backbone_stands_still for stage in stages):
+        return set()
+    views = max(min(stage.views, stage.epochs) for stage in stages)
+    width = ARCHITECTURES[config.architecture].features
+    if not features.fit_into_memory(len(manifest.images), width, views):
+        return set()
+    source = _source(order, model, preprocessing_of(config, ARCHITECTURES[config.architecture]), room, on_event)
+    plain = [image for image in manifest.images if image.split is not Split.TRAIN]
+    kept = set(source.kept(plain))
+    learnt = manifest.of(Split.TRAIN)
+    of_view = [
+        set(source.kept(learnt, view=view, augmentation=config.augmentation, seed=config.seed)) for view in range(views)
+    ]
+    return kept | set.intersection(*of_view)
+
+
+def _source(
+    order: TrainingOrder, model: Classifier, preprocessing: Preprocessing, room: Room, on_event: OnEvent
+) -> features.Source:
+    layers = _still(order, nn.Sequential(model.backbone, model.pool), preprocessing, room, on_event)
+    return features.Source(layers, FeatureStore(order.features_folder))
+
+
+def _still(
+    order: TrainingOrder, layers: nn.Module, preprocessing: Preprocessing, room: Room, on_event: OnEvent
+) -> StillLayers:
     return StillLayers(
         layers,
-        training.preprocessing,
-        training.room,
+        preprocessing,
+        room,
         images=len(order.manifest.images),
         folder=order.features_folder,
-        on_event=training.on_event,
+        on_event=on_event,
     )
