@@ -11,12 +11,9 @@ export const lettersAct = (): boolean => localStorage.getItem(STORE) === null;
 
 /** Bind a key and print it in the sheet. Letters act only when no text field has focus. */
 export function bindKey(keys: string, words: string, act: (event: KeyboardEvent) => void): void {
-  tinykeys(window, {
-    [keys]: (event: KeyboardEvent) => {
-      if (inTextField(event.target) || !lettersAct() || event.repeat) return;
-      act(event);
-    },
-  });
+  // The library's own rule also passes over a chosen radio button, on which a letter says nothing else.
+  const ignore = (event: KeyboardEvent): boolean => event.repeat || event.isComposing || inTextField(event.target);
+  tinykeys(window, { [keys]: (event: KeyboardEvent) => void (lettersAct() && act(event)) }, { ignore });
   const shown = keys.replace(/\[?Shift\]?\+/, "").split(" ");
   const caps = element("dt", {}, ...shown.map((key) => element("kbd", {}, key)));
   find("[data-key-list]")?.append(caps, element("dd", {}, words));
