@@ -84,6 +84,8 @@ def write(
             "classes": len(valid.classes),
             "last_layer_bias": config.last_layer_bias,
         },
+        # So many random views of each image stand behind the answers, beside the plain one.
+        "test_time_views": config.test_time_views,
         "metrics": {split: _metrics(evaluation) for split, evaluation in evaluations.items()},
         "weights_sha256": sha256(weights),
         "onnx_sha256": sha256(export.onnx),

@@ -8,12 +8,11 @@ from torch import Tensor
 
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.events import (
-    PhaseProgress,
     PhaseStarted,
     StageFinished,
 )
 from backend.domain.results import Evaluation
-from worker.engine import checkpoint, evaluation
+from worker.engine import checkpoint
 from worker.engine.architectures import Classifier
 from worker.engine.data import (
     Unreadable,
@@ -22,6 +21,7 @@ from worker.engine.data import (
 from worker.engine.durable import sha256
 from worker.engine.errors import CheckpointUnusable
 from worker.engine.export import PARITY_IMAGES, Export, export
+from worker.engine.judging import judge
 from worker.engine.loop import StageRun
 from worker.engine.memory import is_out_of_memory
 from worker.engine.order import StageResult
@@ -47,9 +47,7 @@ def _holds(folder: Path, weights_sha256: str) -> bool:
 def _write_checkpoint(
     training: Training, run: StageRun, answered: Evaluation, folder: Path, content: bytes, epoch: int
 ) -> None:
-    evaluations = {"valid": answered}
-    if len(training.images.test):
-        evaluations["test"] = _test(training, run.model)
+    evaluations = judge(training, run, answered)
     training.on_event(PhaseStarted("export", "Exporting the model and checking that it answers the same"))
     checkpoint.write(
         folder,
@@ -77,18 +75,8 @@ def _exported(training: Training, model: Classifier, classes: tuple[str, ...]) -
         pixels = pixels[: room.asked_at_once]
 
 
-def _test(training: Training, model: Classifier) -> Evaluation:
-    images, total = training.images, len(training.images.test)
-    training.on_event(PhaseStarted("evaluation", f"Asking the model about {total} test images"))
-    answers = evaluation.from_images(
-        Views(images.source, images.test), training.preprocessing, training.device, training.room
-    )
-    watch = training.watch(lambda done: training.on_event(PhaseProgress("evaluation", done, total)), total)
-    return evaluation.evaluate(model, answers, images.test, training.order.manifest.classes, on_batch=watch)
-
-
 def _real_pixels(training: Training) -> Tensor:
-    """(N, H, W, 3) uint8: up to 64 validation images, spread evenly."""
+    """(N, H, W, 3) uint8: up to 16 validation images, spread evenly."""
     views = Views(training.images.source, training.images.valid)
     total = len(training.images.valid)
     places = np.linspace(0, total - 1, min(PARITY_IMAGES, total)).round().astype(int)

@@ -28,12 +28,14 @@ class Answers(Protocol):
         ...
 
 
-def from_images(views: Views, preprocessing: Preprocessing, device: torch.device, room: Room) -> Answers:
+def from_images(
+    views: Views, preprocessing: Preprocessing, device: torch.device, room: Room, *, view: int = 0
+) -> Answers:
     """Answers that run the whole network."""
 
     def answers(model: Classifier, on_batch: OnBatch) -> Iterator[tuple[list[int], Tensor]]:
         done = 0
-        for batch in in_order(views, view=0, device=device):
+        for batch in in_order(views, view=view, device=device):
             done += len(batch.places) + len(batch.unreadable)
             on_batch(done, batch.unreadable)
             if batch.places:
