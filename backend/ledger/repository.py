@@ -461,7 +461,9 @@ class Ledger(Jobs):
         closed = (
             update(JobAttemptRow)
             .where(JobAttemptRow.job_id == job_id, JobAttemptRow.number == attempt, JobAttemptRow.ended_at.is_(None))
-            .values(ended_at=database_now(), exit_code=exit_code, outcome=_said(outcome, found, self._job(job_id)))
+            .values(
+                ended_at=database_now(), exit_code=exit_code, outcome=_said(outcome, found, self._job(job_id), attempt)
+            )
         )
         self._session.execute(closed)
         return found
@@ -608,8 +610,12 @@ def _held(job_id: str, attempt: int) -> tuple[ColumnElement[bool], ...]:
     return JobRow.id == job_id, JobRow.attempt == attempt, JobRow.state.in_(_CLAIMED)
 
 
-def _said(outcome: Outcome, found: JobState | None, job: JobRow) -> Outcome:
+def _said(outcome: Outcome, found: JobState | None, job: JobRow, attempt: int) -> Outcome:
     """How the attempt is written down: what became of the job says more than how the process ended."""
+    if job.attempt == attempt and job.state == JobState.SUCCEEDED:
+        return Outcome.DONE
+    if job.attempt == attempt and job.state == JobState.PAUSED:
+        return Outcome.PAUSED
     state = found or JobState(job.state)
     if state is JobState.CANCELLED:
         return Outcome.CANCELLED
