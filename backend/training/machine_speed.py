@@ -22,7 +22,17 @@ from backend.domain.events import (
     StepFinished,
 )
 from backend.domain.training import TrainingConfig
-from backend.training.cost import USUAL, Counts, Piece, Work, below_share, learning_share, learning_work, relative_cost
+from backend.training.cost import (
+    LEARNING,
+    USUAL,
+    Counts,
+    Piece,
+    Work,
+    below_share,
+    learning_share,
+    learning_work,
+    relative_cost,
+)
 
 _OF_NETWORK: Final = frozenset({Work.FEATURES, Work.BELOW, Work.NORMS, Work.MOVE, Work.ANSWER})
 """Work whose time depends on the network and grows with its pictures' area."""
@@ -209,7 +219,7 @@ class Rates:
         if piece.work in _OF_NETWORK:
             others = [speed for speed in self._speeds if speed.work in _OF_NETWORK]
             own = [speed for speed in others if speed.architecture == architecture]
-            return self._of(piece, architecture, Source.OTHERS, _alike(own or others)) if others else None
+            return self._of(piece, architecture, Source.OTHERS, _alike(own or others, piece.work)) if others else None
         return self._usual(piece) if self._speeds else None
 
     def _of(self, piece: Piece, architecture: str, source: Source, speeds: Sequence[Speed]) -> Estimate:
@@ -236,9 +246,11 @@ def _nearest(speeds: Sequence[Speed], size: int) -> list[Speed]:
     return [speed for speed in speeds if speed.size == nearest]
 
 
-def _alike(speeds: Sequence[Speed]) -> list[Speed]:
-    """Those of the same kind as the latest."""
-    return [speed for speed in speeds if speed.work is speeds[0].work]
+def _alike(speeds: Sequence[Speed], work: Work) -> list[Speed]:
+    """Those of the kind that is nearest to this work: that learns where it learns, and doesn't where it doesn't."""
+    learns = work in LEARNING
+    kind = min((speed.work for speed in speeds), key=lambda other: ((other in LEARNING) != learns, other))
+    return [speed for speed in speeds if speed.work is kind]
 
 
 def _times_as_much(piece: Piece, architecture: str, speed: Speed) -> float:

@@ -1,6 +1,7 @@
 """Pages: choose how to train, the list of runs, and one run as it goes."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -23,8 +24,10 @@ from backend.ledger.repository import Jobs
 from backend.templating import address, page
 from backend.training import control
 from backend.training.find import find_run
+from backend.training.forecast import Forecast
 from backend.training.lr_finds import show_find
 from backend.training.lr_finds_form import fields_of_find
+from backend.training.outlook import slower_words
 from backend.training.repository import RunRepository
 from backend.training.run_log import rate_words
 from backend.training.run_page import eta_words, run_page
@@ -150,6 +153,7 @@ def run(request: Request, run_id: str, session: ReadDep) -> Response:
         "training/run.html",
         section="runs",
         page=run_page(session, shown),
+        slower=_slower(session, shown),
         run=shown,
         crumbs=[("Datasets", "/"), (shown.dataset_name, f"/datasets/{shown.dataset_id}"), (shown.name, "")],
         steps=spine(session, DatasetId(shown.dataset_id), StepName.TRAIN),
@@ -235,6 +239,15 @@ def _not_trainable(
         dataset_name=_dataset_name(session, dataset_id),
         steps=spine(session, dataset_id, StepName.TRAIN),
     )
+
+
+def _slower(session: Session, run: RunView) -> str:
+    """That it takes longer than was said before it started; empty where it doesn't, and where it was interrupted."""
+    said = find_run(session, run.id).forecast
+    if said is None or run.started_at is None or run.attempt > 1:
+        return ""
+    elapsed_s = (datetime.now(UTC) - run.started_at).total_seconds()
+    return slower_words(Forecast(**said), elapsed_s, run.eta_s)
 
 
 def _eta(run: RunView) -> str:

@@ -17,6 +17,7 @@ from backend.training import train_fields
 from backend.training.find import find_checkpoint, find_run
 from backend.training.forecast import Forecast, forecast
 from backend.training.lines_repository import Lines, Origin
+from backend.training.outlook import outlook
 from backend.training.repository import RunRepository
 from backend.training.run_page import range_words
 from backend.training.schedule_view import schedule_of
@@ -89,6 +90,11 @@ def _done(session: Session, form: Mapping[str, str], do: str) -> dict[str, str] 
     match do:
         case "show":
             return {name: value for name, value in form.items() if name not in ("do", "csrf_token")}
+        case "halve":
+            half = resolve(request_of(form)).batch_size // 2
+            return {name: value for name, value in form.items() if name not in ("do", "csrf_token")} | {
+                "batch_size": str(max(2, half))
+            }
         case "back":
             return {"recipe": form.get("recipe", "")}
         case "json":
@@ -139,8 +145,11 @@ def chooser(
         )
         for recipe, title, why in RECIPES
     ]
+    chosen = settings(session, version_id, fields, weights_folder, error)
+    beside = [(title, known) for _, title, _, _, known in cards]
     return {
         "version": version,
+        "outlook": outlook(session, chosen["plan"].config, chosen["forecast"], beside),
         "cards": [(*card, time_words(card[-1])) for card in cards],
         "error": error,
         "models": [
@@ -148,7 +157,7 @@ def chooser(
         ],
         "past_runs": Lines(session).runs_of_dataset(version.dataset_id, _MOST_TO_START_FROM),
         "at_hand": {entry.name: at_hand(entry.weights[0], weights_folder) for entry in ARCHITECTURES.values()},
-        **settings(session, version_id, fields, weights_folder, error),
+        **chosen,
     }
 
 
@@ -213,7 +222,8 @@ def _order_or_recipe(session: Session, version_id: str, fields: Mapping[str, str
 
 def _planned(session: Session, order: RunOrder, weights_folder: Path) -> tuple[Plan, Forecast]:
     planned = plan(session, order, weights_folder)
-    return planned, forecast(session, planned.config, planned.version.counts)
+    version_id = None if order.starts_from else order.version_id
+    return planned, forecast(session, planned.config, planned.version.counts, version_id=version_id)
 
 
 def _start_model(origin: Origin) -> StartModel:

@@ -1,0 +1,121 @@
+"""What is said of a training's device, time and memory before it starts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from backend.domain.memory import memory_needed
+from backend.domain.training import TrainingConfig
+from backend.ledger.job import JobKind
+from backend.ledger.repository import Jobs
+from backend.ledger.tables import WorkerRow
+from backend.training.forecast import HEARD_WITHIN_S, Forecast, likely_device
+from backend.training.run_page import range_words
+
+_MUCH_QUICKER: Final = 0.5
+_HALVES_FROM: Final = 4
+_GIGABYTE: Final = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Sentences of the train page.
+
+    Attributes:
+        device: what it runs on, in how long, and what would be much quicker.
+        memory: what it needs and what there is; empty where nobody knows.
+        fits: whether the memory is there at all.
+        half: the batch that is offered where it isn't; None where that wouldn't help.
+    """
+
+    device: str
+    memory: str
+    fits: bool
+    half: int | None
+
+
+def outlook(
+    session: Session, config: TrainingConfig, known: Forecast, others: Iterable[tuple[str, Forecast]]
+) -> Outlook:
+    """What to say of a training; ``others`` are the cards beside it, by title."""
+    kind = likely_device(session, config.device)
+    workers = [row for row in Jobs(session).workers(HEARD_WITHIN_S) if _may_do_it(row, kind)]
+    roomiest = max(workers, key=lambda row: row.memory_bytes or 0, default=None)
+    total = roomiest.memory_bytes if roomiest else None
+    needed = known.memory_bytes or 0
+    fits = total is None or needed <= total
+    return Outlook(
+        device=device_sentence(kind, known, others),
+        memory=memory_sentence(kind, needed, total, roomiest.memory_free_bytes if roomiest else None),
+        fits=fits,
+        half=None if fits else _half(config, kind, needed),
+    )
+
+
+def device_sentence(kind: str, known: Forecast, others: Iterable[tuple[str, Forecast]]) -> str:
+    """``No graphics card: about 40 min on the processor. “Recommended” takes about 2 min.``"""
+    if kind != "cpu":
+        return f"{_time(known).capitalize()} on the graphics card." if _time(known) else ""
+    if not _time(known):
+        return "No graphics card: it runs on the processor, which takes its time."
+    said = f"No graphics card: {_time(known)} on the processor."
+    timed = [(title, other) for title, other in others if other.seconds_high is not None]
+    title, quickest = min(timed, key=lambda one: one[1].seconds_high or 0.0, default=("", None))
+    if quickest is None or (quickest.seconds_high or 0.0) > _MUCH_QUICKER * (known.seconds_high or 0.0):
+        return said
+    return f"{said} “{title}” takes {_time(quickest)}."
+
+
+def memory_sentence(kind: str, needed: int, total: int | None, free: int | None) -> str:
+    """``Needs about 3.1 GB; this graphics card has 7.8 GB free.``"""
+    if not needed:
+        return ""
+    device = "graphics card" if kind == "cuda" else "computer"
+    if total is None:
+        return f"Needs about {_gigabytes(needed)} of memory."
+    if needed > total:
+        return f"{_gigabytes(needed)} of memory needed, {_gigabytes(total)} there."
+    if free is None:
+        return f"Needs about {_gigabytes(needed)}; this {device} has {_gigabytes(total)}."
+    short = " now, which is too little: it will work in smaller parts, slower" if needed > free else ""
+    return f"Needs about {_gigabytes(needed)}; this {device} has {_gigabytes(free)} free{short}."
+
+
+def slower_words(said: Forecast | None, elapsed_s: float, left_s: float | None) -> str:
+    """``Slower than we said: 6 → 9 min``; empty while it keeps to what was said."""
+    if said is None or said.seconds_high is None or left_s is None:
+        return ""
+    now = elapsed_s + left_s
+    if now <= said.seconds_high:
+        return ""
+    before = range_words(said.seconds_high, said.seconds_high).removeprefix("about ")
+    after = range_words(now, now).removeprefix("about ")
+    if before == after:
+        return ""
+    # Two units are told apart; of two alike the first one's can go.
+    (number, _, unit), other = before.partition(" "), after.partition(" ")[2]
+    return f"Slower than we said: {number if unit == other else before} → {after}"
+
+
+def _may_do_it(row: WorkerRow, kind: str) -> bool:
+    return JobKind.TRAIN in row.kinds.split(",") and (row.device or "cpu").startswith(kind)
+
+
+def _half(config: TrainingConfig, kind: str, needed: int) -> int | None:
+    if config.batch_size < _HALVES_FROM:
+        return None
+    half = config.batch_size // 2
+    helps = memory_needed(config.model_copy(update={"batch_size": half}), kind) < needed
+    return half if helps else None
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / _GIGABYTE:.1f} GB"
+
+
+def _time(known: Forecast) -> str:
+    if known.seconds_low is None or known.seconds_high is None:
+        return ""
+    return range_words(known.seconds_low, known.seconds_high)
