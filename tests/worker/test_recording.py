@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from backend.ledger.repository import Ledger
 from backend.storage.local import LocalStorage
 from backend.training.repository import RunRepository
 from tests.backend.training.scene import STAGES, Scene, epoch_finished, state_saved, step_finished
+from worker.engine.errors import DiskFull
 from worker.engine.order import Stopped
 from worker.recording import Recorder, recording
 
@@ -119,6 +121,67 @@ def test_a_stop_that_the_owner_wanted_is_a_cancel(scene: Scene, claim: Claim, re
         raise Stopped
 
     assert code.value == 11
+
+
+def test_a_stop_that_the_owner_wanted_for_a_while_is_a_pause(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+    with scene.database.write() as session:
+        Ledger(session).pause(claim.job_id)
+
+    with recording(recorder) as code:
+        raise Stopped
+
+    assert code.value == 10
+
+
+def test_a_full_disk_pauses_the_run_with_its_words_and_the_room_that_it_needs(
+    scene: Scene, claim: Claim, recorder: Recorder
+) -> None:
+    with recording(recorder) as code:
+        recorder(step_finished(1))
+        raise DiskFull(needed_bytes=320_000_000, free_bytes=1_000_000)
+
+    view = scene.view(claim.subject_id)
+    assert code.value == 50
+    assert view.failure is not None
+    assert (view.status, view.failure.code, view.waits_for and view.waits_for.code) == (
+        "paused",
+        "disk-full",
+        "disk-full",
+    )
+    assert view.failure.message == "The disk is full: saving needs about 320 MB and 1 MB are free."
+    assert _kinds(scene, claim) == ["steps"]
+
+
+def test_a_disk_that_is_full_elsewhere_pauses_it_too(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+    with recording(recorder) as code:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert (code.value, scene.view(claim.subject_id).status) == (50, "paused")
+
+
+def test_another_error_of_the_system_is_raised(recorder: Recorder) -> None:
+    with pytest.raises(OSError, match="Input/output"), recording(recorder):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_j27_an_error_that_the_card_cannot_recover_from_ends_the_process_with_its_code(
+    scene: Scene, claim: Claim, recorder: Recorder
+) -> None:
+    with recording(recorder) as code:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    assert (code.value, scene.view(claim.subject_id).status) == (40, "running")
+
+
+@pytest.mark.parametrize(("error", "exit_code"), [("out-of-memory", 30), ("diverged", 31), ("anything", 20)])
+def test_the_exit_code_says_which_refusal_it_was(recorder: Recorder, error: str, exit_code: int) -> None:
+    class Refusal(InvalidInput):
+        code = error
+
+    with recording(recorder) as code:
+        raise Refusal("It can't be done.")
+
+    assert code.value == exit_code
 
 
 def test_who_was_overtaken_ends_without_a_word(scene: Scene, claim: Claim, recorder: Recorder) -> None:

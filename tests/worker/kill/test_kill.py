@@ -132,7 +132,7 @@ def test_j18_a_paused_run_goes_on_at_its_step_after_a_restart_of_everything(farm
 
     assert resting == "paused"
     assert farm.steps(run_id) == every_step(6)
-    assert [row.outcome for row in farm.attempts(run_id)] == ["paused", "done"]
+    wait_until(lambda: [row.outcome for row in farm.attempts(run_id)] == ["paused", "done"])
 
 
 def test_j21_a_second_signal_hurries_and_the_run_is_taken_up_as_after_a_kill(farm: Farm) -> None:
