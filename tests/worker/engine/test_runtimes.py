@@ -1,0 +1,157 @@
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from backend.domain.events import PhaseStarted
+from backend.imaging.preprocessing import Pixels, Preprocessing
+from tests.fixtures.engine import Listener, build_tiny
+from worker.engine import runtimes
+from worker.engine.architectures import ConcatPool
+from worker.engine.data import to_input
+from worker.engine.memory import Room
+from worker.engine.runtimes import Answer, StillLayers, identity_of
+
+PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.4, 0.6), deviation=(0.25, 0.2, 0.3))
+CPU = torch.device("cpu")
+MANY = 1_000
+"""So many images that preparing a runtime pays."""
+
+
+def layers(scale: float = 1.0) -> nn.Sequential:
+    torch.manual_seed(5)
+    backbone = build_tiny(None)
+    next(backbone.parameters()).data *= scale
+    return nn.Sequential(backbone, ConcatPool())
+
+
+def still(folder: Path | None = None, *, images: int = MANY, listener: Listener | None = None) -> StillLayers:
+    return StillLayers(layers(), PREPROCESSING, Room(8), images=images, folder=folder, on_event=listener or Listener())
+
+
+def pictures(count: int) -> list[Pixels]:
+    return list(np.random.default_rng(1).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8))
+
+
+def as_torch_says(pixels: list[Pixels]) -> Answer:
+    with torch.no_grad():
+        found: Answer = layers().eval()(to_input(torch.from_numpy(np.stack(pixels)), PREPROCESSING, CPU)).numpy()
+    return found
+
+
+@pytest.fixture(params=["openvino", "onnxruntime", "torch"])
+def runtime_name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of the runtime that a machine without the quicker ones takes."""
+    missing = {"openvino": [], "onnxruntime": ["openvino"], "torch": ["openvino", "onnxruntime"]}[request.param]
+    present = find_spec
+    monkeypatch.setattr("worker.engine.runtimes.find_spec", lambda name: None if name in missing else present(name))
+    return str(request.param)
+
+
+def test_each_runtime_answers_as_torch_does_and_in_equal_bits_in_any_company(runtime_name: str) -> None:
+    if runtime_name == "openvino" and find_spec("openvino") is None:
+        pytest.skip("this machine has no OpenVINO")
+    shown = still()
+    pixels = pictures(12)
+
+    found = np.stack(list(shown.answers(pixels)))
+
+    assert shown.runtime_name.split()[0] == runtime_name
+    assert found == pytest.approx(as_torch_says(pixels), rel=1e-4, abs=1e-5)
+    backwards = np.stack(list(still().answers(pixels[::-1])))[::-1]
+    assert np.array_equal(backwards, found)
+    assert np.array_equal(np.stack(list(shown.answers(pixels[7:9]))), found[7:9])
+
+
+def test_for_a_few_images_torch_answers_since_no_other_needs_to_be_prepared() -> None:
+    assert still(images=10).runtime_name == f"torch {torch.__version__} cpu"
+
+
+class Wrong:
+    name = "wrong 1"
+
+    def __init__(self, onnx: bytes) -> None:
+        pass
+
+    def answers(self, pixels: Iterator[Pixels]) -> Iterator[Answer]:
+        for _ in pixels:
+            yield np.full(16, np.nan, np.float32)
+
+
+def test_a_runtime_that_answers_differently_is_given_up_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "_makers", lambda device, images: [("wrong 1", Wrong)])
+    listener = Listener()
+    shown = still(listener=listener)
+
+    found = np.stack(list(shown.answers(pictures(3))))
+
+    assert found == pytest.approx(as_torch_says(pictures(3)), rel=1e-5, abs=1e-6)
+    assert listener.events == [PhaseStarted("runtime", "wrong 1 is not used: its answers differ from torch's")]
+    assert shown.runtime_name == f"torch {torch.__version__} cpu"
+
+
+def test_a_runtime_that_fails_to_load_is_given_up_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(onnx: bytes) -> Wrong:
+        raise OSError("no such library")
+
+    monkeypatch.setattr(runtimes, "_makers", lambda device, images: [("broken 2", broken)])
+    listener = Listener()
+
+    list(still(listener=listener).answers(pictures(1)))
+
+    assert listener.events == [
+        PhaseStarted("runtime", "broken 2 is not used: it can't run these layers (no such library)")
+    ]
+
+
+def test_layers_are_exported_once_and_a_damaged_file_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exports: list[int] = []
+    export = runtimes._exported
+
+    def counted(layers: nn.Module, preprocessing: Preprocessing) -> bytes:
+        exports.append(1)
+        return export(layers, preprocessing)
+
+    monkeypatch.setattr(runtimes, "_exported", counted)
+    still(tmp_path).prepare()
+    still(tmp_path).prepare()
+    assert len(exports) == 1
+
+    (file,) = tmp_path.glob("layers-*.onnx")
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(bytes(content))
+    again = still(tmp_path)
+    again.prepare()
+
+    assert len(exports) == 2
+    assert np.stack(list(again.answers(pictures(2)))) == pytest.approx(as_torch_says(pictures(2)), rel=1e-4, abs=1e-5)
+
+
+def test_preparing_leaves_the_modes_of_the_layers_as_they_were() -> None:
+    shown = layers()
+    next(iter(shown.children())).eval()
+    before = [module.training for module in shown.modules()]
+
+    list(StillLayers(shown, PREPROCESSING, Room(8), images=MANY, folder=None, on_event=Listener()).answers(pictures(3)))
+
+    assert [module.training for module in shown.modules()] == before
+
+
+def test_other_numbers_make_other_layers() -> None:
+    assert identity_of(layers()) == identity_of(layers())
+    assert identity_of(layers()) != identity_of(layers(scale=1.001))
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="this machine has no OpenVINO")
+def test_openvino_never_loads_what_would_tell_of_its_use() -> None:
+    still().prepare()
+
+    assert sys.modules.get("openvino_telemetry") is None
