@@ -28,7 +28,7 @@ from backend.domain.events import (
 from backend.domain.ids import CheckpointId, new_id
 from backend.domain.results import Evaluation
 from backend.interpretation.record import record_predictions
-from backend.ledger.job import Claim, Failure, JobState
+from backend.ledger.job import Claim, Failure, JobState, Outcome
 from backend.ledger.repository import Ledger
 from backend.training.eta import Standing
 from backend.training.phases import phase_in_words
@@ -73,10 +73,18 @@ class StoredCheckpoint:
 
 def begin(session: WriteSession, claim: Claim) -> None:
     """The attempt has got going."""
-    Ledger(session).begin(claim.job_id, claim.attempt)
-    if claim.attempt > 1:
-        text = f"Going on after an interruption, try {claim.attempt}"
+    ledger = Ledger(session)
+    ledger.begin(claim.job_id, claim.attempt)
+    before = [attempt.outcome for attempt in ledger.attempts(claim.job_id) if attempt.number < claim.attempt]
+    if before:
+        text = _GOES_ON_AFTER.get(before[-1] or "", f"Going on after an interruption, try {claim.attempt}")
         RunRepository(session).add_events(claim.subject_id, [("phase", {"phase": "resume", "text": text})])
+
+
+_GOES_ON_AFTER: Final = {
+    Outcome.PAUSED.value: "Going on after a pause",
+    Outcome.YIELDED.value: "Going on after a restart of the worker",
+}
 
 
 def record_events(session: WriteSession, claim: Claim, events: Iterable[Event], standing: Standing) -> None:

@@ -149,9 +149,17 @@ def test_a_failure_keeps_its_reason_and_advice(scene: Scene, claim: Claim) -> No
     )
 
 
-def test_a_second_try_says_so(scene: Scene, claim: Claim) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (Outcome.LOST, "Going on after an interruption, try 2"),
+        (Outcome.PAUSED, "Going on after a pause"),
+        (Outcome.YIELDED, "Going on after a restart of the worker"),
+    ],
+)
+def test_a_run_that_goes_on_says_after_what(scene: Scene, claim: Claim, outcome: Outcome, text: str) -> None:
     with scene.database.write() as session:
-        Ledger(session).close(claim.job_id, 1, Outcome.LOST, failure=TRAINER_CRASHED)
+        Ledger(session).close(claim.job_id, 1, outcome, failure=TRAINER_CRASHED)
     again = scene.claim()
 
     with scene.database.write() as session:
@@ -159,4 +167,4 @@ def test_a_second_try_says_so(scene: Scene, claim: Claim) -> None:
 
     with scene.database.read() as session:
         (event,) = RunRepository(session).events(claim.subject_id, 0, 10)
-    assert event.data == {"phase": "resume", "text": "Going on after an interruption, try 2"}
+    assert event.data == {"phase": "resume", "text": text}
