@@ -86,7 +86,7 @@ def test_only_the_last_two_states_are_remembered(scene: Scene, claim: Claim) -> 
             progress.record_epoch(session, claim, epoch_finished(0, epoch), state_saved(0, epoch), HERE)
 
     with scene.database.read() as session:
-        assert [state.epoch for state in RunRepository(session).states(claim.subject_id, 10)] == [3, 2]
+        assert [state.epoch for state in RunRepository(session).states(claim.subject_id, 10)] == [4, 3]
 
 
 def test_an_epoch_forgives_former_tries(scene: Scene, claim: Claim) -> None:
