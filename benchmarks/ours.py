@@ -18,7 +18,7 @@ from worker.engine.folder import read_folder
 from worker.engine.order import TrainingOrder
 from worker.engine.recipe import train
 
-_NOWHERE = "http://127.0.0.1:9"
+NOWHERE = "http://127.0.0.1:9"
 """Weights that aren't at hand would be asked for here, where nobody answers: a benchmark fetches nothing."""
 
 
@@ -40,7 +40,7 @@ class _Watch:
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
     """Train as the job says, from the files of the folder on."""
-    _use_weights(job["weights"])
+    use_weights(job["weights"])
     begun = time.perf_counter()
     watch = _Watch(begun)
     rule = parse_rule(PatternRule(pattern=job["pattern"]) if job["pattern"] else FolderRule())
@@ -53,7 +53,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
         output_folder=work / "output",
         state_folder=work / "states",
         weights_folder=Path(job["weights"]["folder"]),
-        weights_url_base=_NOWHERE,
+        weights_url_base=NOWHERE,
         device="cpu",
         features_folder=Path(job["cache"]),
     )
@@ -70,7 +70,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
     }
 
 
-def _use_weights(weights: dict[str, Any]) -> None:
+def use_weights(weights: dict[str, Any]) -> None:
     """Let the catalogue name the drawn weights instead of ImageNet's, where those aren't at hand."""
     if weights["kind"] != "random":
         return

@@ -1,15 +1,23 @@
 import pytest
+from starlette.testclient import TestClient
 
 from backend.db.session import Database
+from backend.domain.ids import VersionId
 from backend.domain.training import StageRequest, TrainingRequest, resolve
 from backend.ledger.clock import database_now
 from backend.ledger.tables import WorkerRow
 from backend.training.forecast import Forecast
 from backend.training.outlook import device_sentence, memory_sentence, outlook, slower_words
+from tests.backend.training.scene import Scene
 
 GB = 1_000_000_000
 UNKNOWN = Forecast(None, None, None, "unknown, first run")
 MOVES = resolve(TrainingRequest(architecture="resnet50", batch_size=64, stages=(StageRequest(freeze=False),)))
+
+
+@pytest.fixture
+def version_id(database: Database) -> VersionId:
+    return Scene(database).version()
 
 
 def takes(low: float, high: float, memory: int | None = None) -> Forecast:
@@ -105,3 +113,22 @@ def test_a_run_says_openly_that_it_is_slower_than_was_said(
     said: Forecast, elapsed: float, left: float | None, words: str
 ) -> None:
     assert slower_words(said, elapsed, left) == words
+
+
+def test_the_train_page_is_never_silent_about_device_and_memory(client: TestClient, version_id: VersionId) -> None:
+    page = client.get(f"/versions/{version_id}/train").text
+
+    assert "No graphics card: it runs on the processor, which takes its time." in page
+    assert "Needs about 1.6 GB of memory." in page
+
+
+def test_one_press_takes_half_the_batch(client: TestClient, version_id: VersionId, database: Database) -> None:
+    add_worker(database, "cpu:1", 2 * GB)
+    form = {"recipe": "lesson-1", "architecture": "resnet50"}
+
+    offered = client.post(f"/versions/{version_id}/train/forecast", data=form).text
+    taken = client.post(f"/versions/{version_id}/train/forecast", data=form | {"do": "halve"}).text
+
+    assert "6.5 GB of memory needed, 2.0 GB there. We can halve the batch and start." in offered
+    assert "Take a batch of 32" in offered
+    assert "Take a batch of 16" in taken

@@ -1,0 +1,172 @@
+"""Forecasts beside what trainings then took: ``python -m benchmarks.forecast --data FOLDER --pattern PATTERN``.
+
+Each training is a process of its own. Before it starts its time and its peak memory are
+forecast, first from the short test of the machine alone, then from the trainings before it;
+after it both are compared with what was measured. The bar is a third either way for the
+time and a quarter for the memory. Nothing is fetched: networks whose weights aren't at hand
+have drawn ones.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from backend.domain.memory import memory_needed
+from backend.domain.training import StageRequest, TrainingRequest, resolve
+from backend.training.cost import Counts, Work, pieces
+from backend.training.machine_speed import Rates, Speed
+from benchmarks import measuring
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+WITHIN: Final = 1 / 3
+_MB: Final = 1e6
+
+_HEAD: Final = StageRequest(freeze=True, epochs=10, train_batch_norm=False)
+_NORMS: Final = StageRequest(freeze=True, epochs=1, train_batch_norm=True)
+_ALL: Final = StageRequest(freeze=False, epochs=1, max_lr=(1e-6, 1e-4), train_batch_norm=False)
+TRAININGS: Final[dict[str, TrainingRequest]] = {
+    "lite0 head": TrainingRequest(architecture="efficientnet-lite0", stages=(_HEAD,)),
+    "lite0 head, again": TrainingRequest(architecture="efficientnet-lite0", stages=(_HEAD,)),
+    "lite0 head, other seed": TrainingRequest(architecture="efficientnet-lite0", stages=(_HEAD,), seed=7),
+    "lite0 all, 160 px": TrainingRequest(architecture="efficientnet-lite0", stages=(_ALL,), image_size=160),
+    "resnet18 all, 8 of 128 px": TrainingRequest(architecture="resnet18", stages=(_ALL,), batch_size=8, image_size=128),
+    "resnet18 all, 32 of 224 px": TrainingRequest(architecture="resnet18", stages=(_ALL,), batch_size=32),
+    "resnet18 norms": TrainingRequest(architecture="resnet18", stages=(_NORMS,)),
+    "resnet34 head": TrainingRequest(architecture="resnet34", stages=(_HEAD,)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A forecast and what came; seconds and bytes. ``tested``: forecast from the test of the machine alone."""
+
+    name: str
+    tested: float
+    forecast: float
+    seconds: float
+    memory: int
+    peak: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Forecast and measure all trainings that are asked for; prints a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.forecast", description="Compare forecasts with runs.")
+    parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
+    parser.add_argument("--pattern", help="regular expression (RE2) on '/' + path; group 1 is the label")
+    parser.add_argument("--weights-folder", type=Path, default=Path("data/weights"), help="downloaded weights, if any")
+    parser.add_argument("--only", nargs="+", choices=list(TRAININGS), default=list(TRAININGS))
+    parser.add_argument("--json", type=Path, help="file of results")
+    wanted = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        found = _Bench(wanted, Path(folder)).compare_all()
+    if wanted.json:
+        rows = [{name: getattr(one, name) for name in Compared.__slots__} for one in found]
+        measuring.write(wanted.json, {"versions": measuring.versions(), "trainings": rows})
+    return 0
+
+
+class _Bench:
+    def __init__(self, wanted: argparse.Namespace, folder: Path) -> None:
+        self._wanted, self._folder = wanted, folder
+        self._weights: dict[str, Any] = {}  # Any: JSON values
+        self._seen: set[str] = set()
+
+    def compare_all(self) -> list[Compared]:
+        test = [_speed(one) for one in self._child("test", {})["speeds"]]
+        print(f"load {os.getloadavg()[0]:.1f}; tested: " + ", ".join(_words(speed) for speed in test))
+        titles = (
+            ("from test", 10),
+            ("forecast", 10),
+            ("took", 8),
+            ("ratio", 6),
+            ("memory", 9),
+            ("peak", 9),
+            ("ratio", 6),
+        )
+        print(f"{'training':28} " + " ".join(f"{title:>{width}}" for title, width in titles))
+        history: list[Speed] = []
+        found = []
+        for name in self._wanted.only:
+            one, speeds = self._compare(name, test, history)
+            history = [*reversed(speeds), *history]
+            found.append(one)
+            print(_line(one), flush=True)
+        return found
+
+    def _compare(self, name: str, test: list[Speed], history: list[Speed]) -> tuple[Compared, list[Speed]]:
+        request = TRAININGS[name]
+        config = resolve(request)
+        measured = self._child("train", self._job(request))
+        counts = Counts(**measured["counts"])
+        # What the features depend on was the same before; as the app knows it of earlier runs on a version.
+        asked = json.dumps([config.architecture, config.image_size, config.seed, config.crop_share])
+        is_still = config.stages[0].backbone_stands_still
+        kept = frozenset({0} if is_still and asked in self._seen else ())
+        if is_still:
+            self._seen.add(asked)
+        expected = pieces(config, counts, kept_stages=kept)
+        seconds = []
+        for rates in (Rates(test), Rates([*history, *test])):
+            estimates = [rates.estimate(piece, config.architecture) for piece in expected]
+            seconds.append(sum(one.seconds for one in estimates if one is not None))
+        speeds = [_speed(one, name) for one in measured["speeds"]]
+        memory = memory_needed(config, "cpu")
+        return Compared(name, seconds[0], seconds[1], measured["seconds"], memory, measured["peak"]), speeds
+
+    def _job(self, request: TrainingRequest) -> dict[str, Any]:  # Any: JSON values
+        architecture = str(request.architecture)
+        if architecture not in self._weights:
+            self._weights[architecture] = self._prepared_weights(architecture)
+        return {
+            "weights": self._weights[architecture],
+            "data": str(self._wanted.data),
+            "pattern": self._wanted.pattern,
+            "valid": 0.2,
+            "seed": 1,
+            "cache": str(self._folder / "features"),
+            "request": request.model_dump(mode="json", exclude_none=True),
+        }
+
+    def _prepared_weights(self, architecture: str) -> Any:  # Any: JSON values
+        result = self._folder / f"weights-{architecture}.json"
+        folder = self._folder / f"weights-{architecture}"
+        given = (architecture, str(self._wanted.weights_folder), str(folder), str(result))
+        subprocess.run([sys.executable, "-m", "benchmarks.weights", *given], cwd=ROOT, check=True)
+        return measuring.read(result)
+
+    def _child(self, what: str, job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+        with tempfile.TemporaryDirectory(dir=self._folder) as work:
+            order, result = Path(work) / "job.json", Path(work) / "result.json"
+            measuring.write(order, {**job, "work": work})
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.forecast_child", what, str(order), str(result)], cwd=ROOT, check=True
+            )
+            return dict(measuring.read(result))
+
+
+def _speed(content: dict[str, Any], run_id: str | None = None) -> Speed:  # Any: JSON values
+    return Speed(**{**content, "work": Work(content["work"]), "run_id": run_id})
+
+
+def _words(speed: Speed) -> str:
+    return f"{speed.work.value} {speed.architecture or ''} {1 / speed.of_one:.1f}/s".replace("  ", " ")
+
+
+def _line(one: Compared) -> str:
+    ratio, room = one.forecast / one.seconds, one.memory / one.peak
+    return (
+        f"{one.name:28} {one.tested:8.1f} s {one.forecast:8.1f} s {one.seconds:6.1f} s {ratio:6.2f}"
+        f" {one.memory / _MB:6.0f} MB {one.peak / _MB:6.0f} MB {room:6.2f}"
+        f"{'' if 1 - WITHIN <= ratio <= 1 + WITHIN else '  not within a third'}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
