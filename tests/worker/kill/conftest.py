@@ -141,6 +141,17 @@ class Farm:
         with unit_of_work(self.database, self.bell) as unit:
             control.resume(unit, run_id)
 
+    def finish(self, run_id: str) -> None:
+        """Let it end well after its epoch."""
+        with self.database.write() as session:
+            control.finish(session, run_id)
+
+    def newest_point(self, run_id: str) -> tuple[int, int]:
+        """Epoch and step at which it would go on."""
+        with self.database.read() as session:
+            (row,) = RunRepository(session).states(run_id, 1)
+        return row.epoch, row.step
+
     def steps(self, run_id: str) -> list[str]:
         """Every step that was made, ``epoch.step``, in order."""
         file = self.folder / f"trace-{run_id}"

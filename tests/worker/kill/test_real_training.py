@@ -34,3 +34,25 @@ def test_a_training_survives_three_kills(real_farm: Farm) -> None:
     assert checkpoint.metrics["valid"]["images"] == 18
     assert (farm.folder / "storage" / "checkpoints" / checkpoint.folder / "model.onnx").is_file()
     wait_until(lambda: not (farm.folder / "storage" / "states" / run_id).exists(), 10)
+
+
+def test_a_training_is_paused_at_a_step_goes_on_there_and_ends_after_its_epoch(real_farm: Farm) -> None:
+    farm = real_farm
+    farm.staff(1)
+    run_id = farm.run(epochs=EPOCHS)
+    farm.wait_for_epochs(run_id, 1)
+
+    farm.pause(run_id)
+    farm.wait_for_status(run_id, "paused")
+    point = farm.newest_point(run_id)
+    farm.resume(run_id)
+    wait_until(lambda: len(farm.first_epochs(run_id)) == 2)
+    farm.finish(run_id)
+    farm.wait_for_status(run_id, "succeeded")
+
+    rows = farm.epochs(run_id)
+    assert [row.epoch for row in rows] == list(range(len(rows)))
+    assert len(rows) < EPOCHS
+    assert farm.first_epochs(run_id) == [0, point[0]]
+    (checkpoint,) = farm.view(run_id).checkpoints
+    assert checkpoint.metrics["valid"]["images"] == 18
