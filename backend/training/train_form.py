@@ -1,6 +1,7 @@
 """The form of the train page: what a person chose, as a training request, and back again.
 
-An empty field takes the card's value. The stages are rows of fields; ``stage_count`` says how many there are.
+An empty field takes the card's value. The stages are rows of fields; ``stage_count`` says
+how many there are, and ``stage_count_of`` for which card.
 """
 
 import json
@@ -133,7 +134,9 @@ def _given(form: Mapping[str, str], name: str) -> str:
 def _stages(form: Mapping[str, str]) -> list[dict[str, Any]] | None:  # Any: checked by pydantic
     """The rows, where one is filled in or their number isn't the recipe's."""
     rows = [_stage(form, row) for row in range(STAGE_ROWS)]
-    count = _given(form, "stage_count")
+    # The number is of the card that the drawer was shown for: another card that was chosen since has its own.
+    is_of_card = _given(form, "stage_count_of") in ("", _given(form, "recipe"))
+    count = _given(form, "stage_count") if is_of_card else ""
     if count.isascii() and count.isdigit():
         wanted = min(max(1, int(count)), STAGE_ROWS)
         usual = resolve(TrainingRequest(recipe=_recipe(form))).stages

@@ -91,6 +91,8 @@ def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Fu
     past.run_on()
     runs["queued"] = past.order("queued")
     runs["queued behind it"] = past.order("queued")
+    runs["continued"] = past.order("going on", starts_from=checkpoints[0])
+    past.pause(runs["continued"])
     finds["waiting"] = past.order_search()
     tested, _ = past.tested[0]
     return Furnished(server, wording, dataset_id, empty_dataset_id, version_id, tested, runs, checkpoints, finds, past)
@@ -128,9 +130,9 @@ class Past:
         with self.services.database.read() as session:
             return VersionRepository(session).labels_of(self.version_id, "valid")
 
-    def order(self, name: str) -> str:
+    def order(self, name: str, starts_from: CheckpointId | None = None) -> str:
         """A queued run."""
-        order = RunOrder(self.version_id, TrainingRequest(stages=STAGES), f"{self.wording.run}, {name}")
+        order = RunOrder(self.version_id, TrainingRequest(stages=STAGES), f"{self.wording.run}, {name}", starts_from)
         with self.services.open_unit()() as unit:
             return start(unit, order, Path("/nowhere")).id
 
@@ -180,6 +182,11 @@ class Past:
         """Somebody thought better of it."""
         with self.services.database.write() as session:
             control.cancel(session, run_id)
+
+    def pause(self, run_id: str) -> None:
+        """Somebody lets it rest."""
+        with self.services.database.write() as session:
+            control.pause(session, run_id)
 
     def run_on(self) -> None:
         """The run that waits is in the middle of its first stage."""

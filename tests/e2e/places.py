@@ -1,5 +1,6 @@
 """Every page of a furnished server, by a name that says in which state it is."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -38,6 +39,7 @@ def address_of(server: Server, path: str, furnished: Furnished | None = None) ->
         "version": furnished.version_id,
         "image": furnished.tested_image_id,
         "checkpoint": furnished.checkpoints[-1],
+        "first_checkpoint": furnished.checkpoints[0],
         **{f"{state}_run": run_id for state, run_id in furnished.runs.items()},
         **{f"{found}_find": find_id for found, find_id in furnished.finds.items()},
     }
@@ -98,6 +100,13 @@ def _order_nonsense(page: Page, furnished: Furnished) -> None:
     expect(page.locator(".notice[data-tone=bad]")).to_be_visible()
 
 
+def _add_a_stage(page: Page, furnished: Furnished) -> None:
+    page.get_by_role("radio", name=re.compile("^The course, lesson 1")).check(force=True)
+    page.keyboard.press("a")
+    page.get_by_role("button", name="Add a stage").click()
+    expect(page.get_by_role("group", name="Stage 3")).to_be_visible()
+
+
 def _look_at_one(page: Page, furnished: Furnished) -> None:
     page.wait_for_load_state()
     page.locator("[data-view]").first.click()
@@ -122,9 +131,12 @@ PLACES: Final = {
     "labels, list": Place("/datasets/{dataset}/labels", _choose_rule("A list"), ("422",)),
     "look": Place("/versions/{version}"),
     "train": Place("/versions/{version}/train", _open_all),
+    "train, from a model": Place("/versions/{version}/train?starts_from={first_checkpoint}", _open_all),
+    "train, a card of three stages": Place("/versions/{version}/train", _add_a_stage),
     "train, refused": Place("/versions/{version}/train", _order_nonsense, ("422",)),
     "runs": Place("/runs"),
     "run, queued": Place("/runs/{queued_run}"),
+    "run, paused, from another's model": Place("/runs/{continued_run}"),
     "run, running": Place("/runs/{running_run}", _wait_for_curves),
     "run, succeeded": Place("/runs/{succeeded_run}", _wait_for_curves),
     "run, failed": Place("/runs/{failed_run}", _open_all),

@@ -1,5 +1,6 @@
 """The pages of trainings: choosing, the list, one run."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -369,3 +370,65 @@ def test_the_results_of_a_run_are_those_of_its_best_stage(
     answer_wrongly(database, version_id, {first: range(6), second: range(9)})
 
     assert client.get(f"/api/v1/runs/{run_id}/evaluation").json()["error_rate"] == 0.06
+
+
+def test_the_page_to_go_on_from_a_model_has_the_stage_that_comes_next(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    run_id = add_run(database, version_id, "succeeded")
+    checkpoint = add_checkpoint(database, run_id, 0, 6)
+
+    text = client.get(f"/versions/{version_id}/train?starts_from={checkpoint}", headers=PAGE).text
+    assert f'<option value="{checkpoint}" selected>run 1, stage 1: ResNet-34, error 6.0 %</option>' in text
+    assert 'value="lesson-1" checked' in text
+    assert "2 epochs of everything" in text
+
+    form = {"recipe": "lesson-1", "starts_from": checkpoint, "stage_count": "1", "stage_freeze_0": "false"}
+    answer = client.post(f"/versions/{version_id}/train", data=form, follow_redirects=False)
+    run = client.get(f"/api/v1{answer.headers['location']}").json()
+    assert run["starts_from"] == checkpoint
+    assert [stage["freeze"] for stage in run["config"]["stages"]] == [False]
+
+
+def test_buttons_of_the_drawer_change_the_form_and_start_nothing(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    path = f"/versions/{version_id}/train"
+    form = {"recipe": "lesson-1", "stage_count": "2", "batch_size": "16", "run_id": "b" * 32}
+
+    added = client.post(path, data=form | {"do": "add-stage"}).text
+    assert 'aria-label="Stage 3"' in added
+    assert re.search(r'name="batch_size"[^>]* value="16"', added)
+    assert f'value="{"b" * 32}"' in added
+    removed = client.post(path, data=form | {"do": "remove-stage-0"}).text
+    assert "2 epochs of everything" in removed
+    back = client.post(path, data=form | {"do": "back"}).text
+    assert "based on “" not in back
+    pasted = client.post(path, data=form | {"do": "json", "json": '{"recipe": "fine-tune", "seed": 7}'}).text
+    assert 'value="fine-tune" checked' in pasted
+    refused = client.post(path, data=form | {"do": "json", "json": "{seed: 7}"})
+    assert refused.status_code == 422
+    assert "JSON" in refused.text
+    assert "{seed: 7}" in refused.text
+
+    assert client.get("/api/v1/runs").json()["items"] == []
+
+
+def test_a_wrong_number_is_said_beside_its_field(client: TestClient, version_id: VersionId) -> None:
+    form = {"recipe": "lesson-1", "stage_count": "2", "stage_warmup_1": "3"}
+
+    answer = client.post(f"/versions/{version_id}/train", data=form)
+
+    assert answer.status_code == 422
+    assert '<p class="field-error" id="error-stage_warmup_1">Stage 2: Warm-up has to be less than 1.</p>' in answer.text
+    assert re.search(r'name="stage_warmup_1"[^>]*aria-invalid="true"[^>]* value="3"', answer.text)
+
+
+def test_the_plan_of_a_run_has_its_cautions(client: TestClient, version_id: VersionId) -> None:
+    body = {"version_id": version_id, "config": {"stages": [{"freeze": True, "max_lr": 10}]}}
+
+    plan = client.post("/api/v1/runs?dry_run=true", json=body).json()
+
+    assert plan["warnings"] == [
+        {"code": "rate-too-high", "message": "Stage 1: rate 10 would blow up; usual is 0.0001 to 0.01."}
+    ]

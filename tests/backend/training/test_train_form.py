@@ -45,6 +45,12 @@ def test_a_touched_stage_leaves_the_others_as_the_recipe_has_them() -> None:
     assert (second.freeze, second.epochs, second.max_lr) == (False, 2, (1e-6, 1e-4))
 
 
+def test_a_card_chosen_after_the_drawer_was_shown_has_its_own_number_of_stages() -> None:
+    form = {"recipe": "lesson-1", "stage_count": "1", "stage_count_of": "recommended", "stage_epochs_0": ""}
+
+    assert request_of(form) == TrainingRequest(recipe=Recipe.LESSON_1)
+
+
 def test_every_number_of_a_stage_can_be_typed() -> None:
     form = {
         "recipe": "custom",
