@@ -17,7 +17,7 @@ from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import Digest
 from backend.domain.manifest import Split
 from backend.domain.training import TrainingRequest, resolve
-from backend.imaging.decoding import decode
+from backend.imaging.decoding import decode_near
 from backend.imaging.preprocessing import Preprocessing, evaluation_view, training_view
 from backend.storage.base import Storage
 
@@ -60,11 +60,12 @@ def batch_image(
     digest = Digest(DatasetRepository(session).image(image_id).digest)
     # The connection isn't needed while pixels are computed.
     session.close()
-    _, image = decode(storage.read_blob(digest))
+    content = storage.read_blob(digest)
     # What a training does that nobody has changed anything about.
     config = resolve(TrainingRequest(image_size=size))
     architecture = ARCHITECTURES[config.architecture]
     preprocessing = Preprocessing(size, round(size / config.crop_share), architecture.mean, architecture.deviation)
+    image = decode_near(content, preprocessing.resize_to)
     if augmented:
         pixels = training_view(image, preprocessing, config.augmentation, np.random.default_rng(seed))
     else:

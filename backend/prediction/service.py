@@ -8,7 +8,7 @@ from typing import Final
 
 from backend.counters import PREDICTION_SECONDS, PREDICTIONS
 from backend.domain.errors import LimitExceeded
-from backend.imaging.decoding import UnreadableImage, decode
+from backend.imaging.decoding import UnreadableImage, decode_near
 from backend.imaging.preprocessing import Pixels, evaluation_view
 from backend.prediction.models import ModelShelf, ModelSource
 
@@ -108,7 +108,7 @@ def _prepare(source: ModelSource, name: str, content: bytes) -> Pixels | Refusal
         allowed = MAX_FILE_BYTES // 1_000_000
         return Refusal(name, "file-too-large", f"the file is larger than the {allowed} MB allowed")
     try:
-        _, image = decode(content)
+        image = decode_near(content, source.preprocessing.resize_to)
     except UnreadableImage as error:
         return Refusal(name, error.reason_code, error.message)
     return evaluation_view(image, source.preprocessing)

@@ -27,7 +27,7 @@ from backend.domain.errors import NotFound
 from backend.domain.ids import Digest
 from backend.domain.manifest import Manifest, ManifestImage, Split
 from backend.domain.training import Augmentation, TrainingConfig
-from backend.imaging.decoding import UnreadableImage, decode
+from backend.imaging.decoding import UnreadableImage, decode_near
 from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, resized, training_view
 from worker.engine.devices import loader_processes
 from worker.engine.order import OpenBytes
@@ -92,7 +92,7 @@ class ImageSource:
         if image.digest in self._places:
             return self._cached(image.digest)
         try:
-            return resized(decode(self.open_bytes(image.digest))[1], self.preprocessing)
+            return resized(decode_near(self.open_bytes(image.digest), self.preprocessing.resize_to), self.preprocessing)
         except UnreadableImage as error:
             return Unreadable(image, error.message)
         except (FileNotFoundError, NotFound):

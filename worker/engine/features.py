@@ -29,6 +29,9 @@ from worker.engine.runtimes import Answer, StillLayers
 MAX_BYTES: Final = 2_000_000_000
 """Features of larger training sets are not held in memory; their backbone runs every epoch."""
 
+_PIXELS: Final = 2
+"""Of how views are made; to be raised whenever equal settings no longer give equal pixels."""
+
 _LOOK_EVERY: Final = 8
 """Images between two looks at the stop signal."""
 
@@ -90,6 +93,7 @@ class Source:
 
     def _group(self, augmentation: Augmentation | None, seed: int, view: int) -> Group:
         seen = "evaluation" if augmentation is None else f"{augmentation!r} {seed} {view}"
+        seen += f" pixels {_PIXELS}"
         layers = self._layers
         return self._store.group(layers.identity, repr(layers.preprocessing), seen, layers.runtime_name)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend.imaging.decoding import UnreadableImage, decode
+from backend.imaging.decoding import UnreadableImage, decode, decode_near
 from tests.fixtures.pictures import draw, encode
 
 
@@ -118,3 +118,56 @@ def test_the_first_frame_of_an_animation_is_taken() -> None:
     first.save(file, "GIF", save_all=True, append_images=[second])
 
     assert decode(file.getvalue())[1].getpixel((0, 0)) == (255, 0, 0)
+
+
+def photo(width: int, height: int, **given: object) -> bytes:
+    """A JPEG of smooth colours with a dark upper left corner."""
+    across, down = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    pixels = np.stack([across, down, 255 - across], axis=2).astype(np.uint8)
+    pixels[: height // 2, : width // 2] //= 4
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=95, **given)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size", "read_as"),
+    [
+        ((400, 320), (200, 160)),  # at a half
+        ((1600, 1280), (200, 160)),  # at an eighth: 160 is twice what is wanted
+        ((398, 318), (398, 318)),  # a half would leave less than twice
+        ((403, 320), (403, 320)),  # a half wouldn't come out even
+    ],
+)
+def test_a_large_photo_is_read_no_larger_than_it_needs(size: tuple[int, int], read_as: tuple[int, int]) -> None:
+    assert decode_near(photo(*size), 80).size == read_as
+
+
+def test_a_photo_read_small_looks_as_if_made_small_after_reading() -> None:
+    content = photo(640, 640)
+
+    near = np.asarray(decode_near(content, 80).resize((80, 80), Image.Resampling.BILINEAR), dtype=float)
+    whole = np.asarray(decode(content)[1].resize((80, 80), Image.Resampling.BILINEAR), dtype=float)
+
+    assert np.abs(near - whole).mean() < 1
+
+
+def test_a_photo_read_small_is_turned_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+
+    near = decode_near(photo(640, 320, exif=exif), 80)
+
+    assert near.size == (160, 320)
+    # What lay at the upper left lies at the upper right.
+    seen = np.asarray(near, dtype=int)
+    assert seen[10, 150].sum() < seen[10, 10].sum()
+
+
+def test_a_photo_read_small_that_ends_too_early_is_refused() -> None:
+    content = photo(640, 640)
+
+    with pytest.raises(UnreadableImage) as refusal:
+        decode_near(content[: len(content) // 2], 80)
+
+    assert refusal.value.reason_code == "image-truncated"
