@@ -156,10 +156,9 @@ class RunRepository:
         self._session.flush()
 
     def states(self, run_id: str, limit: int) -> Sequence[StatePointRow]:
-        """Points to go on from, the newest first."""
+        """Points to go on from, the newest first: the last written, not the furthest, as a training may go back."""
         query = select(StatePointRow).where(StatePointRow.run_id == run_id)
-        newest = query.order_by(StatePointRow.stage.desc(), StatePointRow.epoch.desc(), StatePointRow.step.desc())
-        return self._session.scalars(newest.limit(limit)).all()
+        return self._session.scalars(query.order_by(StatePointRow.id.desc()).limit(limit)).all()
 
     def forget_states(self, run_id: str, keep: int) -> None:
         """Drop all but the newest points."""

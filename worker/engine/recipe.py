@@ -24,7 +24,7 @@ from worker.engine.errors import (
     OneClassOnly,
     OutOfMemory,
 )
-from worker.engine.lr_finder import SEEDS, search
+from worker.engine.lr_finder import BAND_WITHIN_S, SEEDS, search
 from worker.engine.memory import Room, is_out_of_memory
 from worker.engine.optim import set_learning
 from worker.engine.order import NeverStop, StatePoint, StopSignal, TrainingOrder, TrainingResult
@@ -55,12 +55,11 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
     remove_partials(order.output_folder)
     remove_partials(order.state_folder)
     with _faults_named(order), loader_deaths_understood(stop):
-        resumed = _newest_state(order, on_event)
+        resumed, saved = _newest_state(order, on_event)
         model = devices.place(_first_model(order, resumed, on_event, stop), device)
         room = _room(order, device, on_event)
         kept = kept_images(order, order.config.stages, model, room, on_event)
         with prepared_images(order, on_event, stop, resumed.left_out if resumed else None, kept=kept) as images:
-            saved = list(order.resume_from[::-1])
             training = Training(order, device, model, images, on_event, stop, saved, room)
             if resumed is not None:
                 resumed.take_over(training.room, training.brake)
@@ -75,7 +74,12 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
 
 
 def find_learning_rate(
-    order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = None, seeds: int = SEEDS
+    order: TrainingOrder,
+    *,
+    on_event: OnEvent,
+    stop: StopSignal | None = None,
+    seeds: int = SEEDS,
+    within_s: float = BAND_WITHIN_S,
 ) -> tuple[Curve, Finding]:
     """Search a learning rate for the order's first stage; leaves nothing behind.
 
@@ -95,7 +99,7 @@ def find_learning_rate(
             stage = order.config.stages[0]
             set_learning(model, stage)
             run, _ = begin_stage(training, 0, stage)
-            return search(training, run, seeds=seeds)
+            return search(training, run, seeds=seeds, within_s=within_s)
 
 
 def _room(order: TrainingOrder, device: torch.device, on_event: OnEvent) -> Room:
@@ -113,14 +117,15 @@ def require_trainable(manifest: Manifest) -> None:
     require_enough(len(manifest.of(Split.TRAIN)), len(manifest.of(Split.VALID)))
 
 
-def _newest_state(order: TrainingOrder, on_event: OnEvent) -> State | None:
+def _newest_state(order: TrainingOrder, on_event: OnEvent) -> tuple[State | None, list[StatePoint]]:
+    """The state to go on from, and the points that led to it, the newest last."""
     resumed, passed_over = state.newest(
         order.state_folder, order.resume_from, state.order_hash(order.config, order.manifest)
     )
     for point, reason in passed_over:
         onto = "going back to the one before" if resumed else "starting from the beginning"
         on_event(PhaseStarted("resume", f"The saved state {_where(point)} can't be used ({reason}); {onto}"))
-    return resumed
+    return resumed, list(order.resume_from[len(passed_over) :][::-1])
 
 
 def _where(point: StatePoint) -> str:

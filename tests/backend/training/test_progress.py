@@ -89,6 +89,15 @@ def test_only_the_last_two_states_are_remembered(scene: Scene, claim: Claim) -> 
         assert [state.epoch for state in RunRepository(session).states(claim.subject_id, 10)] == [4, 3]
 
 
+def test_the_newest_state_is_the_last_written_also_after_a_training_went_back(scene: Scene, claim: Claim) -> None:
+    for epoch in (2, 3, 0):
+        with scene.database.write() as session:
+            progress.record_state(session, claim, state_saved(0, epoch), HERE)
+
+    with scene.database.read() as session:
+        assert [state.epoch for state in RunRepository(session).states(claim.subject_id, 10)] == [1, 4]
+
+
 def test_an_epoch_forgives_former_tries(scene: Scene, claim: Claim) -> None:
     with scene.database.write() as session:
         Ledger(session).close(claim.job_id, 1, Outcome.CRASHED, failure=TRAINER_CRASHED)

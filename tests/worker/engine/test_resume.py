@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.domain.events import EpochFinished, ImageSkipped, PhaseStarted, StateSaved, StepFinished
+from backend.domain.events import EpochFinished, ImageSkipped, PhaseStarted, RolledBack, StateSaved, StepFinished
 from backend.domain.training import ClassBalance, TrainingConfig
 from tests.fixtures.engine import Listener, frozen, order_in, shapes, tiny_config, unfrozen
+from tests.fixtures.faults import poisoned
 from worker.engine.order import StatePoint, Stopped, TrainingOrder
 from worker.engine.recipe import train
 
@@ -310,6 +311,23 @@ def flip(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_damaged_states_are_forgotten_by_whoever_went_back_behind_them(tmp_path: Path, weights_folder: Path) -> None:
+    """Else a divergence would look for its way back among them."""
+    order = order_in(tmp_path, weights_folder, tiny_config(frozen(2), batch_size=4))
+    first, second = Listener(), Listener()
+    train(order, on_event=first)
+    points = points_of(first)
+    for point in points:
+        flip(order.state_folder / point.file)
+    with pytest.MonkeyPatch.context() as patch:
+        poisoned(patch, lambda step: step == 1)
+        train(replace(order, resume_from=points), on_event=second)
+
+    assert [event.factor for event in second.of(RolledBack)] == [0.5]
+    assert [event.epoch for event in second.of(EpochFinished)] == [0, 1]
 
 
 @pytest.mark.usefixtures("tiny")

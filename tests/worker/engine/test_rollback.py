@@ -1,35 +1,22 @@
 """Losses that are no numbers: back to the last good state, with half the rate, twice."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
-from torch import Tensor
 
 from backend.domain.events import EpochFinished, Event, PhaseStarted, RolledBack, StateSaved, StepFinished
 from backend.domain.training import StageRequest
 from tests.fixtures.engine import Killed, Listener, frozen, order_in, tiny_config, unfrozen
+from tests.fixtures.faults import poisoned
 from worker.engine import loop
 from worker.engine.errors import Diverged
 from worker.engine.loop import Guard, NotFinite
 from worker.engine.order import StatePoint, TrainingOrder
 from worker.engine.recipe import train
-
-
-def poisoned(monkeypatch: pytest.MonkeyPatch, is_bad: Callable[[int], bool]) -> None:
-    """Make the loss of those steps no number; counted over the whole training, as they are tried."""
-    real = loop._accumulated
-    tried = iter(range(10_000))
-
-    def accumulated(run: loop.StageRun, inputs: Tensor, targets: Tensor, parts: int) -> Tensor:
-        loss = real(run, inputs, targets, parts)
-        return loss * math.nan if is_bad(next(tried)) else loss
-
-    monkeypatch.setattr(loop, "_accumulated", accumulated)
 
 
 def point(event: StateSaved) -> StatePoint:
