@@ -42,12 +42,13 @@ def rate_at(step: int, steps: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What a search has seen: smoothed losses by rate, the middle one of several seeds, and the range of all."""
+    """What a search has seen: smoothed losses by rate, the middle one of its tries (seeds), and the range of all."""
 
     learning_rates: tuple[float, ...]
     losses: tuple[float, ...]
     losses_low: tuple[float, ...]
     losses_high: tuple[float, ...]
+    tries: int = 1
 
     def __len__(self) -> int:
         return len(self.learning_rates)
@@ -69,6 +70,7 @@ def curve_of(recorded: Sequence[Sequence[float]], steps: int) -> Curve:
         tuple(median(some) for some in by_step),
         tuple(min(some) for some in by_step),
         tuple(max(some) for some in by_step),
+        len(recorded),
     )
 
 

@@ -57,6 +57,7 @@ class FindRead(BaseModel):
     losses: list[float]
     losses_low: list[float]
     losses_high: list[float]
+    tries: int = Field(description="Seeds that the curve is the middle and the band the range of.")
     suggestions: SuggestionsRead
     rule: str | None
     chosen: float | None
@@ -77,6 +78,7 @@ class FindRead(BaseModel):
         return cls(
             failure=FailureRead(code=failure.code, message=failure.message, advice=failure.advice) if failure else None,
             suggestions=SuggestionsRead(**result.get("suggestions", {})),
+            tries=result.get("tries", 0),
             **curve,
             **choice,
             **rest,

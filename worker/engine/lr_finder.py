@@ -6,6 +6,7 @@ step. Where there are fewer batches than steps, the data go round.
 """
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -25,6 +26,8 @@ from worker.engine.pace import Pace
 from worker.engine.training import Training
 
 SEEDS: Final = 3
+BAND_WITHIN_S: Final = 180.0
+"""Further tries are made only while they and those before are thought to end within so long."""
 _EPOCHS_APART: Final = 1000
 """Each seed sees its data as in epochs that no stage has: other orders and other random views than the stage's."""
 
@@ -39,8 +42,12 @@ def with_rate_found(training: Training, run: StageRun) -> StageRun:
     return replace(run, stage=run.stage.with_rate(found.max_lr))
 
 
-def search(training: Training, run: StageRun, *, steps: int = STEPS, seeds: int = SEEDS) -> tuple[Curve, Finding]:
+def search(
+    training: Training, run: StageRun, *, steps: int = STEPS, seeds: int = SEEDS, within_s: float = math.inf
+) -> tuple[Curve, Finding]:
     """Search a rate for the stage's run; network, optimizer and random numbers are then as before.
+
+    After the first try, another is made only where all are thought to end within ``within_s`` seconds.
 
     Raises:
         Stopped: between two steps.
@@ -48,8 +55,11 @@ def search(training: Training, run: StageRun, *, steps: int = STEPS, seeds: int 
     steps = max(FEWEST_STEPS, steps)
     report = _report(training, steps * seeds)
     training.on_event(PhaseStarted("rate", "Trying growing steps on real batches, to find a learning rate"))
-    recorded = []
+    recorded: list[list[float]] = []
+    begun = time.monotonic()
     for seed in range(seeds):
+        if seed and (time.monotonic() - begun) * (seed + 1) / seed > within_s:
+            break
         with left_as_it_was(run.model, run.device):
             torch.manual_seed(_seed_of(training.order.config.seed, run.number, seed))
             recorded.append(_record(training, run, seed, steps, report))

@@ -116,7 +116,7 @@ def test_a_finished_one_has_curve_band_rules_choice_and_reason(
     body = client.get(f"/api/v1/lr-finds/{claim.subject_id}").json()
     assert (body["status"], body["progress"], len(body["learning_rates"])) == ("succeeded", 1.0, 85)
     assert [body[name][0] for name in ("losses_low", "losses", "losses_high")] == pytest.approx([2.8, 2.85, 2.9])
-    assert (body["rule"], body["chosen"], body["max_lr"]) == ("valley", 1.2e-3, 1.2e-3)
+    assert (body["rule"], body["chosen"], body["max_lr"], body["tries"]) == ("valley", 1.2e-3, 1.2e-3, 2)
     assert body["suggestions"]["valley"] == pytest.approx(1.2e-3, rel=0.01)
     assert "We take 1.2e-3" in body["explanation"]
 

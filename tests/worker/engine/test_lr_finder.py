@@ -60,6 +60,13 @@ def test_three_seeds_give_a_band_around_the_middle_one(order: TrainingOrder) -> 
     assert any(low < middle < high for low, middle, high in points)
 
 
+def test_further_tries_are_left_out_where_they_would_take_too_long(order: TrainingOrder) -> None:
+    curve, _ = find_learning_rate(order, on_event=Listener(), within_s=0.0)
+
+    assert curve.tries == 1
+    assert curve.losses_low == curve.losses == curve.losses_high
+
+
 def test_two_searches_of_the_same_order_give_the_same_curve(order: TrainingOrder) -> None:
     first, _ = find_learning_rate(order, on_event=Listener(), seeds=1)
     second, _ = find_learning_rate(order, on_event=Listener(), seeds=1)
@@ -163,7 +170,7 @@ def test_a_resumed_training_keeps_the_rate_that_was_found(order: TrainingOrder) 
 
 def test_data_that_have_become_empty_end_the_search(order: TrainingOrder) -> None:
     class Empty:
-        def of(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
             return iter(())
 
     assert list(lr_finder._going_round(Empty(), 0)) == []
