@@ -13,6 +13,9 @@ from backend.ledger.job import JobState
 from backend.ledger.tables import JobRow
 from backend.training.tables import CheckpointRow, RunRow
 
+_STAGES = 20
+"""As many stages as a run may have."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunStand:
@@ -39,7 +42,7 @@ class Progress:
     trained: str | None = None
     """The newest run that succeeded."""
     checkpoint_id: str | None = None
-    """The newest checkpoint."""
+    """The best checkpoint of the newest run that has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class ProgressRepository:
             version.number,
             runs[0] if runs else None,
             trained,
-            self._newest_checkpoint(dataset_id),
+            self._model_at_hand(dataset_id),
         )
 
     def _runs(self, dataset_id: DatasetId) -> list[RunStand]:
@@ -125,15 +128,19 @@ class ProgressRepository:
         )
         return [RunStand(run_id, status_of(JobState(state))) for run_id, state in rows]
 
-    def _newest_checkpoint(self, dataset_id: DatasetId) -> str | None:
-        return self._session.scalar(
-            select(CheckpointRow.id)
+    def _model_at_hand(self, dataset_id: DatasetId) -> str | None:
+        """The best model of the newest run that has one; the earlier of equals."""
+        query = (
+            select(CheckpointRow.run_id, CheckpointRow.id, CheckpointRow.metrics)
             .join(RunRow, RunRow.id == CheckpointRow.run_id)
             .join(VersionRow, VersionRow.id == RunRow.version_id)
             .where(VersionRow.dataset_id == dataset_id)
-            .order_by(CheckpointRow.id.desc())
-            .limit(1)
+            .order_by(RunRow.id.desc(), CheckpointRow.stage)
+            .limit(_STAGES)
         )
+        rows = self._session.execute(query).all()
+        mine = [(metrics["valid"]["error_rate"], found) for run_id, found, metrics in rows if run_id == rows[0][0]]
+        return min(mine, key=lambda model: model[0])[1] if mine else None
 
 
 def status_of(state: JobState) -> str:

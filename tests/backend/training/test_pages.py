@@ -370,6 +370,7 @@ def test_the_results_of_a_run_are_those_of_its_best_stage(
     answer_wrongly(database, version_id, {first: range(6), second: range(9)})
 
     assert client.get(f"/api/v1/runs/{run_id}/evaluation").json()["error_rate"] == 0.06
+    assert f'href="/checkpoints/{first}/try" data-state' in client.get(f"/versions/{version_id}", headers=PAGE).text
 
 
 def test_the_page_to_go_on_from_a_model_has_the_stage_that_comes_next(
