@@ -1,21 +1,26 @@
 """Losses that are no numbers: back to the last good state, with half the rate, twice."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from backend.domain.events import EpochFinished, Event, PhaseStarted, RolledBack, StateSaved, StepFinished
 from backend.domain.training import StageRequest
-from tests.fixtures.engine import Killed, Listener, frozen, order_in, tiny_config, unfrozen
+from tests.fixtures.engine import Killed, Listener, build_tiny, frozen, order_in, tiny_config, unfrozen
 from tests.fixtures.faults import poisoned
 from worker.engine import loop
+from worker.engine.architectures import Classifier, build_head
 from worker.engine.errors import Diverged
-from worker.engine.loop import Guard, NotFinite
-from worker.engine.order import StatePoint, TrainingOrder
+from worker.engine.loop import Guard, NotFinite, StageRun, train_one_epoch
+from worker.engine.memory import Room
+from worker.engine.optim import build_optimizer
+from worker.engine.order import NeverStop, StatePoint, TrainingOrder
 from worker.engine.recipe import train
 
 
@@ -214,3 +219,50 @@ class FullPrecision(HalfPrecision):
     """The same in float32."""
 
     scaler = torch.amp.GradScaler("cpu", enabled=False)
+
+
+def in_half_precision(scale: float, times: int) -> StageRun:
+    """Steps on one batch with the scaler of float16, which begins at a scale."""
+    config = tiny_config(unfrozen(1, max_lr=1e-2))
+    torch.manual_seed(1)
+    model = Classifier(build_tiny(None), build_head(8, 3, last_layer_bias=True, seed=1))
+    batch = (torch.randn(4, 3, 32, 32), torch.arange(4) % 3)
+
+    class Batches:
+        def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+            return iter([batch] * (times - first_step))
+
+    return StageRun(
+        number=0,
+        stage=config.stages[0],
+        model=model,
+        forward=lambda images: model(images) * 1e4,
+        batches=Batches(),
+        optimizer=build_optimizer(model, config.stages[0], config),
+        steps_per_epoch=times,
+        device=torch.device("cpu"),
+        autocast=None,
+        scaler=torch.amp.GradScaler("cpu", init_scale=scale),
+        room=Room(4),
+    )
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_step_that_overflows_is_left_out_and_scaled_less() -> None:
+    run = in_half_precision(2.0**127, 1)
+    before = [parameter.clone() for parameter in run.model.parameters()]
+
+    train_one_epoch(run, on_event=Listener(), stop=NeverStop())
+
+    assert all(torch.equal(*pair) for pair in zip(before, run.model.parameters(), strict=True))
+    assert run.scaler.get_scale() == 2.0**126
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_scale_that_fits_lets_the_network_learn() -> None:
+    run = in_half_precision(2.0**10, 1)
+    before = [parameter.clone() for parameter in run.model.parameters()]
+
+    train_one_epoch(run, on_event=Listener(), stop=NeverStop())
+
+    assert not all(torch.equal(*pair) for pair in zip(before, run.model.parameters(), strict=True))
