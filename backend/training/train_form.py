@@ -202,7 +202,7 @@ def _text(value: Any) -> str:  # Any: numbers, booleans, words or None
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}".replace("e-0", "e-") if isinstance(value, float) else str(value)
 
 
 def _complaint(problem: Any) -> tuple[str, str]:  # Any: pydantic's ErrorDetails

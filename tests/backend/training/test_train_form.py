@@ -225,7 +225,7 @@ def test_an_empty_field_shows_what_it_stands_for() -> None:
 
     assert (shown["batch_size"], shown["weight_decay"], shown["max_zoom"]) == ("64", "0.01", "1.1")
     assert (shown["stage_freeze_0"], shown["stage_high_0"], shown["stage_low_0"]) == ("true", "0.003", "")
-    assert (shown["stage_low_1"], shown["stage_high_1"], shown["stage_early_stopping_1"]) == ("1e-06", "0.0001", "")
+    assert (shown["stage_low_1"], shown["stage_high_1"], shown["stage_early_stopping_1"]) == ("1e-6", "0.0001", "")
 
 
 def test_only_an_id_of_our_own_shape_is_taken_from_a_form() -> None:
