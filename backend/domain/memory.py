@@ -41,19 +41,23 @@ _HALF: Final = 0.6
 _HEAD: Final = 512
 
 
-def memory_needed(config: TrainingConfig, device: str) -> int:
-    """Bytes at the peak: the size of the process on a processor, what is taken of a GPU's memory on ``cuda``."""
+def memory_needed(config: TrainingConfig, device: str, *, images: int | None = None) -> int:
+    """Bytes at the peak: the size of the process on a processor, what is taken of a GPU's memory on ``cuda``.
+
+    ``images`` to learn from are the most that a batch can have.
+    """
     on_gpu = device.startswith("cuda")
-    return round(max(_of_stage(config, stage, on_gpu=on_gpu) for stage in config.stages))
+    batch = config.batch_size if images is None else min(config.batch_size, images)
+    return round(max(_of_stage(config, stage, batch, on_gpu=on_gpu) for stage in config.stages))
 
 
-def _of_stage(config: TrainingConfig, stage: Stage, *, on_gpu: bool) -> float:
+def _of_stage(config: TrainingConfig, stage: Stage, batch: int, *, on_gpu: bool) -> float:
     network, head = ARCHITECTURES[config.architecture].parameters, _head(config.architecture)
     learning = head if stage.freeze else network
     held = _FLOAT * (network + _ADAM * learning)
     learns: float = held
     if not stage.backbone_stands_still:
-        learns += _activations(config, stage, on_gpu=on_gpu) * config.batch_size
+        learns += _activations(config, stage, on_gpu=on_gpu) * batch
     if on_gpu:
         return _ON_GPU + learns
     saves = held + _SAVING * _FLOAT * _ADAM * learning

@@ -57,7 +57,7 @@ def forecast(
     With ``version_id`` it knows what an earlier training on that version has left on disk.
     """
     device = likely_device(session, config.device)
-    memory = memory_needed(config, device)
+    memory = memory_needed(config, device, images=Counts.of(counts).train)
     found = timetable(session, config, counts, version_id=version_id)
     if found is None:
         return Forecast(None, None, memory, "unknown, first run")

@@ -37,9 +37,9 @@ class Outlook:
 
 
 def outlook(
-    session: Session, config: TrainingConfig, known: Forecast, others: Iterable[tuple[str, Forecast]]
+    session: Session, config: TrainingConfig, known: Forecast, others: Iterable[tuple[str, Forecast]], images: int
 ) -> Outlook:
-    """What to say of a training; ``others`` are the cards beside it, by title."""
+    """What to say of a training on so many images to learn from; ``others`` are the cards beside it, by title."""
     kind = likely_device(session, config.device)
     workers = [row for row in Jobs(session).workers(HEARD_WITHIN_S) if _may_do_it(row, kind)]
     roomiest = max(workers, key=lambda row: row.memory_bytes or 0, default=None)
@@ -50,7 +50,7 @@ def outlook(
         device=device_sentence(kind, known, others),
         memory=memory_sentence(kind, needed, total, roomiest.memory_free_bytes if roomiest else None),
         fits=fits,
-        half=None if fits else _half(config, kind, needed),
+        half=None if fits else _half(config, kind, needed, images),
     )
 
 
@@ -103,10 +103,11 @@ def _may_do_it(row: WorkerRow, kind: str) -> bool:
     return JobKind.TRAIN in row.kinds.split(",") and (row.device or "cpu").startswith(kind)
 
 
-def _half(config: TrainingConfig, kind: str, needed: int) -> int | None:
-    if config.batch_size < _HALVES_FROM:
+def _half(config: TrainingConfig, kind: str, needed: int, images: int) -> int | None:
+    batch = min(config.batch_size, images)
+    if batch < _HALVES_FROM:
         return None
-    half = config.batch_size // 2
+    half = batch // 2
     helps = memory_needed(config.model_copy(update={"batch_size": half}), kind) < needed
     return half if helps else None
 

@@ -14,6 +14,7 @@ from backend.domain.errors import AppError
 from backend.domain.ids import CheckpointId, RunId, VersionId
 from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training import train_fields
+from backend.training.cost import Counts
 from backend.training.find import find_checkpoint, find_run
 from backend.training.forecast import Forecast, forecast
 from backend.training.lines_repository import Lines, Origin
@@ -44,6 +45,7 @@ RECIPES: Final = (
 _MOST_TO_START_FROM: Final = 50
 _ADD: Final = "add-stage"
 _REMOVE: Final = "remove-stage-"
+_BATCH: Final = "batch-"
 _KEPT: Final = ("starts_from", "run_id")
 """What the person has chosen beside the settings."""
 
@@ -87,14 +89,11 @@ def _done(session: Session, form: Mapping[str, str], do: str) -> dict[str, str] 
         return with_stage_added(form)
     if do.startswith(_REMOVE) and do.removeprefix(_REMOVE).isdigit():
         return with_stage_removed(form, int(do.removeprefix(_REMOVE)))
+    if do.startswith(_BATCH) and do.removeprefix(_BATCH).isdigit():
+        return _as_filled_in(form) | {"batch_size": do.removeprefix(_BATCH)}
     match do:
         case "show":
-            return {name: value for name, value in form.items() if name not in ("do", "csrf_token")}
-        case "halve":
-            half = resolve(request_of(form)).batch_size // 2
-            return {name: value for name, value in form.items() if name not in ("do", "csrf_token")} | {
-                "batch_size": str(max(2, half))
-            }
+            return _as_filled_in(form)
         case "back":
             return {"recipe": form.get("recipe", "")}
         case "json":
@@ -103,6 +102,10 @@ def _done(session: Session, form: Mapping[str, str], do: str) -> dict[str, str] 
             return fields_of(find_run(session, form.get("again", "")).config)
         case _:
             return None
+
+
+def _as_filled_in(form: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in form.items() if name not in ("do", "csrf_token")}
 
 
 def fields_from(session: Session, checkpoint_id: str) -> dict[str, str]:
@@ -149,7 +152,7 @@ def chooser(
     beside = [(title, known) for _, title, _, _, known in cards]
     return {
         "version": version,
-        "outlook": outlook(session, chosen["plan"].config, chosen["forecast"], beside),
+        "outlook": outlook(session, chosen["plan"].config, chosen["forecast"], beside, Counts.of(version.counts).train),
         "cards": [(*card, time_words(card[-1])) for card in cards],
         "error": error,
         "models": [

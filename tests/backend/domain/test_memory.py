@@ -69,3 +69,9 @@ def test_numbers_of_32_bits_take_more_on_a_gpu() -> None:
     whole = memory_needed(config.model_copy(update={"precision": Precision.FLOAT32}), "cuda")
 
     assert whole - memory_needed(config, "cuda") == pytest.approx(0.4 * 64 * 21 * MB)
+
+
+def test_a_batch_has_no_more_images_than_there_are() -> None:
+    few, many = (memory_needed(training("resnet18", ALL, size), "cuda", images=40) for size in (40, 64))
+
+    assert few == many

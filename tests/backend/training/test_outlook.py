@@ -84,9 +84,18 @@ def test_half_the_batch_is_offered_where_the_memory_is_too_small(database: Datab
     add_worker(database, "cuda:0", 3 * GB)
 
     with database.read() as session:
-        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [])
+        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], images=500)
 
     assert (said.fits, said.half, said.memory) == (False, 32, "4.0 GB of memory needed, 3.0 GB there.")
+
+
+def test_half_of_so_few_images_is_offered_as_they_are_the_batch(database: Database) -> None:
+    add_worker(database, "cuda:0", 3 * GB)
+
+    with database.read() as session:
+        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], images=40)
+
+    assert said.half == 20
 
 
 def test_the_device_with_most_memory_counts(database: Database) -> None:
@@ -94,7 +103,7 @@ def test_the_device_with_most_memory_counts(database: Database) -> None:
     add_worker(database, "cuda:1", 24 * GB)
 
     with database.read() as session:
-        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [])
+        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], images=500)
 
     assert (said.fits, said.half) == (True, None)
 
@@ -127,7 +136,7 @@ def test_one_press_takes_half_the_batch(client: TestClient, version_id: VersionI
     form = {"recipe": "lesson-1", "architecture": "resnet50"}
 
     offered = client.post(f"/versions/{version_id}/train/forecast", data=form).text
-    taken = client.post(f"/versions/{version_id}/train/forecast", data=form | {"do": "halve"}).text
+    taken = client.post(f"/versions/{version_id}/train/forecast", data=form | {"do": "batch-32"}).text
 
     assert "6.5 GB of memory needed, 2.0 GB there. We can halve the batch and start." in offered
     assert "Take a batch of 32" in offered
