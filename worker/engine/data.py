@@ -41,11 +41,14 @@ Key = tuple[int, int]
 """(epoch, place): which view of which image of a list."""
 
 
-def preprocessing_of(config: TrainingConfig, architecture: Architecture) -> Preprocessing:
-    """The fixed steps before the network, as the pretrained weights want them."""
+def preprocessing_of(
+    config: TrainingConfig, architecture: Architecture, *, image_size: int | None = None
+) -> Preprocessing:
+    """The fixed steps before the network, as the pretrained weights want them; at a stage's own size where it has one."""
+    size = image_size or config.image_size
     return Preprocessing(
-        size=config.image_size,
-        resize_to=round(config.image_size / config.crop_share),
+        size=size,
+        resize_to=round(size / config.crop_share),
         mean=architecture.mean,
         deviation=architecture.deviation,
     )

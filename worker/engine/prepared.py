@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.events import (
@@ -50,6 +50,7 @@ def prepared_images(
     stop: StopSignal,
     left_out: Iterable[Digest] | None = None,
     *,
+    image_size: int | None = None,
     kept: Set[Digest] = frozenset(),
 ) -> Iterator[Images]:
     """Decode and resize every image once, into a cache that lives as long as the block.
@@ -62,11 +63,12 @@ def prepared_images(
     """
     images = order.manifest.images
     skipped = _Skipped(len(images), on_event)
-    source = ImageSource(order.open_bytes, preprocessing_of(order.config, ARCHITECTURES[order.config.architecture]))
+    architecture = ARCHITECTURES[order.config.architecture]
+    source = ImageSource(order.open_bytes, preprocessing_of(order.config, architecture, image_size=image_size))
     to_read = [image for image in images if image.digest not in kept]
     try:
         if to_read:
-            _read(source, to_read, order, on_event, stop, skipped)
+            _read(source, to_read, order, on_event, stop, skipped.add)
         without = set(skipped.digests if left_out is None else left_out)
         train, valid, test = (
             LabelledImages.of(order.manifest, split, without=without)
@@ -78,20 +80,45 @@ def prepared_images(
         source.close()
 
 
+@contextmanager
+def resized_images(
+    images: Images,
+    image_size: int | None,
+    order: TrainingOrder,
+    on_event: OnEvent,
+    stop: StopSignal,
+    *,
+    kept: Callable[[], Set[Digest]],
+) -> Iterator[Images]:
+    """The same images at a stage's size; at another one than before they are read once more, for exactly its pixels."""
+    steps = preprocessing_of(order.config, ARCHITECTURES[order.config.architecture], image_size=image_size)
+    if steps == images.source.preprocessing:
+        yield images
+        return
+    source, unneeded = ImageSource(order.open_bytes, steps), kept()
+    try:
+        wanted = [image for part in (images.train, images.valid, images.test) for image in part.images]
+        if to_read := [image for image in wanted if image.digest not in unneeded]:
+            _read(source, to_read, order, on_event, stop, images.skip)
+        yield replace(images, source=source)
+    finally:
+        source.close()
+
+
 def _read(
     source: ImageSource,
     images: Sequence[ManifestImage],
     order: TrainingOrder,
     on_event: OnEvent,
     stop: StopSignal,
-    skipped: "_Skipped",
+    skip: Callable[[list[Unreadable]], None],
 ) -> None:
     on_event(PhaseStarted("data", f"Reading {len(images)} images"))
     pace = Pace()
     for done, unreadable in source.fill_cache(images, order.state_folder):
         if stop.requested():
             raise Stopped
-        skipped.add(unreadable)
+        skip(unreadable)
         if pace.due() or done == len(images):
             on_event(PhaseProgress("data", done, len(images)))
 

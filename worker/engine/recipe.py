@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -13,6 +14,7 @@ from backend.domain.events import (
 )
 from backend.domain.lr_finder import Curve, Finding
 from backend.domain.manifest import Manifest, Split
+from backend.domain.training import Stage
 from worker.engine import architectures, checkpoint, devices, state, weights
 from worker.engine.architectures import Classifier
 from worker.engine.beginning import begin_stage
@@ -28,7 +30,7 @@ from worker.engine.lr_finder import BAND_WITHIN_S, SEEDS, search
 from worker.engine.memory import Room, is_out_of_memory
 from worker.engine.optim import set_learning
 from worker.engine.order import NeverStop, StatePoint, StopSignal, TrainingOrder, TrainingResult
-from worker.engine.prepared import prepared_images, require_enough
+from worker.engine.prepared import prepared_images, require_enough, resized_images
 from worker.engine.showing import kept_images
 from worker.engine.stage import run_stage
 from worker.engine.state import State
@@ -58,15 +60,17 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
         resumed, saved = _newest_state(order, on_event)
         model = devices.place(_first_model(order, resumed, on_event, stop), device)
         room = _room(order, device, on_event)
+        first = resumed.stage if resumed else 0
         kept = kept_images(order, order.config.stages, model, room, on_event)
-        with prepared_images(order, on_event, stop, resumed.left_out if resumed else None, kept=kept) as images:
+        left_out, size = resumed.left_out if resumed else None, order.config.stages[first].image_size
+        with prepared_images(order, on_event, stop, left_out, image_size=size, kept=kept) as images:
             training = Training(order, device, model, images, on_event, stop, saved, room)
             if resumed is not None:
                 resumed.take_over(training.room, training.brake)
-            first = resumed.stage if resumed else 0
             results = [finished_before(order.output_folder, number) for number in range(first)]
             for number in range(first, len(order.config.stages)):
-                results.append(run_stage(training, number, resumed))
+                with _at_its_size(training, order.config.stages[number]) as sized:
+                    results.append(run_stage(sized, number, resumed))
                 resumed = None
                 if stop.finish_requested():
                     break
@@ -94,12 +98,22 @@ def find_learning_rate(
         model = devices.place(_first_model(order, None, on_event, stop), device)
         room = _room(order, device, on_event)
         kept = kept_images(order, order.config.stages[:1], model, room, on_event)
-        with prepared_images(order, on_event, stop, kept=kept) as images:
+        size = order.config.stages[0].image_size
+        with prepared_images(order, on_event, stop, image_size=size, kept=kept) as images:
             training = Training(order, device, model, images, on_event, stop, [], room)
             stage = order.config.stages[0]
             set_learning(model, stage)
             run, _ = begin_stage(training, 0, stage)
             return search(training, run, seeds=seeds, within_s=within_s)
+
+
+@contextmanager
+def _at_its_size(training: Training, stage: Stage) -> Iterator[Training]:
+    """The training with its images at the stage's own size."""
+    order, on_event = training.order, training.on_event
+    kept = partial(kept_images, order, [stage], training.model, training.room, on_event)
+    with resized_images(training.images, stage.image_size, order, on_event, training.stop, kept=kept) as images:
+        yield replace(training, images=images)
 
 
 def _room(order: TrainingOrder, device: torch.device, on_event: OnEvent) -> Room:

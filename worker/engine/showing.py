@@ -66,13 +66,15 @@ def kept_images(
 ) -> set[Digest]:
     """The images that needn't be opened: all that these stages ask the network about them lies on the disk."""
     manifest, config = order.manifest, order.config
-    if order.features_folder is None or not all(stage.backbone_stands_still for stage in stages):
+    sizes = {stage.image_size for stage in stages}
+    if order.features_folder is None or len(sizes) > 1 or not all(stage.backbone_stands_still for stage in stages):
         return set()
     views = max(min(stage.views, stage.epochs) for stage in stages)
     width = ARCHITECTURES[config.architecture].features
     if not features.fit_into_memory(len(manifest.images), width, views):
         return set()
-    source = _source(order, model, preprocessing_of(config, ARCHITECTURES[config.architecture]), room, on_event)
+    steps = preprocessing_of(config, ARCHITECTURES[config.architecture], image_size=sizes.pop())
+    source = _source(order, model, steps, room, on_event)
     plain = [image for image in manifest.images if image.split is not Split.TRAIN]
     kept = set(source.kept(plain))
     learnt = manifest.of(Split.TRAIN)

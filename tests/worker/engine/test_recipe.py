@@ -36,6 +36,7 @@ from tests.fixtures.engine import (
     tiny_registered,
     unfrozen,
 )
+from worker.engine import checkpoint
 from worker.engine.checkpoint import read_predictions
 from worker.engine.errors import (
     CheckpointUnusable,
@@ -489,3 +490,21 @@ def test_many_loader_processes_see_what_none_would(
 
     weights = "output/stage-0/weights.safetensors"
     assert (tmp_path / "two" / weights).read_bytes() == (tmp_path / "none" / weights).read_bytes()
+
+
+def test_a_stage_may_look_at_smaller_images_and_its_checkpoint_says_so(
+    tmp_path: Path, weights_folder: Path, tiny: Architecture
+) -> None:
+    listener = Listener()
+    config = plain_config(frozen(1, train_batch_norm=False, image_size=64), unfrozen(1))
+    order = order_in(tmp_path, weights_folder, config)
+
+    train(order, on_event=listener)
+
+    sizes = [
+        (content["preprocessing"]["size"], content["preprocessing"]["resize_to"])
+        for content in (checkpoint.read(order.output_folder / f"stage-{number}").content for number in (0, 1))
+    ]
+    assert sizes == [(64, 73), (32, 37)]
+    assert [event.text for event in listener.of(PhaseStarted) if event.phase == "data"] == ["Reading 24 images"] * 2
+    assert list(order.state_folder.glob("*.cache")) == []
