@@ -116,6 +116,20 @@ def test_j21_a_leaving_worker_gives_its_job_back_and_rings(parts: Parts, doorbel
     assert doorbell.rings == [JobKind.TRAIN]
 
 
+@on_one_database
+def test_j21_a_process_that_is_told_to_leave_before_it_can_hear_it_counts_nothing_either(parts: Parts) -> None:
+    run_id = _run(parts)
+    threading.Timer(1, Path(parts.post.drain_flag).touch).start()
+
+    tick(replace(parts, post=replace(parts.post, trainer="tests.worker.kill.slow_starter")), JobKind.TRAIN)
+
+    assert [(row.outcome, row.exit_code) for row in _attempts(parts, run_id)] == [("yielded", -15)]
+    with parts.database.read() as session:
+        job = Jobs(session).find(session.get_one(RunRow, run_id).job_id)
+    assert job is not None
+    assert (job.state, job.no_progress) == ("queued", 0)
+
+
 def test_j06_a_job_whose_process_dies_each_time_fails_after_three(parts: Parts) -> None:
     run_id = _run(parts, "crashes")
 
