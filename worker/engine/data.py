@@ -44,7 +44,7 @@ Key = tuple[int, int]
 def preprocessing_of(
     config: TrainingConfig, architecture: Architecture, *, image_size: int | None = None
 ) -> Preprocessing:
-    """The fixed steps before the network, as the pretrained weights want them; at a stage's own size where it has one."""
+    """The fixed steps before the network, as its weights want them; at a stage's own size where it has one."""
     size = image_size or config.image_size
     return Preprocessing(
         size=size,
