@@ -20,7 +20,9 @@ def training(architecture: str, stage: StageRequest, batch_size: int = 32, image
 @pytest.mark.parametrize(
     ("config", "measured_mb"),
     [
+        # Of 24 November, before and after frozen layers had a runtime of their own and exports were compared in parts.
         (training("efficientnet-lite0", FROZEN), 1701),
+        (training("efficientnet-lite0", FROZEN), 1134),
         (training("resnet50", FROZEN), 2018),
         (training("resnet18", ALL, 8, 128), 1472),
         (training("resnet18", ALL, 32, 128), 1521),
