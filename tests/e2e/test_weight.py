@@ -15,7 +15,7 @@ from tests.e2e.places import PLACES, address_of
 pytestmark = pytest.mark.e2e
 
 KB = 1000
-WITH_CHART = {"run, running", "run, succeeded"}
+WITH_CHART = {name for name in PLACES if name in ("run, running", "run, succeeded") or name.startswith("find a rate, ")}
 CLASSES = tuple(f"class of pictures number {number}" for number in range(37))
 
 COUNT_STREAMS = """
