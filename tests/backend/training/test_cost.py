@@ -36,6 +36,7 @@ def test_a_backbone_that_stands_still_is_shown_each_view_once() -> None:
 def test_what_lies_on_disk_is_not_computed_again() -> None:
     config = resolve(TrainingRequest(stages=(StageRequest(freeze=True, epochs=3, views=2),)))
 
+    assert parts(config, kept_stages=frozenset({0}))[1] == ("read", 10, None)
     assert [kind for kind, _, _ in parts(config, kept_stages=frozenset({0}))] == [
         "start", "read", "head", "head", "head", "answer", "export"
     ]  # fmt: skip
