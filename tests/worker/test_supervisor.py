@@ -106,8 +106,8 @@ def test_it_begins_nothing_while_the_worker_leaves(parts: Parts) -> None:
 
 def test_j21_a_leaving_worker_gives_its_job_back_and_rings(parts: Parts, doorbell: CollectingDoorbell) -> None:
     run_id = _run(parts, epochs=500)
-    leave = threading.Timer(2.5, Path(parts.post.drain_flag).touch)
-    leave.start()
+    parts = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, kill_grace=20)))
+    threading.Thread(target=_leave_after_a_step, args=(parts, run_id)).start()
 
     tick(parts, JobKind.TRAIN)
 
@@ -159,7 +159,7 @@ def test_a_process_that_cannot_even_start_is_a_crash_with_its_reason_in_the_log(
 @on_one_database
 def test_j24_a_stuck_process_is_ended_with_its_stack_in_the_log(parts: Parts) -> None:
     run_id = _run(parts, "stuck")
-    impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=1.5, tries=1)))
+    impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=5, tries=1)))
 
     tick(impatient, JobKind.TRAIN)
 
@@ -173,7 +173,7 @@ def test_j24_a_stuck_process_is_ended_with_its_stack_in_the_log(parts: Parts) ->
 @on_one_database
 def test_j24_a_wedged_training_that_still_beats_is_found_and_goes_on(parts: Parts) -> None:
     run_id = _run(parts, "wedged")
-    impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=2.5)))
+    impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=5)))
 
     tick(impatient, JobKind.TRAIN)
 
