@@ -274,8 +274,16 @@ _FINE_TUNE_STAGES = (
 _FROZEN_STAGE = Stage(
     freeze=True, epochs=10, max_lr=2e-3, train_batch_norm=False, warmup=0.25, start_div=25, final_div=1e5
 )
+# Measured on ten splits of 37 breeds: gentle rates mend more than they spoil, higher ones the other way round.
 _UNFROZEN_STAGE = Stage(
-    freeze=False, epochs=2, max_lr=(1e-6, 1e-4), train_batch_norm=False, warmup=0.25, start_div=25, final_div=1e5
+    freeze=False,
+    epochs=2,
+    max_lr=(3e-5, 3e-4),
+    train_batch_norm=False,
+    warmup=0.25,
+    start_div=25,
+    final_div=1e5,
+    keep_best=True,
 )
 
 # The course's 64; on small sets half of it, which gives the head twice the steps, erred less (docs/recipes.md).

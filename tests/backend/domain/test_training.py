@@ -122,7 +122,7 @@ def test_stages_alone_make_it_a_custom_recipe() -> None:
 
     assert config.recipe is Recipe.CUSTOM
     assert [(stage.freeze, stage.epochs) for stage in config.stages] == [(True, 2), (False, 3)]
-    assert config.stages[1].max_lr == (1e-6, 1e-4)
+    assert config.stages[1].max_lr == (3e-5, 3e-4)
 
 
 def test_what_is_given_wins_over_the_recipe() -> None:
