@@ -39,8 +39,8 @@ def test_its_help_names_every_command(tellapart: Run) -> None:
 def test_migrate_makes_the_database_and_says_so(tellapart: Run, tmp_path: Path) -> None:
     first, second = tellapart("migrate"), tellapart("migrate")
 
-    assert first.stdout == "The database has schema 0001.\n"
-    assert second.stdout == "The database has schema 0001, before 0001.\n"
+    assert first.stdout == "The database has schema 0002.\n"
+    assert second.stdout == "The database has schema 0002, before 0002.\n"
     assert (tmp_path / "data" / "tellapart.sqlite3").is_file()
 
 
@@ -82,7 +82,7 @@ def test_token_makes_another_key_for_a_program(tellapart: Run) -> None:
         (("serve",), {"TELLAPART_PROT": "9000"}, "There is no setting called TELLAPART_PROT."),
         (("serve",), {"TELLAPART_HOST": "0.0.0.0"}, "TELLAPART_HOST is 0.0.0.0, so that other machines could reach"),
         (("serve", "--port", "0"), {}, "TELLAPART_PORT has a value that can't be used"),
-        (("worker",), {}, "This database has no tables yet; this version needs 0001."),
+        (("worker",), {}, "This database has no tables yet; this version needs 0002."),
         (("worker", "--check"), {"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "The database doesn't answer"),
         (("migrate",), {"DATABASE_URL": "mysql://host/name"}, "DATABASE_URL has a value that can't be used"),
         (("migrate",), {"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "The database doesn't answer as expected."),
