@@ -18,7 +18,7 @@ OURS, OURS_AGAIN, FASTAI, FASTAI_BEST = "ours", "ours_again", "fastai", "fastai_
 
 OUR_FROZEN_STAGE: Final = StageRequest(freeze=True, epochs=4, max_lr=2e-3, train_batch_norm=False)
 OUR_UNFROZEN_STAGE: Final = StageRequest(
-    freeze=False, epochs=2, max_lr=(3e-5, 3e-4), train_batch_norm=False, frozen_blocks=6, keep_best=True
+    freeze=False, epochs=2, max_lr=(3e-5, 3e-4), train_batch_norm=False, views=2, frozen_blocks=6, keep_best=True
 )
 """Our second stage of the lesson: the one that ``docs/speed.md`` found."""
 

@@ -112,8 +112,11 @@ class StageRequest(_Part):
     early_stopping: int | None = Field(None, ge=1, le=1000)
 
 
-FROZEN_VIEWS: Final = 2
-"""Random views of each image that a backbone which stands still is shown; its answers to them are kept."""
+FROZEN_VIEWS: Final = 1
+"""Random views of each image that a backbone which stands still is shown; its answers to them are kept.
+
+More gave no better head (docs/speed.md), and each costs as much as all the rest.
+"""
 
 
 class Stage(_Part):
@@ -283,6 +286,7 @@ _UNFROZEN_STAGE = Stage(
     warmup=0.25,
     start_div=25,
     final_div=1e5,
+    views=2,
     keep_best=True,
 )
 

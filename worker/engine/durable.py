@@ -35,7 +35,7 @@ def write_file(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            if sha256(partial.read_bytes()) != sha256(content):
+            if partial.read_bytes() != content:
                 raise OSError(f"{path.name} reads back differently from what was written")
             partial.replace(path)
         finally:
