@@ -7,6 +7,7 @@ comes out are speeds as trainings leave them.
 import io
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -14,10 +15,11 @@ from typing import Final
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backend.domain.architectures import ARCHITECTURES
+from backend.domain.events import Event
 from backend.domain.training import Augmentation, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.imaging.decoding import decode
 from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, resized, training_view
@@ -25,7 +27,9 @@ from backend.training.cost import PIXELS_AT, Work
 from backend.training.machine_speed import Speed
 from worker.engine import architectures, devices
 from worker.engine.data import preprocessing_of, to_input
+from worker.engine.memory import Room
 from worker.engine.optim import build_optimizer, set_learning, set_training_mode
+from worker.engine.runtimes import WORTH_IT, StillLayers
 
 TRIED: Final = ("efficientnet-lite0", "resnet18")
 """One of each family; what others take follows from these."""
@@ -46,6 +50,7 @@ def measured(device: str, *, size: int = PIXELS_AT, tried: Sequence[str] = TRIED
     speeds = [Speed(Work.READ, None, size, _PICTURES, reading)]
     for architecture in tried:
         speeds += _of_network(_config(architecture, size), whole[:_BATCH], devices.choose(device))
+        speeds += _of_still_layers(_config(architecture, size), whole, devices.choose(device))
     return speeds
 
 
@@ -87,6 +92,39 @@ def _of_network(config: TrainingConfig, images: list[Image.Image], device: torch
         Speed(work, config.architecture, config.image_size, number, seconds)
         for work, seconds in ((Work.ANSWER, answering), (Work.MOVE, learning))
     ]
+
+
+def _of_still_layers(config: TrainingConfig, images: list[Image.Image], device: torch.device) -> list[Speed]:
+    """What making a frozen network ready takes, and showing it views of pictures."""
+    steps = preprocessing_of(config, ARCHITECTURES[config.architecture])
+    model = architectures.build(config.architecture, _CLASSES, last_layer_bias=False, seed=0)
+    layers = StillLayers(
+        nn.Sequential(devices.place(model, device).backbone, model.pool),
+        steps,
+        Room(_BATCH, device),
+        images=WORTH_IT,
+        folder=None,
+        on_event=_ignore,
+    )
+    random = np.random.default_rng(0)
+
+    def show() -> None:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            views = pool.map(lambda image: training_view(image, steps, config.augmentation, random), images)
+            deque(layers.answers(views), maxlen=0)
+
+    began = time.perf_counter()
+    show()
+    first = time.perf_counter() - began
+    showing = _best(show)
+    return [
+        Speed(Work.PREPARE, config.architecture, config.image_size, 1, max(1e-3, first - showing)),
+        Speed(Work.FEATURES, config.architecture, config.image_size, len(images), showing),
+    ]
+
+
+def _ignore(event: Event) -> None:
+    pass
 
 
 def _random_views(images: list[Image.Image], steps: Preprocessing, augmentation: Augmentation) -> Tensor:

@@ -187,7 +187,7 @@ def relative_cost(architecture: str, work: Work) -> float:
             return answer
 
 
-USUAL: Final = {Work.START: 5.5, Work.READ: 1 / 500, Work.PREPARE: 8.0, Work.HEAD: 0.0004, Work.EXPORT: 5.0}
+USUAL: Final = {Work.START: 5.5, Work.READ: 1 / 500, Work.PREPARE: 1.2, Work.HEAD: 0.0006, Work.EXPORT: 2.2}
 """Seconds that a unit took on two cores of a processor of 2021, of what doesn't grow with the network."""
 _USUAL_ANSWER: Final = 0.0101
 

@@ -4,7 +4,7 @@ from tests.fixtures.engine import TINY, tiny_registered
 from worker.trial import measured
 
 
-def test_a_machine_is_measured_by_reading_answering_and_learning(tmp_path: Path) -> None:
+def test_a_machine_is_measured_by_reading_answering_learning_and_showing_to_frozen_layers(tmp_path: Path) -> None:
     with tiny_registered(tmp_path):
         speeds = measured("cpu", size=32, tried=[TINY])
 
@@ -12,5 +12,7 @@ def test_a_machine_is_measured_by_reading_answering_and_learning(tmp_path: Path)
         ("read", None, 32, 24, None),
         ("answer", TINY, 32, 8, None),
         ("move", TINY, 32, 8, None),
+        ("prepare", TINY, 32, 1, None),
+        ("features", TINY, 32, 24, None),
     ]
     assert all(speed.seconds > 0 for speed in speeds)

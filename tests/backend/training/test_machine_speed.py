@@ -147,4 +147,4 @@ def test_an_export_nobody_measured_takes_what_it_takes_elsewhere_on_a_machine_ha
     said = Rates([Speed(Work.READ, None, 224, 500, 2, None)]).estimate(Piece(Work.EXPORT, 1, 224), NET)
 
     assert said is not None
-    assert (said.seconds, said.source) == (10, Source.USUAL)
+    assert (said.seconds, said.source) == (4.4, Source.USUAL)
