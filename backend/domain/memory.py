@@ -27,7 +27,7 @@ _PROGRAM: Final = 1_000_000_000
 """Python, torch and what they work with."""
 _SAVING: Final = 3
 """Copies of all that learns, while a state is written."""
-_SHOWING: Final = 1_200_000_000
+_SHOWING: Final = 1_600_000_000
 """The program and the one that runs frozen layers fastest."""
 _EXPORTING: Final = 1_200_000_000
 """The program, the exporter and the comparison of its answers."""

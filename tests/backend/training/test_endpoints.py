@@ -71,7 +71,7 @@ def test_a_dry_run_stores_nothing(client: TestClient, version_id: str, doorbell:
     assert answer.json()["forecast"] == {
         "seconds_low": None,
         "seconds_high": None,
-        "memory_bytes": 1_293_040_160,
+        "memory_bytes": 1_618_608_032,
         "basis": "unknown, first run",
     }
     assert answer.json()["config"]["architecture"] == "efficientnet-lite0"
