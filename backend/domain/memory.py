@@ -23,6 +23,9 @@ _ACTIVATIONS: Final = {
 }
 """Bytes that an image of 224 pixels leaves in all layers until its gradient is known."""
 
+_BLOCKS: Final = {"ResNet": 5, "EfficientNet": 9}
+"""Blocks of a backbone; those that stay frozen leave nothing, only their answers are kept."""
+
 _PROGRAM: Final = 1_000_000_000
 """Python, torch and what they work with."""
 _SAVING: Final = 3
@@ -72,7 +75,11 @@ def _activations(config: TrainingConfig, stage: Stage, *, on_gpu: bool) -> float
     at_usual_size = _ACTIVATIONS.get(config.architecture, 3 * ARCHITECTURES[config.architecture].parameters)
     size = stage.image_size or config.image_size
     is_halved = on_gpu and config.precision is not Precision.FLOAT32
-    return at_usual_size * (size / _PIXELS_AT) ** 2 * (_HALF if is_halved else 1.0)
+    moving = 1.0
+    if not stage.freeze:
+        blocks = _BLOCKS.get(ARCHITECTURES[config.architecture].family, 1)
+        moving -= min(stage.frozen_blocks, blocks - 1) / blocks
+    return at_usual_size * (size / _PIXELS_AT) ** 2 * (_HALF if is_halved else 1.0) * moving
 
 
 def _head(architecture: str) -> int:

@@ -10,6 +10,8 @@ FROZEN = StageRequest(freeze=True, epochs=2, train_batch_norm=False)
 NORMS = StageRequest(freeze=True, epochs=1, train_batch_norm=True)
 ALL = StageRequest(freeze=False, epochs=1, train_batch_norm=False)
 
+ABOVE = StageRequest(freeze=False, epochs=2, train_batch_norm=False, frozen_blocks=6)
+
 
 def training(architecture: str, stage: StageRequest, batch_size: int = 32, image_size: int = 224) -> TrainingConfig:
     """One stage of a network."""
@@ -37,6 +39,7 @@ def training(architecture: str, stage: StageRequest, batch_size: int = 32, image
         (training("efficientnet-lite0", ALL, 32), 3596),
         (training("efficientnet-lite0", NORMS, 32), 3481),
         (training("resnet34", ALL, 32), 2150),
+        (training("efficientnet-lite0", ABOVE, 64), 2623),
         (training("resnet50", ALL, 32), 3983),
     ],
 )
