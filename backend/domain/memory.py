@@ -23,9 +23,6 @@ _ACTIVATIONS: Final = {
 }
 """Bytes that an image of 224 pixels leaves in all layers until its gradient is known."""
 
-_BLOCKS: Final = {"ResNet": 5, "EfficientNet": 9}
-"""Blocks of a backbone; those that stay frozen leave nothing, only their answers are kept."""
-
 _PROGRAM: Final = 1_000_000_000
 """Python, torch and what they work with."""
 _SAVING: Final = 3
@@ -77,7 +74,8 @@ def _activations(config: TrainingConfig, stage: Stage, *, on_gpu: bool) -> float
     is_halved = on_gpu and config.precision is not Precision.FLOAT32
     moving = 1.0
     if not stage.freeze:
-        blocks = _BLOCKS.get(ARCHITECTURES[config.architecture].family, 1)
+        # Frozen blocks leave nothing behind, only their answers are kept.
+        blocks = ARCHITECTURES[config.architecture].blocks
         moving -= min(stage.frozen_blocks, blocks - 1) / blocks
     return at_usual_size * (size / _PIXELS_AT) ** 2 * (_HALF if is_halved else 1.0) * moving
 

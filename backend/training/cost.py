@@ -124,10 +124,6 @@ def learning_work(stage: Stage) -> Work:
     return Work.NORMS if stage.freeze else Work.MOVE
 
 
-_BLOCKS: Final = {"ResNet": 5, "EfficientNet": 9}
-"""Blocks of a backbone that can be left frozen one by one."""
-
-
 def learning_share(architecture: str, stage: Stage) -> float:
     """What a picture to learn from costs with the lowest blocks frozen and their answers kept, against all learning.
 
@@ -140,7 +136,7 @@ def below_share(architecture: str, stage: Stage) -> float:
     """Share of the network that stands still below what learns, in an unfrozen stage."""
     if stage.freeze:
         return 0.0
-    blocks = _BLOCKS.get(ARCHITECTURES[architecture].family, 1)
+    blocks = ARCHITECTURES[architecture].blocks
     # Something of it always learns.
     return min(stage.frozen_blocks, blocks - 0.5) / blocks
 

@@ -39,6 +39,7 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
         seed=config.seed,
         criterion=criterion_of(config, images.train, len(training.order.manifest.classes), device),
     )
+    rows = features.EpochRows(images.train, config.batch_size, seed=config.seed, stage=number, is_balanced=is_balanced)
     if stage.backbone_stands_still and features.fit_into_memory(
         len(images.train) + len(images.valid), width, views_wanted
     ):
@@ -46,14 +47,7 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
         answered, *seen = showing.features_of(
             training, [(plain, 0), *((still_views, view) for view in range(views_wanted))]
         )
-        batches = features.FeatureBatches(
-            images.train,
-            seen,
-            config.batch_size,
-            seed=config.seed,
-            stage=number,
-            is_balanced=is_balanced,
-        )
+        batches = features.FeatureBatches(seen, rows)
         # The head alone is small: lower precision would gain nothing.
         still = run(
             forward=model.head, batches=batches, autocast=None, scaler=torch.amp.GradScaler(device.type, enabled=False)
@@ -65,15 +59,7 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
         show = showing.activations_by(training, stage.frozen_blocks)
         above = run(
             forward=partial(model.upper, frozen_blocks=stage.frozen_blocks),
-            batches=tail.ActivationBatches(
-                images.train,
-                partial(show, views, torch.float16),
-                config.batch_size,
-                views=stage.views,
-                seed=config.seed,
-                stage=number,
-                is_balanced=is_balanced,
-            ),
+            batches=tail.ActivationBatches(partial(show, views, torch.float16), rows, views=stage.views),
             autocast=autocast,
             scaler=scaler,
         )

@@ -155,30 +155,21 @@ def _stacked(found: dict[int, Answer], labelled: LabelledImages, device: torch.d
     return Features(torch.from_numpy(values).to(device), targets.to(device), places)
 
 
-class FeatureBatches:
-    """Training batches of features, in the same order as batches of images would come; the ``views`` take turns."""
+class EpochRows:
+    """Which rows of stored answers make the batches of an epoch, in the order in which batches of images would come."""
 
     def __init__(
-        self,
-        labelled: LabelledImages,
-        views: Sequence[Features],
-        batch_size: int,
-        *,
-        seed: int,
-        stage: int,
-        is_balanced: bool = False,
+        self, labelled: LabelledImages, batch_size: int, *, seed: int, stage: int, is_balanced: bool = False
     ) -> None:
-        self.images = len(labelled)
+        self._images, self._batch_size = len(labelled), batch_size
+        self._seed, self._stage = seed, stage
         self._classes = labelled.targets if is_balanced else None
-        self._views = views
-        self._batch_size, self._seed, self._stage = batch_size, seed, stage
 
-    def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """(N, 2C) features and (N,) targets of one epoch's batches, on the device, from a step on."""
-        features = self._views[epoch % len(self._views)]
-        row_of = {place: row for row, place in enumerate(features.places)}
+    def of(self, epoch: int, places: Sequence[int], first_step: int) -> Iterator[list[int]]:
+        """For each batch from a step on, the rows whose ``places`` it has; what couldn't be read has no row."""
+        row_of = {place: row for row, place in enumerate(places)}
         batches = batches_of_epoch(
-            self.images,
+            self._images,
             self._batch_size,
             seed=self._seed,
             stage=self._stage,
@@ -186,5 +177,17 @@ class FeatureBatches:
             balanced_by=self._classes,
         )
         for batch in batches[first_step:]:
-            rows = [row_of[place] for place in batch if place in row_of]
+            yield [row_of[place] for place in batch if place in row_of]
+
+
+class FeatureBatches:
+    """Training batches of features; the ``views`` take turns from epoch to epoch."""
+
+    def __init__(self, views: Sequence[Features], rows: EpochRows) -> None:
+        self._views, self._rows = views, rows
+
+    def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """(N, 2C) features and (N,) targets of one epoch's batches, on the device, from a step on."""
+        features = self._views[epoch % len(self._views)]
+        for rows in self._rows.of(epoch, features.places, first_step):
             yield features.values[rows], features.targets[rows]

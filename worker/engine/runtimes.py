@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -28,6 +29,7 @@ from backend.domain.events import OnEvent, PhaseStarted
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from worker.engine.data import to_input
 from worker.engine.durable import write_file
+from worker.engine.errors import DiskFull
 from worker.engine.export import OPSET
 from worker.engine.memory import Room
 
@@ -146,11 +148,10 @@ class StillLayers:
         except OSError:
             pass
         content = _exported(self._layers, self.preprocessing)
-        try:
+        # Full or forbidden: it is made again the next time.
+        with suppress(OSError, DiskFull):
             self._folder.mkdir(parents=True, exist_ok=True)
             write_file(file, content + hashlib.sha256(content).digest())
-        except OSError:
-            pass  # full or forbidden: it is made again the next time
         return content
 
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from worker.engine.architectures import Classifier
-from worker.engine.data import LabelledImages, Unreadable, Views, batches_of_epoch
+from worker.engine.data import Unreadable, Views
 from worker.engine.evaluation import Answers, OnBatch
-from worker.engine.features import shown_ahead
+from worker.engine.features import EpochRows, shown_ahead
 from worker.engine.memory import EVALUATION_BATCH, Room
 from worker.engine.runtimes import StillLayers
 
@@ -103,22 +103,8 @@ class ActivationBatches:
     The views take turns from epoch to epoch; each is computed when its first epoch begins.
     """
 
-    def __init__(
-        self,
-        labelled: LabelledImages,
-        compute_view: Callable[[int], Activations],
-        batch_size: int,
-        *,
-        views: int,
-        seed: int,
-        stage: int,
-        is_balanced: bool = False,
-    ) -> None:
-        self.images = len(labelled)
-        self._classes = labelled.targets if is_balanced else None
-        self._compute_view = compute_view
-        self._views = views
-        self._batch_size, self._seed, self._stage = batch_size, seed, stage
+    def __init__(self, compute_view: Callable[[int], Activations], rows: EpochRows, *, views: int) -> None:
+        self._compute_view, self._rows, self._views = compute_view, rows, views
         self._known: dict[int, Activations] = {}
 
     def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -127,17 +113,7 @@ class ActivationBatches:
         if view not in self._known:
             self._known[view] = self._compute_view(view)
         known = self._known[view]
-        row_of = {place: row for row, place in enumerate(known.places)}
-        batches = batches_of_epoch(
-            self.images,
-            self._batch_size,
-            seed=self._seed,
-            stage=self._stage,
-            epoch=epoch,
-            balanced_by=self._classes,
-        )
-        for batch in batches[first_step:]:
-            rows = [row_of[place] for place in batch if place in row_of]
+        for rows in self._rows.of(epoch, known.places, first_step):
             inputs = known.values[rows].to(torch.float32, memory_format=torch.channels_last)
             yield inputs, known.targets[rows]
 

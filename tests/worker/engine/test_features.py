@@ -12,7 +12,7 @@ from tests.fixtures.engine import Bytes, Listener, build_tiny, shapes
 from worker.engine.architectures import ConcatPool
 from worker.engine.data import ImageSource, LabelledImages, Unreadable, Views, to_input
 from worker.engine.feature_store import FeatureStore
-from worker.engine.features import FeatureBatches, Features, Source, fit_into_memory
+from worker.engine.features import EpochRows, FeatureBatches, Features, Source, fit_into_memory
 from worker.engine.memory import Room
 from worker.engine.runtimes import StillLayers
 
@@ -118,7 +118,7 @@ def test_two_views_take_turns() -> None:
     images = LabelledImages.of(manifest, Split.TRAIN, without=set())
     views = [Features(torch.full((18, 2), float(view)), torch.arange(18), list(range(18))) for view in range(2)]
 
-    batches = FeatureBatches(images, views, 8, seed=1, stage=0)
+    batches = FeatureBatches(views, EpochRows(images, 8, seed=1, stage=0))
     seen = [{float(value) for inputs, _ in batches.of(epoch) for value in inputs.flatten()} for epoch in range(4)]
 
     assert seen == [{0.0}, {1.0}, {0.0}, {1.0}]
@@ -129,7 +129,7 @@ def test_images_without_features_are_left_out_of_their_batches() -> None:
     images = LabelledImages.of(manifest, Split.TRAIN, without=set())
     known = Features(torch.zeros(10, 2), torch.arange(10), list(range(10)))
 
-    batches = list(FeatureBatches(images, [known], 8, seed=1, stage=0).of(0))
+    batches = list(FeatureBatches([known], EpochRows(images, 8, seed=1, stage=0)).of(0))
 
     assert sorted(int(target) for _, targets in batches for target in targets)[-1] <= 9
     assert [len(targets) for _, targets in batches] == [2, 7, 1]

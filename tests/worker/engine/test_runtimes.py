@@ -14,6 +14,7 @@ from tests.fixtures.engine import Listener, build_tiny
 from worker.engine import runtimes
 from worker.engine.architectures import ConcatPool
 from worker.engine.data import to_input
+from worker.engine.errors import DiskFull
 from worker.engine.memory import Room
 from worker.engine.runtimes import Answer, StillLayers, identity_of
 
@@ -133,6 +134,23 @@ def test_layers_are_exported_once_and_a_damaged_file_is_made_anew(
 
     assert len(exports) == 2
     assert np.stack(list(again.answers(pictures(2)))) == pytest.approx(as_torch_says(pictures(2)), rel=1e-4, abs=1e-5)
+
+
+def test_a_full_disk_keeps_no_file_and_the_quickest_runtime_answers_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise DiskFull(len(content), 0)
+
+    monkeypatch.setattr(runtimes, "write_file", full)
+    listener = Listener()
+    shown = still(tmp_path, listener=listener)
+    expected = shown.runtime_name
+
+    shown.prepare()
+
+    assert listener.events == []
+    assert shown.runtime_name == expected
 
 
 def test_preparing_leaves_the_modes_of_the_layers_as_they_were() -> None:

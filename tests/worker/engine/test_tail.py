@@ -13,6 +13,7 @@ from worker.engine import tail
 from worker.engine.architectures import Classifier, build_head
 from worker.engine.checkpoint import read
 from worker.engine.data import ImageSource, LabelledImages, Unreadable, Views, to_input
+from worker.engine.features import EpochRows
 from worker.engine.memory import Room
 from worker.engine.order import StatePoint
 from worker.engine.recipe import train
@@ -83,7 +84,7 @@ def test_views_take_turns_and_each_is_computed_once() -> None:
         computed.append(view)
         return Activations(torch.full((18, 2, 3, 3), float(view)).half(), torch.arange(18), list(range(18)))
 
-    batches = ActivationBatches(images, view_of, 8, views=3, seed=1, stage=0)
+    batches = ActivationBatches(view_of, EpochRows(images, 8, seed=1, stage=0), views=3)
     seen = [{float(value) for inputs, _ in batches.of(epoch) for value in inputs.flatten()} for epoch in range(5)]
 
     assert computed == [0, 1, 2]
@@ -94,7 +95,7 @@ def test_an_epoch_goes_on_at_a_step() -> None:
     manifest, _ = shapes()
     images = LabelledImages.of(manifest, Split.TRAIN, without=set())
     known = Activations(torch.zeros(18, 2, 3, 3).half(), torch.arange(18), list(range(18)))
-    batches = ActivationBatches(images, lambda view: known, 8, views=1, seed=1, stage=0)
+    batches = ActivationBatches(lambda view: known, EpochRows(images, 8, seed=1, stage=0), views=1)
 
     whole = [targets.tolist() for _, targets in batches.of(0)]
 
