@@ -22,7 +22,7 @@ from backend.ledger.repository import Jobs, Ledger
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from backend.training import lr_finds_progress as progress
-from backend.training.find import checkpoint_folder, find_checkpoint
+from backend.training.find import folder_to_start_from
 from backend.training.phases import phase_in_words
 from backend.training.tables import LearningRateFindRow
 from worker.engine.order import StopSignal, TrainingOrder
@@ -126,9 +126,7 @@ def _make_order(
     mine = _empty_folder(storage.folder("states", find.id) / f"attempt-{claim.attempt}")
     with database.read() as session:
         learnt_from = manifest(session, VersionId(find.version_id))
-        starts_from = None
-        if find.starts_from is not None:
-            starts_from = checkpoint_folder(storage, find_checkpoint(session, find.starts_from))
+        starts_from = folder_to_start_from(session, storage, find.starts_from)
     return TrainingOrder(
         manifest=learnt_from,
         config=TrainingConfig.model_validate(find.config),

@@ -22,7 +22,7 @@ from backend.storage.local import LocalStorage
 from backend.training import progress
 from backend.training.cost import Counts
 from backend.training.eta import Pace, usual_timetable
-from backend.training.find import checkpoint_folder, find_checkpoint, find_run
+from backend.training.find import find_run, folder_to_start_from
 from backend.training.forecast import timetable
 from backend.training.lr_finds_repository import LearningRateFinds
 from backend.training.machine_speed import Stopwatch
@@ -99,9 +99,7 @@ def make_order(
             StatePoint(row.stage, row.epoch, row.step, row.file, row.sha256)
             for row in RunRepository(session).states(run.id, progress.KEPT_STATES)
         )
-        starts_from = None
-        if run.starts_from is not None:
-            starts_from = checkpoint_folder(storage, find_checkpoint(session, run.starts_from))
+        starts_from = folder_to_start_from(session, storage, run.starts_from)
     for point in points:
         _bring(states, mine, point.file)
     for kept in {file.name for file in states.glob(f"{_ATTEMPT}*/best-*.safetensors")}:

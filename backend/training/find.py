@@ -64,3 +64,12 @@ def find_checkpoint(session: Session, checkpoint_id: str) -> CheckpointRow:
 def checkpoint_folder(storage: Storage, checkpoint: CheckpointRow) -> Path:
     """Where a checkpoint's files lie: ``weights.safetensors``, ``model.onnx``, ``checkpoint.json``, ``parity.json``."""
     return storage.folder("checkpoints", checkpoint.folder)
+
+
+def folder_to_start_from(session: Session, storage: Storage, checkpoint_id: str | None) -> Path | None:
+    """Where the checkpoint lies that a training or search begins with; None where that is the pretrained weights.
+
+    Raises:
+        CheckpointNotFound
+    """
+    return None if checkpoint_id is None else checkpoint_folder(storage, find_checkpoint(session, checkpoint_id))
