@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Complaints, serving, watched_page
+from tests.e2e.conftest import Server, serving
 from tests.e2e.furnished import Furnished, furnish
 from tests.e2e.places import PLACES
 
@@ -39,11 +39,9 @@ def furnished(tmp_path: Path, migrated_sqlite: Path) -> Iterator[Furnished]:
 
 
 @pytest.fixture
-def page(browser: Browser, furnished: Furnished, complaints: Complaints) -> Iterator[Page]:
-    """Ana, signed in."""
-    with watched_page(browser, complaints) as page:
-        page.goto(furnished.server.sign_in)
-        yield page
+def server(furnished: Furnished) -> Server:
+    """The one that ``page`` signs in to."""
+    return furnished.server
 
 
 def test_from_labels_to_a_training_with_keys_only(page: Page, furnished: Furnished) -> None:

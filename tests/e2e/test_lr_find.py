@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Complaints, serving, watched_page
+from tests.e2e.conftest import Server, serving
 from tests.e2e.furnished import SLOPE, Furnished, furnish
 
 pytestmark = pytest.mark.e2e
@@ -19,10 +19,9 @@ def furnished(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -
 
 
 @pytest.fixture
-def page(browser: Browser, furnished: Furnished, complaints: Complaints) -> Iterator[Page]:
-    with watched_page(browser, complaints) as page:
-        page.goto(furnished.server.sign_in)
-        yield page
+def server(furnished: Furnished) -> Server:
+    """The one that ``page`` signs in to."""
+    return furnished.server
 
 
 def open_find(page: Page, furnished: Furnished, found: str) -> None:

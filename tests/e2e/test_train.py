@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import Complaints, serving, watched_page
+from tests.e2e.conftest import Complaints, Server, serving
 from tests.e2e.furnished import Furnished, furnish
 from tests.e2e.places import PLACES
 
@@ -22,11 +22,9 @@ def furnished(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -
 
 
 @pytest.fixture
-def page(browser: Browser, furnished: Furnished, complaints: Complaints) -> Iterator[Page]:
-    """Ana, signed in."""
-    with watched_page(browser, complaints) as page:
-        page.goto(furnished.server.sign_in)
-        yield page
+def server(furnished: Furnished) -> Server:
+    """The one that ``page`` signs in to."""
+    return furnished.server
 
 
 def test_the_drawer_shows_what_the_card_means_and_a_touch_makes_it_ones_own(page: Page, furnished: Furnished) -> None:
