@@ -85,15 +85,21 @@ def _app_error(request: Request, error: Exception) -> Response:
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [
-        {"field": ".".join(str(part) for part in problem["loc"][1:]), "problem": problem["msg"]}
-        for problem in error.errors()
-    ]
-    first = problems[0] if problems else {"field": "", "problem": ""}
-    where = f"“{first['field']}”" if first["field"] else "The request"
-    message = f"{where} can't be used as it is: {first['problem'][:1].lower()}{first['problem'][1:]}."
+    problems = [{"field": _field(problem["loc"]), "problem": problem["msg"]} for problem in error.errors()]
+    field = problems[0]["field"] if problems else ""
+    where = f"“{field}”" if field else "The request"
+    # A field that may be one of several things has a problem as each of them.
+    whys = dict.fromkeys(
+        why[:1].lower() + why[1:] for why in (one["problem"] for one in problems if one["field"] == field)
+    )
+    message = f"{where} can't be used as it is: {'; or '.join(whys)}."
     body = error_body("invalid-input", message, "Correct it and send it again.", {"problems": problems})
     return respond(request, 422, body)
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    """The path to a field, without what the checker calls its kinds, such as ``constrained-float``."""
+    return ".".join(str(part) for part in place[1:] if isinstance(part, int) or part.isidentifier())
 
 
 def _http_error(request: Request, error: Exception) -> Response:

@@ -100,6 +100,15 @@ def test_what_fastapi_refuses_has_the_same_shape(failing: TestClient) -> None:
     assert (wrong_method.status_code, wrong_method.json()["error"]["code"]) == (405, "method-not-allowed")
 
 
+def test_a_field_that_may_be_several_things_is_named_without_the_checkers_kinds(client: TestClient) -> None:
+    body = {"version_id": "v", "config": {"stages": [{"max_lr": "seek"}]}}
+
+    message = client.post("/api/v1/runs", json=body).json()["error"]["message"]
+
+    assert message.startswith("“config.stages.0.max_lr” can't be used as it is: input should be a valid number")
+    assert message.endswith("; or input should be 'find'.")
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'"x"', b"", b"\xff\xfe", b'{"name": "\\u0000"}'])
 def test_broken_json_is_told_so(client: TestClient, services: Services, body: bytes) -> None:
     answer = client.post("/api/v1/tokens", content=body, headers={"Content-Type": "application/json"})
