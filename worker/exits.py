@@ -30,6 +30,7 @@ _OUTCOME_OF: Final = {
     REFUSED: Outcome.FAILED,
     **dict.fromkeys(REFUSED_FOR.values(), Outcome.FAILED),
     NO_ROOM: Outcome.PAUSED,
+    DEVICE_FAILED: Outcome.DEVICE_FAILED,
 }
 
 

@@ -87,6 +87,8 @@ class Outcome(StrEnum):
     CRASHED = "crashed"
     LOST = "lost"
     """The worker was not heard of any more."""
+    DEVICE_FAILED = "device-failed"
+    """The GPU broke down under it: not counted against the job, unless no GPU stands it."""
 
 
 @dataclass(frozen=True, slots=True)

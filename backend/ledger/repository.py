@@ -5,7 +5,8 @@ a sweep or another claim waits for the end of the transaction, and it says
 ``WHERE attempt = mine``, so that who was overtaken writes nothing at all.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from itertools import takewhile
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, case, delete, exists, func, insert, or_, select, text, update
@@ -122,14 +123,9 @@ class Jobs:
 
     def kills_in_a_row(self, job_id: str) -> int:
         """How many of the latest attempts at a job were killed by the system, most likely for their memory."""
-        kills = 0
-        for attempt in reversed(self.attempts(job_id)):
-            if attempt.ended_at is None:
-                continue
-            if attempt.exit_code != KILLED or attempt.outcome != Outcome.CRASHED:
-                break
-            kills += 1
-        return kills
+        return self._ended_in_a_row(
+            job_id, lambda attempt: attempt.exit_code == KILLED and attempt.outcome == Outcome.CRASHED
+        )
 
     def holder_of(self, host: str, device: str) -> JobRow | None:
         """The job that is being done on a device now."""
@@ -170,6 +166,11 @@ class Jobs:
         """All tries at a job, the first one first."""
         query = select(JobAttemptRow).where(JobAttemptRow.job_id == job_id).order_by(JobAttemptRow.number)
         return list(self._session.scalars(query))
+
+    def _ended_in_a_row(self, job_id: str, so: Callable[[JobAttemptRow], bool]) -> int:
+        """How many of the latest attempts that are over ended ``so``."""
+        over = [attempt for attempt in self.attempts(job_id) if attempt.ended_at is not None]
+        return len(list(takewhile(so, reversed(over))))
 
 
 class Ledger(Jobs):
@@ -567,11 +568,20 @@ class Ledger(Jobs):
         # Paused, and its owner has thought better of it since: it goes on like one whose worker had to leave.
         if outcome in (Outcome.YIELDED, Outcome.PAUSED):
             return self._release(job.id, JobState.QUEUED, not_before=database_now())
+        if outcome is Outcome.DEVICE_FAILED:
+            return self._state_after_device_failure(job, failure)
         tries = job.no_progress + 1
         if tries >= self._timers.tries:
             return self._end(job.id, JobState.FAILED, failure, no_progress=tries)
         wait = self._timers.wait_after(tries)
         return self._release(job.id, JobState.QUEUED, no_progress=tries, not_before=database_now(wait))
+
+    def _state_after_device_failure(self, job: JobRow, failure: Failure) -> JobState:
+        """It is the device that rests (``note_device_failure``); but a job under which every device breaks has failed."""
+        before = self._ended_in_a_row(job.id, lambda attempt: attempt.outcome == Outcome.DEVICE_FAILED)
+        if before + 1 >= self._timers.device_tries:
+            return self._end(job.id, JobState.FAILED, failure)
+        return self._release(job.id, JobState.QUEUED, not_before=database_now())
 
     def _release(self, job_id: str, state: JobState, **changes: Any) -> JobState:  # Any: column values
         return self._leave(job_id, state, last_ring_at=None, **changes)

@@ -27,6 +27,8 @@ class Timers:
         unfit: a device that failed twice in a row is left alone for so long.
         backoff: wait before the next try, after the first, second … try without progress.
         tries: so many tries without progress, and the job has failed.
+        device_tries: so many failures of a GPU under one job, one after the other, and it is the job that has failed:
+            with two of them between two rests of a GPU, that is after half an hour.
     """
 
     heartbeat: float = 10.0
@@ -45,6 +47,7 @@ class Timers:
     unfit: float = 300.0
     backoff: tuple[float, ...] = (0.0, 30.0, 120.0)
     tries: int = 3
+    device_tries: int = 12
 
     def wait_after(self, tries_without_progress: int) -> float:
         """Seconds until the next try."""

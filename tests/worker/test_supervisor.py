@@ -327,7 +327,11 @@ def test_j27_a_card_that_fails_twice_rests_and_the_worker_says_so(parts: Parts) 
 
     tick(parts, JobKind.TRAIN)
 
-    assert [row.exit_code for row in _attempts(parts, run_id)] == [40, 40]
+    assert [(row.outcome, row.exit_code) for row in _attempts(parts, run_id)] == [("device-failed", 40)] * 2
+    with parts.database.read() as session:
+        job = Jobs(session).find(session.get_one(RunRow, run_id).job_id)
+    assert job is not None
+    assert job.no_progress == 0
     view = _view(parts, run_id)
     assert (view.status, view.waits_for and view.waits_for.code) == ("queued", "device-resting")
 

@@ -101,7 +101,7 @@ def fail_on_card(books: Books) -> bool:
     claim = books.claim(CARD)
     assert claim is not None
     with books.write() as ledger:
-        ledger.close(claim.job_id, claim.attempt, Outcome.CRASHED, exit_code=40, failure=DEVICE_FAILED)
+        ledger.close(claim.job_id, claim.attempt, Outcome.DEVICE_FAILED, exit_code=40, failure=DEVICE_FAILED)
         return ledger.note_device_failure(claim.job_id, claim.attempt)
 
 
@@ -128,6 +128,41 @@ def test_a_card_that_fails_twice_in_a_row_rests_for_five_minutes(books: Books) -
         (worker,) = Jobs(session).workers(heard_within_s=30)
         assert worker.unfit_until is not None
         assert 290 < (worker.unfit_until - worker.last_heartbeat_at).total_seconds() < 310
+
+
+def test_a_card_that_fails_is_not_counted_against_the_job(books: Books) -> None:
+    job_id = books.add()
+    for attempt in range(1, 12):
+        assert end_on_card(books, Outcome.DEVICE_FAILED, attempt) == "queued"
+
+    job = books.job(job_id)
+    assert (job.no_progress, job.error_code) == (0, None)
+    assert books.claim(HOUND) is not None
+
+
+def test_a_job_under_which_every_card_fails_has_failed_itself(books: Books) -> None:
+    job_id = books.add()
+    states = [end_on_card(books, Outcome.DEVICE_FAILED, attempt) for attempt in range(1, 13)]
+
+    assert states == ["queued"] * 11 + ["failed"]
+    assert books.job(job_id).error_code == "device-failed"
+
+
+def test_only_failures_of_cards_one_after_the_other_count_together(books: Books) -> None:
+    books.add()
+    for attempt in range(1, 12):
+        end_on_card(books, Outcome.DEVICE_FAILED, attempt)
+    end_on_card(books, Outcome.YIELDED, 12)
+
+    assert end_on_card(books, Outcome.DEVICE_FAILED, 13) == "queued"
+
+
+def end_on_card(books: Books, outcome: Outcome, attempt: int) -> str | None:
+    """The job's state after one more attempt that ended so."""
+    claim = books.claim(CARD)
+    assert claim is not None
+    with books.write() as ledger:
+        return ledger.close(claim.job_id, attempt, outcome, failure=DEVICE_FAILED)
 
 
 def test_a_worker_says_how_much_memory_its_device_has(books: Books) -> None:
