@@ -577,7 +577,7 @@ class Ledger(Jobs):
         return self._release(job.id, JobState.QUEUED, no_progress=tries, not_before=database_now(wait))
 
     def _state_after_device_failure(self, job: JobRow, failure: Failure) -> JobState:
-        """It is the device that rests (``note_device_failure``); but a job under which every device breaks has failed."""
+        """It is the device that rests (``note_device_failure``); a job under which every device breaks has failed."""
         before = self._ended_in_a_row(job.id, lambda attempt: attempt.outcome == Outcome.DEVICE_FAILED)
         if before + 1 >= self._timers.device_tries:
             return self._end(job.id, JobState.FAILED, failure)
