@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from backend.domain.training import Augmentation
-from backend.imaging.augmentation import Movement, random_lighting, random_movement
+from backend.imaging.augmentation import Lighting, Movement, random_lighting, random_movement
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -84,6 +84,30 @@ def evaluation_view(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     return np.array(whole.crop((left, top, left + size, top + size)))
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one random view is taken of a resized image, as drawn.
+
+    Attributes:
+        to_source: (3, 3) map of positions (x, y, 1) in pixels, the view's to the resized image's.
+        lighting: how it is then lit.
+    """
+
+    to_source: NDArray[np.float64]
+    lighting: Lighting
+
+
+def random_look(
+    size: tuple[int, int], preprocessing: Preprocessing, augmentation: Augmentation, random: np.random.Generator
+) -> Look:
+    """Draw a look at a resized image of that width and height."""
+    width, height = size
+    left = random.uniform(0, width - preprocessing.size)
+    top = random.uniform(0, height - preprocessing.size)
+    movement = random_movement(augmentation, random)
+    return Look(_to_source(movement, preprocessing.size, left, top), random_lighting(augmentation, random))
+
+
 def training_view(
     image: Image.Image, preprocessing: Preprocessing, augmentation: Augmentation, random: np.random.Generator
 ) -> Pixels:
@@ -93,11 +117,9 @@ def training_view(
     one perspective map, as there, so that pixels are interpolated once.
     """
     whole = resized(image, preprocessing)
-    size = preprocessing.size
-    left = random.uniform(0, whole.width - size)
-    top = random.uniform(0, whole.height - size)
-    view = moved(whole, random_movement(augmentation, random), preprocessing, left=left, top=top)
-    return np.array(view.point(random_lighting(augmentation, random).table()))
+    look = random_look(whole.size, preprocessing, augmentation, random)
+    view = _warp(whole, look.to_source, preprocessing.size)
+    return np.array(view.point(look.lighting.table()))
 
 
 def moved(
@@ -105,10 +127,15 @@ def moved(
 ) -> Image.Image:
     """The (size, size) cut at (left, top) of a resized image, moved; in one bilinear interpolation."""
     size = preprocessing.size
-    # Output position -> [-1, 1] -> the movement -> the cut inside the resized image.
+    return _warp(whole, _to_source(movement, size, left, top), size)
+
+
+def _to_source(movement: Movement, size: int, left: float, top: float) -> NDArray[np.float64]:
+    """(3, 3): output position -> [-1, 1] -> the movement -> the cut inside the resized image."""
     to_unit = np.array([[2 / size, 0, -1], [0, 2 / size, -1], [0, 0, 1]])
-    to_source = np.array([[size / 2, 0, left + size / 2], [0, size / 2, top + size / 2], [0, 0, 1]])
-    return _warp(whole, to_source @ movement.map() @ to_unit, size)
+    to_cut = np.array([[size / 2, 0, left + size / 2], [0, size / 2, top + size / 2], [0, 0, 1]])
+    mapped: NDArray[np.float64] = to_cut @ movement.map() @ to_unit
+    return mapped
 
 
 def normalise(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float32]:

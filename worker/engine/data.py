@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,9 +29,11 @@ from backend.domain.ids import Digest
 from backend.domain.manifest import Manifest, ManifestImage, Split
 from backend.domain.training import Augmentation, TrainingConfig
 from backend.imaging.decoding import UnreadableImage, decode_near
-from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, resized, training_view
+from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, random_look, resized, training_view
+from worker.engine.device_views import Looks, Window, makes_views, seen, stacked, window
 from worker.engine.devices import loader_processes
 from worker.engine.order import OpenBytes
+from worker.engine.sending import Sender
 
 CACHE_BYTES: Final = 1_500_000_000
 """Resized pixels kept from epoch to epoch; what doesn't fit is decoded each time."""
@@ -59,10 +62,15 @@ def to_input(pixels: Tensor, preprocessing: Preprocessing, device: torch.device)
 
     The same numbers as ``backend.imaging.preprocessing.normalise``.
     """
-    mean = torch.tensor(preprocessing.mean, device=device)
-    deviation = torch.tensor(preprocessing.deviation, device=device)
+    mean, deviation = _normal(preprocessing, device)
     scaled = pixels.to(device, non_blocking=True).float() / 255
     return ((scaled - mean) / deviation).permute(0, 3, 1, 2)
+
+
+@cache
+def _normal(preprocessing: Preprocessing, device: torch.device) -> tuple[Tensor, Tensor]:
+    # Kept: bringing even three numbers to a GPU anew for each batch would wait for all steps queued there.
+    return torch.tensor(preprocessing.mean, device=device), torch.tensor(preprocessing.deviation, device=device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +178,19 @@ class Batch:
         pixels: (N, H, W, 3) uint8.
         targets: (N,) int64.
         unreadable: images of this batch that had to be left out.
+        looks: how the device is to look at the pixels; None where they are what the network sees.
     """
 
     places: list[int]
     pixels: Tensor
     targets: Tensor
     unreadable: list[Unreadable] = field(default_factory=list)
+    looks: Looks | None = None
 
     def pin_memory(self) -> "Batch":
         """The same in page-locked memory, from where a GPU copies faster; called by torch's loader."""
-        return Batch(self.places, self.pixels.pin_memory(), self.targets.pin_memory(), self.unreadable)
+        looks = None if self.looks is None else self.looks.pin_memory()
+        return Batch(self.places, self.pixels.pin_memory(), self.targets.pin_memory(), self.unreadable, looks)
 
 
 class Views(Dataset[tuple[int, int, Pixels | Unreadable]]):
@@ -210,8 +221,27 @@ class Views(Dataset[tuple[int, int, Pixels | Unreadable]]):
     def _view(self, whole: Image.Image, epoch: int, digest: Digest) -> Pixels:
         if self.augmentation is None:
             return evaluation_view(whole, self.source.preprocessing)
-        random = np.random.default_rng([self.seed, self.stage, epoch, int(digest[:16], 16)])
-        return training_view(whole, self.source.preprocessing, self.augmentation, random)
+        return training_view(whole, self.source.preprocessing, self.augmentation, self.chance(epoch, digest))
+
+    def chance(self, epoch: int, digest: Digest) -> np.random.Generator:
+        """What decides an image's random view."""
+        return np.random.default_rng([self.seed, self.stage, epoch, int(digest[:16], 16)])
+
+
+class Windows(Dataset[tuple[int, int, Window | Unreadable]]):
+    """The same random views by (epoch, place), not yet made: for a device that makes them."""
+
+    def __init__(self, views: Views, augmentation: Augmentation) -> None:
+        self.views, self.augmentation = views, augmentation
+
+    def __getitem__(self, key: Key) -> tuple[int, int, Window | Unreadable]:
+        epoch, place = key
+        image, preprocessing = self.views.labelled.images[place], self.views.source.preprocessing
+        whole = self.views.source.resized(image)
+        if isinstance(whole, Unreadable):
+            return place, 0, whole
+        look = random_look(whole.size, preprocessing, self.augmentation, self.views.chance(epoch, image.digest))
+        return place, self.views.labelled.targets[place], window(whole, look, preprocessing.size)
 
 
 def batches_of_epoch(
@@ -291,7 +321,7 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 
 
 class ImageBatches:
-    """Training batches of random views of images."""
+    """Training batches of random views of images; the device makes the views where it is the quicker one."""
 
     def __init__(
         self,
@@ -302,13 +332,17 @@ class ImageBatches:
         device: torch.device,
         on_unreadable: Callable[[list[Unreadable]], None],
         is_balanced: bool = False,
+        made_by_device: bool | None = None,
     ) -> None:
         images = len(views.labelled)
         classes = views.labelled.targets if is_balanced else None
         self._order = EpochOrder(images, batch_size, seed=views.seed, stage=views.stage, balanced_by=classes)
+        by_device = makes_views(device) if made_by_device is None else made_by_device
+        shown = Windows(views, views.augmentation) if by_device and views.augmentation else views
         processes = loader_processes(images, epochs)
-        self._loader = _loader(views, self._order, processes=processes, device=device)
+        self._loader = _loader(shown, self._order, processes=processes, device=device)
         self._preprocessing, self._device = views.source.preprocessing, device
+        self._sender = Sender(device)
         self._on_unreadable = on_unreadable
 
     def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -316,7 +350,14 @@ class ImageBatches:
         self._order.epoch, self._order.first_step = epoch, first_step
         for batch in self._loader:
             self._on_unreadable(batch.unreadable)
-            yield to_input(batch.pixels, self._preprocessing, self._device), batch.targets.to(self._device)
+            yield self._sender.send(partial(self._on_device, batch))
+
+    def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        pixels = batch.pixels.to(self._device, non_blocking=True)
+        if batch.looks is not None:
+            pixels = seen(pixels, batch.looks.to(self._device))
+        targets = batch.targets.to(self._device, non_blocking=True)
+        return to_input(pixels, self._preprocessing, self._device), targets
 
 
 def in_order(views: Views, *, view: int, device: torch.device) -> DataLoader[Any]:
@@ -330,7 +371,7 @@ def in_order(views: Views, *, view: int, device: torch.device) -> DataLoader[Any
 
 
 def _loader(
-    views: Views, keys: Sampler[list[Key]] | list[list[Key]], *, processes: int, device: torch.device
+    views: Views | Windows, keys: Sampler[list[Key]] | list[list[Key]], *, processes: int, device: torch.device
 ) -> DataLoader[Any]:  # Any: batches are of our own type, which the stub can't say
     return DataLoader(
         views,
@@ -346,12 +387,23 @@ def _loader(
     )
 
 
-def _collate(items: list[tuple[int, int, Pixels | Unreadable]]) -> Batch:
+def _collate(items: list[tuple[int, int, Pixels | Window | Unreadable]]) -> Batch:
     unreadable = [view for _, _, view in items if isinstance(view, Unreadable)]
     good = [(place, target, view) for place, target, view in items if not isinstance(view, Unreadable)]
-    pixels = np.stack([view for _, _, view in good]) if good else np.empty((0, 1, 1, 3), np.uint8)
+    pixels, looks = _together([view for _, _, view in good])
     targets = torch.tensor([target for _, target, _ in good], dtype=torch.int64)
-    return Batch([place for place, _, _ in good], torch.from_numpy(pixels), targets, unreadable)
+    return Batch([place for place, _, _ in good], pixels, targets, unreadable, looks)
+
+
+def _together(views: Sequence[Pixels | Window]) -> tuple[Tensor, Looks | None]:
+    windows = [view for view in views if isinstance(view, Window)]
+    if windows:
+        return stacked(windows)
+    pixels = np.stack([view for view in views if not isinstance(view, Window)]) if views else _NONE
+    return torch.from_numpy(pixels), None
+
+
+_NONE: Final = np.empty((0, 1, 1, 3), np.uint8)
 
 
 def _process_start(device: torch.device) -> str:
