@@ -6,6 +6,7 @@ engine raises on purpose is here.
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from backend.domain.errors import Conflict, InvalidInput, LimitExceeded, Unavailable
 
@@ -82,23 +83,59 @@ class Diverged(InvalidInput):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryHolder:
+    """A program that holds part of a GPU's memory."""
+
+    pid: int
+    mebibytes: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} (process {self.pid}) holds {self.mebibytes:,} MiB"
+
+
 class OutOfMemory(LimitExceeded):
-    """A batch doesn't fit into the memory of the device, nor does a smaller part of it."""
+    """A batch doesn't fit into the memory of the device, nor does a smaller part of it.
+
+    ``holders`` are other programs to which that may be due, as far as anybody can tell;
+    ``is_others`` says that it is: then the batch isn't blamed.
+    """
 
     code = "out-of-memory"
 
-    def __init__(self, batch_size: int, *, free_bytes: int = 0, total_bytes: int = 0, device: str = "") -> None:
-        self.batch_size = batch_size
+    def __init__(
+        self,
+        batch_size: int,
+        *,
+        free_bytes: int = 0,
+        total_bytes: int = 0,
+        device: str = "",
+        holders: Sequence[MemoryHolder] = (),
+        is_others: bool = False,
+    ) -> None:
+        self.batch_size, self.holders, self.is_others = batch_size, tuple(holders), is_others
         self.suggestion = max(2, batch_size // 2)
         images = "a single image" if batch_size == 1 else f"{batch_size} images at a time"
         free = f": {free_bytes / 1e9:.1f} of {total_bytes / 1e9:.1f} GB are free on {device}" if device else ""
+        said = "; ".join(str(holder) for holder in self.holders)
         super().__init__(
-            f"The memory is too small for {images}{free}.",
-            advice=f"Start again with batch size {self.suggestion}."
-            if self.suggestion < batch_size
-            else "Start again with smaller images or a smaller architecture.",
-            details={"batch_size": batch_size, "suggestion": self.suggestion, "free_bytes": free_bytes},
+            f"The memory is too small for {images}{free}." + (f" Of the rest, {said}." if said else ""),
+            advice=self._advice(),
+            details={
+                "batch_size": batch_size,
+                "suggestion": self.suggestion,
+                "free_bytes": free_bytes,
+                "holders": [asdict(holder) for holder in self.holders],
+            },
         )
+
+    def _advice(self) -> str:
+        if self.is_others:
+            return "End other programs that use this graphics card, or train on another device, then start again."
+        if self.suggestion < self.batch_size:
+            return f"Start again with batch size {self.suggestion}."
+        return "Start again with smaller images or a smaller architecture."
 
 
 class DiskFull(Unavailable):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from backend.domain.events import Event, MicroBatchHalved, OnEvent, PhaseStarted
 from worker.engine.errors import OutOfMemory
+from worker.engine.gpu_users import holders_of
 
 EVALUATION_BATCH: Final = 32
 NORM_WANTS: Final = 8
@@ -24,6 +25,10 @@ NORM_WANTS: Final = 8
 
 HELD_BY_OTHERS: Final = 0.9
 """Share of a GPU's memory that others hold, from which on smaller parts wouldn't help."""
+BLAMED: Final = 0.5
+"""Share from which on others, and not the batch, are to make room."""
+WORTH_NAMING: Final = 0.1
+"""Share from which on others are named."""
 
 
 def _silent(event: Event) -> None:
@@ -108,12 +113,36 @@ class Room:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         if present <= fewest or others_hold(free, total, own):
-            raise OutOfMemory(present, free_bytes=free, total_bytes=total, device=str(self.device))
+            raise _refusal(present, self.device, free, total, own)
 
     def _tell(self, present: int) -> None:
         self.on_event(MicroBatchHalved(self.stage, self.epoch, self.micro_batch, self.batch_size))
         text = f"The memory was too small: micro-batch {present} → {self.micro_batch}"
         self.on_event(PhaseStarted("memory", f"{text}, effective batch {self.batch_size} kept"))
+
+
+def refused_from_the_start(batch_size: int, device: torch.device) -> OutOfMemory:
+    """What is said where there was no room for the network itself, or for the very first of its work."""
+    if device.type != "cuda":
+        return OutOfMemory(batch_size)
+    try:
+        free, total, own = memory_of(device)
+    except RuntimeError:  # not even room for the driver's own part of this process
+        return OutOfMemory(batch_size, holders=holders_of(device), is_others=True)
+    return _refusal(batch_size, device, free, total, own)
+
+
+def _refusal(images: int, device: torch.device, free: int, total: int, own: int) -> OutOfMemory:
+    """Names other programs only where what they hold is worth ending them."""
+    others = total - free - own if device.type == "cuda" else 0
+    return OutOfMemory(
+        images,
+        free_bytes=free,
+        total_bytes=total,
+        device=str(device),
+        holders=holders_of(device) if others >= WORTH_NAMING * total else (),
+        is_others=others >= BLAMED * total,
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -124,7 +153,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
 
 
-_WORDS: Final = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_WORDS: Final = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 def memory_of(device: torch.device) -> tuple[int, int, int]:

@@ -24,10 +24,9 @@ from worker.engine.epoch import loader_deaths_understood
 from worker.engine.errors import (
     CheckpointUnusable,
     OneClassOnly,
-    OutOfMemory,
 )
 from worker.engine.lr_finder import BAND_WITHIN_S, SEEDS, search
-from worker.engine.memory import Room, is_out_of_memory
+from worker.engine.memory import Room, is_out_of_memory, refused_from_the_start
 from worker.engine.optim import set_learning
 from worker.engine.order import NeverStop, StatePoint, StopSignal, TrainingOrder, TrainingResult
 from worker.engine.prepared import prepared_images, require_enough, resized_images
@@ -56,7 +55,7 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
     devices.make_repeatable(device)
     remove_partials(order.output_folder)
     remove_partials(order.state_folder)
-    with _faults_named(order), loader_deaths_understood(stop):
+    with _faults_named(order, device), loader_deaths_understood(stop):
         resumed, saved = _newest_state(order, on_event)
         model = devices.place(_first_model(order, resumed, on_event, stop), device)
         room = _room(order, device, on_event)
@@ -94,7 +93,7 @@ def find_learning_rate(
     require_trainable(order.manifest)
     device = devices.choose(order.device)
     devices.make_repeatable(device)
-    with _faults_named(order), loader_deaths_understood(stop):
+    with _faults_named(order, device), loader_deaths_understood(stop):
         model = devices.place(_first_model(order, None, on_event, stop), device)
         room = _room(order, device, on_event)
         kept = kept_images(order, order.config.stages[:1], model, room, on_event)
@@ -193,7 +192,7 @@ def _start_from(model: Classifier, start: checkpoint.Checkpoint, order: Training
 
 
 @contextmanager
-def _faults_named(order: TrainingOrder) -> Iterator[None]:
+def _faults_named(order: TrainingOrder, device: torch.device) -> Iterator[None]:
     """Give a name to faults of the machine, wherever in a training they come."""
     try:
         with disk_full_named(order.state_folder, 0):
@@ -201,4 +200,4 @@ def _faults_named(order: TrainingOrder) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemory(order.config.batch_size) from error
+        raise refused_from_the_start(order.config.batch_size, device) from error

@@ -15,9 +15,9 @@ from tests.fixtures.engine import Listener, build_tiny, frozen, order_in, tiny_c
 from worker.engine import export as exporting
 from worker.engine import loop, memory
 from worker.engine.architectures import Classifier, build_head
-from worker.engine.errors import OutOfMemory
+from worker.engine.errors import MemoryHolder, OutOfMemory
 from worker.engine.loop import StageRun, gradients, train_one_epoch
-from worker.engine.memory import Room, TornStep, is_out_of_memory, others_hold
+from worker.engine.memory import Room, TornStep, is_out_of_memory, others_hold, refused_from_the_start
 from worker.engine.optim import build_optimizer, set_learning
 from worker.engine.order import NeverStop
 from worker.engine.recipe import train
@@ -313,6 +313,7 @@ def test_the_export_compares_on_fewer_images(
     ("error", "is_memory"),
     [
         (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
         (MemoryError(), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), True),
@@ -341,3 +342,68 @@ def test_it_gives_up_at_once_where_others_hold_the_gpu(monkeypatch: pytest.Monke
 
     assert refusal.value.message == "The memory is too small for 64 images at a time: 0.1 of 8.0 GB are free on cpu."
     assert run.room.micro_batch == 64
+
+
+OLLAMA = MemoryHolder(77, 7_300, "ollama")
+
+
+@pytest.fixture
+def full_card(monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    """A GPU of 8 GB of which another program has taken nearly all before we hold anything."""
+    monkeypatch.setattr(memory, "memory_of", lambda device: (100_000_000, 8_000_000_000, 0))
+    monkeypatch.setattr(memory, "holders_of", lambda device: (OLLAMA,))
+    return torch.device("cuda:0")
+
+
+def test_g03_a_gpu_that_is_full_from_the_start_is_said_to_be_so_and_by_whom(full_card: torch.device) -> None:
+    refusal = refused_from_the_start(64, full_card)
+
+    assert refusal.message == (
+        "The memory is too small for 64 images at a time: 0.1 of 8.0 GB are free on cuda:0. "
+        "Of the rest, ollama (process 77) holds 7,300 MiB."
+    )
+    assert refusal.advice == (
+        "End other programs that use this graphics card, or train on another device, then start again."
+    )
+    assert refusal.details["holders"] == [{"pid": 77, "mebibytes": 7300, "name": "ollama"}]
+
+
+def test_g03_where_not_even_the_driver_finds_room_others_are_named_all_the_same(
+    full_card: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(device: torch.device) -> tuple[int, int, int]:
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(memory, "memory_of", no_room)
+
+    refusal = refused_from_the_start(64, full_card)
+
+    assert refusal.message == (
+        "The memory is too small for 64 images at a time. Of the rest, ollama (process 77) holds 7,300 MiB."
+    )
+    assert refusal.is_others
+
+
+@pytest.mark.parametrize(
+    ("free", "own", "named", "blamed"),
+    [
+        (100, 7_800, False, False),  # all of it is ours
+        (100, 6_900, True, False),  # a desktop beside us
+        (100, 3_900, True, True),  # somebody else's training
+    ],
+)
+def test_others_are_named_where_they_matter_and_blamed_where_they_hold_half(
+    full_card: torch.device, monkeypatch: pytest.MonkeyPatch, free: int, own: int, named: bool, blamed: bool
+) -> None:
+    monkeypatch.setattr(memory, "memory_of", lambda device: (free, 8_000, own))
+
+    refusal = refused_from_the_start(64, full_card)
+
+    assert (refusal.holders != (), refusal.is_others) == (named, blamed)
+    assert ("batch size 32" in refusal.advice) is not blamed
+
+
+def test_on_a_processor_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "holders_of", None)
+
+    assert refused_from_the_start(64, torch.device("cpu")).message == "The memory is too small for 64 images at a time."
