@@ -74,6 +74,11 @@ class Counts:
     valid: int
     test: int
 
+    @property
+    def whole(self) -> int:
+        """All of them."""
+        return self.train + self.valid + self.test
+
     @classmethod
     def of(cls, counts: Mapping[str, Any]) -> "Counts":  # Any: JSON values
         """From a version's counts by class."""
@@ -82,9 +87,8 @@ class Counts:
 
 def pieces(config: TrainingConfig, counts: Counts, *, kept_stages: Set[int] = frozenset()) -> list[Piece]:
     """A training's pieces, first to last; ``kept_stages`` are those whose features lie on disk already."""
-    whole = counts.train + counts.valid + counts.test
     # Pictures of which all is known that a training asks of its layers are not opened.
-    read = counts.test if kept_stages >= set(range(len(config.stages))) else whole
+    read = counts.test if kept_stages >= set(range(len(config.stages))) else counts.whole
     found = [Piece(Work.START, 1, config.image_size), Piece(Work.READ, read, config.image_size)]
     for number, stage in enumerate(config.stages):
         found += _stage(config, number, stage, counts, is_kept=number in kept_stages)

@@ -1,8 +1,8 @@
 """What is said of a training's device, time and memory before it starts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -11,12 +11,15 @@ from backend.domain.training import TrainingConfig
 from backend.ledger.job import JobKind
 from backend.ledger.repository import Jobs
 from backend.ledger.tables import WorkerRow
-from backend.training.forecast import HEARD_WITHIN_S, Forecast, likely_device
-from backend.training.run_page import range_words
+from backend.training.cost import Counts, Work
+from backend.training.forecast import HEARD_WITHIN_S, Forecast, Timetable, likely_device, timetable
+from backend.training.time_words import range_words
 
 _MUCH_QUICKER: Final = 0.5
 _HALVES_FROM: Final = 4
 _GIGABYTE: Final = 1e9
+_MANY: Final = 10_000
+"""So many pictures, from which on the speed of reading them is worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +31,24 @@ class Outlook:
         memory: what it needs and what there is; empty where nobody knows.
         fits: whether the memory is there at all.
         half: the batch that is offered where it isn't; None where that wouldn't help.
+        reading: how fast pictures are read; empty where they are few, or nobody knows.
     """
 
     device: str
     memory: str
     fits: bool
     half: int | None
+    reading: str = ""
 
 
 def outlook(
-    session: Session, config: TrainingConfig, known: Forecast, others: Iterable[tuple[str, Forecast]], images: int
-) -> Outlook:
-    """What to say of a training on so many images to learn from; ``others`` are the cards beside it, by title."""
+    session: Session,
+    config: TrainingConfig,
+    known: Forecast,
+    others: Iterable[tuple[str, Forecast]],
+    counts: Mapping[str, Any],
+) -> Outlook:  # Any: JSON values
+    """What to say of a training on a version with these ``counts``; ``others`` are the cards beside it, by title."""
     kind = likely_device(session, config.device)
     workers = [row for row in Jobs(session).workers(HEARD_WITHIN_S) if _may_do_it(row, kind)]
     roomiest = max(workers, key=lambda row: row.memory_bytes or 0, default=None)
@@ -50,7 +59,8 @@ def outlook(
         device=device_sentence(kind, known, others),
         memory=memory_sentence(kind, needed, total, roomiest.memory_free_bytes if roomiest else None),
         fits=fits,
-        half=None if fits else _half(config, kind, needed, images),
+        half=None if fits else _half(config, kind, needed, Counts.of(counts).train),
+        reading=_reading(session, config, counts),
     )
 
 
@@ -83,8 +93,21 @@ def memory_sentence(kind: str, needed: int, total: int | None, free: int | None)
     return f"Needs about {_gigabytes(needed)}; this {device} has {_gigabytes(free)} free{short}."
 
 
-def slower_words(said: Forecast | None, elapsed_s: float, left_s: float | None) -> str:
-    """``Slower than we said: 6 → 9 min``; empty while it keeps to what was said."""
+def reading_sentence(found: Timetable, *, is_kept: bool) -> str:
+    """``Pictures are read at about 410 a second, which sets the pace.``; ``is_kept``: the network sees each once."""
+    read = [one for one in found.estimates if one.piece.work is Work.READ and one.seconds > 0]
+    if not read:
+        return ""
+    speed = read[0].piece.amount / read[0].seconds
+    sets_pace = read[0].seconds >= max(one.seconds for one in found.estimates)
+    said = f"Pictures are read at about {_round(speed):,} a second{', which sets the pace' if sets_pace else ''}."
+    if not is_kept:
+        return said
+    return f"{said} What the frozen network says of each is kept, so that the next training like it reads none again."
+
+
+def slower_words(said: Forecast | None, elapsed_s: float, left_s: float | None, because: str = "") -> str:
+    """``Slower than we said: 6 → 9 min``, with the reason where one is known; empty while it keeps to what was said."""
     if said is None or said.seconds_high is None or left_s is None:
         return ""
     now = elapsed_s + left_s
@@ -96,7 +119,21 @@ def slower_words(said: Forecast | None, elapsed_s: float, left_s: float | None) 
         return ""
     # Two units are told apart; of two alike the first one's can go.
     (number, _, unit), other = before.partition(" "), after.partition(" ")[2]
-    return f"Slower than we said: {number if unit == other else before} → {after}"
+    said_now = f"Slower than we said: {number if unit == other else before} → {after}"
+    return f"{said_now}, because {because}" if because else said_now
+
+
+def _reading(session: Session, config: TrainingConfig, counts: Mapping[str, Any]) -> str:  # Any: JSON values
+    if Counts.of(counts).whole < _MANY:
+        return ""
+    found = timetable(session, config, counts)
+    is_kept = all(stage.backbone_stands_still for stage in config.stages)
+    return reading_sentence(found, is_kept=is_kept) if found else ""
+
+
+def _round(speed: float) -> int:
+    """To two figures: nobody knows it better."""
+    return 10 * round(speed / 10) if speed >= 100 else max(1, round(speed))
 
 
 def _may_do_it(row: WorkerRow, kind: str) -> bool:

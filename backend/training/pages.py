@@ -17,7 +17,6 @@ from backend.dependencies import ReadDep, ServicesDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.errors import AppError
 from backend.domain.ids import DatasetId, VersionId, new_id
-from backend.domain.training import Recipe
 from backend.home.spine import StepName, spine
 from backend.ledger.job import JobKind
 from backend.ledger.repository import Jobs
@@ -30,10 +29,11 @@ from backend.training.lr_finds_form import fields_of_find
 from backend.training.outlook import slower_words
 from backend.training.repository import RunRepository
 from backend.training.run_log import rate_words
-from backend.training.run_page import eta_words, run_page
+from backend.training.run_page import run_page
 from backend.training.start import start
+from backend.training.time_words import eta_words
 from backend.training.train_form import fields_of, request_of, run_id_of
-from backend.training.train_page import chooser, fields_after, fields_from, order_of
+from backend.training.train_page import chooser, fields_after, fields_from, first_fields, order_of
 from backend.training.view import RunView, list_runs, show_run
 
 router = APIRouter(include_in_schema=False)
@@ -80,7 +80,7 @@ def train_page(
     elif starts_from and not found:
         fields = fields_from(session, starts_from)
     else:
-        fields = found or {"recipe": Recipe.RECOMMENDED.value}
+        fields = found or first_fields(session, version_id)
     if batch_size is not None:
         fields["batch_size"] = str(batch_size)
     return _chooser(request, session, settings.weights_folder, version_id, fields)

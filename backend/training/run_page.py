@@ -1,6 +1,5 @@
 """What the run page shows, from the run's own rows."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -185,20 +184,3 @@ def _state(run: RunView, is_now: bool, checkpoint: CheckpointRow | None, verdict
     if is_now:
         return StageState.RUNNING
     return StageState.NOT_REACHED if run.status.is_final else StageState.WAITS
-
-
-def eta_words(seconds: float) -> str:
-    """A rough time as a range, rounded up: to 10 s under 2 min, to 1 min under 20, to 5 above."""
-    return range_words(seconds, seconds * 1.3)
-
-
-def range_words(low: float, high: float) -> str:
-    """A time between two bounds in seconds, each rounded up as in ``eta_words``."""
-    if high < 120:
-        return _range(low, high, 10, 1, "s")
-    return _range(low, high, 60 if high < 1200 else 300, 60, "min")
-
-
-def _range(low: float, high: float, step: int, unit_s: int, unit: str) -> str:
-    first, last = (max(1, math.ceil(value / step)) * step // unit_s for value in (low, high))
-    return f"about {last} {unit}" if first == last else f"{first}–{last} {unit}"

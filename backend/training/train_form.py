@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from backend.domain.errors import InvalidInput
 from backend.domain.training import Stage, StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.training.cards import RECOMMENDED, Card, card_like, card_named
 from backend.training.train_fields import CHANGES, STAGE_FIELDS, run_fields
 
 STAGE_ROWS: Final = 5
@@ -52,8 +53,10 @@ def request_of(form: Mapping[str, str]) -> TrainingRequest:
     Raises:
         FormUnusable: naming each field that can't be used.
     """
-    content: dict[str, Any] = {"recipe": _given(form, "recipe") or "recommended"}  # Any: checked by pydantic
+    content = card_of(form).request.model_dump(exclude_unset=True, exclude_none=True)
     content |= {field.name: text for field in run_fields() if (text := _given(form, field.name))}
+    if _given(form, "architecture") and not _given(form, "weights"):
+        content.pop("weights", None)
     if "adam_beta" in content:
         content["adam_betas"] = (_ADAM_BETA, content.pop("adam_beta"))
     if stages := _stages(form):
@@ -63,25 +66,42 @@ def request_of(form: Mapping[str, str]) -> TrainingRequest:
     return _validated(content)
 
 
+def card_of(form: Mapping[str, str]) -> Card:
+    """The card that is chosen; the recommended one where none is.
+
+    Raises:
+        FormUnusable: there is no such card.
+    """
+    name = _given(form, "recipe")
+    card = card_named(name)
+    if card is None:
+        _validated({"recipe": name})
+    return card or RECOMMENDED
+
+
 def run_id_of(form: Mapping[str, str]) -> str | None:
     """The id that the form gave its run; None where it has none of ours."""
     given = form.get("run_id", "")
     return given if _RUN_ID.fullmatch(given) else None
 
 
-def fields_of(config: Mapping[str, Any]) -> dict[str, str]:  # Any: JSON values
-    """A run's config as the form's fields, to start again from it; what its recipe says by itself is left empty."""
+def fields_of(config: Mapping[str, Any], card: Card | None = None) -> dict[str, str]:  # Any: JSON values
+    """A run's config as the form's fields, to start again from it; what its card says by itself is left empty.
+
+    Without a ``card`` it is the one that the config stands for.
+    """
     whole = TrainingConfig.model_validate(config)
-    usual = resolve(TrainingRequest(recipe=whole.recipe))
-    fields = {"recipe": whole.recipe.value}
+    card = card or card_like(whole)
+    usual = card.config()
+    fields = {"recipe": card.name}
     if whole.architecture != usual.architecture:
         fields["architecture"] = whole.architecture
-        usual = resolve(TrainingRequest(recipe=whole.recipe, architecture=whole.architecture))
+        usual = card.config(whole.architecture)
     fields |= _differing([field.name for field in run_fields()], _shown(whole), _shown(usual))
     fields |= _differing(
         [field.name for field in CHANGES], whole.augmentation.model_dump(), usual.augmentation.model_dump()
     )
-    return fields if whole.stages == usual.stages else fields | _stage_fields(whole)
+    return fields if whole.stages == usual.stages else fields | _stage_fields(whole, card)
 
 
 def fields_of_json(text: str) -> dict[str, str]:
@@ -132,20 +152,18 @@ def _given(form: Mapping[str, str], name: str) -> str:
 
 
 def _stages(form: Mapping[str, str]) -> list[dict[str, Any]] | None:  # Any: checked by pydantic
-    """The rows, where one is filled in or their number isn't the recipe's."""
+    """The rows, where one is filled in or their number isn't the card's."""
     rows = [_stage(form, row) for row in range(STAGE_ROWS)]
+    card = card_of(form)
     # The number is of the card that the drawer was shown for: another card that was chosen since has its own.
-    is_of_card = _given(form, "stage_count_of") in ("", _given(form, "recipe"))
+    is_of_card = _given(form, "stage_count_of") in ("", card.name)
     count = _given(form, "stage_count") if is_of_card else ""
     if count.isascii() and count.isdigit():
         wanted = min(max(1, int(count)), STAGE_ROWS)
-        usual = resolve(TrainingRequest(recipe=_recipe(form))).stages
-        return rows[:wanted] if any(rows[:wanted]) or wanted != len(usual) else None
-    return [row for row in rows if row] or None
-
-
-def _recipe(form: Mapping[str, str]) -> Any:  # Any: checked by pydantic
-    return _validated({"recipe": _given(form, "recipe") or "recommended"}).recipe
+        if not any(rows[:wanted]) and wanted == len(card.config().stages):
+            return None
+        return [card.stage(row, typed) for row, typed in enumerate(rows[:wanted])]
+    return [card.stage(row, typed) for row, typed in enumerate(row for row in rows if row)] or None
 
 
 def _stage(form: Mapping[str, str], row: int) -> dict[str, Any]:  # Any: checked by pydantic
@@ -163,13 +181,16 @@ def _restaged(form: Mapping[str, str], change: Any) -> dict[str, str]:  # Any: f
     request = request_of(form)
     stages = tuple(StageRequest.model_validate(stage.model_dump()) for stage in resolve(request).stages)
     config = resolve(request.model_copy(update={"stages": change(stages)}))
-    return fields_of(config.model_dump(mode="json")) | {"stage_count": str(len(config.stages))}
+    return fields_of(config.model_dump(mode="json"), card_of(form)) | {"stage_count": str(len(config.stages))}
 
 
-def _stage_fields(config: TrainingConfig) -> dict[str, str]:
-    """The rows of stages that aren't the recipe's; of each, what says what it is, and what differs."""
+def _stage_fields(config: TrainingConfig, card: Card) -> dict[str, str]:
+    """The rows of stages that aren't the card's; of each, what says what it is, and what differs."""
     fields = {"stage_count": str(len(config.stages))}
-    asked = tuple(StageRequest(freeze=stage.freeze) for stage in config.stages)
+    asked = tuple(
+        StageRequest.model_validate(card.stage(row, {"freeze": stage.freeze}))
+        for row, stage in enumerate(config.stages)
+    )
     usual = resolve(TrainingRequest(recipe=config.recipe, stages=asked)).stages
     for row, (stage, base) in enumerate(zip(config.stages, usual, strict=True)):
         values, plain = _stage_values(stage), _stage_values(base)

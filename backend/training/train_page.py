@@ -9,20 +9,22 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import VersionNotFound
-from backend.domain.architectures import ARCHITECTURES
+from backend.datasets.tables import VersionRow
+from backend.domain.architectures import ARCHITECTURES, PretrainedWeights, WeightSource
 from backend.domain.errors import AppError
 from backend.domain.ids import CheckpointId, RunId, VersionId
-from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.domain.training import StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training import train_fields
+from backend.training.cards import A_HANDFUL, CARDS, CUSTOM, QUICK_LOOK, RECOMMENDED, Card, card_named, first_card
 from backend.training.cost import Counts
 from backend.training.find import find_checkpoint, find_run
 from backend.training.forecast import Forecast, forecast
 from backend.training.lines_repository import Lines, Origin
 from backend.training.outlook import outlook
 from backend.training.repository import RunRepository
-from backend.training.run_page import range_words
 from backend.training.schedule_view import schedule_of
 from backend.training.start import Plan, RunOrder, plan
+from backend.training.time_words import range_words
 from backend.training.train_form import (
     STAGE_ROWS,
     FormUnusable,
@@ -36,18 +38,23 @@ from backend.training.train_form import (
 )
 from backend.training.weights_at_hand import at_hand
 
-RECIPES: Final = (
-    (Recipe.RECOMMENDED, "Recommended", "The quickest good answer, and all that most sets of pictures need."),
-    (Recipe.LESSON_1, "The course, lesson 1", "Exactly as in the 2019 course, number for number."),
-    (Recipe.FINE_TUNE, "Fine-tune", "fastai's fine_tune: the head for a moment, then everything at careful rates."),
-    (Recipe.CUSTOM, "Your own", "Plain numbers to begin with; set each of them yourself under Advanced."),
-)
 _MOST_TO_START_FROM: Final = 50
 _ADD: Final = "add-stage"
 _REMOVE: Final = "remove-stage-"
 _BATCH: Final = "batch-"
+_USE: Final = "use-"
 _KEPT: Final = ("starts_from", "run_id")
 """What the person has chosen beside the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedCard:
+    """A card as it would run on this version; ``time`` is empty where nothing is known."""
+
+    card: Card
+    plan: Plan
+    forecast: Forecast
+    time: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,8 @@ def _done(session: Session, form: Mapping[str, str], do: str) -> dict[str, str] 
         return with_stage_removed(form, int(do.removeprefix(_REMOVE)))
     if do.startswith(_BATCH) and do.removeprefix(_BATCH).isdigit():
         return _as_filled_in(form) | {"batch_size": do.removeprefix(_BATCH)}
+    if do.startswith(_USE) and do.removeprefix(_USE) in ARCHITECTURES:
+        return _as_filled_in(form) | {"architecture": do.removeprefix(_USE), "weights": ""}
     match do:
         case "show":
             return _as_filled_in(form)
@@ -128,6 +137,15 @@ def fields_from(session: Session, checkpoint_id: str) -> dict[str, str]:
     }
 
 
+def first_fields(session: Session, version_id: str) -> dict[str, str]:
+    """The form's fields where nothing was chosen yet.
+
+    Raises:
+        VersionNotFound
+    """
+    return {"recipe": first_card(_pictures(_version(session, version_id))).name}
+
+
 def chooser(
     session: Session, version_id: str, fields: Mapping[str, str], weights_folder: Path, error: AppError | None = None
 ) -> dict[str, Any]:  # Any: the template's context
@@ -136,30 +154,26 @@ def chooser(
     Raises:
         AppError: the version is unknown or can't be trained on.
     """
-    version = RunRepository(session).version(VersionId(version_id))
-    if version is None:
-        raise VersionNotFound
-    cards = [
-        (
-            recipe,
-            title,
-            why,
-            *_planned(session, RunOrder(VersionId(version_id), TrainingRequest(recipe=recipe)), weights_folder),
-        )
-        for recipe, title, why in RECIPES
-    ]
+    version = _version(session, version_id)
     chosen = settings(session, version_id, fields, weights_folder, error)
-    beside = [(title, known) for _, title, _, _, known in cards]
+    cards = [
+        _offered(session, version_id, card, weights_folder)
+        for card in CARDS
+        if card is not CUSTOM or chosen["card"] is CUSTOM
+    ]
+    is_handful = _pictures(version) < A_HANDFUL
+    beside = [(offered.card.title, offered.forecast) for offered in cards]
     return {
         "version": version,
-        "outlook": outlook(session, chosen["plan"].config, chosen["forecast"], beside, Counts.of(version.counts).train),
-        "cards": [(*card, time_words(card[-1])) for card in cards],
+        "outlook": outlook(session, chosen["plan"].config, chosen["forecast"], beside, version.counts),
+        "cards": [offered for offered in cards if not is_handful or offered.card is QUICK_LOOK],
+        "other_cards": [offered for offered in cards if is_handful and offered.card is not QUICK_LOOK],
+        "pictures": _pictures(version),
         "error": error,
         "models": [
             _start_model(origin) for origin in Lines(session).models_of_dataset(version.dataset_id, _MOST_TO_START_FROM)
         ],
         "past_runs": Lines(session).runs_of_dataset(version.dataset_id, _MOST_TO_START_FROM),
-        "at_hand": {entry.name: at_hand(entry.weights[0], weights_folder) for entry in ARCHITECTURES.values()},
         **chosen,
     }
 
@@ -171,17 +185,21 @@ def settings(
     order = _order_or_recipe(session, version_id, fields)
     planned, known = _planned(session, order, weights_folder)
     config = planned.config
-    recipe = config.recipe
-    usual = resolve(TrainingRequest(recipe=recipe, architecture=config.architecture if order.starts_from else None))
-    title = next(title for name, title, _ in RECIPES if name is recipe)
+    card = card_named(fields.get("recipe", "")) or RECOMMENDED
+    usual = card.config(config.architecture if order.starts_from else None)
+    here = {entry.name: at_hand(entry.weights[0], weights_folder) for entry in ARCHITECTURES.values()}
     groups = ARCHITECTURES[config.architecture].layer_groups
     return {
         "fields": fields,
         "plan": planned,
         "forecast": known,
         "time": time_words(known),
-        "own_of": title if config != usual else "",
+        "card": card,
+        "own_of": card.title if config != usual else "",
         "architectures": ARCHITECTURES,
+        "at_hand": here,
+        "missing": _missing_weights(config, weights_folder) if order.starts_from is None else None,
+        "instead": next((ARCHITECTURES[name] for name, is_here in here.items() if is_here), None),
         "stages_in_words": stages_in_words,
         "field_groups": train_fields.GROUPS,
         "stage_head": train_fields.STAGE_HEAD,
@@ -218,8 +236,8 @@ def _order_or_recipe(session: Session, version_id: str, fields: Mapping[str, str
         order = order_of(version_id, fields)
         plan(session, order, Path())
     except AppError:
-        known = next((recipe for recipe in Recipe if recipe.value == fields.get("recipe")), Recipe.RECOMMENDED)
-        return RunOrder(VersionId(version_id), TrainingRequest(recipe=known))
+        card = card_named(fields.get("recipe", "")) or RECOMMENDED
+        return RunOrder(VersionId(version_id), card.request)
     return order
 
 
@@ -227,6 +245,28 @@ def _planned(session: Session, order: RunOrder, weights_folder: Path) -> tuple[P
     planned = plan(session, order, weights_folder)
     version_id = None if order.starts_from else order.version_id
     return planned, forecast(session, planned.config, planned.version.counts, version_id=version_id)
+
+
+def _offered(session: Session, version_id: str, card: Card, weights_folder: Path) -> OfferedCard:
+    planned, known = _planned(session, RunOrder(VersionId(version_id), card.request), weights_folder)
+    return OfferedCard(card, planned, known, time_words(known))
+
+
+def _version(session: Session, version_id: str) -> VersionRow:
+    version = RunRepository(session).version(VersionId(version_id))
+    if version is None:
+        raise VersionNotFound
+    return version
+
+
+def _pictures(version: VersionRow) -> int:
+    return Counts.of(version.counts).whole
+
+
+def _missing_weights(config: TrainingConfig, folder: Path) -> PretrainedWeights | None:
+    """The file that has to be fetched, or put there by hand, before it can start; None where all is there."""
+    weights = next(one for one in ARCHITECTURES[config.architecture].weights if one.name == config.weights)
+    return None if at_hand(weights, folder) or weights.source is WeightSource.PACKAGE else weights
 
 
 def _start_model(origin: Origin) -> StartModel:

@@ -1,5 +1,5 @@
 import htmx from "htmx.org";
-import { all, announce, find } from "./lib/dom";
+import { announce, find } from "./lib/dom";
 import { openDialog, setUpDialogs } from "./lib/dialogs";
 import { address, csrfToken } from "./lib/http";
 import { bindKey, setUpKeySwitch } from "./lib/keys";
@@ -35,7 +35,8 @@ function start(): void {
   document.addEventListener("submit", (event) => {
     const form = event.target as HTMLFormElement;
     if (form.method === "dialog") return;
-    for (const button of all<HTMLButtonElement>("button[data-once]", form)) button.setAttribute("aria-busy", "true");
+    // Its buttons may stand outside it.
+    for (const button of form.elements) if (button.matches("button[data-once]")) button.setAttribute("aria-busy", "true");
   });
   setUpDialogs();
   setUpTheme();

@@ -74,18 +74,38 @@ form.addEventListener("submit", (event) => {
   drawer.open ||= button.value !== "back";
   void foresee(button.value === "back" ? { fresh: true } : { act: button.value });
 });
+const train = (): void => form.requestSubmit();
 form.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  if (event.ctrlKey || event.metaKey) {
+    event.preventDefault();
+    event.stopPropagation();
+    return train();
+  }
   // Enter alone never starts a training; in the JSON it is a new line, on a summary or button a press.
-  if (event.key !== "Enter" || !(event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement)) return;
-  event.preventDefault();
-  if (event.ctrlKey || event.metaKey) form.requestSubmit();
+  if (event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement) event.preventDefault();
 });
 form.addEventListener("click", (event) => {
   if (!(event.target instanceof Element) || !event.target.closest("[data-copies-json]")) return;
   void navigator.clipboard.writeText(need<HTMLTextAreaElement>("[data-json]", form).value).then(() => announce("Copied."));
 });
 all<HTMLInputElement>("input[name=recipe]", form).forEach((radio, number) => {
-  bindKey(String(number + 1), `Choose “${radio.closest("label")?.querySelector("b")?.textContent ?? ""}”`, () => radio.click());
+  bindKey(String(number + 1), `Choose “${radio.closest("label")?.querySelector("b")?.textContent ?? ""}”`, () => {
+    radio.closest("details")?.setAttribute("open", "");
+    radio.click();
+    radio.focus();
+  });
 });
-bindKey("a", "Advanced", () => (drawer.open = !drawer.open));
+const earlier = find<HTMLDetailsElement>("[data-start]", form);
+if (earlier) {
+  bindKey(String(all("input[name=recipe]", form).length + 1), "Start from an earlier run", () => {
+    earlier.open = !earlier.open;
+    find("summary", earlier)?.focus();
+  });
+}
+bindKey("a", "Advanced", () => {
+  drawer.open = !drawer.open;
+  find("summary", drawer)?.focus();
+});
+bindKey("Control+Enter", "Train", train);
 showCopy();

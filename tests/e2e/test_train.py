@@ -40,7 +40,7 @@ def test_the_drawer_shows_what_the_card_means_and_a_touch_makes_it_ones_own(page
     expect(page.locator(".forecast")).to_contain_text("6 epochs of the head, then 2 of everything")
     expect(page.locator("label:has(:checked) [data-own]")).to_be_visible()
 
-    page.get_by_role("button", name="Back to the recipe").click()
+    page.get_by_role("button", name="Back to the card").click()
     expect(page.locator(".forecast")).to_contain_text("4 epochs of the head, then 2 of everything")
     expect(page.locator("[name=stage_epochs_0]")).to_have_value("")
     expect(page.locator("label:has(:checked) [data-own]")).to_be_hidden()

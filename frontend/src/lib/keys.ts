@@ -13,8 +13,9 @@ export const lettersAct = (): boolean => localStorage.getItem(STORE) === null;
 export function bindKey(keys: string, words: string, act: (event: KeyboardEvent) => void): void {
   // The library's own rule also passes over a chosen radio button, on which a letter says nothing else.
   const ignore = (event: KeyboardEvent): boolean => event.repeat || event.isComposing || inTextField(event.target);
-  tinykeys(window, { [keys]: (event: KeyboardEvent) => void (lettersAct() && act(event)) }, { ignore });
-  const shown = keys.replace(/\[?Shift\]?\+/, "").split(" ");
+  const isLetter = !keys.startsWith("Control+");
+  tinykeys(window, { [keys]: (event: KeyboardEvent) => void ((lettersAct() || !isLetter) && act(event)) }, { ignore });
+  const shown = keys.replace(/\[?Shift\]?\+/, "").replace("Control+", "Ctrl+").split(" ");
   const caps = element("dt", {}, ...shown.map((key) => element("kbd", {}, key)));
   find("[data-key-list]")?.append(caps, element("dd", {}, words));
 }

@@ -6,8 +6,10 @@ from backend.domain.ids import VersionId
 from backend.domain.training import StageRequest, TrainingRequest, resolve
 from backend.ledger.clock import database_now
 from backend.ledger.tables import WorkerRow
-from backend.training.forecast import Forecast
-from backend.training.outlook import device_sentence, memory_sentence, outlook, slower_words
+from backend.training.cost import Piece, Work
+from backend.training.forecast import Forecast, Timetable
+from backend.training.machine_speed import Estimate, Source
+from backend.training.outlook import device_sentence, memory_sentence, outlook, reading_sentence, slower_words
 from tests.backend.training.scene import Scene
 
 GB = 1_000_000_000
@@ -63,6 +65,11 @@ def test_memory_in_words(needed: float, total: float | None, free: float | None,
     assert memory_sentence("cuda", round(needed * GB), *there) == sentence
 
 
+def of_class(images: int) -> dict[str, dict[str, int]]:
+    """Counts of a version with so many pictures to learn from."""
+    return {"cat": {"train": images, "valid": 10, "test": 0}}
+
+
 def add_worker(database: Database, device: str, total: int) -> None:
     """A worker that has just said that it is alive."""
     with database.write() as session:
@@ -84,7 +91,7 @@ def test_half_the_batch_is_offered_where_the_memory_is_too_small(database: Datab
     add_worker(database, "cuda:0", 3 * GB)
 
     with database.read() as session:
-        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], images=500)
+        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(500))
 
     assert (said.fits, said.half, said.memory) == (False, 32, "4.0 GB of memory needed, 3.0 GB there.")
 
@@ -93,7 +100,7 @@ def test_half_of_so_few_images_is_offered_as_they_are_the_batch(database: Databa
     add_worker(database, "cuda:0", 3 * GB)
 
     with database.read() as session:
-        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], images=40)
+        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(40))
 
     assert said.half == 20
 
@@ -103,7 +110,7 @@ def test_the_device_with_most_memory_counts(database: Database) -> None:
     add_worker(database, "cuda:1", 24 * GB)
 
     with database.read() as session:
-        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], images=500)
+        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(500))
 
     assert (said.fits, said.half) == (True, None)
 
@@ -141,3 +148,27 @@ def test_one_press_takes_half_the_batch(client: TestClient, version_id: VersionI
     assert "6.5 GB of memory needed, 2.0 GB there. We can halve the batch and start." in offered
     assert "Take a batch of 32" in offered
     assert "Take a batch of 16" in taken
+
+
+def estimate(work: Work, amount: float, seconds: float) -> Estimate:
+    """What a piece of a training is thought to take."""
+    return Estimate(Piece(work, amount, 224), seconds, Source.TEST)
+
+
+def test_of_very_many_pictures_the_speed_of_reading_is_said() -> None:
+    reading, showing = estimate(Work.READ, 100_000, 244), estimate(Work.FEATURES, 100_000, 100)
+
+    assert reading_sentence(Timetable((reading, showing)), is_kept=False) == (
+        "Pictures are read at about 410 a second, which sets the pace."
+    )
+    assert reading_sentence(Timetable((reading, estimate(Work.MOVE, 100_000, 900))), is_kept=False) == (
+        "Pictures are read at about 410 a second."
+    )
+    assert "the next training like it reads none again" in reading_sentence(Timetable((reading,)), is_kept=True)
+    assert reading_sentence(Timetable((showing,)), is_kept=False) == ""
+
+
+def test_a_reason_is_given_where_one_is_known() -> None:
+    said = slower_words(takes(240, 360), 200, 330, "memory ran short")
+
+    assert said == "Slower than we said: 6 → 9 min, because memory ran short"

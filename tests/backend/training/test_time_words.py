@@ -1,8 +1,8 @@
-"""What the run page makes of a run's rows."""
+"""Rough times in words."""
 
 import pytest
 
-from backend.training.run_page import eta_words, range_words
+from backend.training.time_words import eta_words, range_words
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,7 @@ def test_a_rough_time_is_a_range_rounded_up(seconds: float, words: str) -> None:
 def test_a_forecast_is_one_range_in_one_unit() -> None:
     assert range_words(82, 190) == "2–4 min"
     assert range_words(300, 1500) == "5–25 min"
+
+
+def test_hours_are_not_told_to_the_minute() -> None:
+    assert range_words(9800, 14900) == "3–4.5 h"
