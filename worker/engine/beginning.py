@@ -13,6 +13,7 @@ from worker.engine.data import (
     Views,
     steps_per_epoch,
 )
+from worker.engine.features import Showing
 from worker.engine.loop import StageRun
 from worker.engine.optim import build_optimizer
 from worker.engine.training import Training
@@ -45,7 +46,7 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
     ):
         still_views = showing.still_views(training)
         answered, *seen = showing.features_of(
-            training, [(plain, 0), *((still_views, view) for view in range(views_wanted))]
+            training, [Showing(plain), *(Showing(still_views, view, True) for view in range(views_wanted))]
         )
         batches = features.FeatureBatches(seen, rows)
         # The head alone is small: lower precision would gain nothing.
@@ -59,11 +60,11 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
         show = showing.activations_by(training, stage.frozen_blocks)
         above = run(
             forward=partial(model.upper, frozen_blocks=stage.frozen_blocks),
-            batches=tail.ActivationBatches(partial(show, views, torch.float16), rows, views=stage.views),
+            batches=tail.ActivationBatches(lambda view: show(Showing(views, view, True)), rows, views=stage.views),
             autocast=autocast,
             scaler=scaler,
         )
-        judged = show(plain, torch.float32, 0)
+        judged = show(Showing(plain))
         return above, tail.answers_from(judged, frozen_blocks=stage.frozen_blocks, room=training.room)
     moving = run(
         forward=model,

@@ -59,45 +59,80 @@ class Features:
     places: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """One view of every image of a list, shown to layers that stand still.
+
+    Attributes:
+        view: number of the random view; without effect on the evaluation's.
+        is_learnt_from: something learns from the answers, so that they may be a little rough; else they judge.
+    """
+
+    views: Views
+    view: int = 0
+    is_learnt_from: bool = False
+
+
 class Source:
     """Answers of layers that stand still to views of images, from the disk or from the layers.
 
     A view is decided by the augmentation, the seed, its number and the image: not by the
     run, the stage or the version of the data set.
+
+    Args:
+        learnt_in: number format of the answers that are learnt from; None is float32, in which the others always are.
     """
 
-    def __init__(self, layers: StillLayers, store: FeatureStore) -> None:
-        self._layers, self._store = layers, store
+    def __init__(self, layers: StillLayers, store: FeatureStore, learnt_in: torch.dtype | None = None) -> None:
+        self._judging, self._learnt_from = layers, layers.rougher(learnt_in)
+        self._store = store
 
     def kept(
-        self, images: Iterable[ManifestImage], *, view: int = 0, augmentation: Augmentation | None = None, seed: int = 0
+        self,
+        images: Iterable[ManifestImage],
+        *,
+        view: int = 0,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        is_learnt_from: bool = False,
     ) -> dict[Digest, Answer]:
         """The answers to a view of these images that lie on the disk."""
-        return self._group(augmentation, seed, view).known(image.digest for image in images)
+        group = self._group(self._layers(is_learnt_from), augmentation, seed, view)
+        return group.known(image.digest for image in images)
 
-    def missing(self, views: Views, view: int) -> int:
+    def missing(self, showing: Showing) -> int:
         """Of how many images the answers must be computed."""
-        return len(views.labelled) - len(self._kept_of(views, view))
+        return len(showing.views.labelled) - len(self._kept_of(showing))
 
-    def of(self, views: Views, view: int, *, device: torch.device, on_batch: OnBatch) -> Features:
+    def of(self, showing: Showing, *, device: torch.device, on_batch: OnBatch) -> Features:
         """The answers to one view of every readable image; tells of those that must be computed."""
-        images = views.labelled.images
-        known = self._kept_of(views, view)
-        found = {place: known[image.digest] for place, image in enumerate(images) if image.digest in known}
-        if left := [place for place in range(len(images)) if place not in found]:
-            found |= self._computed(views, view, left, on_batch)
-        return _stacked(found, views.labelled, device)
+        labelled = showing.views.labelled
+        known = self._kept_of(showing)
+        found = {place: known[image.digest] for place, image in enumerate(labelled.images) if image.digest in known}
+        if left := [place for place in range(len(labelled)) if place not in found]:
+            found |= self._computed(showing, left, on_batch)
+        return _stacked(found, labelled, device)
 
-    def _kept_of(self, views: Views, view: int) -> dict[Digest, Answer]:
-        return self.kept(views.labelled.images, view=view, augmentation=views.augmentation, seed=views.seed)
+    def _layers(self, is_learnt_from: bool) -> StillLayers:
+        return self._learnt_from if is_learnt_from else self._judging
 
-    def _group(self, augmentation: Augmentation | None, seed: int, view: int) -> Group:
+    def _kept_of(self, showing: Showing) -> dict[Digest, Answer]:
+        views = showing.views
+        return self.kept(
+            views.labelled.images,
+            view=showing.view,
+            augmentation=views.augmentation,
+            seed=views.seed,
+            is_learnt_from=showing.is_learnt_from,
+        )
+
+    def _group(self, layers: StillLayers, augmentation: Augmentation | None, seed: int, view: int) -> Group:
         seen = "evaluation" if augmentation is None else f"{augmentation!r} {seed} {view}"
         seen += f" pixels {_PIXELS}"
-        layers = self._layers
         return self._store.group(layers.identity, repr(layers.preprocessing), seen, layers.runtime_name)
 
-    def _computed(self, views: Views, view: int, places: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
+    def _computed(self, showing: Showing, places: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
+        views, view, layers = showing.views, showing.view, self._layers(showing.is_learnt_from)
         shown: deque[int] = deque()
         unreadable: list[Unreadable] = []
 
@@ -112,11 +147,11 @@ class Source:
         found: dict[int, Answer] = {}
         group: Group | None = None
         try:
-            for answer in self._layers.answers(pixels()):
+            for answer in layers.answers(pixels()):
                 place = shown.popleft()
                 found[place] = answer
                 # Only now is it sure which runtime answers.
-                group = group or self._group(views.augmentation, views.seed, view)
+                group = group or self._group(layers, views.augmentation, views.seed, view)
                 group.add(views.labelled.images[place].digest, answer)
                 if len(found) % _LOOK_EVERY == 0:
                     on_batch(len(found) + len(unreadable), unreadable)

@@ -12,14 +12,12 @@ from backend.domain.events import OnEvent, PhaseProgress, PhaseStarted
 from backend.domain.results import Evaluation
 from worker.engine import evaluation, features, showing
 from worker.engine.data import LabelledImages, Unreadable, Views
+from worker.engine.features import Showing
 from worker.engine.loop import StageRun
 from worker.engine.training import Training
 
 PLAIN_SHARE: Final = 0.25
 """What the plain view counts for beside random ones. Source: fastai ``tta`` beta."""
-
-_Seen = tuple[Views, int]
-"""Images and which view of them."""
 
 
 def judge(training: Training, run: StageRun, plain: Evaluation) -> dict[str, Evaluation]:
@@ -29,7 +27,7 @@ def judge(training: Training, run: StageRun, plain: Evaluation) -> dict[str, Eva
     """
     images = training.images
     random = {"valid": _random_views(training, images.valid), "test": _random_views(training, images.test)}
-    test = [(Views(images.source, images.test), 0)] if len(images.test) else []
+    test = [Showing(Views(images.source, images.test))] if len(images.test) else []
     answers = _asked(training, run, [*test, *random["valid"], *(random["test"] if test else [])])
     found = {"valid": plain}
     if test:
@@ -58,32 +56,35 @@ def mixed(plain: Evaluation, random: Sequence[Evaluation]) -> Evaluation:
     return replace(plain, probabilities=together.astype(np.float32))
 
 
-def _random_views(training: Training, labelled: LabelledImages) -> list[_Seen]:
+def _random_views(training: Training, labelled: LabelledImages) -> list[Showing]:
     config = training.order.config
     views = Views(training.images.source, labelled, augmentation=config.augmentation, seed=config.seed)
-    return [(views, view) for view in range(config.test_time_views)]
+    return [Showing(views, view) for view in range(config.test_time_views)]
 
 
-def _asked(training: Training, run: StageRun, seen: Sequence[_Seen]) -> list[Evaluation]:
+def _asked(training: Training, run: StageRun, seen: Sequence[Showing]) -> list[Evaluation]:
     """The model's answers to each of these."""
     model, classes = run.model, training.order.manifest.classes
-    total = sum(len(views.labelled) for views, _ in seen)
+    total = sum(len(one.views.labelled) for one in seen)
     if not total:
         return []
     width = ARCHITECTURES[training.order.config.architecture].features
     if run.stage.backbone_stands_still and features.fit_into_memory(total, width, 1):
         kept = [evaluation.from_features(one) for one in showing.features_of(training, seen)]
         return [
-            evaluation.evaluate(model, answers, views.labelled, classes, on_batch=_untold)
-            for answers, (views, _) in zip(kept, seen, strict=True)
+            evaluation.evaluate(model, answers, one.views.labelled, classes, on_batch=_untold)
+            for answers, one in zip(kept, seen, strict=True)
         ]
     training.on_event(PhaseStarted("evaluation", f"Asking the model about {total} views of images"))
     found, before = [], 0
-    for views, view in seen:
-        answers = evaluation.from_images(views, training.preprocessing, training.device, training.room, view=view)
-        watch = training.watch(partial(_report, training.on_event, before, total), len(views.labelled))
-        found.append(evaluation.evaluate(model, answers, views.labelled, classes, on_batch=watch))
-        before += len(views.labelled)
+    for one in seen:
+        labelled = one.views.labelled
+        answers = evaluation.from_images(
+            one.views, training.preprocessing, training.device, training.room, view=one.view
+        )
+        watch = training.watch(partial(_report, training.on_event, before, total), len(labelled))
+        found.append(evaluation.evaluate(model, answers, labelled, classes, on_batch=watch))
+        before += len(labelled)
     return found
 
 

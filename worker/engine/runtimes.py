@@ -12,6 +12,8 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from copy import copy
+from functools import cached_property, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -36,6 +38,9 @@ from worker.engine.memory import Room
 ALLOWED_DIFFERENCE: Final = 1e-4
 """Largest difference from torch's answers, as a share of the largest of them."""
 
+ALLOWED_ROUGHNESS: Final = 0.1
+"""In a rough format: root mean square of the differences, as a share of the answers' (measured: 0.005 to 0.04)."""
+
 CHECKED_IMAGES: Final = 2
 
 WORTH_IT: Final = 64
@@ -56,7 +61,7 @@ class Runtime(Protocol):
 
 
 class StillLayers:
-    """Layers that stand still, and the runtime that answers for them.
+    """Layers that stand still, and the runtime that answers for them in float32; ``rougher`` gives quicker answers.
 
     Args:
         layers: ``(N, 3, H, W)`` normalised -> ``(N, ...)``; in evaluation mode they answer for each image by itself.
@@ -74,13 +79,33 @@ class StillLayers:
         folder: Path | None,
         on_event: OnEvent,
     ) -> None:
-        self._layers, self.preprocessing = layers, preprocessing
-        self._folder, self._on_event = folder, on_event
-        self.identity = identity_of(layers)
-        self._torch = _Torch(layers, preprocessing, room)
-        self._makers: list[tuple[str, Callable[[bytes], Runtime]]] = _makers(room.device, images)
+        self._layers = _Layers(layers, preprocessing, folder)
+        self.preprocessing = preprocessing
+        self._on_event = on_event
+        self._exact = self._torch = _Torch(layers, preprocessing, room, None)
+        self._makers: list[tuple[str, Callable[[bytes], Runtime]]] = _makers(room.device, images, None)
         self._ready: Runtime | None = None
         self._is_checked = False
+        self._room, self._images = room, images
+        self._is_rough = False
+
+    def rougher(self, number_format: torch.dtype | None) -> "StillLayers":
+        """The same layers where they run in that format, for answers that are learnt from and judge nothing.
+
+        None is float32: these layers themselves.
+        """
+        if number_format is None:
+            return self
+        other = copy(self)
+        other._torch = _Torch(self._layers.layers, self.preprocessing, self._room, number_format)
+        other._makers = _makers(self._room.device, self._images, number_format)
+        other._ready, other._is_checked, other._is_rough = None, False, True
+        return other
+
+    @property
+    def identity(self) -> str:
+        """A hash of the layers and all their numbers."""
+        return self._layers.identity
 
     @property
     def runtime_name(self) -> str:
@@ -98,7 +123,7 @@ class StillLayers:
                 return
             name, make = self._makers[0]
             try:
-                self._ready = make(self._onnx())
+                self._ready = make(self._layers.onnx())
             except Exception as error:  # a runtime may raise anything; there is another one
                 self._give_up(name, f"it can't run these layers ({error})")
 
@@ -119,39 +144,70 @@ class StillLayers:
         while self._ready is not self._torch:
             assert self._ready is not None
             name, found = self._ready.name, np.stack(list(self._ready.answers(pixels)))
-            expected = np.stack(list(self._torch.answers(pixels)))
-            # Not "greater than": a difference that is not a number must not pass.
-            if np.abs(found - expected).max() <= ALLOWED_DIFFERENCE * np.abs(expected).max():
+            if self._is_right(found, np.stack(list(self._exact.answers(pixels)))):
                 break
             self._ready = None
             self._give_up(name, "its answers differ from torch's")
             self.prepare()
         self._is_checked = True
 
+    def _is_right(self, found: Answer, expected: Answer) -> bool:
+        # Never "not greater than": a difference that is not a number must not pass.
+        difference = found - expected
+        if self._is_rough:
+            return bool(np.sqrt(np.mean(difference**2)) <= ALLOWED_ROUGHNESS * np.sqrt(np.mean(expected**2)))
+        return bool(np.abs(difference).max() <= ALLOWED_DIFFERENCE * np.abs(expected).max())
+
     def _give_up(self, name: str, reason: str) -> None:
         self._makers.pop(0)
         self._on_event(PhaseStarted("runtime", f"{name} is not used: {reason}"))
 
-    def _onnx(self) -> bytes:
+
+class _Layers:
+    """The layers, their hash and their ONNX file, each made once however many runtimes ask."""
+
+    def __init__(self, layers: nn.Module, preprocessing: Preprocessing, folder: Path | None) -> None:
+        self.layers, self._preprocessing, self._folder = layers, preprocessing, folder
+        self._content = b""
+
+    @cached_property
+    def identity(self) -> str:
+        return identity_of(self.layers)
+
+    def onnx(self) -> bytes:
         """The layers as an ONNX file that takes raw pixels; kept in the folder."""
-        key = f"{self.identity} {self.preprocessing} {torch.__version__} {_FORMAT}"
-        name = f"layers-{hashlib.sha256(key.encode()).hexdigest()[:32]}.onnx"
+        if not self._content:
+            self._content = self._kept() or self._made()
+        return self._content
+
+    @property
+    def _file(self) -> Path | None:
         if self._folder is None:
-            return _exported(self._layers, self.preprocessing)
-        file = self._folder / name
+            return None
+        key = f"{self.identity} {self._preprocessing} {torch.__version__} {_FORMAT}"
+        return self._folder / f"layers-{hashlib.sha256(key.encode()).hexdigest()[:32]}.onnx"
+
+    def _kept(self) -> bytes:
+        if self._file is None:
+            return b""
         try:
             # Its own hash stands at its end: a damaged file is made anew.
-            content, digest = _split(file.read_bytes())
+            content, digest = _split(self._file.read_bytes())
             if hashlib.sha256(content).digest() == digest:
-                os.utime(file)
+                os.utime(self._file)
                 return content
         except OSError:
             pass
-        content = _exported(self._layers, self.preprocessing)
+        return b""
+
+    def _made(self) -> bytes:
+        content = _exported(self.layers, self._preprocessing)
+        if self._file is None:
+            return content
         # Full or forbidden: it is made again the next time.
         with suppress(OSError, DiskFull):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_file(file, content + hashlib.sha256(content).digest())
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            write_file(self._file, content + hashlib.sha256(content).digest())
         return content
 
 
@@ -215,13 +271,18 @@ def _exported(layers: nn.Module, preprocessing: Preprocessing) -> bytes:
         return file.read_bytes()
 
 
-def _makers(device: torch.device, images: int) -> list[tuple[str, Callable[[bytes], Runtime]]]:
+def _makers(
+    device: torch.device, images: int, number_format: torch.dtype | None
+) -> list[tuple[str, Callable[[bytes], Runtime]]]:
     """Names of the runtimes that are worth a try, the quickest first, and how each is made from an ONNX file."""
     if device.type != "cpu" or images < WORTH_IT:
         return []
     found: list[tuple[str, Callable[[bytes], Runtime]]] = []
     if find_spec("openvino") is not None:
-        found.append((f"openvino {version('openvino')}", _OpenVino))
+        name = f"openvino {version('openvino')}"
+        if number_format is torch.bfloat16:
+            found.append((f"{name} bfloat16", partial(_OpenVino, is_rough=True)))
+        found.append((name, _OpenVino))
     if find_spec("onnxruntime") is not None:
         found.append((f"onnxruntime {version('onnxruntime')}", _OnnxRuntime))
     return found
@@ -230,19 +291,20 @@ def _makers(device: torch.device, images: int) -> list[tuple[str, Callable[[byte
 class _OpenVino:
     """One image at a time on each core: the activations stay in its cache (measured: 4.4 ms of a core, 5.7 by 32)."""
 
-    def __init__(self, onnx: bytes) -> None:
+    def __init__(self, onnx: bytes, *, is_rough: bool = False) -> None:
         # Never loaded: what converts models would tell of its use. Nothing of ours may call anybody.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how a module is forbidden
         import openvino
 
-        self.name = f"openvino {version('openvino')}"
+        self.name = f"openvino {version('openvino')}" + (" bfloat16" if is_rough else "")
         core = openvino.Core()
         model = core.read_model(onnx)
         shape = model.input(0).get_partial_shape()
         shape[0] = 1
         model.reshape(shape)
         # float32 said aloud: on some processors it would choose a lower precision by itself.
-        settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+        precision = "bf16" if is_rough else "f32"
+        settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
         compiled = core.compile_model(model, "CPU", settings)
         together = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
         self._requests = [compiled.create_infer_request() for _ in range(together)]
@@ -286,9 +348,14 @@ class _OnnxRuntime:
 class _Torch:
     """The layers as they are: on a GPU by batches; on a processor one by one, for equal bits in any company."""
 
-    def __init__(self, layers: nn.Module, preprocessing: Preprocessing, room: Room) -> None:
+    def __init__(
+        self, layers: nn.Module, preprocessing: Preprocessing, room: Room, number_format: torch.dtype | None
+    ) -> None:
         self.name = f"torch {torch.__version__} {room.device.type}"
+        if number_format is not None:
+            self.name += f" {str(number_format).removeprefix('torch.')}"
         self._layers, self._preprocessing, self._room = layers, preprocessing, room
+        self._format = number_format
 
     def answers(self, pixels: Iterable[Pixels]) -> Iterator[Answer]:
         stream = iter(pixels)
@@ -303,7 +370,8 @@ class _Torch:
         if self._room.device.type == "cuda":
             given = given.pin_memory()
         try:
-            with torch.no_grad():
+            kind = self._room.device.type
+            with torch.no_grad(), torch.autocast(kind, dtype=self._format, enabled=self._format is not None):
                 inputs = to_input(given, self._preprocessing, self._room.device)
                 found = self._room.answers(self._layers, inputs).float().cpu().numpy()
         finally:

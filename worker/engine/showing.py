@@ -12,10 +12,11 @@ from backend.domain.ids import Digest
 from backend.domain.manifest import Split
 from backend.domain.training import Stage
 from backend.imaging.preprocessing import Preprocessing
-from worker.engine import features, tail
+from worker.engine import devices, features, tail
 from worker.engine.architectures import Classifier
 from worker.engine.data import Views, preprocessing_of
 from worker.engine.feature_store import FeatureStore
+from worker.engine.features import Showing
 from worker.engine.memory import Room
 from worker.engine.order import TrainingOrder
 from worker.engine.runtimes import StillLayers
@@ -28,18 +29,18 @@ def still_views(training: Training) -> Views:
     return Views(images.source, images.train, augmentation=config.augmentation, seed=config.seed)
 
 
-def features_of(training: Training, passes: Sequence[tuple[Views, int]]) -> list[features.Features]:
+def features_of(training: Training, showings: Sequence[Showing]) -> list[features.Features]:
     """What the backbone says of views of images; told as one phase, and only where something must be computed."""
     source = _source(training.order, training.model, training.preprocessing, training.room, training.on_event)
-    missing = [source.missing(views, view) for views, view in passes]
+    missing = [source.missing(one) for one in showings]
     total = sum(missing)
     if total:
         training.on_event(PhaseStarted("features", f"Showing {total} views of images to the frozen network"))
     found = []
-    for number, (views, view) in enumerate(passes):
+    for number, one in enumerate(showings):
         report = partial(_report, training.on_event, sum(missing[:number]), total)
         watch = training.watch(report, missing[number])
-        found.append(source.of(views, view, device=training.device, on_batch=watch))
+        found.append(source.of(one, device=training.device, on_batch=watch))
     return found
 
 
@@ -47,16 +48,18 @@ def _report(on_event: OnEvent, before: int, total: int, done: int) -> None:
     on_event(PhaseProgress("features", before + done, total))
 
 
-def activations_by(training: Training, frozen_blocks: int) -> Callable[[Views, torch.dtype, int], tail.Activations]:
-    """What the lowest blocks say of a view of images, by views, number format and the view's number."""
+def activations_by(training: Training, frozen_blocks: int) -> Callable[[Showing], tail.Activations]:
+    """What the lowest blocks say of a view of images."""
     below = nn.Sequential(*training.model.blocks()[:frozen_blocks])
     layers = _still(training.order, below, training.preprocessing, training.room, training.on_event)
+    rougher = layers.rougher(_learnt_in(training.order, training.room))
 
-    def show(views: Views, kept_as: torch.dtype, view: int) -> tail.Activations:
-        total = len(views.labelled)
+    def show(showing: Showing) -> tail.Activations:
+        total = len(showing.views.labelled)
         training.on_event(PhaseStarted("activations", f"Showing {total} images to the frozen layers"))
         watch = training.watch(lambda done: training.on_event(PhaseProgress("activations", done, total)), total)
-        return tail.compute(layers, views, view=view, kept_as=kept_as, device=training.device, on_batch=watch)
+        answering = rougher if showing.is_learnt_from else layers
+        return tail.compute(answering, showing, device=training.device, on_batch=watch)
 
     return show
 
@@ -79,7 +82,8 @@ def kept_images(
     kept = set(source.kept(plain))
     learnt = manifest.of(Split.TRAIN)
     of_view = [
-        set(source.kept(learnt, view=view, augmentation=config.augmentation, seed=config.seed)) for view in range(views)
+        set(source.kept(learnt, view=view, augmentation=config.augmentation, seed=config.seed, is_learnt_from=True))
+        for view in range(views)
     ]
     return kept | set.intersection(*of_view)
 
@@ -88,7 +92,11 @@ def _source(
     order: TrainingOrder, model: Classifier, preprocessing: Preprocessing, room: Room, on_event: OnEvent
 ) -> features.Source:
     layers = _still(order, nn.Sequential(model.backbone, model.pool), preprocessing, room, on_event)
-    return features.Source(layers, FeatureStore(order.features_folder))
+    return features.Source(layers, FeatureStore(order.features_folder), _learnt_in(order, room))
+
+
+def _learnt_in(order: TrainingOrder, room: Room) -> torch.dtype | None:
+    return devices.autocast_type(order.config.precision, room.device)
 
 
 def _still(

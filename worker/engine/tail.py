@@ -15,9 +15,9 @@ from torch import Tensor
 
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from worker.engine.architectures import Classifier
-from worker.engine.data import Unreadable, Views
+from worker.engine.data import Unreadable
 from worker.engine.evaluation import Answers, OnBatch
-from worker.engine.features import EpochRows, shown_ahead
+from worker.engine.features import EpochRows, Showing, shown_ahead
 from worker.engine.memory import EVALUATION_BATCH, Room
 from worker.engine.runtimes import StillLayers
 
@@ -59,20 +59,19 @@ def _numbers_per_image(model: Classifier, size: int, frozen_blocks: int) -> int:
 
 def compute(
     layers: StillLayers,
-    views: Views,
+    showing: Showing,
     *,
-    view: int,
-    kept_as: torch.dtype,
     device: torch.device,
     on_batch: Callable[[int, list[Unreadable]], None],
 ) -> Activations:
     """What the layers say of one view of every readable image; a repetition gives equal bits."""
-    labelled = views.labelled
+    labelled = showing.views.labelled
+    kept_as = torch.float16 if showing.is_learnt_from else torch.float32
     places, unreadable = list[int](), list[Unreadable]()
 
     def pixels() -> Iterator[Pixels]:
         everywhere = range(len(labelled))
-        for place, shown in zip(everywhere, shown_ahead(views, view, everywhere), strict=True):
+        for place, shown in zip(everywhere, shown_ahead(showing.views, showing.view, everywhere), strict=True):
             if isinstance(shown, Unreadable):
                 unreadable.append(shown)
             else:

@@ -20,9 +20,24 @@ def test_without_a_gpu_auto_is_the_processor_and_a_gpu_is_refused() -> None:
     assert refusal.value.known == ("cpu",)
 
 
-@pytest.mark.parametrize("precision", Precision)
-def test_a_processor_always_computes_in_float32(precision: Precision) -> None:
-    assert devices.autocast_type(precision, torch.device("cpu")) is None
+@pytest.mark.parametrize(
+    ("precision", "units", "expected"),
+    [
+        (Precision.AUTO, "avx512_bf16", torch.bfloat16),
+        (Precision.AUTO, "amx_bf16", torch.bfloat16),
+        (Precision.BFLOAT16, "avx512_bf16", torch.bfloat16),
+        (Precision.FLOAT32, "avx512_bf16", None),
+        (Precision.FLOAT16, "avx512_bf16", None),
+        (Precision.AUTO, "avx512_fp16", None),
+        (Precision.BFLOAT16, "avx512_fp16", None),
+    ],
+)
+def test_a_processor_learns_in_bfloat16_where_it_has_units_for_it(
+    precision: Precision, units: str, expected: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {units: True})
+
+    assert devices.autocast_type(precision, torch.device("cpu")) == expected
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.fixtures.engine import Bytes, Listener, build_tiny, shapes
 from worker.engine.architectures import ConcatPool
 from worker.engine.data import ImageSource, LabelledImages, Unreadable, Views, to_input
 from worker.engine.feature_store import FeatureStore
-from worker.engine.features import EpochRows, FeatureBatches, Features, Source, fit_into_memory
+from worker.engine.features import EpochRows, FeatureBatches, Features, Showing, Source, fit_into_memory
 from worker.engine.memory import Room
 from worker.engine.runtimes import StillLayers
 
@@ -30,15 +30,19 @@ class Pictures:
         self.layers = nn.Sequential(build_tiny(None), ConcatPool()).eval()
         self.told: list[tuple[int, list[Unreadable]]] = []
         self.listener = Listener()
-        still = StillLayers(self.layers, PREPROCESSING, Room(8), images=images, folder=folder, on_event=self.listener)
-        self.source = Source(still, FeatureStore(folder))
+        self.still = StillLayers(
+            self.layers, PREPROCESSING, Room(8), images=images, folder=folder, on_event=self.listener
+        )
+        self.source = Source(self.still, FeatureStore(folder))
 
     def views(self, augmentation: Augmentation | None = None, *, seed: int = 0) -> Views:
         return Views(ImageSource(self.files, PREPROCESSING), self.images, augmentation=augmentation, seed=seed)
 
     def features(self, views: Views | None = None, view: int = 0) -> Features:
         return self.source.of(
-            views or self.views(), view, device=CPU, on_batch=lambda done, bad: self.told.append((done, bad[:]))
+            Showing(views or self.views(), view),
+            device=CPU,
+            on_batch=lambda done, bad: self.told.append((done, bad[:])),
         )
 
 
@@ -95,8 +99,23 @@ def test_other_views_and_seeds_have_features_of_their_own(tmp_path: Path) -> Non
     ]
 
     assert len({one.values.sum().item() for one in found}) == 4
-    assert pictures.source.missing(views, 1) == 0
-    assert pictures.source.missing(views, 2) == 3
+    assert pictures.source.missing(Showing(views, 1)) == 0
+    assert pictures.source.missing(Showing(views, 2)) == 3
+
+
+def test_answers_to_learn_from_are_kept_apart_from_those_that_judge(tmp_path: Path) -> None:
+    pictures = Pictures(tmp_path, train=1)
+    source = Source(pictures.still, FeatureStore(tmp_path), torch.bfloat16)
+    judging, learnt_from = Showing(pictures.views()), Showing(pictures.views(), is_learnt_from=True)
+
+    rough = source.of(learnt_from, device=CPU, on_batch=lambda done, bad: None)
+    before = source.missing(judging)
+    exact = source.of(judging, device=CPU, on_batch=lambda done, bad: None)
+
+    assert (before, source.missing(judging), source.missing(learnt_from)) == (3, 0, 0)
+    assert torch.equal(exact.values, Pictures(train=1).features().values)
+    assert not torch.equal(rough.values, exact.values)
+    assert torch.allclose(rough.values, exact.values, atol=0.05)
 
 
 def test_what_was_answered_before_a_stop_is_kept(tmp_path: Path) -> None:
@@ -108,9 +127,9 @@ def test_what_was_answered_before_a_stop_is_kept(tmp_path: Path) -> None:
 
     pictures = Pictures(tmp_path)
     with pytest.raises(Stop):
-        pictures.source.of(pictures.views(), 0, device=CPU, on_batch=stop_at_eight)
+        pictures.source.of(Showing(pictures.views()), device=CPU, on_batch=stop_at_eight)
 
-    assert pictures.source.missing(pictures.views(), 0) == 10
+    assert pictures.source.missing(Showing(pictures.views())) == 10
 
 
 def test_two_views_take_turns() -> None:

@@ -212,7 +212,7 @@ def test_every_step_has_its_loss_in_an_event(tmp_path: Path, weights_folder: Pat
 
 @pytest.mark.usefixtures("tiny")
 def test_it_learns_to_tell_shapes_apart(tmp_path: Path, weights_folder: Path) -> None:
-    config = plain_config(unfrozen(20, max_lr=1e-2, train_batch_norm=True))
+    config = plain_config(unfrozen(20, max_lr=1e-2, train_batch_norm=True), precision="float32")
     listener = Listener()
 
     train(order_in(tmp_path, weights_folder, config, shapes(train=20, valid=6)), on_event=listener)

@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -69,6 +70,73 @@ def test_each_runtime_answers_as_torch_does_and_in_equal_bits_in_any_company(run
     assert np.array_equal(np.stack(list(shown.answers(pixels[7:9]))), found[7:9])
 
 
+@pytest.mark.skipif(find_spec("openvino") is None, reason="this machine has no OpenVINO")
+def test_answers_to_learn_from_may_be_rough_where_the_processor_is_quicker_so() -> None:
+    shown = still()
+    rougher = shown.rougher(torch.bfloat16)
+    pixels = pictures(6)
+
+    found = np.stack(list(rougher.answers(pixels)))
+
+    # OpenVINO itself keeps to float32 on a processor without such units.
+    assert rougher.runtime_name.endswith(" bfloat16")
+    assert found == pytest.approx(as_torch_says(pixels), rel=0.05, abs=0.02)
+    assert np.array_equal(np.stack(list(rougher.answers(pixels[::-1])))[::-1], found)
+    assert np.stack(list(shown.answers(pixels))) == pytest.approx(as_torch_says(pixels), rel=1e-4, abs=1e-5)
+    assert (shown.identity, rougher.identity) == (identity_of(layers()), identity_of(layers()))
+
+
+def test_rough_answers_of_torch_are_those_of_autocast_and_have_a_name_of_their_own() -> None:
+    rougher = still(images=10).rougher(torch.bfloat16)
+    pixels = pictures(2)
+
+    found = np.stack(list(rougher.answers(pixels)))
+
+    assert rougher.runtime_name == f"torch {torch.__version__} cpu bfloat16"
+    assert found.dtype == np.float32
+    assert found == pytest.approx(as_torch_says(pixels), rel=0.05, abs=0.02)
+    assert not np.array_equal(found, as_torch_says(pixels))
+
+
+def test_in_float32_there_is_nothing_rougher() -> None:
+    shown = still()
+
+    assert shown.rougher(None) is shown
+
+
+class Rough:
+    name = "rough 1"
+
+    def __init__(self, onnx: bytes, share: float = 0.05) -> None:
+        self.share = share
+
+    def answers(self, pixels: Iterator[Pixels]) -> Iterator[Answer]:
+        for one in pixels:
+            yield as_torch_says([one])[0] * np.float32(1 + self.share)
+
+
+def test_what_is_a_little_off_may_be_learnt_from_but_judges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "_makers", lambda device, images, number_format: [("rough 1", Rough)])
+    judging = still()
+    learnt_from = judging.rougher(torch.bfloat16)
+
+    list(judging.answers(pictures(2)))
+    list(learnt_from.answers(pictures(2)))
+
+    assert judging.runtime_name == f"torch {torch.__version__} cpu"
+    assert learnt_from.runtime_name == "rough 1"
+
+
+def test_what_is_far_off_is_not_even_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    far_off = partial(Rough, share=0.2)
+    monkeypatch.setattr(runtimes, "_makers", lambda device, images, number_format: [("rough 1", far_off)])
+    learnt_from = still().rougher(torch.bfloat16)
+
+    list(learnt_from.answers(pictures(2)))
+
+    assert learnt_from.runtime_name == f"torch {torch.__version__} cpu bfloat16"
+
+
 def test_for_a_few_images_torch_answers_since_no_other_needs_to_be_prepared() -> None:
     assert still(images=10).runtime_name == f"torch {torch.__version__} cpu"
 
@@ -85,7 +153,7 @@ class Wrong:
 
 
 def test_a_runtime_that_answers_differently_is_given_up_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtimes, "_makers", lambda device, images: [("wrong 1", Wrong)])
+    monkeypatch.setattr(runtimes, "_makers", lambda device, images, number_format: [("wrong 1", Wrong)])
     listener = Listener()
     shown = still(listener=listener)
 
@@ -100,7 +168,7 @@ def test_a_runtime_that_fails_to_load_is_given_up_and_it_is_said(monkeypatch: py
     def broken(onnx: bytes) -> Wrong:
         raise OSError("no such library")
 
-    monkeypatch.setattr(runtimes, "_makers", lambda device, images: [("broken 2", broken)])
+    monkeypatch.setattr(runtimes, "_makers", lambda device, images, number_format: [("broken 2", broken)])
     listener = Listener()
 
     list(still(listener=listener).answers(pictures(1)))
@@ -123,7 +191,10 @@ def test_layers_are_exported_once_and_a_damaged_file_is_made_anew(
     monkeypatch.setattr(runtimes, "_exported", counted)
     still(tmp_path).prepare()
     still(tmp_path).prepare()
-    assert len(exports) == 1
+    both = still()
+    both.prepare()
+    both.rougher(torch.bfloat16).prepare()
+    assert len(exports) == 2
 
     (file,) = tmp_path.glob("layers-*.onnx")
     content = bytearray(file.read_bytes())
@@ -132,7 +203,7 @@ def test_layers_are_exported_once_and_a_damaged_file_is_made_anew(
     again = still(tmp_path)
     again.prepare()
 
-    assert len(exports) == 2
+    assert len(exports) == 3
     assert np.stack(list(again.answers(pictures(2)))) == pytest.approx(as_torch_says(pictures(2)), rel=1e-4, abs=1e-5)
 
 

@@ -13,7 +13,7 @@ from worker.engine import tail
 from worker.engine.architectures import Classifier, build_head
 from worker.engine.checkpoint import read
 from worker.engine.data import ImageSource, LabelledImages, Unreadable, Views, to_input
-from worker.engine.features import EpochRows
+from worker.engine.features import EpochRows, Showing
 from worker.engine.memory import Room
 from worker.engine.order import StatePoint
 from worker.engine.recipe import train
@@ -46,9 +46,7 @@ def test_activations_are_what_the_frozen_blocks_say_of_the_readable_images() -> 
 
     found = compute(
         layers,
-        views,
-        view=0,
-        kept_as=torch.float16,
+        Showing(views, is_learnt_from=True),
         device=CPU,
         on_batch=lambda done, bad: told.extend(bad),
     )
