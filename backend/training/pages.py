@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.datastructures import UploadFile
@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from backend.accounts.caller import CallerDep
 from backend.datasets.errors import VersionNotFound
+from backend.datasets.urls import thumbnail_url
 from backend.dependencies import ReadDep, ServicesDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.errors import AppError
@@ -27,12 +28,14 @@ from backend.training.forecast import Forecast
 from backend.training.lr_finds import show_find
 from backend.training.lr_finds_form import fields_of_find
 from backend.training.outlook import slower_words
+from backend.training.queue_words import before_in_line
 from backend.training.repository import RunRepository
 from backend.training.run_log import rate_words
 from backend.training.run_page import run_page
+from backend.training.settings_words import settings_as_json
 from backend.training.start import start
 from backend.training.time_words import eta_words
-from backend.training.train_form import fields_of, request_of, run_id_of
+from backend.training.train_form import STAGE_ROWS, fields_of, request_of, run_id_of
 from backend.training.train_page import chooser, fields_after, fields_from, first_fields, order_of
 from backend.training.view import RunView, list_runs, show_run
 
@@ -40,6 +43,9 @@ router = APIRouter(include_in_schema=False)
 
 RUNS_A_PAGE: Final = 30
 _ALIVE_S: Final = 60.0
+_QUIET_COOKIE: Final = "tellapart_quiet"
+_MOST_QUIET: Final = 30
+_YEAR_S: Final = 31_536_000
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -163,7 +169,25 @@ def run(request: Request, run_id: str, session: ReadDep) -> Response:
         eta=_eta(shown),
         rate_words=rate_words,
         remedy=_remedy(shown),
+        diverged=_search_after(shown),
+        config_json=settings_as_json(shown.config),
+        thumbnail_url=lambda image: address(request, thumbnail_url(image.image_id)),
+        is_quiet=run_id in _quiet_runs(request),
     )
+
+
+@router.post("/runs/{run_id}/remark")
+def choose_remark(
+    request: Request, run_id: str, session: ReadDep, settings: SettingsDep, show: Annotated[str, Form(max_length=3)]
+) -> Response:
+    """Hide what the epoch table says in words, or show it again; this browser remembers it for the run."""
+    find_run(session, run_id)
+    others = [one for one in _quiet_runs(request) if one != run_id]
+    response = RedirectResponse(address(request, f"/runs/{run_id}"), 303)
+    quiet = others if show == "yes" else [run_id, *others][:_MOST_QUIET]
+    path = settings.root_path or "/"
+    response.set_cookie(_QUIET_COOKIE, ".".join(quiet), max_age=_YEAR_S, path=path, samesite="lax", httponly=True)
+    return response
 
 
 @router.post("/runs/{run_id}/cancel")
@@ -220,7 +244,7 @@ def _chooser(
         steps=spine(session, dataset_id, StepName.TRAIN),
         run_id=fields.get("run_id") or new_id(),
         workers=_trainers(session),
-        waiting=Jobs(session).places_in_line(JobKind.TRAIN),
+        before_it=before_in_line(session),
         is_open=is_open or len(set(fields) - {"recipe"}) > 0,
         has_script=False,
         **content,
@@ -241,13 +265,28 @@ def _not_trainable(
     )
 
 
+def _quiet_runs(request: Request) -> list[str]:
+    """Runs of which this browser hides what is said in words."""
+    return [one for one in request.cookies.get(_QUIET_COOKIE, "").split(".") if one]
+
+
 def _slower(session: Session, run: RunView) -> str:
     """That it takes longer than was said before it started; empty where it doesn't, and where it was interrupted."""
     said = find_run(session, run.id).forecast
     if said is None or run.started_at is None or run.attempt > 1:
         return ""
     elapsed_s = (datetime.now(UTC) - run.started_at).total_seconds()
-    return slower_words(Forecast(**said), elapsed_s, run.eta_s)
+    return slower_words(Forecast(**said), elapsed_s, run.eta_s, _reason(session, run))
+
+
+def _reason(session: Session, run: RunView) -> str:
+    """Why it takes longer, where that is known; nothing is guessed."""
+    runs = RunRepository(session)
+    if runs.log(run.id, ["micro-batch-halved"], 1):
+        return "memory was short and it works in smaller parts"
+    if runs.log(run.id, ["rolled-back"], 1):
+        return "a part had to be learnt again with a smaller rate"
+    return ""
 
 
 def _eta(run: RunView) -> str:
@@ -276,6 +315,17 @@ def _dataset_name(session: Session, dataset_id: DatasetId) -> str:
 def _best(run: RunView) -> Mapping[str, Any] | None:  # Any: JSON values
     """The figures of the run's best stage."""
     return min((row.metrics["valid"] for row in run.checkpoints), key=lambda valid: valid["error_rate"], default=None)
+
+
+def _search_after(run: RunView) -> dict[str, str]:
+    """The fields that ask for a search for a rate, after a loss that was no number; else none."""
+    if run.failure is None or run.failure.code != "diverged":
+        return {}
+    if run.checkpoints:
+        return {"checkpoint": run.checkpoints[-1].id}
+    row = min(run.stage or 0, STAGE_ROWS - 1)
+    start = {"starts_from": run.starts_from} if run.starts_from else {}
+    return fields_of(run.config) | start | {"find_row": str(row)}
 
 
 def _remedy(run: RunView) -> tuple[str, str] | None:

@@ -134,6 +134,11 @@ class RunRepository:
         """Number of the newest event; 0 before the first."""
         return self._session.scalar(select(func.max(RunEventRow.id)).where(RunEventRow.run_id == run_id)) or 0
 
+    def newest_steps(self, run_id: str) -> Mapping[str, Any] | None:  # Any: JSON values
+        """The newest event of training steps; None before the first."""
+        query = select(RunEventRow.data).where(RunEventRow.run_id == run_id, RunEventRow.kind == "steps")
+        return self._session.scalar(query.order_by(RunEventRow.id.desc()).limit(1))
+
     def curve(self, run_id: str) -> list[dict[str, Any]]:  # Any: JSON values
         """Events of training steps, first to last; thinned where they are very many."""
         mine = (RunEventRow.run_id == run_id, RunEventRow.kind == "steps")

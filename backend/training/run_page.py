@@ -8,13 +8,19 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, VersionId
+from backend.domain.manifest import Split
 from backend.domain.results import wilson_interval
 from backend.domain.training import RunStatus
 from backend.domain.trends import Change, EpochFigures, Remark, StageVerdict, remark, stage_verdict
 from backend.interpretation.flips import flips_between
+from backend.interpretation.repository import AnsweredImage, PredictionRepository
 from backend.training.line import EarlierStage, Line, line_of
+from backend.training.phase_lines import PhaseLine, phase_lines
+from backend.training.queue_words import Before, before_in_line
 from backend.training.repository import RunRepository
 from backend.training.run_log import LogLine, SkippedImage, log_of, skipped_images
+from backend.training.run_machine import Machine, machine_of, silence
+from backend.training.settings_words import Section, settings_in_words
 from backend.training.tables import CheckpointRow, EpochRow
 from backend.training.view import RunView
 
@@ -31,6 +37,7 @@ class StageState(StrEnum):
     NOT_REACHED = "not reached"
 
 
+_LOOKED_AT: Final = 10
 _STATE_AFTER: Final = {
     Change.BETTER: StageState.HELPED,
     Change.NOISE: StageState.NO_BETTER,
@@ -47,6 +54,7 @@ class StageCard:
         settings: its config; JSON values.
         found_rate: what a search before it has found; None where there was none.
         running_epoch: the epoch under way, from 0; None where none is.
+        batches: (done, of) in that epoch; None before the first is told of.
         error_interval: 95 % interval of the checkpoint's error rate.
     """
 
@@ -58,6 +66,7 @@ class StageCard:
     state: StageState
     epochs: tuple[EpochRow, ...]
     running_epoch: int | None
+    batches: tuple[int, int] | None
     checkpoint: CheckpointRow | None
     error_rate: float | None
     error_interval: tuple[float, float] | None
@@ -71,6 +80,10 @@ class RunPage:
 
     Attributes:
         skipped: images that couldn't be read while training.
+        lines: its parts, while it is under way.
+        silence: since when nothing was heard of it, in words; empty while there is news.
+        before_it: who is before it in the line; None where it doesn't wait.
+        look: a few test pictures with the answers of the newest finished stage.
     """
 
     run: RunView
@@ -79,6 +92,12 @@ class RunPage:
     log: tuple[LogLine, ...]
     skipped: tuple[SkippedImage, ...]
     valid_images: int
+    lines: tuple[PhaseLine, ...]
+    machine: Machine
+    silence: str
+    settings: tuple[Section, ...]
+    before_it: Before | None
+    look: tuple[AnsweredImage, ...]
 
     @property
     def before(self) -> EarlierStage | None:
@@ -113,12 +132,25 @@ def run_page(session: Session, run: RunView) -> RunPage:
     valid_images = _valid_images(version.counts) if version else 0
     return RunPage(
         run=run,
-        stages=_stages(run, runs.epochs(run.id), _verdicts(session, run), valid_images),
+        stages=_stages(run, runs.epochs(run.id), _verdicts(session, run), valid_images, runs.newest_steps(run.id)),
         line=line_of(session, run),
         log=log_of(session, run.id),
         skipped=skipped_images(session, run.id),
         valid_images=valid_images,
+        lines=phase_lines(session, run, version.counts if version else {}),
+        machine=machine_of(session, run),
+        silence=silence(session, run),
+        settings=settings_in_words(run.config, run.rates_found),
+        before_it=before_in_line(session, run.queue_position or 1) if run.status is RunStatus.QUEUED else None,
+        look=_look(session, run),
     )
+
+
+def _look(session: Session, run: RunView) -> tuple[AnsweredImage, ...]:
+    if not run.checkpoints:
+        return ()
+    newest = CheckpointId(run.checkpoints[-1].id)
+    return tuple(PredictionRepository(session).samples(newest, Split.VALID, _LOOKED_AT))
 
 
 def _verdicts(session: Session, run: RunView) -> dict[int, StageVerdict]:
@@ -139,13 +171,17 @@ def _valid_images(counts: Mapping[str, Any]) -> int:  # Any: JSON values
 
 
 def _stages(
-    run: RunView, epochs: Sequence[EpochRow], verdicts: Mapping[int, StageVerdict], valid_images: int
+    run: RunView,
+    epochs: Sequence[EpochRow],
+    verdicts: Mapping[int, StageVerdict],
+    valid_images: int,
+    steps: Mapping[str, Any] | None,  # Any: JSON values
 ) -> tuple[StageCard, ...]:
     checkpoints = {row.stage: row for row in run.checkpoints}
     cards: list[StageCard] = []
     for place in range(len(run.config["stages"])):
         mine = tuple(row for row in epochs if row.stage == place)
-        cards.append(_card(run, place, mine, checkpoints.get(place), verdicts.get(place), valid_images))
+        cards.append(_card(run, place, mine, checkpoints.get(place), verdicts.get(place), valid_images, steps))
     return tuple(cards)
 
 
@@ -156,11 +192,13 @@ def _card(
     checkpoint: CheckpointRow | None,
     verdict: StageVerdict | None,
     valid_images: int,
+    steps: Mapping[str, Any] | None,  # Any: JSON values
 ) -> StageCard:
     stage = run.config["stages"][place]
     figures = [EpochFigures(row.train_loss, row.valid_loss, row.error_rate) for row in epochs]
     is_now = run.status is RunStatus.RUNNING and run.stage == place and checkpoint is None
     valid = checkpoint.metrics["valid"] if checkpoint else None
+    running_epoch = len(epochs) if is_now and len(epochs) < stage["epochs"] else None
     return StageCard(
         number=place + 1,
         freeze=stage["freeze"],
@@ -169,13 +207,22 @@ def _card(
         found_rate=run.rates_found[place],
         state=_state(run, is_now, checkpoint, verdict),
         epochs=epochs,
-        running_epoch=len(epochs) if is_now and len(epochs) < stage["epochs"] else None,
+        running_epoch=running_epoch,
+        batches=_batches(steps, place, running_epoch, stage["epochs"]) if steps and running_epoch is not None else None,
         checkpoint=checkpoint,
         error_rate=valid["error_rate"] if valid else None,
         error_interval=wilson_interval(valid["errors"], valid["images"]) if valid else None,
         verdict=verdict,
         remark=remark(figures, valid_images=valid_images),
     )
+
+
+def _batches(steps: Mapping[str, Any], place: int, epoch: int, epochs: int) -> tuple[int, int] | None:
+    """How many batches of the epoch under way are done, of how many."""  # Any: JSON values
+    if (steps["stage"], steps["epoch"]) != (place, epoch):
+        return None
+    of = steps["steps"] // epochs
+    return steps["step"] - epoch * of, of
 
 
 def _state(run: RunView, is_now: bool, checkpoint: CheckpointRow | None, verdict: StageVerdict | None) -> StageState:

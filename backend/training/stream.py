@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from backend.db.session import Database
 from backend.training.repository import RunRepository
 from backend.training.schemas import EpochRead, RunRead
+from backend.training.time_words import eta_words
 from backend.training.view import Pill, pill_of, show_pill, show_run
 
 log = structlog.get_logger()
@@ -238,7 +239,8 @@ def pill_json(pill: Pill | None) -> dict[str, Any] | None:  # Any: JSON values
     """The pill as it is sent; None where no run is waiting or running."""
     if pill is None:
         return None
-    return {**asdict(pill), "id": pill.run_id, "queue_position": pill.queue}
+    left = None if pill.eta_s is None else eta_words(pill.eta_s)
+    return {**asdict(pill), "id": pill.run_id, "queue_position": pill.queue, "eta_words": left}
 
 
 def _run_json(session: Session, run_id: str) -> dict[str, Any]:  # Any: JSON values

@@ -1,5 +1,6 @@
 import { all, find } from "./lib/dom";
 import { onReturn, onServerEvent } from "./lib/events";
+import { counted } from "./lib/format";
 import { bindKey } from "./lib/keys";
 import { refreshLive } from "./lib/live";
 import type { Curves, Epoch, Steps } from "./lib/curves";
@@ -63,6 +64,34 @@ class AllCurves {
   }
 }
 
+/** The row of the epoch under way counts its batches. */
+function countBatches({ stage, epoch, step, steps }: Steps & { epoch: number }): void {
+  const cell = find(`[data-batches="${stage}"]`);
+  const row = find("th", cell?.parentElement ?? undefined);
+  if (!cell || row?.textContent !== String(epoch)) return;
+  const each = Math.floor(steps / Number(cell.dataset["epochs"]));
+  cell.textContent = `${step - epoch * each} of ${counted(each, "batch", "batches")}`;
+}
+
+/** What is said in words is hidden, or shown again, without a new page. */
+async function choose(form: HTMLFormElement, button: HTMLElement | null): Promise<void> {
+  const response = await fetch(form.action, { method: "POST", body: new FormData(form, button), credentials: "same-origin" });
+  if (response.ok) await refreshLive();
+  find("#remark-button")?.focus();
+}
+document.addEventListener("submit", (event) => {
+  const form = event.target as HTMLFormElement;
+  if (!form.matches("[data-remark]")) return;
+  event.preventDefault();
+  void choose(form, (event as SubmitEvent).submitter);
+});
+
+/** Where nothing is heard of a run for a while, the page asks. */
+const QUIET_MS = 15_000;
+window.setInterval(() => {
+  if (!document.hidden && find("progress[aria-label]") && Date.now() - last >= QUIET_MS) refresh();
+}, QUIET_MS);
+
 /** A key that presses a button, where the page has it at that moment. */
 const pressing = (name: string) => (): void => find<HTMLButtonElement>(`[data-act="${name}"]:not(:disabled)`)?.click();
 
@@ -73,7 +102,8 @@ if (find("[data-run-curves]")) {
     refresh();
   });
   onServerEvent("steps", (data) => {
-    const steps = data as Steps;
+    const steps = data as Steps & { epoch: number };
+    countBatches(steps);
     curves.add(steps.stage, (drawn) => drawn.addSteps(steps));
   });
   onServerEvent("epoch", (data) => {

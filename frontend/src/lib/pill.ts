@@ -1,6 +1,5 @@
 import { find } from "./dom";
 import { onServerEvent } from "./events";
-import { roughTime } from "./format";
 import { address } from "./http";
 
 /** The newest run that isn't over, as the server's stream has it; null where there is none. */
@@ -10,16 +9,18 @@ interface Pill {
   dataset: string;
   status: string;
   progress: number;
-  eta_s: number | null;
+  /** What is left, in the words of the run's own page. */
+  eta_words: string | null;
   queue: number | null;
 }
 
 const TITLE = document.title;
+let shown = TITLE;
 
 function state(pill: Pill): string {
   if (pill.status === "running") {
     const percent = `${Math.floor(pill.progress * 100)} %`;
-    return pill.eta_s === null ? percent : `${percent}, ${roughTime(pill.eta_s)}`;
+    return pill.eta_words === null ? percent : `${percent}, ${pill.eta_words}`;
   }
   if (pill.status === "queued") return pill.queue && pill.queue > 1 ? `number ${pill.queue} in line` : "next in line";
   return pill.status;
@@ -29,7 +30,7 @@ function draw(pill: Pill | null): void {
   const link = find<HTMLAnchorElement>("[data-run-pill]");
   if (!link) return;
   link.hidden = !pill;
-  document.title = pill?.status === "running" ? `${Math.floor(pill.progress * 100)} % - ${pill.dataset} · Tellapart` : TITLE;
+  shown = document.title = pill?.status === "running" ? `${Math.floor(pill.progress * 100)} % - ${pill.dataset} · Tellapart` : TITLE;
   if (!pill) return;
   link.href = address(`/runs/${encodeURIComponent(pill.run_id)}`);
   link.title = `${pill.dataset}, ${pill.name}`;
@@ -42,4 +43,8 @@ function draw(pill: Pill | null): void {
 /** Keep the run pill and the tab's title true; the stream sends the pill at once after every connection. */
 export function setUpPill(): void {
   onServerEvent("pill", (data) => draw(data as Pill | null));
+  // A hidden tab hears nothing: its title says that it stands still.
+  document.addEventListener("visibilitychange", () => {
+    if (shown !== TITLE) document.title = document.hidden ? `${shown} (not live while hidden)` : shown;
+  });
 }
