@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     )
     weights: Path | None = Field(None, description="Folder of weight files; without it, `weights` in the data folder.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda:\d+)$", description="auto, cpu, or cuda:0, cuda:1 …")
+    compile_networks: bool = Field(
+        True, description="true or false: whether long trainings on a GPU may compile their network first."
+    )
     database_url: str | None = Field(
         None,
         validation_alias=AliasChoices("DATABASE_URL"),

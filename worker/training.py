@@ -116,6 +116,7 @@ def make_order(
         resume_from=points,
         starts_from=starts_from,
         features_folder=settings.features_folder,
+        compiles=settings.compile_networks,
     )
 
 

@@ -75,6 +75,7 @@ class TrainingOrder:
         weights_url_base: where weights are downloaded from instead of torchvision's own place.
         starts_from: folder of a checkpoint whose weights are the beginning instead of ImageNet's.
         features_folder: where answers of layers that stand still are kept from run to run; None keeps none.
+        compiles: whether long stages may compile their network first, where that pays.
     """
 
     manifest: Manifest
@@ -88,6 +89,7 @@ class TrainingOrder:
     weights_url_base: str | None = None
     starts_from: Path | None = None
     features_folder: Path | None = None
+    compiles: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from backend.domain.events import PhaseStarted, StageCutShort, StageStarted
 from backend.domain.results import Evaluation
 from worker.engine import best, evaluation
 from worker.engine.beginning import begin_stage
+from worker.engine.compiled import compiled_where_it_pays
 from worker.engine.ending import finish_stage
 from worker.engine.epoch import run_epoch, validate
 from worker.engine.loop import NotFinite, StageRun
@@ -33,6 +34,7 @@ def run_stage(training: Training, number: int, resumed: State | None) -> StageRe
         run = replace(run, stage=stage.with_rate(resumed.max_lr))
     elif stage.max_lr == "find":
         run = with_rate_found(training, run)
+    run = compiled_where_it_pays(training, run)
     training.on_event(
         StageStarted(number, stage.freeze, stage.epochs, run.place.epoch, run.steps_per_epoch, str(training.device))
     )
