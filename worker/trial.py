@@ -22,11 +22,12 @@ from backend.domain.architectures import ARCHITECTURES
 from backend.domain.events import Event
 from backend.domain.training import Augmentation, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.imaging.decoding import decode
-from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, resized, training_view
+from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, random_look, resized, training_view
 from backend.training.cost import PIXELS_AT, Work
 from backend.training.machine_speed import Speed
 from worker.engine import architectures, devices
 from worker.engine.data import preprocessing_of, to_input
+from worker.engine.device_views import makes_views, seen, stacked, window
 from worker.engine.memory import Room
 from worker.engine.optim import build_optimizer, set_learning, set_training_mode
 from worker.engine.runtimes import WORTH_IT, StillLayers
@@ -78,7 +79,7 @@ def _of_network(config: TrainingConfig, images: list[Image.Image], device: torch
             run(_seen(images, lambda image: evaluation_view(image, steps))).cpu()
 
     def learn() -> None:
-        loss = F.cross_entropy(run(_random_views(images, steps, config.augmentation)), targets)
+        loss = F.cross_entropy(run(_random_views(images, steps, config.augmentation, device)), targets)
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -127,8 +128,15 @@ def _ignore(event: Event) -> None:
     pass
 
 
-def _random_views(images: list[Image.Image], steps: Preprocessing, augmentation: Augmentation) -> Tensor:
+def _random_views(
+    images: list[Image.Image], steps: Preprocessing, augmentation: Augmentation, device: torch.device
+) -> Tensor:
+    """Made where a training makes them."""
     random = np.random.default_rng(0)
+    if makes_views(device):
+        looks = [random_look(image.size, steps, augmentation, random) for image in images]
+        pixels, how = stacked([window(*one, steps.size) for one in zip(images, looks, strict=True)])
+        return seen(pixels.to(device), how.to(device))
     return _seen(images, lambda image: training_view(image, steps, augmentation, random))
 
 

@@ -1,10 +1,18 @@
 from pathlib import Path
 
+import pytest
+
 from tests.fixtures.engine import TINY, tiny_registered
+from worker import trial
 from worker.trial import measured
 
 
-def test_a_machine_is_measured_by_reading_answering_learning_and_showing_to_frozen_layers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("views_made_by_device", [False, True])
+def test_a_machine_is_measured_by_reading_answering_learning_and_showing_to_frozen_layers(
+    views_made_by_device: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "makes_views", lambda device: views_made_by_device)
+
     with tiny_registered(tmp_path):
         speeds = measured("cpu", size=32, tried=[TINY])
 
