@@ -3,9 +3,9 @@
 What is drawn, and from which numbers, is the same as on a processor
 (``backend.imaging.preprocessing.random_look``), and so are the pixels that come out but for the odd
 level. The processor only hands over the part of each resized image that its view looks at. Like
-Pillow, the device interpolates between the four nearest pixels and drops fractions of a level; where
-a view shows more than its own size of the image (``min_zoom`` below 1, the far side of a tilt) neither
-smooths beforehand.
+Pillow, the device interpolates between the four nearest pixels and drops fractions of a level. Where a
+view shrinks the image (``min_zoom`` below 1, or the far side of a tilt: with the usual settings its
+corner by 1.3 in every second view, by 2.5 in one of a hundred) neither smooths beforehand.
 """
 
 from collections.abc import Sequence

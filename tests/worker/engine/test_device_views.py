@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from backend.domain.training import NO_AUGMENTATION, Augmentation
 from backend.imaging.preprocessing import Preprocessing, random_look, resized, training_view
 from tests.fixtures.engine import shapes
 from tests.fixtures.pictures import CLASSES, draw
-from worker.engine import device_views
-from worker.engine.data import ImageBatches, ImageSource, LabelledImages, Unreadable, Views
+from worker.engine import data, device_views
+from worker.engine.data import ImageBatches, ImageSource, LabelledImages, Unreadable, Views, Windows
 from worker.engine.device_views import Window, makes_views, seen, stacked, window
 
 PREPROCESSING = Preprocessing(size=64, resize_to=72, mean=(0.5, 0.4, 0.3), deviation=(0.2, 0.25, 0.3))
@@ -157,6 +158,26 @@ def test_a_gpus_training_sees_the_same_batches_as_a_processors(tmp_path: Path) -
         assert inputs.is_contiguous(memory_format=torch.channels_last)
         # A level is 1 / (255 x 0.2) of a deviation.
         assert (inputs - expected).abs().mean() < 0.05 / (255 * 0.2)
+
+
+def test_windows_come_the_same_from_loader_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    views = views_of_shapes(tmp_path)
+    alone = [inputs for inputs, _ in batches_of(views, made_by_device=True).of(0)]
+    monkeypatch.setattr(data, "loader_processes", lambda images, epochs: 2)
+
+    others = [inputs for inputs, _ in batches_of(views, made_by_device=True).of(0)]
+
+    assert all(torch.equal(*pair) for pair in zip(alone, others, strict=True))
+
+
+def test_windows_can_be_sent_to_a_process_that_begins_anew(tmp_path: Path) -> None:
+    windows = Windows(views_of_shapes(tmp_path), Augmentation())
+
+    sent = pickle.loads(pickle.dumps(windows))[0, 0][2]
+
+    here = windows[0, 0][2]
+    assert isinstance(here, Window)
+    assert np.array_equal(sent.pixels, here.pixels)
 
 
 def test_an_image_that_can_not_be_read_is_left_out_of_a_devices_batch() -> None:
