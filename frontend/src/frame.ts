@@ -35,8 +35,10 @@ function start(): void {
   document.addEventListener("submit", (event) => {
     const form = event.target as HTMLFormElement;
     if (form.method === "dialog") return;
-    // Its buttons may stand outside it.
-    for (const button of form.elements) if (button.matches("button[data-once]")) button.setAttribute("aria-busy", "true");
+    if (event.defaultPrevented) return;
+    // The button may stand outside its form, and a key may press it.
+    const pressed = event.submitter ?? [...form.elements].find((element) => element.matches("button[data-once]"));
+    if (pressed?.matches("[data-once]")) pressed.setAttribute("aria-busy", "true");
   });
   setUpDialogs();
   setUpTheme();
