@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -37,6 +38,8 @@ TRIED: Final = ("efficientnet-lite0", "resnet18")
 _PICTURES: Final = 24
 _BATCH: Final = 8
 _CLASSES: Final = 10
+_JUDGED_OF: Final = 5
+"""One of so many pictures of a training judges it, as where nobody has said otherwise."""
 _TIMES: Final = 2
 """The best of so many counts: whatever else runs on the machine makes a time longer, never shorter."""
 
@@ -107,12 +110,15 @@ def _of_still_layers(config: TrainingConfig, images: list[Image.Image], device: 
         folder=None,
         on_event=_ignore,
     )
+    rougher = layers.rougher(devices.autocast_type(config.precision, device))
     random = np.random.default_rng(0)
+    judged = len(images) // _JUDGED_OF
 
     def show() -> None:
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             views = pool.map(lambda image: training_view(image, steps, config.augmentation, random), images)
-            deque(layers.answers(views), maxlen=0)
+            for answering, some in ((layers, islice(views, judged)), (rougher, views)):
+                deque(answering.answers(some), maxlen=0)
 
     began = time.perf_counter()
     show()

@@ -21,7 +21,7 @@ from backend.domain.events import (
     StageStarted,
     StepFinished,
 )
-from backend.domain.training import TrainingConfig
+from backend.domain.training import Precision, TrainingConfig
 from backend.training.cost import (
     LEARNING,
     USUAL,
@@ -36,6 +36,8 @@ from backend.training.cost import (
 
 _OF_NETWORK: Final = frozenset({Work.FEATURES, Work.BELOW, Work.NORMS, Work.MOVE, Work.ANSWER})
 """Work whose time depends on the network and grows with its pictures' area."""
+_BY_FORMAT: Final = frozenset({Work.FEATURES, Work.BELOW, Work.NORMS, Work.MOVE})
+"""Work whose time depends on the number format."""
 _LATEST: Final = 5
 _PHASES: Final = {
     "data": Work.READ,
@@ -168,6 +170,9 @@ class Stopwatch:
 
     def _take(self, work: Work, amount: float, seconds: float) -> None:
         if amount <= 0 or seconds <= 0:
+            return
+        # In a format of somebody's own choice it says nothing of what others will take.
+        if work in _BY_FORMAT and self._config.precision is not Precision.AUTO:
             return
         stages = self._config.stages
         stage = stages[min(self._stage, len(stages) - 1)]

@@ -7,7 +7,7 @@ from backend.domain.events import (
     StageStarted,
     ValidationProgress,
 )
-from backend.domain.training import StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.domain.training import Precision, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training.cost import Counts, Piece, Work
 from backend.training.machine_speed import Rates, Source, Speed, Stopwatch
 from tests.backend.training.scene import epoch_finished, stage_finished, step_finished
@@ -64,6 +64,18 @@ def test_steps_and_answers_of_an_epoch_are_told_apart() -> None:
     )
 
     assert taken(MOVES, *told) == [("move", 80, 20), ("answer", 20, 2)]
+
+
+def test_a_number_format_of_somebodys_own_choice_says_nothing_of_learning() -> None:
+    own = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=2),), precision=Precision.FLOAT32))
+    told = (
+        (0, PhaseStarted("data", "")),
+        (10, StageStarted(0, False, 2, 0, 3, "cpu")),
+        (30, step_finished(3)),
+        (32, epoch_finished(0, 0)),
+    )
+
+    assert taken(own, *told) == [("answer", 20, 2)]
 
 
 def test_a_download_is_not_how_fast_a_start_is() -> None:
