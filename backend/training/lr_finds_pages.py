@@ -4,22 +4,30 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
+from sqlalchemy.orm import Session
 from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from backend.accounts.caller import CallerDep
 from backend.dependencies import ReadDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
-from backend.domain.ids import DatasetId
+from backend.domain.ids import DatasetId, VersionId
 from backend.domain.lr_finder import FALLBACK, words
-from backend.domain.training import RunStatus
+from backend.domain.training import RunStatus, TrainingConfig
 from backend.home.spine import StepName, spine
 from backend.templating import address, page
+from backend.training.cost import Work
+from backend.training.forecast import timetable
 from backend.training.lr_finds import FindView, cancel_find, show_find, start_find
 from backend.training.lr_finds_form import order_from_checkpoint, order_from_form
+from backend.training.repository import RunRepository
+from backend.training.time_words import range_words
 
 router = APIRouter(include_in_schema=False)
 
+_AFTERWARDS: Final = frozenset({Work.ANSWER, Work.EXPORT})
+"""Work of a training that a search leaves out."""
+_LEAST, _MOST = 0.8, 1.33
 _RULES: Final = (
     ("valley", "Valley", "about the middle of the long slope; we take this one"),
     ("steep", "Steepest", "where the loss falls fastest"),
@@ -90,7 +98,19 @@ def find_page(request: Request, find_id: str, session: ReadDep) -> Response:
         steps=spine(session, DatasetId(find.dataset_id), StepName.TRAIN),
         is_at_work=not find.status.is_final,
         again=_again(find),
+        takes="" if find.status.is_final else _takes(session, find),
     )
+
+
+def _takes(session: Session, find: FindView) -> str:
+    """How long a search takes here, with what comes before its first step; empty where nobody knows."""
+    version = RunRepository(session).version(VersionId(find.version_id))
+    config = TrainingConfig.model_validate(find.config)
+    found = timetable(session, config, version.counts) if version else None
+    if found is None:
+        return ""
+    known = [one.seconds for one in found.estimates if one.piece.epoch is None and one.piece.work not in _AFTERWARDS]
+    return range_words(_LEAST * sum(known), _MOST * sum(known))
 
 
 def _marks(result: dict[str, Any]) -> list[Mark]:  # Any: JSON values

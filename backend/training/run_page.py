@@ -1,5 +1,6 @@
 """What the run page shows, from the run's own rows."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.manifest import Split
 from backend.domain.results import wilson_interval
-from backend.domain.training import RunStatus
+from backend.domain.training import RunStatus, Stage
 from backend.domain.trends import Change, EpochFigures, Remark, StageVerdict, remark, stage_verdict
 from backend.interpretation.flips import flips_between
 from backend.interpretation.repository import AnsweredImage, PredictionRepository
@@ -20,6 +21,7 @@ from backend.training.queue_words import Before, before_in_line
 from backend.training.repository import RunRepository
 from backend.training.run_log import LogLine, SkippedImage, log_of, skipped_images
 from backend.training.run_machine import Machine, machine_of, silence
+from backend.training.schedule_view import planned_points
 from backend.training.settings_words import Section, settings_in_words
 from backend.training.tables import CheckpointRow, EpochRow
 from backend.training.view import RunView
@@ -30,6 +32,7 @@ class StageState(StrEnum):
 
     WAITS = "waits"
     RUNNING = "running"
+    PAUSED = "paused"
     DONE = "done"
     HELPED = "helped"
     DID_NOT_HELP = "did not help"
@@ -53,6 +56,7 @@ class StageCard:
         number: counts from 1, as people do.
         settings: its config; JSON values.
         found_rate: what a search before it has found; None where there was none.
+        plan: how its rate and momentum are to go, as JSON (``planned_points``).
         running_epoch: the epoch under way, from 0; None where none is.
         batches: (done, of) in that epoch; None before the first is told of.
         error_interval: 95 % interval of the checkpoint's error rate.
@@ -63,6 +67,7 @@ class StageCard:
     planned: int
     settings: Mapping[str, Any]  # Any: JSON values
     found_rate: Any  # Any: a rate, or [lowest layers, head]
+    plan: str
     state: StageState
     epochs: tuple[EpochRow, ...]
     running_epoch: int | None
@@ -205,7 +210,8 @@ def _card(
         planned=stage["epochs"],
         settings=stage,
         found_rate=run.rates_found[place],
-        state=_state(run, is_now, checkpoint, verdict),
+        plan=_plan(stage, run.rates_found[place]),
+        state=_state(run, place, is_now, checkpoint, verdict),
         epochs=epochs,
         running_epoch=running_epoch,
         batches=_batches(steps, place, running_epoch, stage["epochs"]) if steps and running_epoch is not None else None,
@@ -217,6 +223,10 @@ def _card(
     )
 
 
+def _plan(stage: Mapping[str, Any], found: Any) -> str:  # Any: JSON values
+    return json.dumps(planned_points(Stage.model_validate({**stage, "max_lr": found or stage["max_lr"]})))
+
+
 def _batches(steps: Mapping[str, Any], place: int, epoch: int, epochs: int) -> tuple[int, int] | None:
     """How many batches of the epoch under way are done, of how many."""  # Any: JSON values
     if (steps["stage"], steps["epoch"]) != (place, epoch):
@@ -225,9 +235,13 @@ def _batches(steps: Mapping[str, Any], place: int, epoch: int, epochs: int) -> t
     return steps["step"] - epoch * of, of
 
 
-def _state(run: RunView, is_now: bool, checkpoint: CheckpointRow | None, verdict: StageVerdict | None) -> StageState:
+def _state(
+    run: RunView, place: int, is_now: bool, checkpoint: CheckpointRow | None, verdict: StageVerdict | None
+) -> StageState:
     if checkpoint is not None:
         return _STATE_AFTER[verdict.change] if verdict else StageState.DONE
     if is_now:
         return StageState.RUNNING
+    if run.status is RunStatus.PAUSED and run.stage == place:
+        return StageState.PAUSED
     return StageState.NOT_REACHED if run.status.is_final else StageState.WAITS

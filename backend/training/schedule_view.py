@@ -53,6 +53,18 @@ def schedule_of(stage: Stage, groups: int) -> Schedule:
     )
 
 
+def planned_points(stage: Stage) -> list[tuple[float, float, float]]:
+    """(share of the steps, rate of the head, momentum) over a stage, to be drawn; none before its rate is known."""
+    if stage.max_lr == "find":
+        return []
+    peak = stage.peak[-1] if isinstance(stage.peak, tuple) else stage.peak
+    shares = [point / _POINTS for point in range(_POINTS + 1)]
+    return [
+        (round(share, 4), float(f"{_rate(stage, share, peak):.4g}"), round(_momentum(stage, share), 4))
+        for share in shares
+    ]
+
+
 def _ends(rates: tuple[float, ...]) -> tuple[float, float]:
     return rates[0], rates[-1]
 

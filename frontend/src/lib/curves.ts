@@ -37,6 +37,7 @@ export class Curves {
   private rates: Point[] = [];
   private momenta: Point[] = [];
   private planned = 0;
+  private oneStep = 0;
 
   constructor(
     private readonly root: HTMLElement,
@@ -77,8 +78,10 @@ export class Curves {
       while (line.length && (line.at(-1)?.[0] ?? 0) > at(step - losses.length) + 1e-9) line.pop();
     }
     losses.forEach((loss, place) => this.batches.push([at(step - losses.length + place + 1), loss]));
-    this.rates.push([at(step), learning_rate]);
-    this.momenta.push([at(step), momentum]);
+    // A batch is learnt with the rate that holds where it begins.
+    this.oneStep = at(1);
+    this.rates.push([at(step - 1), learning_rate]);
+    this.momenta.push([at(step - 1), momentum]);
     if (this.batches.length > LARGEST) this.batches = this.batches.filter((_, place) => place % 2 === 0);
   }
 
@@ -126,11 +129,19 @@ export class Curves {
         { type: "value", min: 0.8, max: 1, interval: 0.05, ...axis, splitLine: { show: false } },
       ],
       series: [
+        { name: "planned", type: "line", showSymbol: false, lineStyle: { width: 4, opacity: 0.35, color: colour("--line-strong") }, itemStyle: { color: colour("--line-strong") }, data: this.planOf(1) },
+        { name: "", type: "line", yAxisIndex: 1, showSymbol: false, tooltip: { show: false }, lineStyle: { width: 4, opacity: 0.35, color: colour("--line-strong") }, data: this.planOf(2) },
         { name: "rate of the head", type: "line", showSymbol: false, lineStyle: { width: 2, color: colour("--chart-1") }, itemStyle: { color: colour("--chart-1") }, data: this.rates },
         { name: "momentum (right)", type: "line", yAxisIndex: 1, showSymbol: false, lineStyle: { width: 1.5, type: "dashed", color: colour("--chart-2") }, itemStyle: { color: colour("--chart-2") }, data: this.momenta },
       ],
     }, true);
     this.writeTable();
+  }
+
+  /** How rate (1) or momentum (2) were to go: what was measured comes too seldom to show their shape. */
+  private planOf(column: 1 | 2): Point[] {
+    const points = JSON.parse(this.root.dataset["plan"] ?? "[]") as [number, number, number][];
+    return points.map((point) => [point[0] * this.epochs, point[column]]);
   }
 
   private chart(name: string): EChartsType | null {
@@ -145,7 +156,7 @@ export class Curves {
     const body = find("[data-rate-table]", this.root);
     const every = Math.max(1, Math.ceil(this.rates.length / 40));
     const rows = this.rates.flatMap(([x, rate], place) =>
-      place % every ? [] : [element("tr", {}, element("td", {}, x.toFixed(2)), element("td", { class: "number" }, this.lossAt(x)), element("td", { class: "number" }, rate.toExponential(2)), element("td", { class: "number" }, (this.momenta[place]?.[1] ?? 0).toFixed(3)))],
+      place % every ? [] : [element("tr", {}, element("td", {}, x.toFixed(2)), element("td", { class: "number" }, this.lossAt(x + this.oneStep)), element("td", { class: "number" }, rate.toExponential(2)), element("td", { class: "number" }, (this.momenta[place]?.[1] ?? 0).toFixed(3)))],
     );
     body?.replaceChildren(...rows);
   }
