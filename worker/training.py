@@ -29,7 +29,7 @@ from backend.training.machine_speed import Stopwatch
 from backend.training.repository import RunRepository
 from backend.training.tables import RunRow
 from worker import exits
-from worker.engine.order import StatePoint, StopSignal, TrainingOrder
+from worker.engine.order import BESIDE_STATES, StatePoint, StopSignal, TrainingOrder
 from worker.machine import machine
 from worker.rate_search import find_job
 from worker.recording import Clocked, Recorder, insist, recording
@@ -102,7 +102,7 @@ def make_order(
         starts_from = folder_to_start_from(session, storage, run.starts_from)
     for point in points:
         _bring(states, mine, point.file)
-    for kept in {file.name for file in states.glob(f"{_ATTEMPT}*/best-*.safetensors")}:
+    for kept in {file.name for pattern in BESIDE_STATES for file in states.glob(f"{_ATTEMPT}*/{pattern}")}:
         _bring(states, mine, kept)
     _remove_other_attempts(states, mine)
     return TrainingOrder(
@@ -121,7 +121,7 @@ def make_order(
 
 
 def _bring(states: Path, mine: Path, name: str) -> None:
-    """Make a former attempt's state or best weights ours as well; the name holds the hash, so any copy will do."""
+    """Make a file of a former attempt ours as well; the name holds the hash, so any copy will do."""
     for found in sorted(states.glob(f"{_ATTEMPT}*/{name}")):
         if found.parent == mine:
             return

@@ -101,6 +101,14 @@ class Brake:
         self.times += 1
 
 
+@dataclass(slots=True)
+class KeptBackbone:
+    """The file that holds the backbone of a stage in which it stands still; without a name before the first save."""
+
+    file: str = ""
+    sha256: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class StageRun:
     """All that the steps of one stage need.
@@ -116,6 +124,7 @@ class StageRun:
         loss: smoothed over the stage.
         place: where it is.
         bests: its best epochs so far, the best last.
+        kept_backbone: where its backbone is kept.
         norms: all batch norm layers.
     """
 
@@ -136,6 +145,7 @@ class StageRun:
     loss: SmoothedLoss = field(default_factory=SmoothedLoss)
     place: Place = field(default_factory=Place)
     bests: list[Best] = field(default_factory=list)
+    kept_backbone: KeptBackbone = field(default_factory=KeptBackbone)
     norms: list[nn.Module] = field(init=False)
 
     def __post_init__(self) -> None:

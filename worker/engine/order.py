@@ -7,7 +7,7 @@ trainer, a test. None of them needs torch to be written down.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from backend.domain.ids import Digest
 from backend.domain.manifest import Manifest
@@ -46,6 +46,10 @@ class Stopped(Exception):
 
     Not an ``AppError``: nothing went wrong.
     """
+
+
+BESIDE_STATES: Final = ("backbone-*.safetensors", "best-*.safetensors")
+"""Files that states name, in their folder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """States from which an interrupted training goes on as if nothing had happened.
 
 One safetensors file per point: tensors of network and optimizer, and a JSON in its
-header for the rest. Random numbers need no saving, as each step begins its own from
-(seed, stage, epoch, step).
+header for the rest. While the backbone stands still it is written once, into a file of
+its own that the points name: an epoch of the head takes less time than writing it would.
+Random numbers need no saving, as each step begins its own from (seed, stage, epoch, step).
 """
 
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,15 +24,16 @@ from backend.domain.manifest import Manifest
 from backend.domain.training import MaxLearningRate, TrainingConfig
 from worker.engine.best import Best
 from worker.engine.durable import sha256, write_file
-from worker.engine.loop import Brake, NotFinite, Place, SmoothedLoss, StageRun
+from worker.engine.loop import Brake, KeptBackbone, NotFinite, Place, SmoothedLoss, StageRun
 from worker.engine.memory import Room
-from worker.engine.order import StatePoint
+from worker.engine.order import BESIDE_STATES, StatePoint
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 KEPT: Final = 2
 """States kept on disk: the newest, and the one before in case that is damaged."""
 
 _MODEL, _OPTIMIZER = "model.", "optimizer."
+_BACKBONE: Final = f"{_MODEL}backbone."
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +113,38 @@ def save(folder: Path, run: StageRun, order: str, left_out: Sequence[Digest]) ->
         NotFinite: a weight or moment is no number; nothing was written.
         DiskFull: nothing was written.
     """
-    tensors = _tensors(run)
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values() if tensor.is_floating_point()):
-        raise NotFinite
+    _require_finite(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    backbone = _kept_backbone(folder, run) if run.stage.backbone_stands_still else None
+    tensors = _tensors(run, without=_BACKBONE if backbone else None)
     rest = asdict(_state(run, {}, left_out)) | {"format": FORMAT, "order": order}
+    rest["backbone"] = None if backbone is None else asdict(backbone)
     content = safetensors.torch.save(tensors, metadata={"state": json.dumps(rest, sort_keys=True)})
     digest, place = sha256(content), run.place
     # The hash is in the name: an attempt that was given up and still writes can't overwrite another's state.
     file = f"state-{run.number}-{place.epoch}-{place.step}-{digest[:12]}.safetensors"
-    folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / file, content)
     return StatePoint(run.number, place.epoch, place.step, file, digest), len(content)
+
+
+def _kept_backbone(folder: Path, run: StageRun) -> KeptBackbone:
+    """The file with the backbone of a stage in which it stands still; written by the stage's first save."""
+    kept = run.kept_backbone
+    if not kept.file:
+        tensors = {name: tensor for name, tensor in _tensors(run).items() if name.startswith(_BACKBONE)}
+        content = safetensors.torch.save(tensors)
+        digest = sha256(content)
+        file = f"backbone-{digest[:12]}.safetensors"
+        write_file(folder / file, content)
+        kept.file, kept.sha256 = file, digest
+    return kept
+
+
+def _require_finite(run: StageRun) -> None:
+    moments = (tensor for of_one in run.optimizer.state.values() for tensor in of_one.values())
+    for tensor in chain(run.model.state_dict().values(), moments):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise NotFinite
 
 
 def newest(folder: Path, points: Sequence[StatePoint], order: str) -> tuple[State | None, list[tuple[StatePoint, str]]]:
@@ -135,18 +159,21 @@ def newest(folder: Path, points: Sequence[StatePoint], order: str) -> tuple[Stat
 
 
 def remove_others(folder: Path, kept: Sequence[StatePoint]) -> None:
-    """Remove state files that are none of these, and weights of best epochs that none of these knows."""
+    """Remove state files that are none of these, and backbones and best epochs' weights that none of these knows."""
     names = {point.file for point in kept}
-    names |= {name for point in kept for name in _best_files(folder / point.file)}
-    for pattern in ("state-*.safetensors", "best-*.safetensors"):
+    names |= {name for point in kept for name in _files_beside(folder / point.file)}
+    for pattern in ("state-*.safetensors", *BESIDE_STATES):
         for file in folder.glob(pattern):
             if file.name not in names:
                 file.unlink(missing_ok=True)
 
 
-def _best_files(file: Path) -> list[str]:
+def _files_beside(file: Path) -> list[str]:
+    """Names of the files that a state is nothing, or less, without."""
     try:
-        return [best["file"] for best in _header(file)["bests"]]
+        header = _header(file)
+        backbone = header["backbone"]
+        return [best["file"] for best in header["bests"]] + ([backbone["file"]] if backbone else [])
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
         return []
 
@@ -167,8 +194,11 @@ def _state(run: StageRun, tensors: dict[str, Tensor], left_out: Sequence[Digest]
     )
 
 
-def _tensors(run: StageRun) -> dict[str, Tensor]:
+def _tensors(run: StageRun, *, without: str | None = None) -> dict[str, Tensor]:
+    """Tensors of network and optimizer by name, but for names that begin so."""
     tensors = {f"{_MODEL}{name}": tensor for name, tensor in run.model.state_dict().items()}
+    if without is not None:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(without)}
     for name, parameter in run.model.named_parameters():
         for kind, tensor in run.optimizer.state.get(parameter, {}).items():
             tensors[f"{_OPTIMIZER}{kind}.{name}"] = tensor
@@ -187,19 +217,31 @@ def _load(folder: Path, point: StatePoint, order: str) -> State | str:
         return "it was made by another version"
     if rest.pop("order") != order:
         return "it belongs to other images or settings"
+    backbone = rest.pop("backbone")
+    still = {} if backbone is None else _load_backbone(folder, KeptBackbone(**backbone))
+    if still is None:
+        return "its frozen layers are damaged"
     max_lr = rest.pop("max_lr")
     return State(
         **rest
         | {
             "place": Place(**rest["place"]),
             "max_lr": tuple(max_lr) if isinstance(max_lr, list) else max_lr,
-            "tensors": safetensors.torch.load(content),
+            "tensors": safetensors.torch.load(content) | still,
             "loss": SmoothedLoss(**rest["loss"]),
             "bests": tuple(Best(**best) for best in rest["bests"]),
             "brake": Brake(**rest["brake"]),
             "left_out": tuple(rest["left_out"]),
         }
     )
+
+
+def _load_backbone(folder: Path, kept: KeptBackbone) -> dict[str, Tensor] | None:
+    try:
+        content = (folder / kept.file).read_bytes()
+    except OSError:
+        return None
+    return safetensors.torch.load(content) if sha256(content) == kept.sha256 else None
 
 
 def _header(file: Path) -> dict[str, Any]:  # Any: JSON values

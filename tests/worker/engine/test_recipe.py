@@ -187,14 +187,15 @@ def test_it_tells_of_the_epoch_and_its_state_side_by_side(tmp_path: Path, weight
 
 
 @pytest.mark.usefixtures("tiny")
-def test_the_last_two_states_are_kept(tmp_path: Path, weights_folder: Path) -> None:
+def test_the_last_two_states_are_kept_and_the_backbone_that_they_name(tmp_path: Path, weights_folder: Path) -> None:
     listener = Listener()
     order = order_in(tmp_path, weights_folder, tiny_config(frozen(4)))
 
     train(order, on_event=listener)
 
-    kept = {file.name for file in order.state_folder.iterdir()}
+    kept = {file.name for file in order.state_folder.glob("state-*")}
     assert kept == {point.file for point in saved_points(listener)[:2]}
+    assert [file.name[:9] for file in order.state_folder.iterdir() if file.name not in kept] == ["backbone-"]
 
 
 @pytest.mark.usefixtures("tiny")

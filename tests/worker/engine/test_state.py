@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 
-from backend.domain.events import EpochFinished, StageFinished, StateSaved
-from tests.fixtures.engine import Killed, Listener, frozen, order_in, tiny_config
+from backend.domain.events import EpochFinished, PhaseStarted, StageFinished, StateSaved
+from tests.fixtures.engine import Killed, Listener, frozen, order_in, tiny_config, unfrozen
 from worker.engine import durable
 from worker.engine.errors import DiskFull
 from worker.engine.order import StatePoint, TrainingOrder
@@ -47,14 +48,14 @@ class Machine:
         return call
 
 
-def second_save(machine: Machine, order: TrainingOrder, listener: Listener) -> None:
-    """Let the machine fail within what follows the second epoch's validation, up to the listener's answer."""
+def failing_save(machine: Machine, order: TrainingOrder, listener: Listener, *, epoch_number: int = 1) -> None:
+    """Let the machine fail within what follows an epoch's validation, up to the listener's answer."""
     from worker.engine import epoch
 
     real = epoch.save_state
 
     def save_state(training: Any, run: Any, finished: EpochFinished | None = None) -> None:
-        machine.listens = finished is not None and finished.epoch == 1
+        machine.listens = finished is not None and finished.epoch == epoch_number
         real(training, run, finished)
         machine.listens = False
 
@@ -83,7 +84,7 @@ def test_a_kill_at_each_point_of_a_save_leaves_the_old_state_or_the_new_one(
     with pytest.MonkeyPatch.context() as patch:
         machine = Machine(patch, fails_at, Killed(), stays_dead=True)
         try:
-            second_save(machine, order, first)
+            failing_save(machine, order, first)
         except Killed:
             pass
         else:
@@ -98,6 +99,30 @@ def test_a_kill_at_each_point_of_a_save_leaves_the_old_state_or_the_new_one(
 
 
 @pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("fails_at", range(1, 2 * LAST))
+def test_a_kill_at_each_point_of_the_first_save_leaves_none_or_a_whole_one(
+    fails_at: int, tmp_path: Path, weights_folder: Path
+) -> None:
+    # The first save writes two files: the backbone that stands still, and the state that names it.
+    order = order_in(tmp_path, weights_folder, tiny_config(frozen(1)))
+    first, second = Listener(), Listener()
+    with pytest.MonkeyPatch.context() as patch:
+        machine = Machine(patch, fails_at, Killed(), stays_dead=True)
+        try:
+            failing_save(machine, order, first, epoch_number=0)
+        except Killed:
+            pass
+        else:
+            assert fails_at == 2 * LAST - 1, "the test walks through all calls of a save"
+
+    train(replace(order, resume_from=points(first)), on_event=second)
+
+    assert [event.epoch for event in second.of(EpochFinished)] == ([] if points(first) else [0])
+    assert [event.text for event in second.of(PhaseStarted) if event.phase == "resume"] == []
+    assert len(second.of(StageFinished)) == 1
+
+
+@pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("fails_at", [1, 3])
 def test_a_full_disk_spoils_nothing_and_says_what_it_takes(
@@ -109,7 +134,7 @@ def test_a_full_disk_spoils_nothing_and_says_what_it_takes(
         machine = Machine(patch, fails_at, OSError(number, "full"), stays_dead=False)
         patch.setattr(durable, "_free_bytes", lambda folder: 12_000_000)
         with pytest.raises(DiskFull) as refusal:
-            second_save(machine, order, first)
+            failing_save(machine, order, first)
 
     train(replace(order, resume_from=points(first)), on_event=second)
 
@@ -208,3 +233,49 @@ def test_older_states_go_only_once_the_listener_knows_the_new_one(tmp_path: Path
         "state-0-2",
         "state-0-3",
     ]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_backbone_that_stands_still_is_written_once_and_states_name_it(tmp_path: Path, weights_folder: Path) -> None:
+    order, listener = order_in(tmp_path, weights_folder, tiny_config(frozen(3), unfrozen(1))), Listener()
+
+    with pytest.raises(Killed):
+        train(order, on_event=listener_that_is_killed(3))
+    (backbone,) = order.state_folder.glob("backbone-*")
+    (written,) = {file.stat().st_mtime_ns for file in order.state_folder.glob("backbone-*")}
+    states = [safetensors.torch.load_file(file) for file in order.state_folder.glob("state-*")]
+    train(order, on_event=listener)
+
+    assert len(states) == 3
+    assert not any(name.startswith("model.backbone.") for state in states for name in state)
+    assert all(name.startswith("model.backbone.") for name in safetensors.torch.load_file(backbone))
+    assert written < order.state_folder.stat().st_mtime_ns
+    # A stage in which it moves has it in its own states; the two that are kept are of both stages.
+    last = sorted(order.state_folder.glob("state-*"))[-1]
+    assert any(name.startswith("model.backbone.") for name in safetensors.torch.load_file(last))
+    assert [file.name for file in order.state_folder.glob("backbone-*")] == [backbone.name]
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_states_without_their_backbone_are_passed_over_in_words(
+    is_missing: bool, tmp_path: Path, weights_folder: Path
+) -> None:
+    order = order_in(tmp_path, weights_folder, tiny_config(frozen(2)))
+    first, second = Listener(), Listener()
+    train(order, on_event=first)
+    (backbone,) = order.state_folder.glob("backbone-*")
+    if is_missing:
+        backbone.unlink()
+    else:
+        content = bytearray(backbone.read_bytes())
+        content[-1] ^= 1
+        backbone.write_bytes(bytes(content))
+
+    train(replace(order, resume_from=points(first)), on_event=second)
+
+    where = "The saved state after epoch"
+    wrong = "of stage 1 can't be used (its frozen layers are damaged); starting from the beginning"
+    told = [event.text for event in second.of(PhaseStarted) if event.phase == "resume"]
+    assert told == [f"{where} 2 {wrong}", f"{where} 1 {wrong}"]
+    assert [event.epoch for event in second.of(EpochFinished)] == [0, 1]
