@@ -37,6 +37,7 @@ HURRIED_S: Final = 5.0
 TEST_AFTER_S: Final = 8.0
 """After its start a worker has other things to do, and may be needed at once."""
 _DEAF_TOO_OFTEN: Final = 3
+_NAP_S: Final = 0.1
 _TITLE_OF: Final = {JobKind.TRAIN: "The listener for trainings", JobKind.IMPORT: "The listener for imports"}
 
 
@@ -70,9 +71,10 @@ class Host:
         threading.Thread(target=sweeper.run, args=(self._leaving,), name="sweep", daemon=True).start()
         for listener in self._listeners.values():
             listener.start()
-        while not self._leaving.is_set():
+        while not self._stops:
             self._look_after_everything()
-            self._leaving.wait(min(self._timers.poll, 0.5))
+            self._rest()
+        self._leaving.set()
         self._leave()
         return 0
 
@@ -153,11 +155,17 @@ class Host:
         command = (sys.executable, "-m", "worker.listener", kind.value, self._post.to_json(), *options)
         return Child(_TITLE_OF[kind], command, self._environment)
 
+    def _rest(self) -> None:
+        """Until the next look, or the first signal."""
+        until = time.monotonic() + min(self._timers.poll, 0.5)
+        while not self._stops and time.monotonic() < until:
+            time.sleep(_NAP_S)
+
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        # In a signal's handler nothing may wait for a lock, not even for an event's own: this very thread may hold it.
         self._stops += 1
         with suppress(OSError):
             Path(self._post.drain_flag).touch()
-        self._leaving.set()
 
     def _must_hurry(self) -> bool:
         """Whether a second signal came, and some seconds ago."""

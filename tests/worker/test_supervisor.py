@@ -4,7 +4,7 @@ import io
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from backend.jobs import SilentDoorbell, unit_of_work
 from backend.ledger.job import JobKind
 from backend.ledger.repository import Jobs, Ledger
 from backend.ledger.sweep import Sweeper
-from backend.ledger.tables import JobAttemptRow
+from backend.ledger.tables import JobAttemptRow, JobRow
 from backend.training import control
 from backend.training.repository import RunRepository
 from backend.training.start import RunOrder, start
@@ -46,8 +46,8 @@ def _run(parts: Parts, name: str = "steady", epochs: int = 2) -> str:
         return start(unit, RunOrder(version_id, request, name), Path("/nowhere")).id
 
 
-def _ask(parts: Parts, run_id: str, what: str, *, after_s: float) -> None:
-    """What a run's owner wants, said while it is under way."""
+def _ask(parts: Parts, run_id: str, what: str, *, after_steps: int) -> None:
+    """What a run's owner wants, said while it is under way: once so many steps are made."""
 
     def say() -> None:
         with unit_of_work(parts.database, SilentDoorbell()) as unit:
@@ -59,15 +59,44 @@ def _ask(parts: Parts, run_id: str, what: str, *, after_s: float) -> None:
                 case "finish":
                     control.finish(unit.session, run_id)
 
-    if after_s:
-        threading.Timer(after_s, say).start()
+    if after_steps:
+        _after_steps(parts, run_id, after_steps, say)
     else:
         say()
+
+
+def _after_steps(parts: Parts, run_id: str, number: int, do: Callable[[], None]) -> None:
+    """Do something once a run has made so many steps."""
+
+    def wait() -> None:
+        _wait_until(lambda: _steps(parts, run_id) >= number)
+        do()
+
+    threading.Thread(target=wait).start()
 
 
 def _trace(parts: Parts, run_id: str) -> list[str]:
     """Every step that was made, ``epoch.step``, in order."""
     return (parts.settings.data / f"trace-{run_id}").read_text().split()
+
+
+def _steps(parts: Parts, run_id: str) -> int:
+    """How many steps were made so far."""
+    trace = parts.settings.data / f"trace-{run_id}"
+    return len(trace.read_text().split()) if trace.exists() else 0
+
+
+def _wait_until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not what() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _job(parts: Parts, run_id: str) -> JobRow:
+    with parts.database.read() as session:
+        job = Jobs(session).find(session.get_one(RunRow, run_id).job_id)
+        assert job is not None
+        return job
 
 
 def _view(parts: Parts, run_id: str) -> RunView:
@@ -119,14 +148,12 @@ def test_j21_a_leaving_worker_gives_its_job_back_and_rings(parts: Parts, doorbel
 @on_one_database
 def test_j21_a_process_that_is_told_to_leave_before_it_can_hear_it_counts_nothing_either(parts: Parts) -> None:
     run_id = _run(parts)
-    threading.Timer(1, Path(parts.post.drain_flag).touch).start()
+    threading.Timer(0.5, Path(parts.post.drain_flag).touch).start()
 
     tick(replace(parts, post=replace(parts.post, trainer="tests.worker.kill.slow_starter")), JobKind.TRAIN)
 
     assert [(row.outcome, row.exit_code) for row in _attempts(parts, run_id)] == [("yielded", -15)]
-    with parts.database.read() as session:
-        job = Jobs(session).find(session.get_one(RunRow, run_id).job_id)
-    assert job is not None
+    job = _job(parts, run_id)
     assert (job.state, job.no_progress) == ("queued", 0)
 
 
@@ -159,7 +186,7 @@ def test_a_process_that_cannot_even_start_is_a_crash_with_its_reason_in_the_log(
 @on_one_database
 def test_j24_a_stuck_process_is_ended_with_its_stack_in_the_log(parts: Parts) -> None:
     run_id = _run(parts, "stuck")
-    impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=5, tries=1)))
+    impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=3, tries=1)))
 
     tick(impatient, JobKind.TRAIN)
 
@@ -173,7 +200,7 @@ def test_j24_a_stuck_process_is_ended_with_its_stack_in_the_log(parts: Parts) ->
 @on_one_database
 def test_j24_a_wedged_training_that_still_beats_is_found_and_goes_on(parts: Parts) -> None:
     run_id = _run(parts, "wedged")
-    impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=5)))
+    impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=3)))
 
     tick(impatient, JobKind.TRAIN)
 
@@ -190,14 +217,16 @@ def test_j24_a_wedged_training_that_still_beats_is_found_and_goes_on(parts: Part
 def test_a_slow_training_is_given_the_time_that_its_steps_take(parts: Parts) -> None:
     run_id = _run(parts, epochs=40)
 
-    def be_patient() -> None:
+    def be_patient_and_leave() -> None:
+        _wait_until(lambda: _job(parts, run_id).state == "running")
         with parts.database.write() as session:
             job = Jobs(session).find(session.get_one(RunRow, run_id).job_id)
             assert job is not None
             job.stall_after_s = 600.0
+        time.sleep(2.4)
+        Path(parts.post.drain_flag).touch()
 
-    threading.Timer(1.5, be_patient).start()
-    threading.Timer(4.5, Path(parts.post.drain_flag).touch).start()
+    threading.Thread(target=be_patient_and_leave).start()
     impatient = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, stall=2.0)))
     hung = replace(impatient, post=replace(impatient.post, trainer="tests.worker.kill.silent_trainer"))
     tick(hung, JobKind.TRAIN)
@@ -228,11 +257,14 @@ def test_j04_a_run_that_is_killed_at_every_place_ends_as_if_nothing_had_happened
     assert sorted(set(_trace(parts, run_id))) == [f"{epoch}.{step}" for epoch in range(4) for step in range(4)]
 
 
+RESTARTS = 20
+
+
 @on_one_database
 def test_j22_restart_after_restart_repeats_no_step_and_counts_nothing_against_the_run(parts: Parts) -> None:
-    run_id, flag = _run(parts, epochs=6), Path(parts.post.drain_flag)
-    parts = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, kill_grace=20)))
-    for _restart in range(6):
+    run_id, flag = _run(parts, "patient", epochs=RESTARTS), Path(parts.post.drain_flag)
+    parts = replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, kill_grace=20, flags=0.02)))
+    for _restart in range(RESTARTS):
         leaver = threading.Thread(target=_leave_after_a_step, args=(parts, run_id))
         leaver.start()
         tick(parts, JobKind.TRAIN)
@@ -242,16 +274,14 @@ def test_j22_restart_after_restart_repeats_no_step_and_counts_nothing_against_th
 
     assert _view(parts, run_id).status == "succeeded"
     outcomes = [row.outcome for row in _attempts(parts, run_id)]
-    assert outcomes == ["yielded"] * 6 + ["done"]
-    assert _trace(parts, run_id) == [f"{epoch}.{step}" for epoch in range(6) for step in range(4)]
+    assert outcomes == ["yielded"] * RESTARTS + ["done"]
+    assert _trace(parts, run_id) == [f"{epoch}.{step}" for epoch in range(RESTARTS) for step in range(4)]
 
 
 def _leave_after_a_step(parts: Parts, run_id: str) -> None:
     """Have the worker leave once the run has got one step further."""
-    trace = parts.settings.data / f"trace-{run_id}"
-    before = trace.stat().st_size if trace.exists() else 0
-    while not trace.exists() or trace.stat().st_size <= before:
-        time.sleep(0.02)
+    before = _steps(parts, run_id)
+    _wait_until(lambda: _steps(parts, run_id) > before)
     Path(parts.post.drain_flag).touch()
 
 
@@ -265,20 +295,20 @@ def test_j15_a_cancel_ends_a_run_that_is_only_starting(parts: Parts) -> None:
         with parts.database.write() as session:
             Ledger(session).cancel(job_id)
 
-    threading.Timer(1, cancel).start()
-    tick(parts, JobKind.TRAIN)
+    threading.Timer(0.5, cancel).start()
+    tick(replace(parts, post=replace(parts.post, timers=replace(parts.post.timers, kill_grace=1))), JobKind.TRAIN)
 
     assert _view(parts, run_id).status == "cancelled"
 
 
 def test_j18_a_paused_run_goes_on_at_the_same_step(parts: Parts) -> None:
     run_id = _run(parts, epochs=6)
-    _ask(parts, run_id, "pause", after_s=2)
+    _ask(parts, run_id, "pause", after_steps=6)
 
     tick(parts, JobKind.TRAIN)
     paused = _view(parts, run_id).status
     done_before = len(_trace(parts, run_id))
-    _ask(parts, run_id, "resume", after_s=0)
+    _ask(parts, run_id, "resume", after_steps=0)
     tick(parts, JobKind.TRAIN)
 
     assert paused == "paused"
@@ -291,7 +321,7 @@ def test_j18_a_paused_run_goes_on_at_the_same_step(parts: Parts) -> None:
 @on_one_database
 def test_a_run_stops_after_its_epoch_and_has_succeeded(parts: Parts) -> None:
     run_id = _run(parts, epochs=500)
-    _ask(parts, run_id, "finish", after_s=2)
+    _ask(parts, run_id, "finish", after_steps=6)
 
     tick(parts, JobKind.TRAIN)
 
@@ -328,10 +358,7 @@ def test_j27_a_card_that_fails_twice_rests_and_the_worker_says_so(parts: Parts) 
     tick(parts, JobKind.TRAIN)
 
     assert [(row.outcome, row.exit_code) for row in _attempts(parts, run_id)] == [("device-failed", 40)] * 2
-    with parts.database.read() as session:
-        job = Jobs(session).find(session.get_one(RunRow, run_id).job_id)
-    assert job is not None
-    assert job.no_progress == 0
+    assert _job(parts, run_id).no_progress == 0
     view = _view(parts, run_id)
     assert (view.status, view.waits_for and view.waits_for.code) == ("queued", "device-resting")
 
@@ -343,7 +370,7 @@ def test_j15_a_cancel_stops_it_within_seconds(parts: Parts) -> None:
         with parts.database.write() as session:
             Ledger(session).cancel(session.get_one(RunRow, run_id).job_id)
 
-    threading.Timer(2, cancel).start()
+    _after_steps(parts, run_id, 4, cancel)
     tick(parts, JobKind.TRAIN)
 
     assert _view(parts, run_id).status == "cancelled"
@@ -362,36 +389,34 @@ def test_j11_who_was_overtaken_is_killed(parts: Parts) -> None:
             assert job is not None
             job.attempt = 7
 
-    threading.Timer(2, overtake).start()
-    began = time.monotonic()
-    stop = threading.Timer(4, Path(parts.post.drain_flag).touch)
-    stop.start()
+    _after_steps(parts, run_id, 4, overtake)
+    threading.Timer(8, Path(parts.post.drain_flag).touch).start()  # had it not been killed, it would only leave
     tick(parts, JobKind.TRAIN)
 
-    assert time.monotonic() - began < 10
-    assert [row.number for row in _attempts(parts, run_id)] == [1]
+    assert [(row.number, row.exit_code) for row in _attempts(parts, run_id)] == [(1, -9)]
 
 
 @on_one_database
 def test_j12_without_a_lease_it_holds_still_and_then_goes_on(parts: Parts, database: Database) -> None:
-    run_id = _run(parts, epochs=30)
+    run_id = _run(parts, epochs=16)
     flaky = Flaky(database)
     timers = replace(parts.post.timers, suspend=0.8)
     alone = replace(parts, database=flaky, post=replace(parts.post, timers=timers))
-    threading.Timer(2, flaky.go_away).start()
     counted: list[int] = []
 
-    def count() -> None:
-        with database.read() as session:
-            counted.append(len(RunRepository(session).epochs(run_id)))
+    def be_away_for_a_while() -> None:
+        _wait_until(lambda: _steps(parts, run_id) > 0)
+        flaky.go_away()
+        time.sleep(1.5)  # a heartbeat, the time until it holds still, and some
+        for _moment in range(2):
+            counted.append(_steps(parts, run_id))
+            time.sleep(0.7)
+        flaky.come_back()
 
-    for moment in (4.0, 5.0):
-        threading.Timer(moment, count).start()
-    threading.Timer(5.5, flaky.come_back).start()
-
+    threading.Thread(target=be_away_for_a_while).start()
     tick(alone, JobKind.TRAIN)
 
-    assert counted[0] == counted[1] < 30
+    assert counted[0] == counted[1] < 16 * 4
     assert _view(parts, run_id).status == "succeeded"
     assert len(_attempts(parts, run_id)) == 1
 

@@ -35,18 +35,18 @@ from tests.conftest import _empty
 from tests.fixtures.versions import add_shapes
 
 TIMERS: Final = Timers(
-    heartbeat=0.5,
-    lease=5.0,
-    suspend=3.5,
+    heartbeat=0.3,
+    lease=3.0,
+    suspend=2.1,
     give_up=60.0,
-    flags=0.2,
-    sweep=0.5,
-    ring_again=1.5,
-    calm=1.0,
+    flags=0.1,
+    sweep=0.3,
+    ring_again=0.9,
+    calm=0.6,
     kill_grace=2.0,
-    poll=0.5,
-    deaf=3.0,
-    backoff=(0.0, 0.2, 0.2),
+    poll=0.3,
+    deaf=1.8,
+    backoff=(0.0, 0.1, 0.1),
 )
 PATIENCE_S: Final = 60.0
 STEADY: Final = "tests.worker.kill.steady_trainer"
@@ -106,10 +106,7 @@ class Farm:
 
     def staff(self, workers: int) -> None:
         """Have so many workers, starting those that are missing; returns once they listen."""
-        self.workers = [worker for worker in self.workers if worker.poll() is None]
-        while len(self.workers) < workers:
-            self.workers.append(self._start())
-        wait_until(lambda: self.listeners() >= 2 * workers)
+        wait_until(lambda: self._is_staffed(workers))
 
     def dismiss(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End all workers."""
@@ -224,6 +221,12 @@ class Farm:
                 if mark in (folder / "environ").read_bytes() + b"\0" and _is_alive(folder):
                     found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
         return found
+
+    def _is_staffed(self, workers: int) -> bool:
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < workers:
+            self.workers.append(self._start())
+        return self.listeners() >= 2 * workers
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {

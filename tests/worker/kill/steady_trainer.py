@@ -30,6 +30,8 @@ from worker.stopping import SignalStop
 
 STEPS = 4
 STEP_S = 0.08
+HURRIED_S = 0.01
+"""A step of a later attempt, in which mostly nothing happens any more but its end; not so for the patient."""
 
 
 def main(job_id: str, attempt: int, parent: int) -> int:
@@ -48,6 +50,7 @@ def main(job_id: str, attempt: int, parent: int) -> int:
     _misbehave_at_once(run.name)
     config = TrainingConfig.model_validate(run.config)
     epochs = config.stages[0].epochs
+    step_s = STEP_S if attempt == 1 or run.name == "patient" else HURRIED_S
     first, first_step = (states[0].epoch, states[0].step) if states else (0, 0)
     dies = Deaths(run.name, Path(settings.data))
     dies.at("begin", 0)
@@ -63,7 +66,7 @@ def main(job_id: str, attempt: int, parent: int) -> int:
                 _misbehave_at_step(run.name, epoch, step, Path(settings.data))
                 if step == 2:
                     dies.at("step", epoch)
-                time.sleep(STEP_S)
+                time.sleep(step_s)
                 trace.write(f"{epoch}.{step}\n")
                 trace.flush()
                 done = epoch * STEPS + step + 1

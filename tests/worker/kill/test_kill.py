@@ -66,8 +66,10 @@ def test_j21_a_worker_that_leaves_gives_its_run_back_at_once_and_no_step_is_lost
     run_id = farm.run(epochs=12)
     farm.wait_for_epochs(run_id, 2)
 
-    os.kill(farm.host_pid(farm.trainer_pid(run_id)), signal.SIGTERM)
+    leaver = farm.host_pid(farm.trainer_pid(run_id))
+    os.kill(leaver, signal.SIGTERM)
     farm.wait_for_status(run_id, "succeeded")
+    wait_until(lambda: leaver not in farm.processes())
 
     outcomes = [row.outcome for row in farm.attempts(run_id)]
     assert outcomes[0] == "yielded"
