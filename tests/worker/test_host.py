@@ -13,7 +13,7 @@ def test_a_signal_in_any_instant_is_heard_and_waits_for_nobody(parts: Parts) -> 
     host = Host(parts, os.environ)
 
     def hear_while_at_the_lock() -> None:
-        with host._leaving._cond:
+        with host._leaving._cond:  # type: ignore[attr-defined]  # the stub keeps it to itself
             host._stop(signal.SIGTERM, None)
 
     hearing = threading.Thread(target=hear_while_at_the_lock, daemon=True)
