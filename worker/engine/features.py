@@ -224,5 +224,12 @@ class FeatureBatches:
     def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """(N, 2C) features and (N,) targets of one epoch's batches, on the device, from a step on."""
         features = self._views[epoch % len(self._views)]
-        for rows in self._rows.of(epoch, features.places, first_step):
+        for rows in as_indexes(self._rows.of(epoch, features.places, first_step), features.values.device):
             yield features.values[rows], features.targets[rows]
+
+
+def as_indexes(batches: Iterable[list[int]], device: torch.device) -> Iterator[Tensor]:
+    """(N,) int64 rows of each batch, brought to the device all at once: a GPU would wait for every single one."""
+    rows = list(batches)
+    together = torch.tensor([row for batch in rows for row in batch], dtype=torch.int64).to(device)
+    return iter(torch.split(together, [len(batch) for batch in rows]))

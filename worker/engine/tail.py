@@ -17,7 +17,7 @@ from backend.imaging.preprocessing import Pixels, Preprocessing
 from worker.engine.architectures import Classifier
 from worker.engine.data import Unreadable
 from worker.engine.evaluation import Answers, OnBatch
-from worker.engine.features import EpochRows, Showing, shown_ahead
+from worker.engine.features import EpochRows, Showing, as_indexes, shown_ahead
 from worker.engine.memory import EVALUATION_BATCH, Room
 from worker.engine.runtimes import StillLayers
 
@@ -112,7 +112,7 @@ class ActivationBatches:
         if view not in self._known:
             self._known[view] = self._compute_view(view)
         known = self._known[view]
-        for rows in self._rows.of(epoch, known.places, first_step):
+        for rows in as_indexes(self._rows.of(epoch, known.places, first_step), known.values.device):
             inputs = known.values[rows].to(torch.float32, memory_format=torch.channels_last)
             yield inputs, known.targets[rows]
 
