@@ -2,11 +2,13 @@
 
 import uuid
 from collections.abc import Mapping
+from sqlite3 import SQLITE_FULL
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from psycopg.errors import DiskFull
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -109,12 +111,21 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 def database_busy(request: Request, error: Exception) -> Response:
-    """The database is down or overrun: nobody's mistake, and it passes."""
+    """The database is down, overrun or out of room: nobody's mistake, and it passes."""
     log.warning("database_unavailable", error=str(error))
+    if _is_out_of_room(error):
+        message = "The server's disk is full, so nothing can be stored. What was there before is whole."
+        return respond(request, 507, error_body(NoRoom.code, message, "Free some space, then try again."))
     body = error_body(
         "database-unavailable", "The database doesn't answer at the moment. Your data is untouched.", "Try again."
     )
     return respond(request, 503, body, {"Retry-After": "5"})
+
+
+def _is_out_of_room(error: Exception) -> bool:
+    """Whether SQLite or PostgreSQL could not write for want of disk space."""
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlite_errorcode", None) == SQLITE_FULL or isinstance(cause, DiskFull)
 
 
 def _unstorable(request: Request, error: Exception) -> Response:

@@ -1,8 +1,11 @@
 """Signed-in browsers. The cookie holds 256 random bits; the database only their hash."""
 
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
+
+from sqlalchemy.exc import OperationalError
 
 from backend.accounts.caller import Caller, csrf_token_of, secret_sha256
 from backend.accounts.repository import SessionRepository
@@ -45,6 +48,6 @@ def find_session(database: Database, secret: str) -> Caller | None:
         caller = Caller(TokenId(token.id), token.is_owner, sha256, csrf_token_of(secret))
         is_noted = row.last_seen_at > now - NOTE_EVERY
     if not is_noted:
-        with database.write() as writing:
+        with suppress(OperationalError), database.write() as writing:  # there is another time
             SessionRepository(writing).note_use(sha256, now)
     return caller

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from backend.accounts.caller import Caller, secret_sha256
 from backend.accounts.repository import TokenRepository
@@ -108,7 +108,8 @@ def authenticate(database: Database, secret: str) -> Caller | None:
         caller = Caller(TokenId(row.id), row.is_owner)
         is_noted = row.last_used_at is not None and row.last_used_at > now - NOTE_EVERY
     if not is_noted:
-        with database.write() as writing:
+        # For want of a note, such as on a full disk, nobody is locked out: there is another time.
+        with suppress(OperationalError), database.write() as writing:
             TokenRepository(writing).note_use(caller.token_id, now)
     return caller
 

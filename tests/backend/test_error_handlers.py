@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from psycopg.errors import DiskFull
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
@@ -12,6 +13,7 @@ from backend.dependencies import Services
 from backend.domain.errors import AppError, Conflict, InvalidInput, LimitExceeded, NoRoom, NotFound, Unavailable
 from backend.settings import Settings
 from tests.conftest import OWNER_TOKEN, settings_in
+from tests.fixtures.full_disk import fill_up
 
 
 @pytest.fixture
@@ -31,6 +33,7 @@ def failing(app: FastAPI) -> Iterator[TestClient]:
         "no-room": NoRoom("Full."),
         "unknown": AppError("Odd."),
         "database": OperationalError("SELECT secret", {}, Exception("password=secret")),
+        "database-full": OperationalError("INSERT", {}, DiskFull("could not extend file")),
         "half-a-character": UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
     }
 
@@ -56,6 +59,7 @@ def failing(app: FastAPI) -> Iterator[TestClient]:
         ("no-room", 507),
         ("unknown", 500),
         ("database", 503),
+        ("database-full", 507),
         ("half-a-character", 422),
     ],
 )
@@ -81,6 +85,31 @@ def test_who_should_come_back_is_told_when(failing: TestClient) -> None:
 
 def test_nothing_of_the_database_is_shown(failing: TestClient) -> None:
     assert "secret" not in failing.get("/api/v1/fail/database").text
+
+
+def test_g14_a_full_disk_is_said_so_and_what_is_there_can_be_read_and_it_is_over_once_there_is_room(
+    client: TestClient, services: Services, tmp_path: Path
+) -> None:
+    flag = tmp_path / "full"
+    fill_up(services.database, flag)
+    flag.touch()
+
+    refused = client.post("/api/v1/datasets", json={"name": "Shapes"})
+    read = client.get("/api/v1/datasets")
+    flag.unlink()
+    taken = client.post("/api/v1/datasets", json={"name": "Shapes"})
+
+    assert (refused.status_code, read.status_code, taken.status_code) == (507, 200, 201)
+    assert refused.json()["error"] == {
+        "code": "no-room",
+        "message": "The server's disk is full, so nothing can be stored. What was there before is whole.",
+        "advice": "Free some space, then try again.",
+        "details": {},
+    }
+
+
+def test_a_postgresql_without_room_says_the_same(failing: TestClient) -> None:
+    assert failing.get("/api/v1/fail/database-full").json()["error"]["code"] == "no-room"
 
 
 def test_a_person_gets_a_page(failing: TestClient) -> None:

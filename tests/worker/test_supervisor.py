@@ -28,6 +28,7 @@ from backend.training.start import RunOrder, start
 from backend.training.tables import RunRow
 from backend.training.view import RunView, show_run
 from tests.conftest import CollectingDoorbell
+from tests.fixtures.full_disk import fill_up
 from tests.fixtures.pictures import folder_of_shapes
 from tests.fixtures.versions import add_shapes
 from tests.worker.kill.steady_trainer import Deaths
@@ -347,6 +348,50 @@ def test_g14_a_full_disk_pauses_the_run_and_it_goes_on_once_there_is_room(parts:
     assert _view(parts, run_id).status == "succeeded"
     assert [(row.outcome, row.exit_code) for row in _attempts(parts, run_id)] == [("paused", 50), ("done", 0)]
     assert _trace(parts, run_id) == [f"{epoch}.{step}" for epoch in range(2) for step in range(4)]
+
+
+@on_one_database
+def test_g14_a_ledger_on_a_full_disk_holds_the_run_still_until_there_is_room(parts: Parts, database: Database) -> None:
+    run_id, flag = _run(parts, epochs=6), parts.settings.data / "full-ledger"
+    full = Database(database.url)
+    fill_up(full, flag)
+    counted: list[int] = []
+
+    def be_full_for_a_while() -> None:
+        _wait_until(lambda: _steps(parts, run_id) > 4)
+        flag.touch()
+        time.sleep(1.5)
+        for _moment in range(2):
+            counted.append(_steps(parts, run_id))
+            time.sleep(0.7)
+        flag.unlink()
+
+    threading.Thread(target=be_full_for_a_while).start()
+    tick(replace(parts, database=full), JobKind.TRAIN)
+    full.dispose()
+
+    # It could count on no lease, and went no further than the end of its epoch.
+    assert counted[0] == counted[1] < 6 * 4
+    assert _view(parts, run_id).status == "succeeded"
+    assert [(row.outcome, row.exit_code) for row in _attempts(parts, run_id)] == [("done", 0)]
+    assert _trace(parts, run_id) == [f"{epoch}.{step}" for epoch in range(6) for step in range(4)]
+
+
+@on_one_database
+def test_g14_a_sweep_and_a_claim_on_a_full_disk_wait_for_another_time(parts: Parts, database: Database) -> None:
+    run_id, flag = _run(parts, epochs=1), parts.settings.data / "full-ledger"
+    full = Database(database.url)
+    fill_up(full, flag)
+    flag.touch()
+
+    swept = Sweeper(full, parts.doorbell, free_bytes=parts.storage.free_bytes).sweep()
+    done = tick(replace(parts, database=full), JobKind.TRAIN)
+    flag.unlink()
+    tick(replace(parts, database=full), JobKind.TRAIN)
+    full.dispose()
+
+    assert (swept.calm, done) == (True, 0)
+    assert _view(parts, run_id).status == "succeeded"
 
 
 @on_one_database

@@ -22,6 +22,7 @@ from backend.storage.local import LocalStorage
 from backend.training import progress
 from backend.training.find import find_run
 from backend.training.repository import RunRepository
+from tests.fixtures.full_disk import fill_up
 from worker import exits
 from worker.death import die_with
 from worker.engine.order import Stopped
@@ -40,6 +41,7 @@ def main(job_id: str, attempt: int, parent: int) -> int:
     faulthandler.register(signal.SIGQUIT)
     settings = load()
     database = Database(settings.sql_url)
+    fill_up(database, Path(settings.data) / "full-ledger")
     stop = SignalStop(parent)
     with database.read() as session:
         claim = Jobs(session).claim_of(job_id, attempt)
