@@ -107,6 +107,13 @@ def _add_a_stage(page: Page, furnished: Furnished) -> None:
     expect(page.get_by_role("group", name="Stage 3")).to_be_visible()
 
 
+def _choose_thorough(page: Page, furnished: Furnished) -> None:
+    page.wait_for_load_state()
+    page.keyboard.press("4")
+    expect(page.get_by_text("How to put the weights there")).to_be_visible()
+    _open_all(page, furnished)
+
+
 def _look_at_one(page: Page, furnished: Furnished) -> None:
     page.wait_for_load_state()
     page.locator("[data-view]").first.click()
@@ -133,6 +140,7 @@ PLACES: Final = {
     "train": Place("/versions/{version}/train", _open_all),
     "train, from a model": Place("/versions/{version}/train?starts_from={first_checkpoint}", _open_all),
     "train, a card of three stages": Place("/versions/{version}/train", _add_a_stage),
+    "train, weights that are not here": Place("/versions/{version}/train", _choose_thorough),
     "train, refused": Place("/versions/{version}/train", _order_nonsense, ("422",)),
     "runs": Place("/runs"),
     "run, queued": Place("/runs/{queued_run}"),

@@ -95,3 +95,38 @@ def test_keys_pause_a_run_and_let_it_go_on(page: Page, furnished: Furnished) -> 
     page.wait_for_load_state()
     page.keyboard.press("p")
     expect(page.get_by_text(re.compile("^In line: "))).to_be_visible()
+
+
+def test_keys_choose_a_card_and_train(page: Page, furnished: Furnished) -> None:
+    PLACES["train"].open(page, furnished)
+    page.wait_for_load_state()
+
+    page.keyboard.press("4")
+    expect(page.get_by_role("radio", name=re.compile("^Thorough"))).to_be_checked()
+    expect(page.locator(".forecast")).to_contain_text("ResNet-50")
+    page.get_by_text("How to put the weights there").click()
+    expect(page.get_by_text("resnet50-0676ba61.pth").first).to_be_visible()
+
+    page.keyboard.press("3")
+    expect(page.get_by_role("radio", name=re.compile("^Quick look"))).to_be_checked()
+    expect(page.locator(".forecast")).to_contain_text("128 px")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", name=re.compile("^animals, run "))).to_be_visible()
+
+
+def test_what_is_said_in_words_is_hidden_by_a_key_and_stays_so(page: Page, furnished: Furnished) -> None:
+    page.goto(f"{furnished.server.url}/runs/{furnished.runs['succeeded']}")
+    page.wait_for_load_state()
+    page.evaluate("window.isSamePage = true")
+
+    page.get_by_role("button", name="Hide").focus()
+    page.keyboard.press("Enter")
+
+    again = page.get_by_role("button", name="Say it in words")
+    expect(again).to_be_focused()
+    expect(page.get_by_text("In words:")).to_have_count(0)
+    assert page.evaluate("window.isSamePage")
+    page.reload()
+    expect(page.get_by_text("In words:")).to_have_count(0)
+    again.click()
+    expect(page.get_by_text("In words:")).to_be_visible()
