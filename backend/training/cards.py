@@ -47,12 +47,13 @@ RECOMMENDED: Final = Card(
     "The quickest good answer, and all that most sets of pictures need.",
     TrainingRequest(recipe=Recipe.RECOMMENDED),
 )
+# Measured on one split of 740 pictures of 37 breeds: error 28 % at 128 px, 22 % at 160; Recommended has 17 %.
 QUICK_LOOK: Final = Card(
     "quick-look",
     "Quick look",
     "Only the last layers, on small copies: tells soon whether the idea works.",
     TrainingRequest(
-        recipe=Recipe.RECOMMENDED, image_size=128, stages=(StageRequest(freeze=True, epochs=4, max_lr=3e-3),)
+        recipe=Recipe.RECOMMENDED, image_size=160, stages=(StageRequest(freeze=True, epochs=4, max_lr=3e-3),)
     ),
 )
 THOROUGH: Final = Card(

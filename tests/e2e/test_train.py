@@ -109,7 +109,7 @@ def test_keys_choose_a_card_and_train(page: Page, furnished: Furnished) -> None:
 
     page.keyboard.press("3")
     expect(page.get_by_role("radio", name=re.compile("^Quick look"))).to_be_checked()
-    expect(page.locator(".forecast")).to_contain_text("128 px")
+    expect(page.locator(".forecast")).to_contain_text("160 px")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("heading", name=re.compile("^animals, run "))).to_be_visible()
 

@@ -23,7 +23,7 @@ def test_a_quick_look_is_a_frozen_stage_on_small_pictures() -> None:
     config = resolve(request_of({"recipe": "quick-look"}))
 
     (stage,) = config.stages
-    assert (config.recipe, config.architecture, config.image_size) == (Recipe.RECOMMENDED, "efficientnet-lite0", 128)
+    assert (config.recipe, config.architecture, config.image_size) == (Recipe.RECOMMENDED, "efficientnet-lite0", 160)
     assert (stage.freeze, stage.epochs, stage.max_lr, stage.backbone_stands_still) == (True, 4, 0.003, True)
 
 
@@ -40,7 +40,7 @@ def test_a_touched_preset_keeps_the_rest_of_its_numbers() -> None:
     config = resolve(request_of(form))
 
     (stage,) = config.stages
-    assert (config.image_size, stage.epochs, stage.max_lr) == (128, 7, 0.003)
+    assert (config.image_size, stage.epochs, stage.max_lr) == (160, 7, 0.003)
 
 
 def test_a_stage_of_another_kind_takes_none_of_the_cards_numbers() -> None:
@@ -60,7 +60,7 @@ def test_a_run_of_a_card_is_shown_as_that_card(card: Card) -> None:
 
 
 def test_what_is_no_cards_is_its_recipes_own() -> None:
-    config = resolve(TrainingRequest(recipe=Recipe.RECOMMENDED, image_size=160))
+    config = resolve(TrainingRequest(recipe=Recipe.RECOMMENDED, image_size=192))
 
     assert card_like(config) is RECOMMENDED
 
@@ -77,7 +77,7 @@ def test_one_more_stage_leaves_the_card() -> None:
     fields = with_stage_added({"recipe": "quick-look"})
 
     assert fields["recipe"] == "quick-look"
-    assert resolve(request_of(fields)).image_size == 128
+    assert resolve(request_of(fields)).image_size == 160
     assert [stage.freeze for stage in resolve(request_of(fields)).stages] == [True, False]
 
 
@@ -124,4 +124,4 @@ def test_a_preset_is_posted_as_its_recipe(client: TestClient, version_id: Versio
     client.post(f"/versions/{version_id}/train", data={"recipe": "quick-look", "run_id": "c" * 32})
 
     (run,) = client.get("/api/v1/runs").json()["items"]
-    assert (run["config"]["recipe"], run["config"]["image_size"]) == ("recommended", 128)
+    assert (run["config"]["recipe"], run["config"]["image_size"]) == ("recommended", 160)
