@@ -13,6 +13,7 @@ _TOO_LOW_FROZEN: Final = 1e-5
 _TOO_LOW: Final = 1e-7
 _UNEQUAL: Final = 3.0
 """Training images of the largest class over those of the smallest, above which it is worth a word."""
+_NAMED: Final = 3
 _BATCH_NORM_MOMENTUM: Final = {"EfficientNet": 0.01}
 """How far the running numbers of a family's batch norm move at each step, where that is unusually little."""
 _HALF_LEARNT: Final = 0.9
@@ -30,7 +31,7 @@ def cautions(config: TrainingConfig, counts: Mapping[str, Any]) -> tuple[Caution
     """What to know of a training as it would run on a version with these counts."""
     images = {name: int(of_class.get("train", 0)) for name, of_class in counts.items()}
     found = [caution for number, stage in enumerate(config.stages, 1) for caution in _of_rate(number, stage)]
-    return (*found, *_of_classes(config, images), *_of_batch_norm(config, sum(images.values())))
+    return (*found, *_of_untested(counts), *_of_classes(config, images), *_of_batch_norm(config, sum(images.values())))
 
 
 def _of_rate(number: int, stage: Stage) -> Iterator[Caution]:
@@ -50,6 +51,19 @@ def _of_rate(number: int, stage: Stage) -> Iterator[Caution]:
             "mostly it is the other way round, as what they know is general."
         )
         yield Caution("rates-upside-down", text)
+
+
+def _of_untested(counts: Mapping[str, Any]) -> Iterator[Caution]:  # Any: JSON values
+    untested = [name for name, of_class in counts.items() if of_class.get("valid") == 0]
+    if not untested:
+        return
+    named = ", ".join(f"“{name}”" for name in untested[:_NAMED]) + (" and others" if len(untested) > _NAMED else "")
+    classes = "1 class has" if len(untested) == 1 else f"{len(untested)} classes have"
+    text = (
+        f"{classes} no test pictures: {named}. How often it is right on {'it' if len(untested) == 1 else 'them'} "
+        "can't be measured. Train anyway, or hold out a larger share."
+    )
+    yield Caution("classes-untested", text)
 
 
 def _of_classes(config: TrainingConfig, images: Mapping[str, int]) -> Iterator[Caution]:

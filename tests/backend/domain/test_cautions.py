@@ -66,3 +66,15 @@ def test_batch_norm_that_has_too_few_steps_to_learn_is_named() -> None:
     assert caution.code == "batch-norm-half-learnt"
     assert "in 80 steps it gets 55 % of the way" in caution.message
     assert codes(request.model_copy(update={"architecture": "resnet34"})) == []
+
+
+def test_classes_without_test_pictures_are_named() -> None:
+    counts = {"cat": {"train": 40, "valid": 9}, "dog": {"train": 38, "valid": 0}, "owl": {"train": 39, "valid": 0}}
+
+    (caution,) = cautions(resolve(TrainingRequest(recipe=Recipe.RECOMMENDED)), counts)
+
+    assert caution.code == "classes-untested"
+    assert caution.message == (
+        "2 classes have no test pictures: “dog”, “owl”. How often it is right on them can't be measured. "
+        "Train anyway, or hold out a larger share."
+    )
