@@ -11,7 +11,7 @@ from backend.datasets.imports import ImportStopped, run_import
 from backend.db.session import WriteSession
 from backend.dependencies import Services
 from tests.backend.datasets.conftest import Ana
-from tests.fixtures.pictures import draw, encode, folder_of_shapes
+from tests.fixtures.pictures import draw, encode, folder_of_shapes, not_a_number
 
 PICTURE = encode(draw("circle", 1))
 OTHER = encode(draw("square", 1))
@@ -90,6 +90,17 @@ def test_it_lists_what_it_does_not_take_and_why(ana: Ana) -> None:
         "link.png": "archive-entry-not-a-file",
         "notes.md": "image-format-unknown",
     }
+
+
+def test_g09_a_picture_of_values_that_are_no_numbers_is_named_and_left_out(ana: Ana) -> None:
+    archive = zipped({"circle/good.png": PICTURE, "circle/scan.tif": not_a_number()})
+
+    done = ana.run(ana.send_archive(archive)["id"])
+
+    assert done["added"] == 1
+    assert [(left["path"], left["code"], left["message"]) for left in done["rejected"]] == [
+        ("circle/scan.tif", "image-broken", "Broken: it has values that aren't numbers.")
+    ]
 
 
 def test_it_takes_no_links_and_devices_of_a_tar(ana: Ana) -> None:

@@ -1,0 +1,89 @@
+"""B07: a worker is told to leave in the very instant of a ring, again and again; no run is left behind."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+
+from backend.db.session import Database
+from backend.doorbell import QUEUE_OF, CeleryDoorbell
+from backend.ledger.claiming import claim_next
+from backend.ledger.job import TRAINER_CRASHED, Claim, JobKind, JobState, Outcome
+from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.sweep import Sweeper
+from tests.conftest import CollectingDoorbell
+from tests.worker.kill.conftest import TIMERS, Broker
+from worker.post import Parts
+from worker.supervisor import tick
+
+pytestmark = pytest.mark.kill
+
+TIMES = 200
+QUEUE = f"tellapart:{QUEUE_OF[JobKind.TRAIN]}"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A real Valkey."""
+    broker = Broker(tmp_path / "bell")
+    yield broker
+    broker.stop()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_b07_two_hundred_times_the_end_comes_with_the_ring_and_no_job_is_left(
+    parts: Parts, broker: Broker, doorbell: CollectingDoorbell
+) -> None:
+    """Each time the ring is taken for good, as Celery takes it, and the end comes within the next milliseconds:
+
+    before the ledger is looked at, while the job is claimed, or while its process starts.
+    """
+    parts = replace(
+        parts, post=replace(parts.post, trainer="tests.worker.kill.leaver", timers=replace(TIMERS, flags=0.01))
+    )
+    bell, chance, flag = CeleryDoorbell(broker.url), random.Random(7), Path(parts.post.drain_flag)
+    jobs = []
+    with redis.Redis.from_url(broker.url) as client:
+        for _time in range(TIMES):
+            with parts.database.write() as session:
+                jobs.append(Ledger(session).add(JobKind.TRAIN, "run"))
+            bell.ring(JobKind.TRAIN)
+            leaving = threading.Timer(chance.uniform(0, 0.012), flag.touch)
+            leaving.start()
+            assert client.lpop(QUEUE) is not None
+            tick(parts, JobKind.TRAIN)
+            leaving.join()
+            flag.unlink()
+        assert client.llen(QUEUE) == 0
+
+    # Nobody holds any of them, nothing was counted against them, and the sweep rings for them.
+    with parts.database.read() as session:
+        states = [(job.state, job.no_progress) for job in map(Jobs(session).find, jobs) if job]
+        tried = sum(len(Jobs(session).attempts(job_id)) for job_id in jobs)
+        assert all(row.ended_at for job_id in jobs for row in Jobs(session).attempts(job_id))
+    assert states == [(JobState.QUEUED, 0)] * TIMES
+    assert tried > 0
+    doorbell.rings.clear()
+    time.sleep(TIMERS.ring_again)
+    assert Sweeper(parts.database, doorbell, TIMERS).sweep().rang == (JobKind.TRAIN,)
+    done = [claim.job_id for claim in all_that_wait(parts)]
+    assert sorted(done) == sorted(jobs)
+
+
+def all_that_wait(parts: Parts) -> Iterator[Claim]:
+    """Take and do every job that waits."""
+    while claim := claim_next(parts.database, JobKind.TRAIN, parts.post.worker(JobKind.TRAIN), TIMERS):
+        finish(parts.database, claim)
+        yield claim
+
+
+def finish(database: Database, claim: Claim) -> None:
+    with database.write() as session:
+        ledger = Ledger(session)
+        ledger.finish(claim.job_id, claim.attempt)
+        ledger.close(claim.job_id, claim.attempt, Outcome.DONE, failure=TRAINER_CRASHED)
