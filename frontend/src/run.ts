@@ -2,7 +2,7 @@ import { all, find } from "./lib/dom";
 import { onReturn, onServerEvent } from "./lib/events";
 import { counted } from "./lib/format";
 import { bindKey } from "./lib/keys";
-import { refreshLive } from "./lib/live";
+import { refreshAnew, refreshLive } from "./lib/live";
 import type { Curves, Epoch, Steps } from "./lib/curves";
 
 /** The page's parts are fetched anew after each piece of news, but at most once a second. */
@@ -76,7 +76,7 @@ function countBatches({ stage, epoch, step, steps }: Steps & { epoch: number }):
 /** What is said in words is hidden, or shown again, without a new page. */
 async function choose(form: HTMLFormElement, button: HTMLElement | null): Promise<void> {
   const response = await fetch(form.action, { method: "POST", body: new FormData(form, button), credentials: "same-origin" });
-  if (response.ok) await refreshLive();
+  if (response.ok) await refreshAnew().catch(() => undefined);
   find("#remark-button")?.focus();
 }
 document.addEventListener("submit", (event) => {

@@ -13,6 +13,12 @@ export function refreshLive(path: string = location.href): Promise<void> {
   return running;
 }
 
+/** The same after something was changed: what is under way may have been asked for before. */
+export async function refreshAnew(): Promise<void> {
+  await running?.catch(() => undefined);
+  await refreshLive();
+}
+
 async function fetchAndMorph(path: string): Promise<void> {
   const response = await fetch(path, { headers: { Accept: "text/html" }, credentials: "same-origin" });
   if (response.redirected && new URL(response.url).pathname.endsWith("/sign-in")) return location.assign(response.url);
