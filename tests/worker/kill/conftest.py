@@ -149,6 +149,13 @@ class Farm:
             (row,) = RunRepository(session).states(run_id, 1)
         return row.epoch, row.step
 
+    def newest_state_file(self, run_id: str) -> Path:
+        """What lies on disk of the point at which it would go on."""
+        with self.database.read() as session:
+            (row,) = RunRepository(session).states(run_id, 1)
+        (file, *_) = (self.folder / "storage" / "states" / run_id).glob(f"attempt-*/{row.file}")
+        return file
+
     def steps(self, run_id: str) -> list[str]:
         """Every step that was made, ``epoch.step``, in order."""
         file = self.folder / f"trace-{run_id}"

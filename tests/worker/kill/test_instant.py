@@ -1,4 +1,4 @@
-"""B07: a worker is told to leave in the very instant of a ring, again and again; no run is left behind."""
+"""Rings by the hundred and by the thousand, taken for good as Celery takes them, by workers within this process."""
 
 import random
 import threading
@@ -18,6 +18,7 @@ from backend.ledger.repository import Jobs, Ledger
 from backend.ledger.sweep import Sweeper
 from tests.conftest import CollectingDoorbell
 from tests.worker.kill.conftest import TIMERS, Broker
+from tests.worker.test_supervisor import _attempts, _run, _view
 from worker.post import Parts
 from worker.supervisor import tick
 
@@ -87,3 +88,29 @@ def finish(database: Database, claim: Claim) -> None:
         ledger = Ledger(session)
         ledger.finish(claim.job_id, claim.attempt)
         ledger.close(claim.job_id, claim.attempt, Outcome.DONE, failure=TRAINER_CRASHED)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_b08_ten_thousand_stale_rings_are_heard_and_no_run_is_done_twice(parts: Parts, broker: Broker) -> None:
+    run_id = _run(parts, epochs=1)
+    CeleryDoorbell(broker.url).ring(JobKind.TRAIN)
+    done: list[int] = []
+
+    def listen(number: int) -> None:
+        post = replace(parts.post, worker_id=f"worker-{number}", device=f"cpu:{number}")
+        with redis.Redis.from_url(broker.url) as client:
+            while client.lpop(QUEUE) is not None:
+                done.append(tick(replace(parts, post=post), JobKind.TRAIN))
+
+    with redis.Redis.from_url(broker.url) as client:
+        (ring,) = client.lrange(QUEUE, 0, -1)
+        client.lpush(QUEUE, *[ring] * 9_999)
+    listeners = [threading.Thread(target=listen, args=(number,)) for number in range(4)]
+    for listener in listeners:
+        listener.start()
+    for listener in listeners:
+        listener.join()
+
+    assert (len(done), sum(done)) == (10_000, 1)
+    assert _view(parts, run_id).status == "succeeded"
+    assert len(_attempts(parts, run_id)) == 1
