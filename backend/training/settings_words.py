@@ -8,7 +8,7 @@ from typing import Any
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.training import TrainingConfig
 from backend.training import train_fields
-from backend.training.cards import card_like
+from backend.training.cards import CUSTOM, card_like
 from backend.training.run_log import rate_words
 from backend.training.train_fields import Field
 from backend.training.train_form import shown_values
@@ -26,13 +26,19 @@ def settings_in_words(config: Mapping[str, Any], rates_found: Sequence[Any]) -> 
     """Every number of a run; ``rates_found`` by stage, None where there was no search."""  # Any: JSON values
     whole = TrainingConfig.model_validate(config)
     shown = shown_values(whole)
-    card = card_like(whole)
-    begin = [("Card", card.title if card.config() == whole else f"your own, based on “{card.title}”")]
+    begin = [("Card", _card(whole))]
     begin += [("Model", ARCHITECTURES[whole.architecture].title), ("Pretrained weights", whole.weights)]
     stages = [_stage(row, shown, found) for row, found in enumerate(rates_found)]
     groups = [Section(group.title, _rows(group.fields, shown)) for group in train_fields.GROUPS]
     changes = Section("Random changes", _rows(train_fields.CHANGES, shown))
     return (Section("Model", tuple(begin)), *stages, changes, *groups)
+
+
+def _card(config: TrainingConfig) -> str:
+    card = card_like(config)
+    if card.config() == config:
+        return card.title
+    return "your own" if card is CUSTOM else f"your own, based on “{card.title}”"
 
 
 def settings_as_json(config: Mapping[str, Any]) -> str:
