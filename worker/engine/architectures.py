@@ -1,6 +1,7 @@
 """Networks: a pretrained backbone and the course's head on top."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import timm
@@ -121,11 +122,17 @@ def build_head(features: int, classes: int, *, last_layer_bias: bool, seed: int)
     return head
 
 
+def _unwritten(pretrained: Weights | None) -> AbstractContextManager[object]:
+    """Where weights come from elsewhere, drawing some first would take longer than reading them."""
+    return nullcontext() if pretrained is None else torch.device("meta")
+
+
 def _resnet(name: str) -> Builder:
     def build_backbone(pretrained: Weights | None) -> nn.Sequential:
-        whole = torchvision.models.get_model(name, weights=None)
+        with _unwritten(pretrained):
+            whole = torchvision.models.get_model(name, weights=None)
         if pretrained is not None:
-            whole.load_state_dict(pretrained)
+            whole.load_state_dict(pretrained, assign=True)
         low = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool, whole.layer1, whole.layer2)
         return nn.Sequential(low, nn.Sequential(whole.layer3, whole.layer4))
 
@@ -133,11 +140,12 @@ def _resnet(name: str) -> Builder:
 
 
 def _efficientnet_lite0(pretrained: Weights | None) -> nn.Sequential:
-    whole = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    with _unwritten(pretrained):
+        whole = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     if pretrained is not None:
         # The package names its layers differently, but lists the same 296 tensors in the same order.
         names = whole.state_dict().keys()
-        whole.load_state_dict(dict(zip(names, pretrained.values(), strict=True)))
+        whole.load_state_dict(dict(zip(names, pretrained.values(), strict=True)), assign=True)
     whole.reset_classifier(0, global_pool="")  # type: ignore[operator]  # typed as any attribute of a module
     return nn.Sequential(whole)
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from backend.domain.ids import Digest
+from worker.engine.durable import replace_file
 
 MAX_BYTES: Final = 4_000_000_000
 """On disk; what was used longest ago goes first."""
@@ -128,14 +129,9 @@ def _write(folder: Path, values: Mapping[Digest, Values]) -> None:
     digests = np.frombuffer(bytes.fromhex("".join(values)), dtype=np.uint8).reshape(len(values), -1)
     body = safetensors.numpy.save({"digests": digests, "values": np.stack(list(values.values()))})
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{uuid4().hex}.partial"
-    try:
-        # Not synced: after a power cut the hash tells, and it is computed again.
-        partial.write_bytes(hashlib.sha256(body).digest() + body)
-        partial.replace(partial.with_suffix(".shard"))
-    finally:
-        partial.unlink(missing_ok=True)
-    _remove_abandoned(folder)
+    replace_file(folder / f"{uuid4().hex}.shard", hashlib.sha256(body).digest(), body)
+    for abandoned_in in (folder, folder.parent):
+        _remove_abandoned(abandoned_in)
 
 
 def _remove_abandoned(folder: Path) -> None:

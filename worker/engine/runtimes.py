@@ -30,8 +30,7 @@ from torch.jit._trace import TracerWarning
 from backend.domain.events import OnEvent, PhaseStarted
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from worker.engine.data import to_input
-from worker.engine.durable import write_file
-from worker.engine.errors import DiskFull
+from worker.engine.durable import replace_file
 from worker.engine.export import OPSET
 from worker.engine.memory import Room
 
@@ -83,7 +82,7 @@ class StillLayers:
         self.preprocessing = preprocessing
         self._on_event = on_event
         self._exact = self._torch = _Torch(layers, preprocessing, room, None)
-        self._makers: list[tuple[str, Callable[[bytes], Runtime]]] = _makers(room.device, images, None)
+        self._makers = _makers(room.device, images, None)
         self._ready: Runtime | None = None
         self._is_checked = False
         self._room, self._images = room, images
@@ -123,7 +122,7 @@ class StillLayers:
                 return
             name, make = self._makers[0]
             try:
-                self._ready = make(self._layers.onnx())
+                self._ready = make(self._layers)
             except Exception as error:  # a runtime may raise anything; there is another one
                 self._give_up(name, f"it can't run these layers ({error})")
 
@@ -164,7 +163,7 @@ class StillLayers:
 
 
 class _Layers:
-    """The layers, their hash and their ONNX file, each made once however many runtimes ask."""
+    """The layers, their hash, their ONNX file and what OpenVINO reads from it, made once for all runtimes."""
 
     def __init__(self, layers: nn.Module, preprocessing: Preprocessing, folder: Path | None) -> None:
         self.layers, self._preprocessing, self._folder = layers, preprocessing, folder
@@ -179,6 +178,19 @@ class _Layers:
         if not self._content:
             self._content = self._kept() or self._made()
         return self._content
+
+    @cached_property
+    def openvino(self) -> tuple[Any, Any]:  # Any: OpenVINO's core and a model of one image
+        # Never loaded: what converts models would tell of its use. Nothing of ours may call anybody.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how a module is forbidden
+        import openvino
+
+        core = openvino.Core()
+        model = core.read_model(self.onnx())
+        shape = model.input(0).get_partial_shape()
+        shape[0] = 1
+        model.reshape(shape)
+        return core, model
 
     @property
     def _file(self) -> Path | None:
@@ -205,9 +217,9 @@ class _Layers:
         if self._file is None:
             return content
         # Full or forbidden: it is made again the next time.
-        with suppress(OSError, DiskFull):
+        with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_file(self._file, content + hashlib.sha256(content).digest())
+            replace_file(self._file, content, hashlib.sha256(content).digest())
         return content
 
 
@@ -271,13 +283,14 @@ def _exported(layers: nn.Module, preprocessing: Preprocessing) -> bytes:
         return file.read_bytes()
 
 
-def _makers(
-    device: torch.device, images: int, number_format: torch.dtype | None
-) -> list[tuple[str, Callable[[bytes], Runtime]]]:
-    """Names of the runtimes that are worth a try, the quickest first, and how each is made from an ONNX file."""
+_Maker = tuple[str, Callable[[_Layers], Runtime]]
+
+
+def _makers(device: torch.device, images: int, number_format: torch.dtype | None) -> list[_Maker]:
+    """Names of the runtimes that are worth a try, the quickest first, and how each is made."""
     if device.type != "cpu" or images < WORTH_IT:
         return []
-    found: list[tuple[str, Callable[[bytes], Runtime]]] = []
+    found: list[_Maker] = []
     if find_spec("openvino") is not None:
         name = f"openvino {version('openvino')}"
         if number_format is torch.bfloat16:
@@ -291,17 +304,9 @@ def _makers(
 class _OpenVino:
     """One image at a time on each core: the activations stay in its cache (measured: 4.4 ms of a core, 5.7 by 32)."""
 
-    def __init__(self, onnx: bytes, *, is_rough: bool = False) -> None:
-        # Never loaded: what converts models would tell of its use. Nothing of ours may call anybody.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how a module is forbidden
-        import openvino
-
+    def __init__(self, layers: _Layers, *, is_rough: bool = False) -> None:
         self.name = f"openvino {version('openvino')}" + (" bfloat16" if is_rough else "")
-        core = openvino.Core()
-        model = core.read_model(onnx)
-        shape = model.input(0).get_partial_shape()
-        shape[0] = 1
-        model.reshape(shape)
+        core, model = layers.openvino
         # float32 said aloud: on some processors it would choose a lower precision by itself.
         precision = "bf16" if is_rough else "f32"
         settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
@@ -334,11 +339,11 @@ def _finished(busy: "deque[Any]", idle: "deque[Any]") -> Answer:  # Any: as abov
 
 
 class _OnnxRuntime:
-    def __init__(self, onnx: bytes) -> None:
+    def __init__(self, layers: _Layers) -> None:
         import onnxruntime
 
         self.name = f"onnxruntime {version('onnxruntime')}"
-        self._session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(layers.onnx(), providers=["CPUExecutionProvider"])
 
     def answers(self, pixels: Iterable[Pixels]) -> Iterator[Answer]:
         for one in pixels:

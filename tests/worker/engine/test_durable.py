@@ -1,8 +1,9 @@
+import errno
 from pathlib import Path
 
 import pytest
 
-from worker.engine.durable import new_folder, remove_partials, write_file
+from worker.engine.durable import new_folder, remove_partials, replace_file, write_file
 
 
 def test_a_file_takes_its_place_at_once(tmp_path: Path) -> None:
@@ -51,3 +52,18 @@ def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
     remove_partials(tmp_path)
 
     assert [file.name for file in tmp_path.iterdir()] == ["stage-0"]
+
+
+def test_what_can_be_made_anew_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "kept"
+    replace_file(file, b"first ", b"content")
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="full"):
+        replace_file(file, b"second")
+
+    assert file.read_bytes() == b"first content"
+    assert [one.name for one in tmp_path.iterdir()] == ["kept"]

@@ -92,10 +92,10 @@ def test_what_a_killed_process_left_half_written_is_removed_later(tmp_path: Path
 
 
 def test_a_full_disk_keeps_nothing_and_nobody_minds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, content: bytes) -> int:
+    def full(path: Path, target: Path) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     keep(tmp_path, A)
 
     assert kept(tmp_path, A) == {}

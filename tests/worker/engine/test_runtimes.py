@@ -1,3 +1,4 @@
+import errno
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -15,7 +16,6 @@ from tests.fixtures.engine import Listener, build_tiny
 from worker.engine import runtimes
 from worker.engine.architectures import ConcatPool
 from worker.engine.data import to_input
-from worker.engine.errors import DiskFull
 from worker.engine.memory import Room
 from worker.engine.runtimes import Answer, StillLayers, identity_of
 
@@ -107,7 +107,7 @@ def test_in_float32_there_is_nothing_rougher() -> None:
 class Rough:
     name = "rough 1"
 
-    def __init__(self, onnx: bytes, share: float = 0.05) -> None:
+    def __init__(self, layers: object, share: float = 0.05) -> None:
         self.share = share
 
     def answers(self, pixels: Iterator[Pixels]) -> Iterator[Answer]:
@@ -144,7 +144,7 @@ def test_for_a_few_images_torch_answers_since_no_other_needs_to_be_prepared() ->
 class Wrong:
     name = "wrong 1"
 
-    def __init__(self, onnx: bytes) -> None:
+    def __init__(self, layers: object) -> None:
         pass
 
     def answers(self, pixels: Iterator[Pixels]) -> Iterator[Answer]:
@@ -165,7 +165,7 @@ def test_a_runtime_that_answers_differently_is_given_up_and_it_is_said(monkeypat
 
 
 def test_a_runtime_that_fails_to_load_is_given_up_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(onnx: bytes) -> Wrong:
+    def broken(layers: object) -> Wrong:
         raise OSError("no such library")
 
     monkeypatch.setattr(runtimes, "_makers", lambda device, images, number_format: [("broken 2", broken)])
@@ -210,10 +210,10 @@ def test_layers_are_exported_once_and_a_damaged_file_is_made_anew(
 def test_a_full_disk_keeps_no_file_and_the_quickest_runtime_answers_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: bytes) -> None:
-        raise DiskFull(len(content), 0)
+    def full(path: Path, *parts: bytes) -> None:
+        raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(runtimes, "write_file", full)
+    monkeypatch.setattr(runtimes, "replace_file", full)
     listener = Listener()
     shown = still(tmp_path, listener=listener)
     expected = shown.runtime_name
