@@ -212,5 +212,7 @@ def test_a_run_that_searches_its_rate_shows_what_was_found(
     assert run["rates_found"] == [2.5e-3, [2.5e-5, 2.5e-4]]
     assert [stage["max_lr"] for stage in run["config"]["stages"]] == ["find", "find"]
     page = client.get(f"/runs/{body['id']}").text
-    assert "find: 0.0025" in page
+    assert page.count("<dt>Rate that the search found</dt>") == 2
+    assert "<dt>Rate that the search found</dt><dd>2.5e-3</dd>" in page
+    assert "<dt>Rate that the search found</dt><dd>2.5e-5 to 2.5e-4</dd>" in page
     assert "the search found the learning rate 2.5e-5 to 2.5e-4" in page
