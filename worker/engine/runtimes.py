@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from copy import copy
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -180,17 +180,13 @@ class _Layers:
         return self._content
 
     @cached_property
-    def openvino(self) -> tuple[Any, Any]:  # Any: OpenVINO's core and a model of one image
-        # Never loaded: what converts models would tell of its use. Nothing of ours may call anybody.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how a module is forbidden
-        import openvino
-
-        core = openvino.Core()
-        model = core.read_model(self.onnx())
+    def openvino(self) -> Any:  # Any: OpenVINO's models have no type of their own
+        """OpenVINO's model of one image."""
+        model = _openvino_core().read_model(self.onnx())
         shape = model.input(0).get_partial_shape()
         shape[0] = 1
         model.reshape(shape)
-        return core, model
+        return model
 
     @property
     def _file(self) -> Path | None:
@@ -301,16 +297,30 @@ def _makers(device: torch.device, images: int, number_format: torch.dtype | None
     return found
 
 
+@cache
+def _openvino_core() -> Any:  # Any: as above
+    """The one that this process has, for ever.
+
+    Each core gives its thread a stack for signal handlers and, when it goes, puts back the one that was there before.
+    Of two that go in the order in which they came the second puts back what the first has freed, and the
+    next signal kills the process.
+    """
+    # Never loaded: what converts models would tell of its use. Nothing of ours may call anybody.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how a module is forbidden
+    import openvino
+
+    return openvino.Core()
+
+
 class _OpenVino:
     """One image at a time on each core: the activations stay in its cache (measured: 4.4 ms of a core, 5.7 by 32)."""
 
     def __init__(self, layers: _Layers, *, is_rough: bool = False) -> None:
         self.name = f"openvino {version('openvino')}" + (" bfloat16" if is_rough else "")
-        core, model = layers.openvino
         # float32 said aloud: on some processors it would choose a lower precision by itself.
         precision = "bf16" if is_rough else "f32"
         settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
-        compiled = core.compile_model(model, "CPU", settings)
+        compiled = _openvino_core().compile_model(layers.openvino, "CPU", settings)
         together = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
         self._requests = [compiled.create_infer_request() for _ in range(together)]
 

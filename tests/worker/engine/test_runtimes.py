@@ -1,4 +1,6 @@
+import ctypes
 import errno
+import gc
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -244,3 +246,40 @@ def test_openvino_never_loads_what_would_tell_of_its_use() -> None:
     still().prepare()
 
     assert sys.modules.get("openvino_telemetry") is None
+
+
+class AlternateStack(ctypes.Structure):
+    """``stack_t`` of Linux: where a thread's signal handlers run."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+def alternate_stack() -> range:
+    """The memory in which this thread's signal handlers run."""
+    found = AlternateStack()
+    assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found)) == 0
+    start = found.start or 0
+    return range(start, start + found.size)
+
+
+def mapped() -> list[range]:
+    """All memory that this process may touch."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    ends = [line.split()[0].split("-") for line in lines]
+    return [range(int(first, 16), int(after, 16)) for first, after in ends]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what only Linux tells")
+def test_signals_are_survived_after_layers_went_in_the_order_in_which_they_came() -> None:
+    first, second = still(), still()
+    for one in (first, second):
+        one.prepare()
+        one.rougher(torch.bfloat16).prepare()
+
+    del first, one
+    gc.collect()
+    del second
+    gc.collect()
+
+    handlers_run_in = alternate_stack()
+    assert not handlers_run_in or any(handlers_run_in.start in memory for memory in mapped())
