@@ -96,7 +96,9 @@ def _source(
 
 
 def _learnt_in(order: TrainingOrder, room: Room) -> torch.dtype | None:
-    return devices.autocast_type(order.config.precision, room.device)
+    """Number format of answers to learn from; float16 may overflow, and here no scale is sought that would help."""
+    wanted = devices.autocast_type(order.config.precision, room.device)
+    return wanted if wanted is torch.bfloat16 else None
 
 
 def _still(
