@@ -5,7 +5,7 @@ from typing import cast
 from sqlalchemy import Connection
 
 from alembic import context
-from backend.db.metadata import metadata
+from backend.tables.metadata import metadata
 
 
 def _migrate(connection: Connection) -> None:

@@ -23,8 +23,8 @@ from backend.dependencies import Services
 from backend.home import pages as home_pages
 from backend.interpretation import endpoints as interpretation_endpoints
 from backend.interpretation import pages as interpretation_pages
-from backend.jobs import Doorbell, SilentDoorbell
 from backend.ledger.sweep import Sweeper
+from backend.ledger.unit_of_work import Doorbell, SilentDoorbell
 from backend.log import RequestLog
 from backend.prediction import endpoints as prediction_endpoints
 from backend.prediction import pages as prediction_pages
@@ -36,8 +36,10 @@ from backend.system import endpoints as system_endpoints
 from backend.system import pages as system_pages
 from backend.templating import BuiltFiles
 from backend.training import endpoints as training_endpoints
-from backend.training import lr_finds_endpoints, lr_finds_pages
-from backend.training import pages as training_pages
+from backend.training.lr_finds import endpoints as lr_finds_endpoints
+from backend.training.pages import lr_find as lr_find_pages
+from backend.training.pages import runs as runs_pages
+from backend.training.pages import train as train_pages
 from backend.training.stream import Watch
 
 
@@ -62,8 +64,9 @@ def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastA
         system_endpoints.router,
         training_endpoints.router,
         lr_finds_endpoints.router,
-        lr_finds_pages.router,
-        training_pages.router,
+        lr_find_pages.router,
+        runs_pages.router,
+        train_pages.router,
         prediction_pages.router,
         system_pages.router,
     ):

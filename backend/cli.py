@@ -13,7 +13,7 @@ from backend import migrations
 from backend.accounts import tokens
 from backend.db.session import Database
 from backend.domain.errors import AppError, Unavailable
-from backend.ledger.repository import Jobs
+from backend.ledger.queries import Jobs
 from backend.serve import serve as serve_here
 from backend.serve import sign_in_address
 from backend.settings import Settings, SettingsError, load

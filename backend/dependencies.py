@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from backend.db.session import Database, ReadSession
-from backend.jobs import Doorbell, OpenUnit, UnitOfWork, unit_of_work
+from backend.ledger.unit_of_work import Doorbell, OpenUnit, UnitOfWork, unit_of_work
 from backend.settings import Settings
 from backend.storage.base import Storage
 

@@ -317,8 +317,8 @@ def run_web(descriptor: int) -> None:
     """The web server: what the child process does, on the port that its parent opened."""
     # Only the child needs them; the parent starts, and restarts, the faster without.
     from backend.app import create_app
-    from backend.doorbell import CeleryDoorbell
-    from backend.jobs import SilentDoorbell
+    from backend.ledger.doorbell import CeleryDoorbell
+    from backend.ledger.unit_of_work import SilentDoorbell
 
     log.configure()
     settings = load()

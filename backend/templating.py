@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from backend.accounts.caller import csrf_token
+from backend.caller import csrf_token
 from backend.domain.glossary import explanation
 
 FRONTEND: Final = Path(__file__).resolve().parent.parent / "frontend"

@@ -20,8 +20,8 @@ from typing import Any, Final
 
 from backend.domain.memory import memory_needed
 from backend.domain.training import StageRequest, TrainingRequest, resolve
-from backend.training.cost import Counts, Work, pieces
-from backend.training.machine_speed import Rates, Speed
+from backend.training.forecast.speeds import Rates, Speed
+from backend.training.forecast.work import Counts, Work, pieces
 from benchmarks import measuring
 
 ROOT: Final = Path(__file__).resolve().parents[1]

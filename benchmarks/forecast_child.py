@@ -14,7 +14,7 @@ _BEGUN = time.perf_counter()
 def main(what: str, job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
     """Test the machine, or train as the job says."""
     if what == "test":
-        from worker.trial import measured
+        from worker.speed_test import measured
 
         return {"speeds": [asdict(speed) for speed in measured("cpu")]}
     return _train(job)
@@ -25,10 +25,10 @@ def _train(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
     from backend.domain.manifest import Split
     from backend.domain.splitting import RandomSplit
     from backend.domain.training import TrainingRequest, resolve
-    from backend.training.cost import Counts
-    from backend.training.machine_speed import Stopwatch
+    from backend.training.forecast.speeds import Stopwatch
+    from backend.training.forecast.work import Counts
     from benchmarks.ours import NOWHERE, use_weights
-    from worker.engine.folder import read_folder
+    from worker.engine.data.folder import read_folder
     from worker.engine.order import TrainingOrder
     from worker.engine.recipe import train
 

@@ -14,7 +14,7 @@ from backend.domain.manifest import Split
 from backend.domain.splitting import RandomSplit
 from backend.domain.training import TrainingRequest, resolve
 from benchmarks import measuring
-from worker.engine.folder import read_folder
+from worker.engine.data.folder import read_folder
 from worker.engine.order import TrainingOrder
 from worker.engine.recipe import train
 

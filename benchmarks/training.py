@@ -27,7 +27,7 @@ from backend.domain.splitting import RandomSplit
 from benchmarks import measuring
 from benchmarks.parts import FASTAI, FASTAI_BEST, OURS, OURS_AGAIN, PARTS, VALID, Part, in_turn
 from benchmarks.summary import Run, memory, summarise
-from worker.engine.folder import FolderContent, read_folder
+from worker.engine.data.folder import FolderContent, read_folder
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 _CANT: Final = 2

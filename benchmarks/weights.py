@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from backend.domain.architectures import ARCHITECTURES
-from backend.training.weights_at_hand import at_hand
+from backend.weights import at_hand
 from benchmarks import measuring
-from worker.engine import weights
+from worker.engine.network import weights
 from worker.engine.order import NeverStop
 
 _SEED: Final = 1

@@ -10,9 +10,9 @@ from typing import Final
 from backend import log
 from backend.ledger.timers import Timers
 from backend.settings import SettingsError, load
-from worker.here import new_post
+from worker.hardware import new_post
 from worker.host import Host
-from worker.post import open_parts
+from worker.identity import open_parts
 
 _USER_MUST_CHANGE_SOMETHING: Final = 2
 

@@ -12,10 +12,10 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_shutting_down
 
-from backend.doorbell import celery_settings
+from backend.ledger.doorbell import celery_settings
 from backend.settings import Settings, SettingsError, load
-from worker.here import new_post
-from worker.post import Parts, Post, open_parts
+from worker.hardware import new_post
+from worker.identity import Parts, Post, open_parts
 from worker.tasks import register
 
 

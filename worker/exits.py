@@ -4,7 +4,7 @@ from typing import Final
 
 from backend.ledger.job import DEVICE_FAILED as DEVICE_FAILURE
 from backend.ledger.job import OUT_OF_MEMORY, TRAINER_CRASHED, Failure, Outcome
-from backend.ledger.repository import KILLED
+from backend.ledger.queries import KILLED
 
 DONE: Final = 0
 PAUSED: Final = 10

@@ -21,14 +21,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.children import Child, end_all
 from backend.ledger.job import JobKind
-from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.queries import Jobs
+from backend.ledger.repository import Ledger
 from backend.ledger.sweep import Sweeper
 from backend.system.version import version
-from backend.training.speeds import Speeds
-from worker.here import device_name, memory_of
+from backend.training.forecast.speed_repository import Speeds
+from worker.hardware import device_name, machine, memory_of
 from worker.housekeeping import EVERY_S, clear_leftovers
-from worker.machine import machine
-from worker.post import Parts
+from worker.identity import Parts
 
 log = structlog.get_logger()
 

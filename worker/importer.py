@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from worker.death import die_with
+from worker.parent_death import die_with
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -16,8 +16,8 @@ def main(arguments: Sequence[str]) -> int:
 
     from backend import log
     from backend.settings import load
-    from worker.importing import import_job
-    from worker.stopping import SignalStop
+    from worker.import_job import import_job
+    from worker.stop_signals import SignalStop
 
     log.configure()
     return import_job(load(), job_id, attempt, SignalStop(parent))

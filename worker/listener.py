@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Final
 
-from worker.death import die_with
+from worker.parent_death import die_with
 
 _AT_ONCE: Final = {"train": 1, "import": 2}
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     from backend import log
     from backend.ledger.job import JobKind
     from backend.settings import load
-    from worker.post import Post, open_parts
+    from worker.identity import Post, open_parts
 
     log.configure()
     kind, post, settings = JobKind(arguments[0]), Post.from_json(arguments[1]), load()
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
 
     from celery.platforms import SecurityWarning
 
-    from backend.doorbell import QUEUE_OF
+    from backend.ledger.doorbell import QUEUE_OF
     from worker.celery_app import make_app
 
     options = [

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from worker.death import die_with
+from worker.parent_death import die_with
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -21,9 +21,9 @@ def main(arguments: Sequence[str]) -> int:
     from backend import log
     from backend.db.session import Database
     from backend.settings import load
-    from backend.training.speeds import Speeds
-    from worker.machine import machine
-    from worker.trial import measured
+    from backend.training.forecast.speed_repository import Speeds
+    from worker.hardware import machine
+    from worker.speed_test import measured
 
     log.configure()
     speeds = measured("cpu" if device.startswith("cpu") else device)

@@ -25,16 +25,17 @@ from backend.domain.events import EpochFinished, Event, StageFinished, StateSave
 from backend.domain.ids import CheckpointId, new_id
 from backend.domain.training import TrainingConfig
 from backend.ledger.job import NO_ROOM, Claim, Desired, Failure, LostLease
-from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.queries import Jobs
+from backend.ledger.repository import Ledger
 from backend.storage.base import Storage
-from backend.training import progress
-from backend.training.eta import Pace
-from backend.training.machine_speed import Stopwatch
-from backend.training.progress import StoredCheckpoint
-from backend.training.speeds import Speeds
+from backend.training import record as progress
+from backend.training.forecast.eta import Pace
+from backend.training.forecast.speed_repository import Speeds
+from backend.training.forecast.speeds import Stopwatch
+from backend.training.record import StoredCheckpoint
 from worker import exits
 from worker.engine.order import Stopped, StopSignal
-from worker.patience import Patience
+from worker.stall_timeout import Patience
 
 log = structlog.get_logger()
 
@@ -199,7 +200,7 @@ class Recorder:
 
     def _take_over(self, event: StageFinished) -> StoredCheckpoint:
         """Move the stage's folder to where checkpoints are kept, under an id of its own; nobody knows it yet."""
-        from worker.engine.checkpoint import read_predictions  # torch: only in a process that has it anyway
+        from worker.engine.checkpoints.checkpoint import read_predictions  # torch: only in a process that has it anyway
 
         checkpoint_id = CheckpointId(new_id())
         folder = self._storage.folder("checkpoints", checkpoint_id)

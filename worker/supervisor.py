@@ -32,10 +32,11 @@ from backend.ledger.job import (
     Outcome,
     Signs,
 )
-from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.queries import Jobs
+from backend.ledger.repository import Ledger
 from worker import exits
+from worker.identity import Parts
 from worker.logfile import LogFile
-from worker.post import Parts
 
 log = structlog.get_logger()
 

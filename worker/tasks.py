@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from backend.doorbell import TASK_OF
+from backend.ledger.doorbell import TASK_OF
 from backend.ledger.job import JobKind
-from worker.post import Parts
+from worker.identity import Parts
 from worker.supervisor import tick
 
 

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from worker.death import die_with
+from worker.parent_death import die_with
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,8 +23,8 @@ def main(arguments: Sequence[str]) -> int:
     from backend import log
     from backend.settings import load
     from worker import exits
-    from worker.stopping import SignalStop
-    from worker.training import train_job
+    from worker.stop_signals import SignalStop
+    from worker.train_job import train_job
 
     log.configure()
     code = train_job(load(), job_id, attempt, SignalStop(parent))

@@ -18,8 +18,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.accounts import sessions, tokens
-from backend.accounts.caller import Caller
 from backend.accounts.cookies import session_cookie
+from backend.caller import Caller
 from backend.db.session import Database
 from backend.error_handlers import database_busy, error_body, respond
 from backend.settings import Settings

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from backend.accounts.caller import CallerDep
 from backend.accounts.cookies import session_cookie
 from backend.accounts.sessions import close_session
 from backend.accounts.sign_in import SignedIn, TooManyTries, WrongKey, sign_in
+from backend.caller import CallerDep
 from backend.dependencies import Services, ServicesDep, SettingsDep, UnitDep
 from backend.templating import render
 

@@ -18,12 +18,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend.accounts.caller import caller_of
 from backend.accounts.repository import KeptAnswerRepository
-from backend.accounts.tables import KeptAnswerRow
+from backend.caller import caller_of
 from backend.db.base import utc_now
 from backend.db.session import Database
 from backend.error_handlers import database_busy, error_body
+from backend.tables.accounts import KeptAnswerRow
 
 KEPT_FOR: Final = timedelta(days=1)
 ABANDONED_AFTER: Final = timedelta(minutes=1)

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import CursorResult, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from backend.accounts.tables import KeptAnswerRow, SessionRow, SignInFailureRow, TokenRow
 from backend.domain.ids import TokenId
+from backend.tables.accounts import KeptAnswerRow, SessionRow, SignInFailureRow, TokenRow
 
 
 class TokenRepository:

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from backend.accounts.tables import TokenRow
+from backend.tables.accounts import TokenRow
 
 _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
 

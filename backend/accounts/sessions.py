@@ -7,13 +7,13 @@ from typing import Final
 
 from sqlalchemy.exc import OperationalError
 
-from backend.accounts.caller import Caller, csrf_token_of, secret_sha256
 from backend.accounts.repository import SessionRepository
-from backend.accounts.tables import SessionRow
 from backend.accounts.tokens import NOTE_EVERY, SECRET_BYTES, is_live
+from backend.caller import Caller, csrf_token_of, secret_sha256
 from backend.db.base import utc_now
 from backend.db.session import Database, WriteSession
 from backend.domain.ids import TokenId
+from backend.tables.accounts import SessionRow
 
 IDLE: Final = timedelta(hours=12)
 LIFETIME: Final = timedelta(days=7)

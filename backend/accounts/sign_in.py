@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from backend.accounts.caller import secret_sha256
 from backend.accounts.repository import SignInFailureRepository, TokenRepository
 from backend.accounts.sessions import open_session
-from backend.accounts.tables import SignInFailureRow
 from backend.accounts.tokens import is_live
+from backend.caller import secret_sha256
 from backend.db.base import utc_now
 from backend.db.session import WriteSession
 from backend.domain.ids import TokenId, new_id
+from backend.tables.accounts import SignInFailureRow
 
 TRIES: Final = 20
 WINDOW: Final = timedelta(minutes=1)

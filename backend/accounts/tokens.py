@@ -11,14 +11,14 @@ from typing import Final
 
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from backend.accounts.caller import Caller, secret_sha256
 from backend.accounts.repository import TokenRepository
-from backend.accounts.tables import TokenRow
+from backend.caller import Caller, secret_sha256
 from backend.db.base import utc_now
 from backend.db.session import Database, ReadSession, WriteSession
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.ids import TokenId, new_id
 from backend.settings import Settings
+from backend.tables.accounts import TokenRow
 
 SECRET_BYTES: Final = 32
 """256 random bits; written down they are 43 letters."""

@@ -6,7 +6,7 @@ from backend.datasets.ingest import thumbnail_name
 from backend.datasets.repository import DatasetRepository
 from backend.domain.ids import Digest
 from backend.imaging.thumbnails import SIZES
-from backend.jobs import OpenUnit
+from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
 
 _AT_ONCE = 200

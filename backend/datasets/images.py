@@ -4,12 +4,12 @@ from sqlalchemy.orm import Session
 
 from backend.datasets.ingest import thumbnail_name
 from backend.datasets.repository import DatasetRepository
-from backend.datasets.tables import ImageRow
 from backend.domain.ids import Digest
 from backend.imaging.decoding import decode
 from backend.imaging.thumbnails import thumbnails
 from backend.storage.base import Storage
 from backend.storage.local import write_file
+from backend.tables.datasets import ImageRow
 
 
 def find_image(session: Session, image_id: str) -> ImageRow:

@@ -10,14 +10,14 @@ from backend.datasets.errors import EmptyUpload, UploadLost
 from backend.datasets.ingest import IncomingFile, Ingested, ingest
 from backend.datasets.repository import DatasetRepository
 from backend.datasets.samples import find_sample
-from backend.datasets.tables import ImportRow
 from backend.db.session import WriteSession
 from backend.domain.errors import AppError
 from backend.domain.ids import Digest, ImportId, new_id
 from backend.imaging.pool import DecodingPool, decoding_pool
-from backend.jobs import OpenUnit, UnitOfWork
 from backend.ledger.job import JobKind
+from backend.ledger.unit_of_work import OpenUnit, UnitOfWork
 from backend.storage.base import Storage
+from backend.tables.datasets import ImportRow
 
 MAX_ARCHIVE_BYTES: Final = 50 << 30
 

@@ -12,7 +12,7 @@ from backend.domain.ids import Digest
 from backend.domain.images import as_given, is_junk
 from backend.imaging.pool import DecodingPool, ReadImage, Refused
 from backend.imaging.thumbnails import SIZES
-from backend.jobs import OpenUnit
+from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
 from backend.storage.local import write_file
 

@@ -14,15 +14,15 @@ from backend.datasets.labels import Preview, preview
 from backend.datasets.pages import dataset_context
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.datasets.suggestions import Suggestion, suggest
-from backend.datasets.tables import VersionRow
 from backend.datasets.urls import batch_image_url, thumbnail_url
 from backend.datasets.versions import find_version, freeze, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
 from backend.domain.errors import InvalidInput
 from backend.domain.labelling import parse_spec as parse_rule_spec
 from backend.domain.splitting import parse_spec as parse_split_spec
-from backend.home.spine import StepName
+from backend.journey.steps import StepName
 from backend.storage.base import Storage
+from backend.tables.datasets import VersionRow
 from backend.templating import address, counted, page
 
 router = APIRouter(include_in_schema=False)

@@ -10,10 +10,10 @@ import charset_normalizer
 from sqlalchemy.orm import Session
 
 from backend.datasets.repository import DatasetRepository
-from backend.datasets.tables import TableFileRow
 from backend.domain.ids import Digest
 from backend.domain.label_tables import InvalidTable, Table
 from backend.storage.base import Storage
+from backend.tables.datasets import TableFileRow
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_TABLE_BYTES: Final = 100 << 20

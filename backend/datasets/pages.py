@@ -15,13 +15,13 @@ from backend.datasets.remove import remove_dataset
 from backend.datasets.repository import DatasetRepository, ListedImage
 from backend.datasets.samples import SAMPLES, find_sample
 from backend.datasets.schemas import ImportRead
-from backend.datasets.tables import ImportRow, VersionRow
 from backend.datasets.urls import image_url, thumbnail_url
 from backend.datasets.versions import find_version, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, UnitDep
 from backend.domain.ids import DatasetId
-from backend.home.spine import StepName, spine
 from backend.imaging.pool import decoding_pool
+from backend.journey.steps import StepName, spine
+from backend.tables.datasets import ImportRow, VersionRow
 from backend.templating import address, counted, page
 
 router = APIRouter(include_in_schema=False)

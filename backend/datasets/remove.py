@@ -3,7 +3,7 @@
 from backend.datasets.blobs import forget_blobs
 from backend.datasets.errors import DatasetInUse
 from backend.datasets.repository import DatasetRepository, TrainingsOfDataset
-from backend.jobs import OpenUnit
+from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
 
 

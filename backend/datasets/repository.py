@@ -9,7 +9,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import DatasetNotFound, ImageNotFound, ImportNotFound
-from backend.datasets.tables import (
+from backend.db.base import Base
+from backend.domain.ids import Digest, new_id
+from backend.ledger.job import JobState
+from backend.tables.datasets import (
     DatasetRow,
     ImagePathRow,
     ImageRow,
@@ -19,11 +22,8 @@ from backend.datasets.tables import (
     VersionImageRow,
     VersionRow,
 )
-from backend.db.base import Base
-from backend.domain.ids import Digest, new_id
-from backend.ledger.job import JobState
-from backend.ledger.tables import JobRow
-from backend.training.tables import CheckpointRow, RunRow
+from backend.tables.ledger import JobRow
+from backend.tables.training import CheckpointRow, RunRow
 
 _FINAL = tuple(state for state in JobState if state.is_final)
 

@@ -11,12 +11,12 @@ from backend.datasets.labels import Preview
 from backend.datasets.repository import DatasetSummary, ImageNames, ListedImage
 from backend.datasets.samples import Sample
 from backend.datasets.suggestions import Suggestion
-from backend.datasets.tables import ImportRow, RejectionRow, VersionRow
 from backend.datasets.urls import image_url, thumbnail_url
 from backend.domain.labelling import ByTable, RuleSpec
 from backend.domain.manifest import Split
 from backend.domain.splitting import SplitSpec
-from backend.ledger.tables import JobRow
+from backend.tables.datasets import ImportRow, RejectionRow, VersionRow
+from backend.tables.ledger import JobRow
 
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")

@@ -8,13 +8,13 @@ from sqlalchemy.orm import Session
 from backend.datasets.errors import OnlyOneClass, VersionNotFound
 from backend.datasets.labels import Labelled, label_dataset, split_dataset
 from backend.datasets.repository import DatasetRepository, VersionRepository
-from backend.datasets.tables import VersionRow
 from backend.db.session import WriteSession
 from backend.domain.ids import Digest, VersionId, new_id
 from backend.domain.labelling import RuleSpec
 from backend.domain.manifest import Split
 from backend.domain.splitting import RandomSplit, SplitSpec
 from backend.storage.base import Storage
+from backend.tables.datasets import VersionRow
 
 
 def freeze(

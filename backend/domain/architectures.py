@@ -1,7 +1,7 @@
 """The catalogue of architectures and where their pretrained weights come from.
 
-Facts only; ``worker.engine.architectures`` builds the networks and
-``worker.engine.weights`` fetches and checks the files.
+Facts only; ``worker.engine.network.architectures`` builds the networks and
+``worker.engine.network.weights`` fetches and checks the files.
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ from backend.dependencies import ReadDep, SettingsDep
 from backend.home.repository import Best, CardRepository
 from backend.ledger.job import CLAIMED
 from backend.templating import THEME_COOKIE, THEMES, address, page
-from backend.training.view import ACTIVE, RunView, list_runs
+from backend.training.run_view import ACTIVE, RunView, list_runs
 
 router = APIRouter(include_in_schema=False)
 

@@ -6,9 +6,9 @@ from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
+from backend.domain.runs import CheckpointNotFound, RunNotFound
 from backend.interpretation.repository import FinishedStage, RunHead, StageRepository
 from backend.interpretation.service import NoResultsYet, Results
-from backend.training.find import CheckpointNotFound, RunNotFound
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Select, and_, case, delete, func, insert, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from backend.datasets.tables import DatasetRow, ImageRow, VersionRow
 from backend.domain.ids import CheckpointId, DatasetId, Digest, ImageId, RunId
 from backend.domain.manifest import Split
-from backend.interpretation.tables import PredictionRow
-from backend.training.tables import CheckpointRow, RunRow
+from backend.tables.datasets import DatasetRow, ImageRow, VersionRow
+from backend.tables.interpretation import PredictionRow
+from backend.tables.training import CheckpointRow, RunRow
 
 _BATCH = 500
 

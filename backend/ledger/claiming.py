@@ -4,7 +4,8 @@ from sqlalchemy.exc import IntegrityError
 
 from backend.db.session import Database
 from backend.ledger.job import Claim, JobKind, Worker
-from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.queries import Jobs
+from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
 
 

@@ -14,10 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.db.session import Database
-from backend.jobs import Doorbell
 from backend.ledger.job import WORKER_LOST, JobKind, JobState, Outcome
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
+from backend.ledger.unit_of_work import Doorbell
 
 log = structlog.get_logger()
 

@@ -10,16 +10,16 @@ from backend.datasets.urls import thumbnail_url
 from backend.dependencies import ReadDep, Services, ServicesDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import CheckpointId, DatasetId, ImageId
-from backend.home.spine import StepName, spine
 from backend.interpretation import service as results
 from backend.interpretation.repository import AnsweredImage
+from backend.journey.steps import StepName, spine
 from backend.prediction.dependencies import ModelsDep, contents
 from backend.prediction.find import source_of
 from backend.prediction.service import MAX_FILES, Answers, Refusal, TooManyFiles, predict
 from backend.storage.base import Storage
 from backend.templating import address, is_fragment, page
 from backend.training.find import find_checkpoint
-from backend.training.view import show_run
+from backend.training.run_view import show_run
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from backend.ledger.clock import database_now
 from backend.ledger.job import JobKind, JobState
-from backend.ledger.tables import JobRow, WorkerRow
-from backend.training.tables import EpochRow, LearningRateFindRow
+from backend.tables.ledger import JobRow, WorkerRow
+from backend.tables.training import EpochRow, LearningRateFindRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ Each may be repeated: asking twice for the same is asking once.
 
 from backend.db.session import WriteSession
 from backend.domain.errors import Conflict
-from backend.jobs import UnitOfWork
 from backend.ledger.job import Desired, JobState
 from backend.ledger.repository import Ledger
+from backend.ledger.unit_of_work import UnitOfWork
 from backend.training.find import find_run
 
 _HAS: dict[JobState, str] = {

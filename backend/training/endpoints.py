@@ -11,15 +11,16 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from sse_starlette import EventSourceResponse
 
-from backend.accounts.caller import CallerDep
+from backend.caller import CallerDep
 from backend.dependencies import ReadDep, SettingsDep, StorageDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.errors import InvalidInput, Unavailable
 from backend.domain.training import RunStatus
 from backend.training import control
 from backend.training.find import checkpoint_folder, find_checkpoint, find_run
-from backend.training.forecast import forecast
+from backend.training.forecast.forecast import forecast
 from backend.training.repository import RunRepository
+from backend.training.run_view import list_runs, show_run, states_of
 from backend.training.schemas import (
     ArchitectureList,
     ArchitectureRead,
@@ -33,8 +34,7 @@ from backend.training.schemas import (
 )
 from backend.training.start import plan, start
 from backend.training.stream import Watch, messages
-from backend.training.view import list_runs, show_run, states_of
-from backend.training.weights_at_hand import at_hand
+from backend.weights import at_hand
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 

@@ -4,37 +4,11 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from backend.domain.errors import NotFound
 from backend.domain.ids import CheckpointId, RunId
+from backend.domain.runs import CheckpointNotFound, RunNotFound
 from backend.storage.base import Storage
+from backend.tables.training import CheckpointRow, RunRow
 from backend.training.repository import RunRepository
-from backend.training.tables import CheckpointRow, RunRow
-
-
-class RunNotFound(NotFound):
-    """There is no such run."""
-
-    code = "run-not-found"
-
-    def __init__(self, run_id: str) -> None:
-        super().__init__(
-            "There is no such training here, or it isn't shared with you.",
-            advice="Look for it in the list of runs.",
-            details={"run_id": run_id},
-        )
-
-
-class CheckpointNotFound(NotFound):
-    """There is no such checkpoint."""
-
-    code = "checkpoint-not-found"
-
-    def __init__(self, checkpoint_id: str) -> None:
-        super().__init__(
-            "There is no such model here, or it isn't shared with you.",
-            advice="Look for it among the stages of a run.",
-            details={"checkpoint_id": checkpoint_id},
-        )
 
 
 def find_run(session: Session, run_id: str) -> RunRow:

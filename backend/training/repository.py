@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from backend.datasets.tables import DatasetRow, VersionRow
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
 from backend.ledger.job import JobState
-from backend.ledger.tables import JobRow
-from backend.training.tables import CheckpointRow, EpochRow, RunEventRow, RunRow, StatePointRow
+from backend.tables.datasets import DatasetRow, VersionRow
+from backend.tables.ledger import JobRow
+from backend.tables.training import CheckpointRow, EpochRow, RunEventRow, RunRow, StatePointRow
 
 _CURVE_POINTS = 2000
 

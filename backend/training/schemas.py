@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 from backend.domain.architectures import Architecture
 from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.training import RunStatus, TrainingConfig, TrainingRequest
-from backend.training.forecast import Forecast
+from backend.tables.training import CheckpointRow, EpochRow
+from backend.training.forecast.forecast import Forecast
+from backend.training.run_view import RunView
 from backend.training.start import Plan, RunOrder
-from backend.training.tables import CheckpointRow, EpochRow
-from backend.training.view import RunView
 
 
 class RunCreate(BaseModel):

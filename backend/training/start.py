@@ -8,19 +8,19 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import VersionNotFound
-from backend.datasets.tables import VersionRow
 from backend.domain.architectures import ARCHITECTURES, WeightSource
 from backend.domain.cautions import Caution, cautions
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
 from backend.domain.training import TrainingConfig, TrainingRequest, resolve
-from backend.jobs import UnitOfWork
 from backend.ledger.job import JobKind
+from backend.ledger.unit_of_work import UnitOfWork
+from backend.tables.datasets import VersionRow
+from backend.tables.training import RunRow
 from backend.training.find import find_checkpoint
-from backend.training.forecast import forecast
+from backend.training.forecast.forecast import forecast
 from backend.training.repository import RunRepository
-from backend.training.tables import RunRow
-from backend.training.weights_at_hand import at_hand
+from backend.weights import at_hand
 
 
 class OneClassOnly(InvalidInput):

@@ -26,10 +26,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from backend.db.session import Database
+from backend.training.forecast.durations import eta_words
 from backend.training.repository import RunRepository
+from backend.training.run_view import Pill, pill_of, show_pill, show_run
 from backend.training.schemas import EpochRead, RunRead
-from backend.training.time_words import eta_words
-from backend.training.view import Pill, pill_of, show_pill, show_run
 
 log = structlog.get_logger()
 

@@ -31,7 +31,7 @@ MODULES = {
 }
 BUILTINS = {"eval", "exec", "compile", "__import__"}
 CALLS = {"os.system", "os.popen", "yaml.load", "yaml.unsafe_load", "torch.save", "np.fromregex"}
-TORCH_LOAD_IN = "worker/engine/weights.py"
+TORCH_LOAD_IN = "worker/engine/network/weights.py"
 """Weight files of the catalogue: known by hash, ``weights_only=True``."""
 TORCH_SAVE_IN = "benchmarks/weights.py"
 """Drawn weights in the form of downloaded ones, where those aren't at hand."""
@@ -98,7 +98,7 @@ def test_the_gate_sees_what_it_is_to_see(source: str) -> None:
 
 
 def test_the_gate_lets_through_what_only_looks_alike() -> None:
-    assert found_in("network.eval()\nre.compile('a')\nrun(shell=False)", "worker/engine/loop.py") == []
+    assert found_in("network.eval()\nre.compile('a')\nrun(shell=False)", "worker/engine/loop/train.py") == []
     assert found_in("torch.load(file, weights_only=True)", TORCH_LOAD_IN) == []
     assert found_in("torch.load(file, weights_only=False)", TORCH_LOAD_IN) != []
     assert found_in("import pickle\npickle.loads(text)", TORCH_LOAD_IN) != []

@@ -14,8 +14,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url, text
 
 from backend import migrations
-from backend.db.metadata import metadata
 from backend.db.session import Database
+from backend.tables.metadata import metadata
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

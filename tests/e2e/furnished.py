@@ -22,10 +22,12 @@ from backend.ledger.claiming import claim_next
 from backend.ledger.job import Claim, Failure, JobKind, Worker
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
-from backend.training import control, lr_finds_progress, progress
-from backend.training.eta import Standing
-from backend.training.lr_finds import start_find
-from backend.training.progress import StoredCheckpoint
+from backend.training import control
+from backend.training import record as progress
+from backend.training.forecast.eta import Standing
+from backend.training.lr_finds import record as lr_finds_progress
+from backend.training.lr_finds.service import start_find
+from backend.training.record import StoredCheckpoint
 from backend.training.start import RunOrder, start
 from tests.conftest import OWNER_TOKEN
 from tests.e2e.conftest import Server

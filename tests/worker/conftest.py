@@ -11,7 +11,7 @@ from backend.ledger.timers import Timers
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from tests.conftest import CollectingDoorbell
-from worker.post import Parts, Post
+from worker.identity import Parts, Post
 
 QUICK = Timers(heartbeat=0.3, lease=5, flags=0.1, kill_grace=3, backoff=(0.0, 0.0), suspend=3, dump=0.5)
 

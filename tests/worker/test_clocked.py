@@ -6,12 +6,12 @@ from backend.db.session import Database
 from backend.domain.events import PhaseProgress, PhaseStarted
 from backend.domain.training import TrainingRequest, resolve
 from backend.storage.local import LocalStorage
-from backend.training.cost import Counts
-from backend.training.machine_speed import Stopwatch
-from backend.training.speeds import Speeds
+from backend.training.forecast.speed_repository import Speeds
+from backend.training.forecast.speeds import Stopwatch
+from backend.training.forecast.work import Counts
 from tests.backend.training.scene import STAGES, Scene, epoch_finished, state_saved
 from worker.engine.order import NeverStop
-from worker.machine import machine
+from worker.hardware import machine
 from worker.recording import Clocked, Recorder
 
 CONFIG = resolve(TrainingRequest(stages=STAGES))

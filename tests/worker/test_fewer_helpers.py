@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.engine import devices
-from worker.training import loader_processes_after
+from worker.engine.hardware import devices
+from worker.train_job import loader_processes_after
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import signal
 import threading
 
 from worker.host import Host
-from worker.post import Parts
+from worker.identity import Parts
 
 
 def test_a_signal_in_any_instant_is_heard_and_waits_for_nobody(parts: Parts) -> None:

@@ -8,8 +8,8 @@ import pytest
 from backend.db.session import Database
 from backend.domain.ids import new_id
 from backend.storage.local import LocalStorage
-from backend.training import progress
-from backend.training.eta import Standing
+from backend.training import record as progress
+from backend.training.forecast.eta import Standing
 from tests.backend.training.scene import Scene, stage_finished, stored_checkpoint
 from worker.housekeeping import Cleared, clear_leftovers
 

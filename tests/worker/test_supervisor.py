@@ -13,26 +13,27 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from backend.datasets.imports import take_archive
-from backend.datasets.tables import DatasetRow, ImportRow
 from backend.db.session import Database, ReadSession, WriteSession
 from backend.domain.ids import new_id
 from backend.domain.training import StageRequest, TrainingRequest
-from backend.jobs import SilentDoorbell, unit_of_work
 from backend.ledger.job import JobKind
-from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.queries import Jobs
+from backend.ledger.repository import Ledger
 from backend.ledger.sweep import Sweeper
-from backend.ledger.tables import JobAttemptRow, JobRow
+from backend.ledger.unit_of_work import SilentDoorbell, unit_of_work
+from backend.tables.datasets import DatasetRow, ImportRow
+from backend.tables.ledger import JobAttemptRow, JobRow
+from backend.tables.training import RunRow
 from backend.training import control
 from backend.training.repository import RunRepository
+from backend.training.run_view import RunView, show_run
 from backend.training.start import RunOrder, start
-from backend.training.tables import RunRow
-from backend.training.view import RunView, show_run
 from tests.conftest import CollectingDoorbell
 from tests.fixtures.full_disk import fill_up
 from tests.fixtures.pictures import folder_of_shapes
 from tests.fixtures.versions import add_shapes
 from tests.worker.kill.steady_trainer import Deaths
-from worker.post import Parts
+from worker.identity import Parts
 from worker.supervisor import tick
 
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

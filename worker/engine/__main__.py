@@ -28,7 +28,7 @@ from backend.domain.labelling import FolderRule, PatternRule, parse_rule
 from backend.domain.results import Evaluation, wilson_interval
 from backend.domain.splitting import RandomSplit
 from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve
-from worker.engine.folder import FolderContent, read_folder
+from worker.engine.data.folder import FolderContent, read_folder
 from worker.engine.order import Stopped, TrainingOrder, TrainingResult
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -188,7 +188,7 @@ def _show_content(content: FolderContent, config: TrainingConfig) -> None:
 
 
 def _show_result(result: TrainingResult, content: FolderContent) -> None:
-    from worker.engine.checkpoint import read_predictions
+    from worker.engine.checkpoints.checkpoint import read_predictions
 
     evaluation = read_predictions(result.best.folder)
     images = len(evaluation.targets)

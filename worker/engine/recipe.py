@@ -15,25 +15,28 @@ from backend.domain.events import (
 from backend.domain.lr_finder import Curve, Finding
 from backend.domain.manifest import Manifest, Split
 from backend.domain.training import Stage
-from worker.engine import architectures, checkpoint, devices, state, weights
-from worker.engine.architectures import Classifier
-from worker.engine.beginning import begin_stage
-from worker.engine.durable import disk_full_named, remove_partials
-from worker.engine.ending import finished_before
-from worker.engine.epoch import loader_deaths_understood
+from worker.engine.checkpoints import checkpoint
+from worker.engine.checkpoints.durable import disk_full_named, remove_partials
+from worker.engine.data.prepared import prepared_images, require_enough, resized_images
 from worker.engine.errors import (
     CheckpointUnusable,
     OneClassOnly,
 )
-from worker.engine.lr_finder import BAND_WITHIN_S, SEEDS, search
-from worker.engine.memory import Room, is_out_of_memory, refused_from_the_start
-from worker.engine.optim import set_learning
+from worker.engine.frozen.compute import kept_images
+from worker.engine.hardware import devices
+from worker.engine.hardware.memory import Room, is_out_of_memory, refused_from_the_start
+from worker.engine.loop import state
+from worker.engine.loop.context import Training
+from worker.engine.loop.epoch import loader_deaths_understood
+from worker.engine.loop.lr_finder import BAND_WITHIN_S, SEEDS, search
+from worker.engine.loop.state import State
+from worker.engine.network import architectures, weights
+from worker.engine.network.architectures import Classifier
+from worker.engine.network.optim import set_learning
 from worker.engine.order import NeverStop, StatePoint, StopSignal, TrainingOrder, TrainingResult
-from worker.engine.prepared import prepared_images, require_enough, resized_images
-from worker.engine.showing import kept_images
-from worker.engine.stage import run_stage
-from worker.engine.state import State
-from worker.engine.training import Training
+from worker.engine.stage.finish import finished_before
+from worker.engine.stage.run import run_stage
+from worker.engine.stage.setup import begin_stage
 
 
 def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = None) -> TrainingResult:

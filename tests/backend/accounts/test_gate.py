@@ -12,12 +12,12 @@ from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from backend.accounts import tokens
-from backend.accounts.tables import TokenRow
 from backend.app import create_app
 from backend.db.base import utc_now
 from backend.dependencies import Services
 from backend.domain.ids import TokenId
 from backend.settings import Settings
+from backend.tables.accounts import TokenRow
 from tests.backend.accounts.conftest import ORIGIN
 from tests.backend.accounts.test_sign_in_pages import csrf_of
 from tests.conftest import OWNER_TOKEN, settings_in

@@ -10,10 +10,10 @@ from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from backend.accounts.repeats import InProgress, KeyReused, Proceed, Replay, forget, keep, stand
-from backend.accounts.tables import KeptAnswerRow
 from backend.db.base import utc_now
 from backend.db.session import Database
 from backend.dependencies import Services
+from backend.tables.accounts import KeptAnswerRow
 from tests.conftest import OWNER_TOKEN
 
 KEY = "a" * 64

@@ -8,14 +8,14 @@ from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from backend.accounts import tokens
-from backend.accounts.caller import secret_sha256
 from backend.accounts.pages import place_on_this_site
-from backend.accounts.tables import SessionRow, SignInFailureRow, TokenRow
 from backend.app import create_app
+from backend.caller import secret_sha256
 from backend.db.base import utc_now
 from backend.dependencies import Services
 from backend.domain.ids import TokenId
 from backend.settings import Settings
+from backend.tables.accounts import SessionRow, SignInFailureRow, TokenRow
 from tests.backend.accounts.conftest import ORIGIN
 from tests.conftest import OWNER_TOKEN
 

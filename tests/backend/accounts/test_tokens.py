@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from backend.accounts.tables import TokenRow
 from backend.accounts.tokens import (
     OwnerTokenStays,
     TokenNotFound,
@@ -21,6 +20,7 @@ from backend.accounts.tokens import (
 from backend.db.session import Database
 from backend.domain.ids import TokenId
 from backend.settings import Settings, load
+from backend.tables.accounts import TokenRow
 
 
 def settings_with(folder: Path, token: str | None = None) -> Settings:

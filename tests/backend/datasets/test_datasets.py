@@ -1,13 +1,13 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from backend.datasets.tables import ImageRow, VersionRow
 from backend.dependencies import Services
 from backend.domain.ids import Digest, new_id
-from backend.jobs import unit_of_work
 from backend.ledger.job import JobKind
-from backend.ledger.tables import JobRow
-from backend.training.tables import RunRow
+from backend.ledger.unit_of_work import unit_of_work
+from backend.tables.datasets import ImageRow, VersionRow
+from backend.tables.ledger import JobRow
+from backend.tables.training import RunRow
 from tests.backend.datasets.conftest import Ana
 from tests.fixtures.pictures import draw, encode
 

@@ -5,9 +5,9 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
-from backend.datasets.tables import DatasetRow, ImageRow
 from backend.db.session import Database
 from backend.domain.ids import new_id
+from backend.tables.datasets import DatasetRow, ImageRow
 
 
 def test_it_gives_times_back_with_their_zone(database: Database) -> None:

@@ -4,9 +4,9 @@ from starlette.testclient import TestClient
 
 from backend.db.session import Database
 from backend.domain.training import RunStatus
-from backend.training import progress
-from backend.training.eta import Standing
-from backend.training.view import show_pill
+from backend.training import record as progress
+from backend.training.forecast.eta import Standing
+from backend.training.run_view import show_pill
 from tests.backend.training.scene import Scene, stage_finished, stored_checkpoint
 from tests.fixtures.pictures import folder_of_shapes
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from backend.datasets.tables import DatasetRow, ImageRow, VersionRow
 from backend.db.session import Database, WriteSession
 from backend.domain.ids import CheckpointId, RunId, new_id
 from backend.domain.results import Evaluation
 from backend.interpretation.record import record_predictions
-from backend.ledger.tables import JobRow
-from backend.training.tables import CheckpointRow, RunRow
+from backend.tables.datasets import DatasetRow, ImageRow, VersionRow
+from backend.tables.ledger import JobRow
+from backend.tables.training import CheckpointRow, RunRow
 
 CLASSES = ("cat", "dog", "owl")
 

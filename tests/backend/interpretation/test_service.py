@@ -6,12 +6,12 @@ from backend.db.session import Database
 from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
 from backend.domain.results import Confusion
+from backend.domain.runs import CheckpointNotFound
 from backend.interpretation import service
 from backend.interpretation.find import results_of
 from backend.interpretation.record import record_predictions
 from backend.interpretation.repository import Filter
 from backend.interpretation.service import CursorUnknown, NoResultsYet, NothingTested
-from backend.training.find import CheckpointNotFound
 from tests.backend.interpretation.conftest import TriedRun, add_checkpoint, evaluation_of
 
 

@@ -12,9 +12,10 @@ from backend.db.session import Database
 from backend.domain.ids import JobId
 from backend.ledger.clock import database_now
 from backend.ledger.job import Claim, JobKind, Worker
-from backend.ledger.repository import Jobs, Ledger
-from backend.ledger.tables import JobAttemptRow, JobRow
+from backend.ledger.queries import Jobs
+from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
+from backend.tables.ledger import JobAttemptRow, JobRow
 
 HOUND = Worker("hound", "host-1", "cpu:hound")
 BADGER = Worker("badger", "host-1", "cpu:badger")

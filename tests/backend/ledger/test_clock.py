@@ -5,7 +5,7 @@ from sqlalchemy import select
 from backend.db.session import Database
 from backend.domain.ids import JobId
 from backend.ledger.clock import database_now
-from backend.ledger.tables import JobRow
+from backend.tables.ledger import JobRow
 from tests.backend.ledger.conftest import Books
 
 

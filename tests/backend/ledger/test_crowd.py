@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from backend.db.session import Database
-from backend.jobs import SilentDoorbell, unit_of_work
 from backend.ledger.job import JobKind, Worker
-from backend.ledger.repository import Jobs
+from backend.ledger.queries import Jobs
+from backend.ledger.unit_of_work import SilentDoorbell, unit_of_work
 from tests.backend.ledger.conftest import Books
 
 TIMES = 15

@@ -9,9 +9,9 @@ from backend.domain.ids import new_id
 from backend.ledger.claiming import claim_next
 from backend.ledger.clock import database_now
 from backend.ledger.job import TRAINER_CRASHED, Claim, Desired, Failure, JobKind, LostLease, Outcome, Worker
-from backend.ledger.repository import Jobs
-from backend.ledger.tables import JobAttemptRow
+from backend.ledger.queries import Jobs
 from backend.ledger.timers import Timers
+from backend.tables.ledger import JobAttemptRow
 from tests.backend.ledger.conftest import BADGER, HOUND, Books
 
 

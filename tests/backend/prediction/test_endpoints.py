@@ -9,7 +9,7 @@ from backend.domain.ids import CheckpointId
 from backend.domain.training import TrainingRequest, resolve
 from backend.imaging.preprocessing import Preprocessing
 from backend.storage.local import LocalStorage
-from backend.training.tables import CheckpointRow, RunRow
+from backend.tables.training import CheckpointRow, RunRow
 from tests.backend.interpretation.conftest import add_checkpoint, add_run
 from tests.backend.prediction.conftest import COLOURS, SIZE, write_colour_model
 from tests.fixtures.pictures import encode

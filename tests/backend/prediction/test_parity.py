@@ -12,11 +12,11 @@ from backend.imaging.preprocessing import evaluation_view
 from backend.prediction.models import ModelShelf, ModelSource
 from backend.prediction.service import Answer, predict
 from tests.fixtures.pictures import CLASSES, draw, encode
-from worker.engine.architectures import build
-from worker.engine.data import preprocessing_of, to_input
-from worker.engine.export import export
+from worker.engine.checkpoints.export import export
+from worker.engine.data.source import preprocessing_of, to_input
+from worker.engine.network.architectures import build
+from worker.engine.network.weights import load
 from worker.engine.order import NeverStop
-from worker.engine.weights import load
 
 pytestmark = pytest.mark.weights
 

@@ -12,8 +12,8 @@ from backend.counters import PREDICTIONS
 from backend.db.base import utc_now
 from backend.dependencies import Services
 from backend.domain.ids import new_id
-from backend.ledger.tables import JobRow, WorkerRow
 from backend.settings import Settings
+from backend.tables.ledger import JobRow, WorkerRow
 
 
 def add_worker(services: Services, name: str, silent: timedelta, device: str | None = "cuda:0") -> None:

@@ -10,14 +10,14 @@ from backend.domain.events import EpochFinished, StageFinished, StateSaved, Step
 from backend.domain.ids import CheckpointId, VersionId, new_id
 from backend.domain.results import Evaluation
 from backend.domain.training import StageRequest, TrainingRequest
-from backend.jobs import SilentDoorbell, unit_of_work
 from backend.ledger.claiming import claim_next
 from backend.ledger.job import Claim, JobKind, Worker
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
-from backend.training.progress import StoredCheckpoint
+from backend.ledger.unit_of_work import SilentDoorbell, unit_of_work
+from backend.training.record import StoredCheckpoint
+from backend.training.run_view import RunView, show_run
 from backend.training.start import RunOrder, start
-from backend.training.view import RunView, show_run
 from tests.fixtures.versions import add_version
 
 COUNTS = {"bear": {"train": 80, "valid": 20, "test": 0}, "cat": {"train": 80, "valid": 20, "test": 0}}

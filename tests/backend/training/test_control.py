@@ -7,7 +7,8 @@ from starlette.testclient import TestClient
 
 from backend.db.session import Database
 from backend.ledger.job import TRAINER_CRASHED, Outcome
-from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.queries import Jobs
+from backend.ledger.repository import Ledger
 from backend.training.repository import RunRepository
 from tests.backend.training.scene import Scene
 from tests.conftest import CollectingDoorbell

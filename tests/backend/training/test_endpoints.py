@@ -7,11 +7,11 @@ from backend.db.session import Database
 from backend.domain.ids import VersionId
 from backend.ledger.job import JobKind
 from backend.storage.local import LocalStorage
-from backend.training import progress
-from backend.training.cost import Work
-from backend.training.eta import Standing
-from backend.training.machine_speed import Speed
-from backend.training.speeds import Speeds
+from backend.training import record as progress
+from backend.training.forecast.eta import Standing
+from backend.training.forecast.speed_repository import Speeds
+from backend.training.forecast.speeds import Speed
+from backend.training.forecast.work import Work
 from tests.backend.training.scene import (
     COUNTS,
     Scene,

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 import pytest
 
 from backend.db.session import Database
-from backend.training import progress
-from backend.training.eta import Standing
-from backend.training.find import RunNotFound
+from backend.domain.runs import RunNotFound
+from backend.training import record as progress
+from backend.training.forecast.eta import Standing
 from backend.training.stream import Message, Watch, messages
 from tests.backend.training.scene import Scene, epoch_finished, step_finished
 

@@ -13,13 +13,14 @@ from backend.domain.events import StepFinished
 from backend.domain.training import StageRequest, TrainingConfig, TrainingRequest, resolve
 from tests.fixtures.engine import Listener, build_tiny
 from tests.fixtures.fastai import figures
-from worker.engine.architectures import Classifier, build_head
-from worker.engine.loop import SmoothedLoss, StageRun, train_one_epoch
-from worker.engine.lr_finder import search
-from worker.engine.memory import Room
-from worker.engine.optim import build_optimizer, set_learning
+from worker.engine.hardware.memory import Room
+from worker.engine.loop.context import Training
+from worker.engine.loop.lr_finder import search
+from worker.engine.loop.run import SmoothedLoss, StageRun
+from worker.engine.loop.train import train_one_epoch
+from worker.engine.network.architectures import Classifier, build_head
+from worker.engine.network.optim import build_optimizer, set_learning
 from worker.engine.order import NeverStop
-from worker.engine.training import Training
 
 
 class Waves:

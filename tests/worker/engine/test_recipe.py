@@ -36,8 +36,8 @@ from tests.fixtures.engine import (
     tiny_registered,
     unfrozen,
 )
-from worker.engine import checkpoint
-from worker.engine.checkpoint import read_predictions
+from worker.engine.checkpoints import checkpoint
+from worker.engine.checkpoints.checkpoint import read_predictions
 from worker.engine.errors import (
     CheckpointUnusable,
     Diverged,
@@ -485,7 +485,7 @@ def test_many_loader_processes_see_what_none_would(
 ) -> None:
     config = tiny_config(unfrozen(2))
     train(order_in(tmp_path / "none", weights_folder, config), on_event=Listener())
-    monkeypatch.setattr("worker.engine.data.loader_processes", lambda images, epochs: 2)
+    monkeypatch.setattr("worker.engine.data.batches.loader_processes", lambda images, epochs: 2)
 
     train(order_in(tmp_path / "two", weights_folder, config), on_event=Listener())
 

@@ -47,7 +47,7 @@ class StopInStep:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, stage: int, epoch: int, step: int) -> None:
         self.given = False
-        from worker.engine import loop
+        from worker.engine.loop import train as loop
 
         real = loop.seed_of
 
@@ -153,7 +153,7 @@ def test_the_time_of_an_epoch_is_the_sum_of_its_parts(
     order = order_in(tmp_path, weights_folder, tiny_config(unfrozen(1), batch_size=4))
     first, second = Listener(), Listener()
     clock = Clock()
-    monkeypatch.setattr("worker.engine.epoch.time.monotonic", clock)
+    monkeypatch.setattr("worker.engine.loop.epoch.time.monotonic", clock)
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         train(order, on_event=first, stop=Late(StopInStep(patch, 0, 0, 1), clock))
 
@@ -227,7 +227,7 @@ class StopWhileValidating:
 def test_long_epochs_are_saved_on_the_way(
     tmp_path: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.engine.loop.SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr("worker.engine.loop.train.SAVE_EVERY_S", -1.0)
     listener = Listener()
     order = order_in(tmp_path, weights_folder, tiny_config(frozen(1), batch_size=4))
 
@@ -247,7 +247,7 @@ def test_another_number_of_loader_processes_goes_on_alike(
     first = Listener()
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         train(broken, on_event=first, stop=StopInStep(patch, 0, 0, 2))
-    monkeypatch.setattr("worker.engine.data.loader_processes", lambda images, epochs: 2)
+    monkeypatch.setattr("worker.engine.data.batches.loader_processes", lambda images, epochs: 2)
 
     train(replace(broken, resume_from=points_of(first)), on_event=Listener())
 
@@ -263,7 +263,7 @@ def test_an_image_that_went_bad_during_a_pause_is_skipped_and_the_others_keep_th
     del opened.files[bad.digest]
     content = (manifest, opened)
     order = order_in(tmp_path, weights_folder, tiny_config(unfrozen(1), batch_size=4, seed=3), content)
-    monkeypatch.setattr("worker.engine.prepared.UNREADABLE_SHARE", 0.2)
+    monkeypatch.setattr("worker.engine.data.prepared.UNREADABLE_SHARE", 0.2)
     first, second = Listener(), Listener()
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         train(order, on_event=first, stop=StopInStep(patch, 0, 0, 1))
@@ -284,7 +284,7 @@ def test_a_state_of_another_version_is_passed_over_in_words(tmp_path: Path, weig
     (old, *_) = points_of(first)
     file = order.state_folder / old.file
     file.write_bytes(content := as_version(file.read_bytes(), 1))
-    from worker.engine.durable import sha256
+    from worker.engine.checkpoints.durable import sha256
 
     train(replace(order, resume_from=(replace(old, sha256=sha256(content)),)), on_event=second)
 

@@ -19,18 +19,19 @@ from sqlalchemy import select
 from backend.db.session import Database
 from backend.domain.ids import VersionId
 from backend.domain.training import NO_AUGMENTATION, StageRequest, TrainingRequest
-from backend.doorbell import CeleryDoorbell
 from backend.embedded import find_valkey
-from backend.jobs import unit_of_work
-from backend.ledger.repository import Jobs, Ledger
-from backend.ledger.tables import JobAttemptRow
+from backend.ledger.doorbell import CeleryDoorbell
+from backend.ledger.queries import Jobs
+from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
+from backend.ledger.unit_of_work import unit_of_work
 from backend.storage.local import LocalStorage
+from backend.tables.ledger import JobAttemptRow
+from backend.tables.training import EpochRow, RunEventRow, RunRow
 from backend.training import control
 from backend.training.repository import RunRepository
+from backend.training.run_view import RunView, show_run
 from backend.training.start import RunOrder, start
-from backend.training.tables import EpochRow, RunEventRow, RunRow
-from backend.training.view import RunView, show_run
 from tests.conftest import _empty
 from tests.fixtures.versions import add_shapes
 

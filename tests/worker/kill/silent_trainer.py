@@ -4,11 +4,12 @@ import sys
 import time
 
 from backend.db.session import Database
-from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.queries import Jobs
+from backend.ledger.repository import Ledger
 from backend.settings import load
 from worker import exits
-from worker.death import die_with
-from worker.stopping import SignalStop
+from worker.parent_death import die_with
+from worker.stop_signals import SignalStop
 
 
 def main(job_id: str, attempt: int, parent: int) -> int:

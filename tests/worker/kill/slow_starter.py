@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from worker.death import die_with
+from worker.parent_death import die_with
 
 if __name__ == "__main__":
     die_with(int(sys.argv[3]))

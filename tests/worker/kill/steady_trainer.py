@@ -16,18 +16,18 @@ from pathlib import Path
 from backend.db.session import Database
 from backend.domain.events import EpochFinished, StageStarted, StateSaved, StepFinished
 from backend.domain.training import TrainingConfig
-from backend.ledger.repository import Jobs
+from backend.ledger.queries import Jobs
 from backend.settings import load
 from backend.storage.local import LocalStorage
-from backend.training import progress
+from backend.training import record as progress
 from backend.training.find import find_run
 from backend.training.repository import RunRepository
 from tests.fixtures.full_disk import fill_up
 from worker import exits
-from worker.death import die_with
 from worker.engine.order import Stopped
+from worker.parent_death import die_with
 from worker.recording import Recorder, insist, recording
-from worker.stopping import SignalStop
+from worker.stop_signals import SignalStop
 
 STEPS = 4
 STEP_S = 0.08

@@ -11,15 +11,16 @@ import pytest
 import redis
 
 from backend.db.session import Database
-from backend.doorbell import QUEUE_OF, CeleryDoorbell
 from backend.ledger.claiming import claim_next
+from backend.ledger.doorbell import QUEUE_OF, CeleryDoorbell
 from backend.ledger.job import TRAINER_CRASHED, Claim, JobKind, JobState, Outcome
-from backend.ledger.repository import Jobs, Ledger
+from backend.ledger.queries import Jobs
+from backend.ledger.repository import Ledger
 from backend.ledger.sweep import Sweeper
 from tests.conftest import CollectingDoorbell
 from tests.worker.kill.conftest import TIMERS, Broker
 from tests.worker.test_supervisor import _attempts, _run, _view
-from worker.post import Parts
+from worker.identity import Parts
 from worker.supervisor import tick
 
 pytestmark = pytest.mark.kill

@@ -1,0 +1,29 @@
+"""Errors about runs and their checkpoints."""
+
+from backend.domain.errors import NotFound
+
+
+class RunNotFound(NotFound):
+    """There is no such run."""
+
+    code = "run-not-found"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            "There is no such training here, or it isn't shared with you.",
+            advice="Look for it in the list of runs.",
+            details={"run_id": run_id},
+        )
+
+
+class CheckpointNotFound(NotFound):
+    """There is no such checkpoint."""
+
+    code = "checkpoint-not-found"
+
+    def __init__(self, checkpoint_id: str) -> None:
+        super().__init__(
+            "There is no such model here, or it isn't shared with you.",
+            advice="Look for it among the stages of a run.",
+            details={"checkpoint_id": checkpoint_id},
+        )

@@ -1,0 +1,109 @@
+"""The six steps of the journey, each with a word for where it stands; every page of a dataset shows them."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+from sqlalchemy.orm import Session
+
+from backend.domain.ids import DatasetId
+from backend.journey.repository import Progress, ProgressRepository, RunStand
+
+
+class StepName(IntEnum):
+    """The steps; the numbers are shown."""
+
+    PICTURES = 1
+    LABELS = 2
+    LOOK = 3
+    TRAIN = 4
+    UNDERSTAND = 5
+    USE = 6
+
+
+State = Literal["ok", "open", "running", "look", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step as it's shown. ``path`` is empty where it can't be opened; ``why_closed`` then says why."""
+
+    name: str
+    number: int
+    word: str
+    state: State
+    path: str
+    is_current: bool
+    why_closed: str = ""
+
+
+def spine(session: Session, dataset_id: DatasetId, current: StepName) -> list[Step]:
+    """The steps of a dataset, from the rows that are there."""
+    return steps(ProgressRepository(session).of(dataset_id), current)
+
+
+def steps(progress: Progress, current: StepName) -> list[Step]:
+    """The six steps for where a dataset stands."""
+    words = [_pictures(progress), _labels(progress), _look(progress), _train(progress), _understand(progress)]
+    stands = [*words, _use(progress)]
+    return [
+        Step(name.name.capitalize(), name.value, word, state, path, name is current, why)
+        for name, (word, state, path, why) in zip(StepName, stands, strict=True)
+    ]
+
+
+_Stand = tuple[str, State, str, str]
+
+
+def _pictures(progress: Progress) -> _Stand:
+    path = f"/datasets/{progress.dataset_id}"
+    if progress.images:
+        return f"ok, {progress.images:,}", "ok", path, ""
+    return "none yet", "open", path, ""
+
+
+def _labels(progress: Progress) -> _Stand:
+    path = f"/datasets/{progress.dataset_id}/labels"
+    if progress.version_id:
+        return f"ok, version {progress.version}", "ok", path, ""
+    if progress.images:
+        return "next", "open", path, ""
+    return "not yet", "closed", "", "Bring pictures first; even ten will do to try the rules."
+
+
+def _look(progress: Progress) -> _Stand:
+    if progress.version_id:
+        return "ok" if progress.run else "next", "ok" if progress.run else "open", _version(progress), ""
+    return "not yet", "closed", "", "Say first what the pictures show."
+
+
+def _train(progress: Progress) -> _Stand:
+    if progress.run and progress.run.is_active:
+        return progress.run.status, "running", f"/runs/{progress.run.id}", ""
+    if not progress.version_id:
+        return "not yet", "closed", "", "Say first what the pictures show."
+    path = f"{_version(progress)}/train"
+    if progress.run is None:
+        return "not yet", "open", path, ""
+    if progress.run.status == "succeeded":
+        return "ok", "ok", path, ""
+    return progress.run.status, "look" if progress.run.status == "failed" else "open", path, ""
+
+
+def _understand(progress: Progress) -> _Stand:
+    if progress.trained:
+        return "ok", "ok", f"/runs/{progress.trained}/understand", ""
+    return "not yet", "closed", "", "Train first; then you see what it gets wrong."
+
+
+def _use(progress: Progress) -> _Stand:
+    if progress.checkpoint_id:
+        return "ready", "open", f"/checkpoints/{progress.checkpoint_id}/try", ""
+    return "not yet", "closed", "", "Train first; then you can show it new pictures."
+
+
+def _version(progress: Progress) -> str:
+    return f"/versions/{progress.version_id}"
+
+
+__all__ = ["Progress", "RunStand", "Step", "StepName", "spine", "steps"]

@@ -1,0 +1,67 @@
+"""The line in which jobs wait: whose turn it is, and what a job waits for.
+
+Fair between people: who has the fewest jobs under way comes first, and everybody's
+own jobs keep their order. So nobody who asks for a hundred trainings holds up the one
+of somebody else. The order in which jobs are taken and the places that are shown are
+the same expression.
+"""
+
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.selectable import ScalarSelect
+
+from backend.ledger.clock import database_now
+from backend.ledger.job import CLAIMED, JobKind, JobState, Worker
+from backend.tables.ledger import JobRow, WorkerRow
+
+_CLAIMED: Final = tuple(CLAIMED)
+
+
+def is_due() -> ColumnElement[bool]:
+    """Whether the time of a job's next try has come."""
+    return or_(JobRow.not_before.is_(None), JobRow.not_before <= database_now())
+
+
+def is_ready(kind: JobKind, for_s: float = 0.0) -> ColumnElement[bool]:
+    """Whether a job of that kind could have been taken at least ``for_s`` seconds ago."""
+    return and_(
+        JobRow.kind == kind,
+        JobRow.state == JobState.QUEUED,
+        or_(JobRow.not_before.is_(None), JobRow.not_before <= database_now(-for_s)),
+    )
+
+
+def suits(worker: Worker) -> ColumnElement[bool]:
+    """Whether a worker has the device that a job asks for."""
+    return JobRow.device.in_(worker.can_do)
+
+
+def is_unfit(host: str, device: str | None) -> ColumnElement[bool]:
+    """Whether a device is to be left alone for a while."""
+    return exists().where(WorkerRow.host == host, WorkerRow.device == device, WorkerRow.unfit_until > database_now())
+
+
+def turn() -> ScalarSelect[int]:
+    """Rank of a waiting job: jobs that its owner has under way, plus its place among those that wait.
+
+    Taking the lowest first moves nobody else's rank, so the ranks of now say in which order all will be taken.
+    """
+    other = aliased(JobRow)
+    comes_before = and_(
+        other.state == JobState.QUEUED,
+        or_(other.not_before.is_(None), other.not_before <= database_now()),
+        other.id <= JobRow.id,
+    )
+    return (
+        select(func.count())
+        .select_from(other)
+        .where(
+            other.kind == JobRow.kind,
+            func.coalesce(other.asked_by, "") == func.coalesce(JobRow.asked_by, ""),
+            or_(other.state.in_(_CLAIMED), comes_before),
+        )
+        .correlate(JobRow)
+        .scalar_subquery()
+    )

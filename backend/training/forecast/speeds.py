@@ -1,0 +1,267 @@
+"""How fast this machine is at each kind of work: what trainings took here, or a short test of it.
+
+A ``Stopwatch`` listens to a training as the recorder does; what it takes down is kept
+(``backend.training.forecast.speed_repository``). ``Rates`` leads from there to what the next training takes.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from statistics import median
+from typing import Final
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.events import (
+    EpochFinished,
+    Event,
+    PhaseProgress,
+    PhaseStarted,
+    StageFinished,
+    StageStarted,
+    StepFinished,
+)
+from backend.domain.training import Precision, TrainingConfig
+from backend.training.forecast.work import (
+    LEARNING,
+    USUAL,
+    Counts,
+    Piece,
+    Work,
+    below_share,
+    learning_share,
+    learning_work,
+    relative_cost,
+)
+
+_OF_NETWORK: Final = frozenset({Work.FEATURES, Work.BELOW, Work.NORMS, Work.MOVE, Work.ANSWER})
+"""Work whose time depends on the network and grows with its pictures' area."""
+_BY_FORMAT: Final = frozenset({Work.FEATURES, Work.BELOW, Work.NORMS, Work.MOVE})
+"""Work whose time depends on the number format."""
+_LATEST: Final = 5
+_PHASES: Final = {
+    "data": Work.READ,
+    "features": Work.FEATURES,
+    "activations": Work.BELOW,
+    "evaluation": Work.ANSWER,
+    "export": Work.EXPORT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What was measured once: ``amount`` units of work took ``seconds``.
+
+    Attributes:
+        architecture: the network's; None where the work has none.
+        size: side of the pictures.
+        run_id: the training that was measured; None is a test of the machine.
+    """
+
+    work: Work
+    architecture: str | None
+    size: int
+    amount: float
+    seconds: float
+    run_id: str | None = None
+
+    @property
+    def of_one(self) -> float:
+        """Seconds that a unit took."""
+        return self.seconds / self.amount
+
+
+class Stopwatch:
+    """Follows a training's events; ``taken`` grows by a speed whenever a piece of work is over."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        counts: Counts,
+        run_id: str | None,
+        *,
+        goes_on: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config, self._counts, self._run_id = config, counts, run_id
+        self._goes_on, self._monotonic = goes_on, monotonic
+        self.taken: list[Speed] = []
+        self._stage = 0
+        self._phase: Work | None = Work.START
+        self._done = 1
+        self._first: int | None = None
+        self._phase_began = self._epoch_began = self._stepped_at = monotonic()
+        self._download_began: float | None = None
+        self._is_learning = False
+        self._beside = 0.0
+
+    def see(self, event: Event) -> None:
+        """Take in what happened."""
+        now = self._monotonic()
+        match event:
+            case PhaseStarted(phase=phase):
+                self._begin(phase, now)
+            case PhaseProgress(phase="weights"):
+                self._download_began = self._download_began or now
+            case PhaseProgress(phase=phase) if _PHASES.get(phase) is self._phase:
+                self._progress(event, now)
+            case StageStarted():
+                self._end(now)
+                self._stage, self._epoch_began, self._stepped_at = event.stage, now, now
+                self._is_learning, self._beside = True, 0.0
+            case StepFinished():
+                self._stepped_at = now
+            case EpochFinished():
+                self._end_epoch(now)
+            case StageFinished():
+                self._end(now)
+                self._stage, self._is_learning = event.stage + 1, False
+            case _:
+                pass
+
+    def _begin(self, phase: str, now: float) -> None:
+        # Fetching or trying comes between a start and its end, and belongs to no kind of work.
+        if self._phase is Work.START and phase not in _PHASES:
+            return
+        self._end(now)
+        self._phase, self._phase_began, self._done, self._first = _PHASES.get(phase), now, 0, None
+        if self._phase is Work.EXPORT:
+            self._done, self._is_learning = 1, False
+
+    def _progress(self, event: PhaseProgress, now: float) -> None:
+        if self._phase is Work.FEATURES and self._first is None:
+            # What came before the first answers was getting ready for them, nearly all of it.
+            self._first = event.done
+            self._take(Work.PREPARE, 1, now - self._phase_began)
+            self._phase_began = now
+        self._done = event.done - (self._first or 0)
+        if event.done == event.total and self._phase in (Work.FEATURES, Work.BELOW):
+            self._end(now)
+
+    def _end(self, now: float) -> None:
+        work, self._phase = self._phase, None
+        seconds = now - self._phase_began
+        if work is Work.START and self._download_began is not None:
+            # How long a download takes says nothing of the machine, and it comes once.
+            return
+        if work is not None:
+            amount = float(self._done)
+            if work is Work.BELOW:
+                amount *= below_share(self._config.architecture, self._config.stages[self._stage])
+            self._take(work, amount, seconds)
+            if self._is_learning:
+                self._beside += seconds
+
+    def _end_epoch(self, now: float) -> None:
+        stage = self._config.stages[self._stage]
+        work, train = learning_work(stage), float(self._counts.train)
+        train *= learning_share(self._config.architecture, stage)
+        if self._goes_on:
+            # It may have begun in the middle.
+            self._goes_on = False
+        elif work is Work.HEAD:
+            self._take(work, train, now - self._epoch_began - self._beside)
+        else:
+            self._take(work, train, self._stepped_at - self._epoch_began - self._beside)
+            answered = self._counts.valid * (1 - below_share(self._config.architecture, stage))
+            self._take(Work.ANSWER, answered, now - self._stepped_at)
+        self._epoch_began = self._stepped_at = now
+        self._beside = 0.0
+
+    def _take(self, work: Work, amount: float, seconds: float) -> None:
+        if amount <= 0 or seconds <= 0:
+            return
+        # In a format of somebody's own choice it says nothing of what others will take.
+        if work in _BY_FORMAT and self._config.precision is not Precision.AUTO:
+            return
+        stages = self._config.stages
+        stage = stages[min(self._stage, len(stages) - 1)]
+        size = self._config.image_size if work is Work.READ else stage.image_size or self._config.image_size
+        architecture = None if work is Work.READ else self._config.architecture
+        self.taken.append(Speed(work, architecture, size, amount, seconds, self._run_id))
+
+
+class Source(IntEnum):
+    """What an estimate rests on, the best first."""
+
+    RUNS = 0
+    """Trainings of this network here."""
+    TEST = 1
+    """A test of this machine with this network."""
+    OTHERS = 2
+    """Other networks here, by what they cost against each other."""
+    USUAL = 3
+    """What it takes elsewhere, by how fast this machine reads pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a piece of a training is thought to take, and why; ``runs``: ids of the trainings it rests on."""
+
+    piece: Piece
+    seconds: float
+    source: Source
+    runs: frozenset[str] = frozenset()
+
+
+class Rates:
+    """What was measured on one machine, the latest first."""
+
+    def __init__(self, speeds: Iterable[Speed]) -> None:
+        self._speeds = [speed for speed in speeds if speed.architecture is None or speed.architecture in ARCHITECTURES]
+
+    def estimate(self, piece: Piece, architecture: str) -> Estimate | None:
+        """How long a piece of a training of that network takes; None where nothing can be said."""
+        same = [speed for speed in self._speeds if speed.work is piece.work]
+        mine = [speed for speed in same if speed.architecture in (architecture, None)]
+        for source, speeds in (
+            (Source.RUNS, [speed for speed in mine if speed.run_id is not None]),
+            (Source.TEST, [speed for speed in mine if speed.run_id is None]),
+            (Source.OTHERS, [] if piece.work is Work.PREPARE else same),
+        ):
+            if speeds:
+                return self._of(piece, architecture, source, _nearest(speeds, piece.size))
+        if piece.work in _OF_NETWORK:
+            others = [speed for speed in self._speeds if speed.work in _OF_NETWORK]
+            own = [speed for speed in others if speed.architecture == architecture]
+            return self._of(piece, architecture, Source.OTHERS, _alike(own or others, piece.work)) if others else None
+        return self._usual(piece) if self._speeds else None
+
+    def _of(self, piece: Piece, architecture: str, source: Source, speeds: Sequence[Speed]) -> Estimate:
+        latest = speeds[:_LATEST]
+        known = [speed.of_one * _times_as_much(piece, architecture, speed) for speed in latest]
+        # What was once made ready is kept; only the first time is long.
+        of_one = min(known) if piece.work is Work.PREPARE else median(known)
+        runs = frozenset(speed.run_id for speed in speeds if speed.run_id is not None)
+        return Estimate(piece, of_one * piece.amount, source, runs)
+
+    def _usual(self, piece: Piece) -> Estimate:
+        return Estimate(piece, USUAL[piece.work] * piece.amount * self._slowness, Source.USUAL)
+
+    @property
+    def _slowness(self) -> float:
+        """How many times longer this machine takes than the usual one, by the pictures it has read."""
+        read = [speed.of_one for speed in self._speeds if speed.work is Work.READ][:_LATEST]
+        return median(read) / USUAL[Work.READ] if read else 1.0
+
+
+def _nearest(speeds: Sequence[Speed], size: int) -> list[Speed]:
+    """Those with pictures most like these in size, the latest first."""
+    nearest = min((speed.size for speed in speeds), key=lambda other: abs(other - size))
+    return [speed for speed in speeds if speed.size == nearest]
+
+
+def _alike(speeds: Sequence[Speed], work: Work) -> list[Speed]:
+    """Those of the kind that is nearest to this work: that learns where it learns, and doesn't where it doesn't."""
+    learns = work in LEARNING
+    kind = min((speed.work for speed in speeds), key=lambda other: ((other in LEARNING) != learns, other))
+    return [speed for speed in speeds if speed.work is kind]
+
+
+def _times_as_much(piece: Piece, architecture: str, speed: Speed) -> float:
+    """What a unit of the piece costs against one of what was measured."""
+    if piece.work not in _OF_NETWORK:
+        return 1.0
+    assert speed.architecture is not None
+    costs = relative_cost(architecture, piece.work) / relative_cost(speed.architecture, speed.work)
+    return costs * (piece.size / speed.size) ** 2

@@ -1,0 +1,200 @@
+"""What a training consists of, piece by piece, and what the pieces cost against each other.
+
+A piece is work of one kind: so many pictures read, shown to a frozen network, learnt
+from. What one picture of a kind takes is measured (``backend.training.forecast.speeds``);
+the figures here only lead from what was measured to what wasn't.
+"""
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.training import Stage, TrainingConfig
+
+FIND_STEPS: Final = 100
+_SEEDS_OF_CHEAP_SEARCH: Final = 3
+PIXELS_AT: Final = 224
+"""Picture size of all figures below."""
+
+
+class Work(StrEnum):
+    """Kinds of work, each with a speed of its own; what one unit of it is."""
+
+    START = "start"
+    """A run: its process, its libraries, its network."""
+    READ = "read"
+    """A picture, from its file to the size that is wanted."""
+    PREPARE = "prepare"
+    """A frozen network made ready for the program that runs it fastest."""
+    FEATURES = "features"
+    """A view of a picture shown to a network that stands still."""
+    BELOW = "below"
+    """A view of a picture shown to the lowest layers, which stand still while the others learn."""
+    HEAD = "head"
+    """A picture that the head alone learns from."""
+    NORMS = "norms"
+    """A picture that the head and batch norm below it learn from."""
+    MOVE = "move"
+    """A picture that all layers learn from."""
+    ANSWER = "answer"
+    """A picture that the whole network answers."""
+    EXPORT = "export"
+    """A stage's model written, exported and checked."""
+
+
+LEARNING: Final = frozenset({Work.HEAD, Work.NORMS, Work.MOVE})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece of a training, in the order in which they are done.
+
+    Attributes:
+        amount: units of its kind; parts of one where a unit is cheaper than usual.
+        size: side of the pictures.
+        stage, epoch: from 0; None where it belongs to none.
+        is_search: it tries rates and doesn't learn.
+    """
+
+    work: Work
+    amount: float
+    size: int
+    stage: int | None = None
+    epoch: int | None = None
+    is_search: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Pictures of a version by side."""
+
+    train: int
+    valid: int
+    test: int
+
+    @property
+    def whole(self) -> int:
+        """All of them."""
+        return self.train + self.valid + self.test
+
+    @classmethod
+    def of(cls, counts: Mapping[str, Any]) -> "Counts":  # Any: JSON values
+        """From a version's counts by class."""
+        return cls(*(sum(of_class.get(side, 0) for of_class in counts.values()) for side in ("train", "valid", "test")))
+
+
+def pieces(config: TrainingConfig, counts: Counts, *, kept_stages: Set[int] = frozenset()) -> list[Piece]:
+    """A training's pieces, first to last; ``kept_stages`` are those whose features lie on disk already."""
+    # Pictures of which all is known that a training asks of its layers are not opened.
+    read = counts.test if kept_stages >= set(range(len(config.stages))) else counts.whole
+    found = [Piece(Work.START, 1, config.image_size), Piece(Work.READ, read, config.image_size)]
+    for number, stage in enumerate(config.stages):
+        found += _stage(config, number, stage, counts, is_kept=number in kept_stages)
+    return found
+
+
+def _stage(config: TrainingConfig, number: int, stage: Stage, counts: Counts, *, is_kept: bool) -> Iterator[Piece]:
+    size = stage.image_size or config.image_size
+    learns = learning_work(stage)
+    share = learning_share(config.architecture, stage)
+    views = min(stage.views, stage.epochs)
+    if learns is Work.HEAD and not is_kept:
+        yield Piece(Work.PREPARE, 1, size, number)
+        yield Piece(Work.FEATURES, counts.valid + views * counts.train, size, number)
+    below = below_share(config.architecture, stage)
+    if below:
+        yield Piece(Work.BELOW, counts.valid * below, size, number)
+    if stage.max_lr == "find":
+        seeds = _SEEDS_OF_CHEAP_SEARCH if learns is Work.HEAD else 1
+        tried = seeds * FIND_STEPS * min(config.batch_size, counts.train)
+        yield Piece(learns, tried * share, size, number, is_search=True)
+    for epoch in range(stage.epochs):
+        if below and epoch < views:
+            yield Piece(Work.BELOW, counts.train * below, size, number, epoch)
+        yield Piece(learns, counts.train * share, size, number, epoch)
+        if learns is not Work.HEAD:
+            yield Piece(Work.ANSWER, counts.valid * (1 - below), size, number, epoch)
+    if asked := counts.test + config.test_time_views * counts.valid:
+        yield Piece(Work.ANSWER, asked, size, number)
+    yield Piece(Work.EXPORT, 1, size, number)
+
+
+def learning_work(stage: Stage) -> Work:
+    """What an epoch of a stage is."""
+    if stage.backbone_stands_still:
+        return Work.HEAD
+    return Work.NORMS if stage.freeze else Work.MOVE
+
+
+def learning_share(architecture: str, stage: Stage) -> float:
+    """What a picture to learn from costs with the lowest blocks frozen and their answers kept, against all learning.
+
+    Measured with ResNet-18: half of it frozen 0.29, three quarters 0.13.
+    """
+    return float((1 - below_share(architecture, stage)) ** 1.6)
+
+
+def below_share(architecture: str, stage: Stage) -> float:
+    """Share of the network that stands still below what learns, in an unfrozen stage."""
+    if stage.freeze:
+        return 0.0
+    blocks = ARCHITECTURES[architecture].blocks
+    # Something of it always learns.
+    return min(stage.frozen_blocks, blocks - 0.5) / blocks
+
+
+ANSWER_COST: Final[Mapping[str, float]] = {
+    "efficientnet-lite0": 1.95,
+    "resnet18": 3.6,
+    "resnet34": 6.0,
+    "resnet50": 9.5,
+}
+"""What one answer costs on a processor: GFLOP of ResNet-18, the others by measured pictures a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratios:
+    """What a picture of each kind of work costs against one answer of the same network."""
+
+    features: float
+    norms: float
+    move: float
+
+
+RATIOS: Final[Mapping[str, Ratios]] = {
+    "ResNet": Ratios(features=0.8, norms=2.2, move=3.5),
+    "EfficientNet": Ratios(features=0.45, norms=6.0, move=12.0),
+}
+"""Measured on a processor of two cores; without a family, ResNet's."""
+
+
+def relative_cost(architecture: str, work: Work) -> float:
+    """What a unit of work that a network does costs against an answer of a 1 GFLOP ResNet."""
+    entry = ARCHITECTURES[architecture]
+    ratios = RATIOS.get(entry.family, RATIOS["ResNet"])
+    # A network nobody has measured counts by its weights.
+    answer = ANSWER_COST.get(architecture, 3.6 * entry.parameters / 11.7e6)
+    match work:
+        case Work.FEATURES:
+            return answer * ratios.features
+        case Work.NORMS:
+            return answer * ratios.norms
+        case Work.MOVE:
+            return answer * ratios.move
+        case _:
+            return answer
+
+
+USUAL: Final = {Work.START: 5.5, Work.READ: 1 / 500, Work.PREPARE: 1.2, Work.HEAD: 0.0006, Work.EXPORT: 2.2}
+"""Seconds that a unit took on two cores of a processor of 2021, of what doesn't grow with the network."""
+_USUAL_ANSWER: Final = 0.0101
+
+
+def usual_seconds(piece: Piece, architecture: str) -> float:
+    """What a piece takes on such a processor."""
+    if (of_one := USUAL.get(piece.work)) is not None:
+        return of_one * piece.amount
+    area = (piece.size / PIXELS_AT) ** 2
+    return _USUAL_ANSWER * relative_cost(architecture, piece.work) * area * piece.amount

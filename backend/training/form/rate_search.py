@@ -1,0 +1,93 @@
+"""Between a search for a rate and the train form: what a button asks to search for, what "use it" fills in."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from backend.domain.ids import CheckpointId, VersionId
+from backend.domain.lr_finder import max_lr_for, words
+from backend.domain.training import TrainingRequest, resolve
+from backend.training.find import find_checkpoint, find_run
+from backend.training.form.form import STAGE_ROWS, fields_of, request_of
+from backend.training.lr_finds.service import FindView
+from backend.training.start import RunOrder
+
+_HIGHEST, _LOWEST = 10.0, 1e-9
+
+
+def order_from_checkpoint(session: Session, version_id: str, checkpoint_id: str) -> tuple[RunOrder, str]:
+    """A search from a finished stage, for the one that follows in its run, else for one in which everything learns.
+
+    Also returns the run's id.
+
+    Raises:
+        CheckpointNotFound
+    """
+    checkpoint = find_checkpoint(session, checkpoint_id)
+    run = find_run(session, checkpoint.run_id)
+    later = run.config["stages"][checkpoint.stage + 1 :]
+    request = _request(run.config, later[0] if later else {"freeze": False})
+    return RunOrder(VersionId(version_id), request, starts_from=CheckpointId(checkpoint_id)), run.id
+
+
+def order_from_form(version_id: str, form: Mapping[str, str], row: int) -> RunOrder:
+    """A search for the stage in a row of the train form; where none is filled in, of the recipe's.
+
+    Raises:
+        FormUnusable
+        UnknownArchitecture, UnknownWeights
+    """
+    config = resolve(request_of(form))
+    filled = [number for number in range(STAGE_ROWS) if _is_filled(form, number)]
+    # Empty rows between filled ones are left out, unless the form says how many stages there are.
+    is_gapless = row in filled and len(filled) == len(config.stages)
+    place = filled.index(row) if is_gapless else min(row, len(config.stages) - 1)
+    content = config.model_dump(mode="json")
+    starts_from = form.get("starts_from") or None
+    return RunOrder(
+        VersionId(version_id),
+        _request(content, content["stages"][place]),
+        starts_from=CheckpointId(starts_from) if starts_from else None,
+    )
+
+
+def fields_of_find(find: FindView, rate: str | None = None) -> dict[str, str]:
+    """The train form's fields with the rate that was found, or with ``rate`` of the same curve."""
+    chosen = _rate(rate) or (find.result or {}).get("chosen")
+    config = find.config
+    if chosen is not None:
+        stage = {**config["stages"][0], "max_lr": max_lr_for(chosen, freeze=find.freeze)}
+        config = {**config, "stages": [stage]}
+    fields = fields_of(_as_json(config))
+    fields |= {name: words(float(value)) for name, value in fields.items() if _is_rate(name) and _rate(value)}
+    return fields | ({"starts_from": find.starts_from} if find.starts_from else {})
+
+
+def _request(config: Mapping[str, Any], stage: Mapping[str, Any]) -> TrainingRequest:  # Any: JSON values
+    kept = {name: config[name] for name in TrainingRequest.model_fields if name in config}
+    return TrainingRequest.model_validate({**kept, "stages": [{**stage, "max_lr": "find"}]})
+
+
+def _is_filled(form: Mapping[str, str], row: int) -> bool:
+    return any(value.strip() for name, value in form.items() if name.startswith("stage_") and name.endswith(f"_{row}"))
+
+
+def _is_rate(name: str) -> bool:
+    return name.startswith(("stage_low_", "stage_high_"))
+
+
+def _rate(text: str | None) -> float | None:
+    """A rate that can be used; None for anything else."""
+    try:
+        rate = float((text or "").replace(",", "."))
+    except ValueError:
+        return None
+    return rate if math.isfinite(rate) and _LOWEST <= rate <= _HIGHEST else None
+
+
+def _as_json(config: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON values
+    stage = config["stages"][0]
+    max_lr = list(stage["max_lr"]) if isinstance(stage["max_lr"], tuple) else stage["max_lr"]
+    return {**config, "stages": [{**stage, "max_lr": max_lr}]}

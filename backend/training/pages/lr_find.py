@@ -1,0 +1,131 @@
+"""Pages: a search for a learning rate, and the buttons that start and stop one."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy.orm import Session
+from starlette.datastructures import UploadFile
+from starlette.responses import RedirectResponse, Response
+
+from backend.caller import CallerDep
+from backend.dependencies import ReadDep, SettingsDep, UnitDep
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.ids import DatasetId, VersionId
+from backend.domain.lr_finder import FALLBACK, words
+from backend.domain.training import RunStatus, TrainingConfig
+from backend.journey.steps import StepName, spine
+from backend.templating import address, page
+from backend.training.forecast.durations import range_words
+from backend.training.forecast.forecast import timetable
+from backend.training.forecast.work import Work
+from backend.training.form.rate_search import order_from_checkpoint, order_from_form
+from backend.training.lr_finds.service import FindView, cancel_find, show_find, start_find
+from backend.training.repository import RunRepository
+
+router = APIRouter(include_in_schema=False)
+
+_AFTERWARDS: Final = frozenset({Work.ANSWER, Work.EXPORT})
+"""Work of a training that a search leaves out."""
+_LEAST, _MOST = 0.8, 1.33
+_RULES: Final = (
+    ("valley", "Valley", "about the middle of the long slope; we take this one"),
+    ("steep", "Steepest", "where the loss falls fastest"),
+    ("minimum", "Lowest / 10", "a tenth of the rate with the lowest loss"),
+    ("slide", "Slide", "the last rate before the curve turns, seen from the right"),
+)
+"""Name, title and sentence of each rule; the keys 1 to 4 choose them in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One rule's point on the curve; ``rate`` is None where it found none."""
+
+    number: int
+    name: str
+    title: str
+    why: str
+    rate: float | None
+
+
+async def _form(request: Request) -> dict[str, str]:
+    fields = await request.form()
+    return {name: value for name, value in fields.items() if not isinstance(value, UploadFile)}
+
+
+FormDep = Annotated[dict[str, str], Depends(_form)]
+
+
+@router.post("/versions/{version_id}/lr-finds")
+def submit_find(
+    request: Request, version_id: str, form: FormDep, unit: UnitDep, settings: SettingsDep, caller: CallerDep
+) -> RedirectResponse:
+    """Start a search: from a finished stage (``checkpoint``), or for a row of the train form (``find_row``)."""
+    run_id = None
+    if checkpoint_id := form.get("checkpoint"):
+        order, run_id = order_from_checkpoint(unit.session, version_id, checkpoint_id)
+    else:
+        row = form.get("find_row", "")
+        order = order_from_form(version_id, form, int(row) if row.isascii() and row.isdigit() else 0)
+    order = replace(order, asked_by=caller.token_id)
+    find_id = start_find(unit, order, settings.weights_folder, run_id=run_id)
+    return RedirectResponse(address(request, f"/lr-finds/{find_id}"), 303)
+
+
+@router.post("/lr-finds/{find_id}/cancel")
+def cancel(request: Request, find_id: str, unit: UnitDep) -> RedirectResponse:
+    """Stop a search, and show it again."""
+    cancel_find(unit.session, find_id)
+    return RedirectResponse(address(request, f"/lr-finds/{find_id}"), 303)
+
+
+@router.get("/lr-finds/{find_id}")
+def find_page(request: Request, find_id: str, session: ReadDep) -> Response:
+    """One search: how far it is, then its curve, the rules' points and the one to use."""
+    find = show_find(session, find_id)
+    result = find.result or {}
+    return page(
+        request,
+        "training/lr_find.html",
+        section="runs",
+        find=find,
+        result=result,
+        marks=_marks(result),
+        points=_points(result),
+        fallback=FALLBACK,
+        words=words,
+        architecture=ARCHITECTURES[find.config["architecture"]],
+        steps=spine(session, DatasetId(find.dataset_id), StepName.TRAIN),
+        is_at_work=not find.status.is_final,
+        again=_again(find),
+        takes="" if find.status.is_final else _takes(session, find),
+    )
+
+
+def _takes(session: Session, find: FindView) -> str:
+    """How long a search takes here, with what comes before its first step; empty where nobody knows."""
+    version = RunRepository(session).version(VersionId(find.version_id))
+    config = TrainingConfig.model_validate(find.config)
+    found = timetable(session, config, version.counts) if version else None
+    if found is None:
+        return ""
+    known = [one.seconds for one in found.estimates if one.piece.epoch is None and one.piece.work not in _AFTERWARDS]
+    return range_words(_LEAST * sum(known), _MOST * sum(known))
+
+
+def _marks(result: dict[str, Any]) -> list[Mark]:  # Any: JSON values
+    suggested = result.get("suggestions", {})
+    return [Mark(number, name, title, why, suggested.get(name)) for number, (name, title, why) in enumerate(_RULES, 1)]
+
+
+def _points(result: dict[str, Any]) -> list[tuple[float, ...]]:  # Any: JSON values
+    """Rows of the table behind the chart: rate, loss, lowest and highest of the seeds."""
+    columns = [result.get(name, []) for name in ("learning_rates", "losses", "losses_low", "losses_high")]
+    return list(zip(*columns, strict=True))
+
+
+def _again(find: FindView) -> str:
+    """Where to go on after a search that gave nothing."""
+    if find.status not in (RunStatus.FAILED, RunStatus.CANCELLED):
+        return ""
+    return f"/runs/{find.run_id}" if find.run_id else f"/versions/{find.version_id}/train"

@@ -1,0 +1,221 @@
+"""What an attempt writes down about its run. Every call takes the fence first: who was overtaken writes nothing.
+
+Each function belongs to the caller's transaction, and each may be repeated: an epoch,
+a state or a checkpoint that is there already is not written twice.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from backend.db.session import WriteSession
+from backend.domain.events import (
+    EpochFinished,
+    Event,
+    ImageSkipped,
+    MicroBatchHalved,
+    PhaseProgress,
+    PhaseStarted,
+    RateFound,
+    RolledBack,
+    StageCutShort,
+    StageFinished,
+    StageStarted,
+    StateSaved,
+    StepFinished,
+    ValidationProgress,
+)
+from backend.domain.ids import CheckpointId, new_id
+from backend.domain.results import Evaluation
+from backend.interpretation.record import record_predictions
+from backend.ledger.job import Claim, Failure, JobState, Outcome
+from backend.ledger.repository import Ledger
+from backend.tables.training import CheckpointRow, StatePointRow
+from backend.training.forecast.eta import Standing
+from backend.training.phases import phase_in_words
+from backend.training.repository import RunRepository, new_epoch
+
+KEPT_STATES: Final = 2
+"""Points to go on from that are kept: the newest, and the one before in case that is damaged."""
+
+KIND_OF: Final[Mapping[type[Event], str]] = {
+    PhaseStarted: "phase",
+    ImageSkipped: "image-skipped",
+    StageStarted: "stage",
+    StepFinished: "steps",
+    EpochFinished: "epoch",
+    StageFinished: "checkpoint",
+    StageCutShort: "stage-cut-short",
+    RateFound: "rate-found",
+    MicroBatchHalved: "micro-batch-halved",
+    RolledBack: "rolled-back",
+}
+"""Name of each event that is kept and streamed. The rest only moves what is displayed of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A finished stage as it lies in storage.
+
+    Attributes:
+        folder: name in the storage's ``checkpoints``.
+        content: ``checkpoint.json``; JSON values.
+        parity: ``parity.json``; JSON values.
+        evaluation: its answers for the validation images.
+    """
+
+    id: CheckpointId
+    folder: str
+    content: Mapping[str, Any]  # Any: JSON values
+    parity: Mapping[str, Any]  # Any: JSON values
+    evaluation: Evaluation
+
+
+def begin(session: WriteSession, claim: Claim) -> None:
+    """The attempt has got going."""
+    ledger = Ledger(session)
+    ledger.begin(claim.job_id, claim.attempt)
+    before = [attempt.outcome for attempt in ledger.attempts(claim.job_id) if attempt.number < claim.attempt]
+    if before:
+        text = _GOES_ON_AFTER.get(before[-1] or "", f"Going on after an interruption, try {claim.attempt}")
+        RunRepository(session).add_events(claim.subject_id, [("phase", {"phase": "resume", "text": text})])
+
+
+_GOES_ON_AFTER: Final = {
+    Outcome.PAUSED.value: "Going on after a pause",
+    Outcome.YIELDED.value: "Going on after a restart of the worker",
+}
+
+
+def record_events(session: WriteSession, claim: Claim, events: Iterable[Event], standing: Standing) -> None:
+    """Keep what happened, and show how far the run is."""
+    events = list(events)
+    ledger = Ledger(session)
+    ledger.progress_seen(claim.job_id, claim.attempt)
+    runs = RunRepository(session)
+    runs.add_events(
+        claim.subject_id, [(KIND_OF[type(event)], asdict(event)) for event in events if type(event) in KIND_OF]
+    )
+    runs.show(claim.subject_id, **asdict(standing), **_displayed(events))
+
+
+def record_epoch(
+    session: WriteSession,
+    claim: Claim,
+    epoch: EpochFinished,
+    state: StateSaved | None,
+    standing: Standing,
+) -> bool:
+    """A row of the table and the point to go on from after it, in one; whether the row is new."""
+    Ledger(session).progressed(claim.job_id, claim.attempt)
+    runs = RunRepository(session)
+    if state is not None:
+        runs.put_state(_state_row(claim, state))
+        runs.forget_states(claim.subject_id, KEPT_STATES)
+    runs.show(claim.subject_id, **asdict(standing))
+    if runs.has_epoch(claim.subject_id, epoch.stage, epoch.epoch):
+        return False
+    runs.add_epoch(new_epoch(claim.subject_id, claim.attempt, asdict(epoch)))
+    runs.add_events(claim.subject_id, [(KIND_OF[EpochFinished], {**asdict(epoch), "attempt": claim.attempt})])
+    return True
+
+
+def record_state(session: WriteSession, claim: Claim, state: StateSaved, standing: Standing) -> None:
+    """A point to go on from in the middle of an epoch."""
+    Ledger(session).progressed(claim.job_id, claim.attempt)
+    runs = RunRepository(session)
+    runs.put_state(_state_row(claim, state))
+    runs.forget_states(claim.subject_id, KEPT_STATES)
+    runs.show(claim.subject_id, **asdict(standing))
+
+
+def record_checkpoint(
+    session: WriteSession, claim: Claim, event: StageFinished, stored: StoredCheckpoint, standing: Standing
+) -> CheckpointId:
+    """A finished stage with its answers; the checkpoint that now stands. One that is there already stays."""
+    Ledger(session).progressed(claim.job_id, claim.attempt)
+    runs = RunRepository(session)
+    if (there := runs.checkpoint_of(claim.subject_id, event.stage)) is not None:
+        return CheckpointId(there.id)
+    runs.add_checkpoint(
+        CheckpointRow(
+            id=stored.id,
+            run_id=claim.subject_id,
+            stage=event.stage,
+            epoch=event.epoch,
+            architecture=stored.content["architecture"],
+            classes=stored.content["classes"],
+            preprocessing=stored.content["preprocessing"],
+            metrics=stored.content["metrics"],
+            parity=dict(stored.parity),
+            folder=stored.folder,
+            sha256=event.sha256,
+            bytes=event.size_bytes,
+        )
+    )
+    record_predictions(session, stored.id, stored.evaluation)
+    runs.show(claim.subject_id, **asdict(standing))
+    runs.add_events(
+        claim.subject_id,
+        [
+            (
+                KIND_OF[StageFinished],
+                {
+                    "id": stored.id,
+                    "stage": event.stage,
+                    "epoch": event.epoch,
+                    "valid_loss": event.valid_loss,
+                    "error_rate": event.error_rate,
+                },
+            )
+        ],
+    )
+    return stored.id
+
+
+def finish(session: WriteSession, claim: Claim) -> JobState:
+    """The run is done: only now is its progress 1."""
+    state = Ledger(session).finish(claim.job_id, claim.attempt)
+    if state is JobState.SUCCEEDED:
+        RunRepository(session).show(claim.subject_id, progress=1.0, eta_s=0.0, phase=None)
+    return state
+
+
+def fail(session: WriteSession, claim: Claim, failure: Failure) -> JobState:
+    """The run can't be done."""
+    state = Ledger(session).fail(claim.job_id, claim.attempt, failure)
+    RunRepository(session).show(claim.subject_id, eta_s=None, phase=None)
+    return state
+
+
+def _displayed(events: list[Event]) -> dict[str, Any]:  # Any: column values
+    """What the events change of the run's own line: the phase in words, the device."""
+    shown: dict[str, Any] = {}
+    for event in events:
+        match event:
+            case PhaseStarted() | PhaseProgress():
+                shown["phase"] = phase_in_words(event)
+            case ValidationProgress(done=done, total=total):
+                shown["phase"] = f"Testing: {done:,} of {total:,} images"
+            case StageStarted(device=device):
+                shown["device"] = device
+                shown["phase"] = None
+            case StepFinished():
+                shown["phase"] = None
+            case _:
+                pass
+    return shown
+
+
+def _state_row(claim: Claim, state: StateSaved) -> StatePointRow:
+    return StatePointRow(
+        id=new_id(),
+        run_id=claim.subject_id,
+        stage=state.stage,
+        epoch=state.epoch,
+        step=state.step,
+        attempt=claim.attempt,
+        file=state.file,
+        sha256=state.sha256,
+        bytes=state.size_bytes,
+    )

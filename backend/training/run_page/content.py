@@ -1,0 +1,247 @@
+"""What the run page shows, from the run's own rows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from backend.domain.ids import CheckpointId, VersionId
+from backend.domain.manifest import Split
+from backend.domain.results import wilson_interval
+from backend.domain.training import RunStatus, Stage
+from backend.domain.trends import Change, EpochFigures, Remark, StageVerdict, remark, stage_verdict
+from backend.interpretation.flips import flips_between
+from backend.interpretation.repository import AnsweredImage, PredictionRepository
+from backend.tables.training import CheckpointRow, EpochRow
+from backend.training.form.schedule import planned_points
+from backend.training.queue import Before, before_in_line
+from backend.training.repository import RunRepository
+from backend.training.run_page.hardware import Machine, machine_of, silence
+from backend.training.run_page.lineage import EarlierStage, Line, line_of
+from backend.training.run_page.log import LogLine, SkippedImage, log_of, skipped_images
+from backend.training.run_page.settings import Section, settings_in_words
+from backend.training.run_page.timeline import PhaseLine, phase_lines
+from backend.training.run_view import RunView
+
+
+class StageState(StrEnum):
+    """Where a stage stands; the word that is shown."""
+
+    WAITS = "waits"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    HELPED = "helped"
+    DID_NOT_HELP = "did not help"
+    NO_BETTER = "no better than noise"
+    NOT_REACHED = "not reached"
+
+
+_LOOKED_AT: Final = 10
+_STATE_AFTER: Final = {
+    Change.BETTER: StageState.HELPED,
+    Change.NOISE: StageState.NO_BETTER,
+    Change.WORSE: StageState.DID_NOT_HELP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StageCard:
+    """One stage: its epoch table and, once it is finished, its checkpoint.
+
+    Attributes:
+        number: counts from 1, as people do.
+        settings: its config; JSON values.
+        found_rate: what a search before it has found; None where there was none.
+        plan: how its rate and momentum are to go, as JSON (``planned_points``).
+        running_epoch: the epoch under way, from 0; None where none is.
+        batches: (done, of) in that epoch; None before the first is told of.
+        error_interval: 95 % interval of the checkpoint's error rate.
+    """
+
+    number: int
+    freeze: bool
+    planned: int
+    settings: Mapping[str, Any]  # Any: JSON values
+    found_rate: Any  # Any: a rate, or [lowest layers, head]
+    plan: str
+    state: StageState
+    epochs: tuple[EpochRow, ...]
+    running_epoch: int | None
+    batches: tuple[int, int] | None
+    checkpoint: CheckpointRow | None
+    error_rate: float | None
+    error_interval: tuple[float, float] | None
+    verdict: StageVerdict | None
+    remark: Remark | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """The run page's content.
+
+    Attributes:
+        skipped: images that couldn't be read while training.
+        lines: its parts, while it is under way.
+        silence: since when nothing was heard of it, in words; empty while there is news.
+        before_it: who is before it in the line; None where it doesn't wait.
+        look: a few test pictures with the answers of the newest finished stage.
+    """
+
+    run: RunView
+    stages: tuple[StageCard, ...]
+    line: Line
+    log: tuple[LogLine, ...]
+    skipped: tuple[SkippedImage, ...]
+    valid_images: int
+    lines: tuple[PhaseLine, ...]
+    machine: Machine
+    silence: str
+    settings: tuple[Section, ...]
+    before_it: Before | None
+    look: tuple[AnsweredImage, ...]
+
+    @property
+    def before(self) -> EarlierStage | None:
+        """The stage of another run that it goes on from."""
+        return self.line.earlier[-1] if self.line.earlier else None
+
+    @property
+    def finished(self) -> tuple[StageCard, ...]:
+        """Stages that left a checkpoint."""
+        return tuple(stage for stage in self.stages if stage.checkpoint)
+
+    @property
+    def best(self) -> StageCard | None:
+        """The finished stage with the fewest errors; the earlier one of equals."""
+        return min(self.finished, key=lambda stage: stage.error_rate or 0.0, default=None)
+
+    @property
+    def remark(self) -> Remark | None:
+        """What to say of the stage that has epochs last."""
+        return next((stage.remark for stage in reversed(self.stages) if stage.epochs), None)
+
+    @property
+    def is_first_best(self) -> bool:
+        """Whether a later stage has come to its end without fewer errors than the best one."""
+        return bool(self.best and self.finished[-1] is not self.best)
+
+
+def run_page(session: Session, run: RunView) -> RunPage:
+    """Everything the page of a run shows."""
+    runs = RunRepository(session)
+    version = runs.version(VersionId(run.version_id))
+    valid_images = _valid_images(version.counts) if version else 0
+    return RunPage(
+        run=run,
+        stages=_stages(run, runs.epochs(run.id), _verdicts(session, run), valid_images, runs.newest_steps(run.id)),
+        line=line_of(session, run),
+        log=log_of(session, run.id),
+        skipped=skipped_images(session, run.id),
+        valid_images=valid_images,
+        lines=phase_lines(session, run, version.counts if version else {}),
+        machine=machine_of(session, run),
+        silence=silence(session, run),
+        settings=settings_in_words(run.config, run.rates_found),
+        before_it=before_in_line(session, run.queue_position or 1) if run.status is RunStatus.QUEUED else None,
+        look=_look(session, run),
+    )
+
+
+def _look(session: Session, run: RunView) -> tuple[AnsweredImage, ...]:
+    if not run.checkpoints:
+        return ()
+    newest = CheckpointId(run.checkpoints[-1].id)
+    return tuple(PredictionRepository(session).samples(newest, Split.VALID, _LOOKED_AT))
+
+
+def _verdicts(session: Session, run: RunView) -> dict[int, StageVerdict]:
+    """What each finished stage changed against the model that it began with, by stage."""
+    found: dict[int, StageVerdict] = {}
+    before = run.starts_from
+    for row in run.checkpoints:
+        flips = flips_between(session, CheckpointId(before), CheckpointId(row.id)) if before else None
+        # Other test pictures than before, as in another version, would compare what can't be compared.
+        if flips is not None and flips.images == row.metrics["valid"]["images"]:
+            found[row.stage] = stage_verdict(flips, freeze=run.config["stages"][row.stage]["freeze"])
+        before = row.id
+    return found
+
+
+def _valid_images(counts: Mapping[str, Any]) -> int:  # Any: JSON values
+    return sum(of_class.get("valid", 0) for of_class in counts.values())
+
+
+def _stages(
+    run: RunView,
+    epochs: Sequence[EpochRow],
+    verdicts: Mapping[int, StageVerdict],
+    valid_images: int,
+    steps: Mapping[str, Any] | None,  # Any: JSON values
+) -> tuple[StageCard, ...]:
+    checkpoints = {row.stage: row for row in run.checkpoints}
+    cards: list[StageCard] = []
+    for place in range(len(run.config["stages"])):
+        mine = tuple(row for row in epochs if row.stage == place)
+        cards.append(_card(run, place, mine, checkpoints.get(place), verdicts.get(place), valid_images, steps))
+    return tuple(cards)
+
+
+def _card(
+    run: RunView,
+    place: int,
+    epochs: tuple[EpochRow, ...],
+    checkpoint: CheckpointRow | None,
+    verdict: StageVerdict | None,
+    valid_images: int,
+    steps: Mapping[str, Any] | None,  # Any: JSON values
+) -> StageCard:
+    stage = run.config["stages"][place]
+    figures = [EpochFigures(row.train_loss, row.valid_loss, row.error_rate) for row in epochs]
+    is_now = run.status is RunStatus.RUNNING and run.stage == place and checkpoint is None
+    valid = checkpoint.metrics["valid"] if checkpoint else None
+    running_epoch = len(epochs) if is_now and len(epochs) < stage["epochs"] else None
+    return StageCard(
+        number=place + 1,
+        freeze=stage["freeze"],
+        planned=stage["epochs"],
+        settings=stage,
+        found_rate=run.rates_found[place],
+        plan=_plan(stage, run.rates_found[place]),
+        state=_state(run, place, is_now, checkpoint, verdict),
+        epochs=epochs,
+        running_epoch=running_epoch,
+        batches=_batches(steps, place, running_epoch, stage["epochs"]) if steps and running_epoch is not None else None,
+        checkpoint=checkpoint,
+        error_rate=valid["error_rate"] if valid else None,
+        error_interval=wilson_interval(valid["errors"], valid["images"]) if valid else None,
+        verdict=verdict,
+        remark=remark(figures, valid_images=valid_images),
+    )
+
+
+def _plan(stage: Mapping[str, Any], found: Any) -> str:  # Any: JSON values
+    return json.dumps(planned_points(Stage.model_validate({**stage, "max_lr": found or stage["max_lr"]})))
+
+
+def _batches(steps: Mapping[str, Any], place: int, epoch: int, epochs: int) -> tuple[int, int] | None:
+    """How many batches of the epoch under way are done, of how many."""  # Any: JSON values
+    if (steps["stage"], steps["epoch"]) != (place, epoch):
+        return None
+    of = steps["steps"] // epochs
+    return steps["step"] - epoch * of, of
+
+
+def _state(
+    run: RunView, place: int, is_now: bool, checkpoint: CheckpointRow | None, verdict: StageVerdict | None
+) -> StageState:
+    if checkpoint is not None:
+        return _STATE_AFTER[verdict.change] if verdict else StageState.DONE
+    if is_now:
+        return StageState.RUNNING
+    if run.status is RunStatus.PAUSED and run.stage == place:
+        return StageState.PAUSED
+    return StageState.NOT_REACHED if run.status.is_final else StageState.WAITS

@@ -1,0 +1,93 @@
+"""What a run runs on, its tries, and since when nothing was heard of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from backend.domain.training import RunStatus
+from backend.ledger.clock import database_now
+from backend.ledger.job import Outcome
+from backend.ledger.queries import Jobs
+from backend.tables.ledger import JobRow
+from backend.training.find import find_run
+from backend.training.forecast.durations import range_words
+from backend.training.forecast.forecast import HEARD_WITHIN_S, Forecast
+from backend.training.run_view import RunView
+
+_WORTH_A_WORD_S: Final = 40.0
+_GIGABYTE: Final = 1e9
+_OUTCOMES: Final = {
+    Outcome.DONE.value: "came to its end",
+    Outcome.FAILED.value: "failed",
+    Outcome.CANCELLED.value: "cancelled",
+    Outcome.PAUSED.value: "paused",
+    Outcome.YIELDED.value: "handed over when its worker was restarted",
+    Outcome.LOST.value: "its worker was not heard of any more",
+    Outcome.DEVICE_FAILED.value: "the graphics card broke down under it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Facts about what a run runs on, as (label, words); ``tries`` where there was more than one."""
+
+    facts: tuple[tuple[str, str], ...]
+    tries: tuple[str, ...]
+
+
+def machine_of(session: Session, run: RunView) -> Machine:
+    """What is known of it."""
+    row = find_run(session, run.id)
+    jobs = Jobs(session)
+    attempts = jobs.attempts(row.job_id)
+    facts: list[tuple[str, str]] = []
+    if attempts:
+        facts.append(("Worker", f"{attempts[-1].worker_id} on {attempts[-1].host}"))
+        workers = {one.id: one for one in jobs.workers(HEARD_WITHIN_S)}
+        worker = workers.get(attempts[-1].worker_id)
+        if worker is not None and worker.device_name:
+            facts.append(("Device", worker.device_name))
+        if worker is not None and worker.memory_bytes and worker.memory_free_bytes is not None:
+            free, whole = (size / _GIGABYTE for size in (worker.memory_free_bytes, worker.memory_bytes))
+            facts.append(("Memory free now", f"{free:.1f} of {whole:.1f} GB"))
+    if row.forecast is not None:
+        facts += _said(Forecast(**row.forecast))
+    tries = [
+        f"Try {one.number} on {one.host}: {_OUTCOMES.get(one.outcome or '', 'interrupted') if one.ended_at else 'now'}"
+        for one in attempts
+    ]
+    return Machine(tuple(facts), tuple(tries) if len(tries) > 1 else ())
+
+
+def silence(session: Session, run: RunView) -> str:
+    """``No news for 50 s; checking.``; empty while there is news, and of a run that isn't under way."""
+    if run.status is not RunStatus.RUNNING:
+        return ""
+    job = session.get_one(JobRow, find_run(session, run.id).job_id)
+    now = session.execute(database_now().select()).scalar_one()
+    return silence_words(now, job.last_heartbeat_at, job.last_progress_at or job.started_at, _goes_on_from(run))
+
+
+def silence_words(now: datetime, heard_at: datetime | None, news_at: datetime | None, goes_on_from: str) -> str:
+    """What to say of a run whose worker was heard of, and which got further, at these times."""
+    if heard_at is not None and (gone := (now - heard_at).total_seconds()) >= _WORTH_A_WORD_S:
+        return f"The worker stopped answering {gone:.0f} s ago. It goes on from {goes_on_from} as soon as one is back."
+    if news_at is not None and (quiet := (now - news_at).total_seconds()) >= _WORTH_A_WORD_S:
+        return f"No news for {quiet:.0f} s; checking. The worker is alive, and what was saved is safe."
+    return ""
+
+
+def _goes_on_from(run: RunView) -> str:
+    return "the beginning" if not run.epoch and not run.stage else f"stage {(run.stage or 0) + 1}, epoch {run.epoch}"
+
+
+def _said(said: Forecast) -> list[tuple[str, str]]:
+    facts = []
+    if said.memory_bytes:
+        facts.append(("Memory it needs", f"about {said.memory_bytes / _GIGABYTE:.1f} GB"))
+    if said.seconds_low is not None and said.seconds_high is not None:
+        facts.append(("Said before it started", range_words(said.seconds_low, said.seconds_high)))
+    facts.append(("What that rested on", said.basis))
+    return facts

@@ -1,0 +1,48 @@
+"""The six steps say where a dataset stands."""
+
+from backend.journey.repository import Progress, RunStand
+from backend.journey.steps import StepName, steps
+
+
+def words(progress: Progress) -> list[tuple[str, str]]:
+    return [(step.word, step.path) for step in steps(progress, StepName.PICTURES)]
+
+
+def test_an_empty_dataset_wants_pictures_and_says_why_the_rest_waits() -> None:
+    found = steps(Progress("d", 0), StepName.PICTURES)
+
+    assert [step.state for step in found] == ["open", "closed", "closed", "closed", "closed", "closed"]
+    assert found[1].why_closed == "Bring pictures first; even ten will do to try the rules."
+    assert [step.name for step in found] == ["Pictures", "Labels", "Look", "Train", "Understand", "Use"]
+
+
+def test_pictures_open_the_labels() -> None:
+    assert words(Progress("d", 7390))[:2] == [("ok, 7,390", "/datasets/d"), ("next", "/datasets/d/labels")]
+
+
+def test_a_version_opens_look_and_train() -> None:
+    assert words(Progress("d", 9, "v", 2))[1:4] == [
+        ("ok, version 2", "/datasets/d/labels"),
+        ("next", "/versions/v"),
+        ("not yet", "/versions/v/train"),
+    ]
+
+
+def test_a_running_training_leads_to_its_page() -> None:
+    assert words(Progress("d", 9, "v", 1, RunStand("r", "running")))[3] == ("running", "/runs/r")
+
+
+def test_a_trained_model_opens_the_last_two() -> None:
+    found = words(Progress("d", 9, "v", 1, RunStand("r2", "failed"), "r1", "c"))
+
+    assert found[3:] == [
+        ("failed", "/versions/v/train"),
+        ("ok", "/runs/r1/understand"),
+        ("ready", "/checkpoints/c/try"),
+    ]
+
+
+def test_one_step_is_where_we_are() -> None:
+    found = steps(Progress("d", 0), StepName.LOOK)
+
+    assert [step.number for step in found if step.is_current] == [3]

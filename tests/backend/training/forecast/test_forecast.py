@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import pytest
+
+from backend.db.session import Database
+from backend.domain.ids import RunId, VersionId
+from backend.domain.training import DeviceWanted, StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.ledger.unit_of_work import SilentDoorbell, unit_of_work
+from backend.training.forecast.forecast import forecast, likely_device, timetable
+from backend.training.forecast.speed_repository import Speeds
+from backend.training.forecast.speeds import Speed
+from backend.training.forecast.work import Work
+from backend.training.repository import RunRepository
+from backend.training.start import RunOrder, start
+from tests.backend.training.scene import COUNTS, Scene
+
+NET = "efficientnet-lite0"
+CONFIG = resolve(TrainingRequest(stages=(StageRequest(freeze=True, epochs=3, views=1),)))
+TESTED = [
+    Speed(Work.READ, None, 224, 20, 0.04),
+    Speed(Work.ANSWER, NET, 224, 8, 0.16),
+    Speed(Work.MOVE, NET, 224, 8, 2.0),
+]
+
+
+def keep(database: Database, machine: str, speeds: list[Speed]) -> None:
+    """What was measured on a machine."""
+    with database.write() as session:
+        Speeds(session).add(machine, speeds)
+
+
+@pytest.fixture
+def scene(database: Database) -> Scene:
+    return Scene(database)
+
+
+def test_nothing_is_known_of_the_time_before_anything_was_measured(database: Database) -> None:
+    with database.read() as session:
+        said = forecast(session, CONFIG, COUNTS)
+
+    assert (said.seconds_low, said.seconds_high, said.basis) == (None, None, "unknown, first run")
+    assert said.memory_bytes == 1_618_608_032
+
+
+def test_a_test_of_the_machine_gives_the_first_run_a_time(database: Database) -> None:
+    keep(database, "cpu: a", TESTED)
+
+    with database.read() as session:
+        said = forecast(session, CONFIG, COUNTS)
+
+    # 5.5 s start, 0.4 reading, 1.2 preparing, 200 pictures at 0.45 of 0.02 s, 480 of the head at 0.6 ms, 2.2 export.
+    middle = 5.5 + 0.4 + 1.2 + 200 * 0.45 * 0.02 + 480 * 0.0006 + 2.2
+    assert said.basis == "a short test of this machine"
+    assert said.seconds_low is not None
+    assert said.seconds_high is not None
+    assert (said.seconds_low + said.seconds_high) / 2 == pytest.approx(middle)
+    assert said.seconds_high / middle < 1.34
+
+
+def test_runs_of_this_network_count_before_a_test(database: Database) -> None:
+    keep(database, "cpu: a", [*TESTED, *[Speed(Work.MOVE, NET, 224, 100, 50, str(run)) for run in range(3)]])
+    moves = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=1),)))
+
+    with database.read() as session:
+        said = forecast(session, moves, COUNTS)
+
+    assert said.basis == "3 earlier runs with this architecture here"
+
+
+def test_the_machine_that_worked_last_counts_and_only_such_a_device(database: Database) -> None:
+    keep(database, "cpu: old", [Speed(Work.READ, None, 224, 1, 9.0)])
+    keep(database, "cpu: new", [Speed(Work.READ, None, 224, 1, 1.0)])
+    keep(database, "cuda: card", [Speed(Work.READ, None, 224, 1, 5.0)])
+
+    with database.read() as session:
+        speeds = Speeds(session)
+
+        assert [speed.seconds for speed in speeds.latest("cpu")] == [1.0]
+        assert [speed.seconds for speed in speeds.latest("cuda")] == [5.0]
+        assert (speeds.knows("cpu: old"), speeds.knows("cpu: other")) == (True, False)
+
+
+def test_features_of_an_earlier_run_on_the_same_pictures_cost_nothing(scene: Scene) -> None:
+    keep(scene.database, "cpu: a", TESTED)
+    version_id = scene.version()
+    finish_run(scene, version_id, TrainingRequest(stages=(StageRequest(freeze=True, epochs=5, views=2),)))
+
+    assert Work.FEATURES not in works(scene.database, version_id, CONFIG.model_copy())
+    other_seed = CONFIG.model_copy(update={"seed": 7})
+    assert Work.FEATURES in works(scene.database, version_id, other_seed)
+    more_views = resolve(TrainingRequest(stages=(StageRequest(freeze=True, epochs=5, views=4),)))
+    assert Work.FEATURES in works(scene.database, version_id, more_views)
+
+
+def test_features_are_computed_anew_where_the_network_has_moved_in_between(scene: Scene) -> None:
+    keep(scene.database, "cpu: a", TESTED)
+    version_id = scene.version()
+    stages = (StageRequest(freeze=False, epochs=1), StageRequest(freeze=True, epochs=3, views=1))
+    finish_run(scene, version_id, TrainingRequest(stages=stages))
+
+    assert Work.FEATURES in works(scene.database, version_id, CONFIG)
+
+
+def test_a_run_keeps_what_was_said_of_it(scene: Scene) -> None:
+    keep(scene.database, "cpu: a", TESTED)
+
+    run_id = scene.run()
+
+    with scene.database.read() as session:
+        run = RunRepository(session).find(RunId(run_id))
+        assert run is not None
+        assert run.forecast is not None
+        assert run.forecast["basis"] == "a short test of this machine"
+        assert run.forecast["seconds_low"] < run.forecast["seconds_high"]
+
+
+def test_a_device_that_was_asked_for_is_the_likely_one(database: Database) -> None:
+    with database.read() as session:
+        assert [likely_device(session, wanted) for wanted in DeviceWanted] == ["cpu", "cpu", "cuda"]
+
+
+def works(database: Database, version_id: str, config: TrainingConfig) -> set[Work]:
+    """Kinds of work of a training."""
+    with database.read() as session:
+        found = timetable(session, config, COUNTS, version_id=version_id)
+    assert found is not None
+    return {piece.work for piece, _ in found.pieces}
+
+
+def finish_run(scene: Scene, version_id: VersionId, request: TrainingRequest) -> None:
+    """A run that has come to its end."""
+    with unit_of_work(scene.database, SilentDoorbell()) as unit:
+        start(unit, RunOrder(version_id, request), Path("/nowhere"))
+    scene.finish(scene.claim())

@@ -1,0 +1,180 @@
+import pytest
+from starlette.testclient import TestClient
+
+from backend.db.session import Database
+from backend.domain.ids import VersionId
+from backend.domain.training import StageRequest, TrainingRequest, resolve
+from backend.ledger.clock import database_now
+from backend.tables.ledger import WorkerRow
+from backend.training.forecast.forecast import Forecast, Timetable
+from backend.training.forecast.sentences import (
+    device_sentence,
+    memory_sentence,
+    outlook,
+    reading_sentence,
+    slower_words,
+)
+from backend.training.forecast.speeds import Estimate, Source
+from backend.training.forecast.work import Piece, Work
+from tests.backend.training.scene import Scene
+
+GB = 1_000_000_000
+UNKNOWN = Forecast(None, None, None, "unknown, first run")
+MOVES = resolve(TrainingRequest(architecture="resnet50", batch_size=64, stages=(StageRequest(freeze=False),)))
+
+
+@pytest.fixture
+def version_id(database: Database) -> VersionId:
+    return Scene(database).version()
+
+
+def takes(low: float, high: float, memory: int | None = None) -> Forecast:
+    """So many seconds."""
+    return Forecast(low, high, memory, "a short test of this machine")
+
+
+def test_without_a_graphics_card_it_says_how_long_and_what_would_be_quicker() -> None:
+    sentence = device_sentence("cpu", takes(2100, 2400), [("Recommended", takes(110, 130)), ("Other", UNKNOWN)])
+
+    assert sentence == "No graphics card: 35–40 min on the processor. “Recommended” takes 2–3 min."
+
+
+def test_the_quickest_is_not_compared_with_itself() -> None:
+    quick = takes(110, 130)
+
+    assert device_sentence("cpu", quick, [("Recommended", quick)]) == "No graphics card: 2–3 min on the processor."
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [("cpu", "No graphics card: it runs on the processor, which takes its time."), ("cuda", "")],
+)
+def test_without_a_time_it_is_not_silent_about_the_processor(kind: str, sentence: str) -> None:
+    assert device_sentence(kind, UNKNOWN, []) == sentence
+
+
+@pytest.mark.parametrize(
+    ("needed", "total", "free", "sentence"),
+    [
+        (3.1, 8.0, 7.8, "Needs about 3.1 GB; this graphics card has 7.8 GB free."),
+        (12.0, 8.0, 7.8, "12.0 GB of memory needed, 8.0 GB there."),
+        (3.1, 8.0, 2.0, "Needs about 3.1 GB; this graphics card has 2.0 GB free now, which is too little: "
+         "it will work in smaller parts, slower."),
+        (3.1, 8.0, None, "Needs about 3.1 GB; this graphics card has 8.0 GB."),
+        (3.1, None, None, "Needs about 3.1 GB of memory."),
+        (0, 8.0, 7.8, ""),
+    ],
+)  # fmt: skip
+def test_memory_in_words(needed: float, total: float | None, free: float | None, sentence: str) -> None:
+    there = [None if size is None else round(size * GB) for size in (total, free)]
+
+    assert memory_sentence("cuda", round(needed * GB), *there) == sentence
+
+
+def of_class(images: int) -> dict[str, dict[str, int]]:
+    """Counts of a version with so many pictures to learn from."""
+    return {"cat": {"train": images, "valid": 10, "test": 0}}
+
+
+def add_worker(database: Database, device: str, total: int) -> None:
+    """A worker that has just said that it is alive."""
+    with database.write() as session:
+        session.add(
+            WorkerRow(
+                id=device,
+                host="host",
+                kinds="import,train",
+                device=device,
+                version="1",
+                last_heartbeat_at=session.execute(database_now().select()).scalar_one(),
+                memory_bytes=total,
+                memory_free_bytes=total,
+            )  # fmt: skip
+        )
+
+
+def test_half_the_batch_is_offered_where_the_memory_is_too_small(database: Database) -> None:
+    add_worker(database, "cuda:0", 3 * GB)
+
+    with database.read() as session:
+        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(500))
+
+    assert (said.fits, said.half, said.memory) == (False, 32, "4.0 GB of memory needed, 3.0 GB there.")
+
+
+def test_half_of_so_few_images_is_offered_as_they_are_the_batch(database: Database) -> None:
+    add_worker(database, "cuda:0", 3 * GB)
+
+    with database.read() as session:
+        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(40))
+
+    assert said.half == 20
+
+
+def test_the_device_with_most_memory_counts(database: Database) -> None:
+    add_worker(database, "cuda:0", 3 * GB)
+    add_worker(database, "cuda:1", 24 * GB)
+
+    with database.read() as session:
+        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(500))
+
+    assert (said.fits, said.half) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "elapsed", "left", "words"),
+    [
+        (takes(240, 360), 200, 330, "Slower than we said: 6 → 9 min"),
+        (takes(40, 60), 50, 150, "Slower than we said: 60 s → 4 min"),
+        (takes(240, 360), 200, 100, ""),
+        (takes(240, 360), 200, None, ""),
+        (UNKNOWN, 200, 500, ""),
+    ],
+)
+def test_a_run_says_openly_that_it_is_slower_than_was_said(
+    said: Forecast, elapsed: float, left: float | None, words: str
+) -> None:
+    assert slower_words(said, elapsed, left) == words
+
+
+def test_the_train_page_is_never_silent_about_device_and_memory(client: TestClient, version_id: VersionId) -> None:
+    page = client.get(f"/versions/{version_id}/train").text
+
+    assert "No graphics card: it runs on the processor, which takes its time." in page
+    assert "Needs about 1.6 GB of memory." in page
+
+
+def test_one_press_takes_half_the_batch(client: TestClient, version_id: VersionId, database: Database) -> None:
+    add_worker(database, "cpu:1", 2 * GB)
+    form = {"recipe": "lesson-1", "architecture": "resnet50"}
+
+    offered = client.post(f"/versions/{version_id}/train/forecast", data=form).text
+    taken = client.post(f"/versions/{version_id}/train/forecast", data=form | {"do": "batch-32"}).text
+
+    assert "6.5 GB of memory needed, 2.0 GB there. We can halve the batch and start." in offered
+    assert "Take a batch of 32" in offered
+    assert "Take a batch of 16" in taken
+
+
+def estimate(work: Work, amount: float, seconds: float) -> Estimate:
+    """What a piece of a training is thought to take."""
+    return Estimate(Piece(work, amount, 224), seconds, Source.TEST)
+
+
+def test_of_very_many_pictures_the_speed_of_reading_is_said() -> None:
+    reading, showing = estimate(Work.READ, 100_000, 244), estimate(Work.FEATURES, 100_000, 100)
+
+    assert reading_sentence(Timetable((reading, showing)), is_kept=False) == (
+        "Pictures are read at about 410 a second, which sets the pace."
+    )
+    assert reading_sentence(Timetable((reading, estimate(Work.MOVE, 100_000, 900))), is_kept=False) == (
+        "Pictures are read at about 410 a second."
+    )
+    assert "the next training like it reads none again" in reading_sentence(Timetable((reading,)), is_kept=True)
+    assert reading_sentence(Timetable((showing,)), is_kept=False) == ""
+
+
+def test_a_reason_is_given_where_one_is_known() -> None:
+    said = slower_words(takes(240, 360), 200, 330, "memory ran short")
+
+    assert said == "Slower than we said: 6 → 9 min, because memory ran short"

@@ -1,0 +1,162 @@
+import pytest
+
+from backend.domain.events import (
+    Event,
+    PhaseProgress,
+    PhaseStarted,
+    StageStarted,
+    ValidationProgress,
+)
+from backend.domain.training import Precision, StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.training.forecast.speeds import Rates, Source, Speed, Stopwatch
+from backend.training.forecast.work import Counts, Piece, Work
+from tests.backend.training.scene import epoch_finished, stage_finished, step_finished
+
+COUNTS = Counts(train=80, valid=20, test=0)
+NET = "efficientnet-lite0"
+STILL = resolve(TrainingRequest(stages=(StageRequest(freeze=True, epochs=2, views=1),)))
+MOVES = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=2),)))
+
+
+def taken(config: TrainingConfig, *told: tuple[float, Event], goes_on: bool = False) -> list[tuple[str, float, object]]:
+    """Kind, amount and seconds of what a stopwatch takes down of events at such times."""
+    now = 0.0
+    watch = Stopwatch(config, COUNTS, "run", goes_on=goes_on, monotonic=lambda: now)
+    for now, event in told:  # noqa: B007  # the clock reads it
+        watch.see(event)
+    return [(speed.work.value, speed.amount, pytest.approx(speed.seconds)) for speed in watch.taken]
+
+
+def test_it_takes_down_each_phase_of_a_frozen_stage() -> None:
+    told = (
+        (4, PhaseStarted("weights", "")),
+        (5, PhaseStarted("data", "")),
+        (6, PhaseProgress("data", 100, 100)),
+        (6, PhaseStarted("features", "")),
+        (8, PhaseProgress("features", 20, 100)),
+        (16, PhaseProgress("features", 100, 100)),
+        (16, StageStarted(0, True, 2, 0, 3, "cpu")),
+        (17, step_finished(3)),
+        (17, epoch_finished(0, 0)),
+        (18, epoch_finished(0, 1)),
+        (19, PhaseStarted("export", "")),
+        (23, stage_finished(0)),
+    )
+
+    assert taken(STILL, *told) == [
+        ("start", 1, 5),
+        ("read", 100, 1),
+        ("prepare", 1, 2),
+        ("features", 80, 8),
+        ("head", 80, 1),
+        ("head", 80, 1),
+        ("export", 1, 4),
+    ]
+
+
+def test_steps_and_answers_of_an_epoch_are_told_apart() -> None:
+    told = (
+        (0, PhaseStarted("data", "")),
+        (10, StageStarted(0, False, 2, 0, 3, "cpu")),
+        (30, step_finished(3)),
+        (31, ValidationProgress(0, 0, 10, 20)),
+        (32, epoch_finished(0, 0)),
+    )
+
+    assert taken(MOVES, *told) == [("move", 80, 20), ("answer", 20, 2)]
+
+
+def test_a_number_format_of_somebodys_own_choice_says_nothing_of_learning() -> None:
+    own = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=2),), precision=Precision.FLOAT32))
+    told = (
+        (0, PhaseStarted("data", "")),
+        (10, StageStarted(0, False, 2, 0, 3, "cpu")),
+        (30, step_finished(3)),
+        (32, epoch_finished(0, 0)),
+    )
+
+    assert taken(own, *told) == [("answer", 20, 2)]
+
+
+def test_a_download_is_not_how_fast_a_start_is() -> None:
+    told = (
+        (1, PhaseProgress("weights", 1, 9)),
+        (99, PhaseStarted("data", "")),
+        (100, PhaseProgress("data", 100, 100)),
+        (100, PhaseStarted("features", "")),
+    )
+
+    assert taken(STILL, *told) == [("read", 100, 1)]
+
+
+def test_an_epoch_that_began_before_an_interruption_is_left_out() -> None:
+    told = (
+        (10, StageStarted(0, False, 2, 0, 3, "cpu")),
+        (11, step_finished(3)),
+        (12, epoch_finished(0, 0)),
+        (32, step_finished(6)),
+        (33, epoch_finished(0, 1)),
+    )
+
+    assert taken(MOVES, *told, goes_on=True) == [("start", 1, 10), ("move", 80, 20), ("answer", 20, 1)]
+
+
+def test_nothing_is_said_of_a_machine_that_nobody_measured() -> None:
+    assert Rates([]).estimate(Piece(Work.MOVE, 10, 224), NET) is None
+    assert Rates([]).estimate(Piece(Work.EXPORT, 1, 224), NET) is None
+
+
+def test_runs_of_the_same_network_say_it_best() -> None:
+    rates = Rates(
+        [
+            Speed(Work.MOVE, NET, 224, 16, 8, None),
+            Speed(Work.MOVE, NET, 224, 80, 20, "a"),
+            Speed(Work.MOVE, "resnet18", 224, 80, 80, "b"),
+        ]
+    )
+
+    said = rates.estimate(Piece(Work.MOVE, 160, 224), NET)
+
+    assert said is not None
+    assert (said.seconds, said.source, said.runs) == (40.0, Source.RUNS, frozenset({"a"}))
+
+
+def test_the_middle_of_the_latest_five_counts() -> None:
+    seconds = (9, 1, 2, 2, 3, 100, 100, 100)
+
+    said = Rates([Speed(Work.READ, None, 224, 1, one, "a") for one in seconds]).estimate(Piece(Work.READ, 1, 128), NET)
+
+    assert said is not None
+    assert said.seconds == 2
+
+
+def test_it_scales_with_the_area_of_the_pictures() -> None:
+    said = Rates([Speed(Work.ANSWER, NET, 112, 10, 1, "a")]).estimate(Piece(Work.ANSWER, 10, 224), NET)
+
+    assert said is not None
+    assert (said.seconds, said.source) == (4, Source.RUNS)
+
+
+def test_other_networks_say_it_by_what_they_cost_against_each_other() -> None:
+    said = Rates([Speed(Work.MOVE, "resnet18", 224, 10, 3.6, None)]).estimate(Piece(Work.MOVE, 10, 224), "resnet34")
+
+    assert said is not None
+    assert said.seconds == pytest.approx(6.0)
+    assert said.source is Source.OTHERS
+
+
+def test_other_work_of_the_same_network_says_it_rather_than_another_network() -> None:
+    rates = Rates([Speed(Work.ANSWER, "resnet18", 224, 10, 99, None), Speed(Work.ANSWER, NET, 224, 10, 1, None)])
+
+    said = rates.estimate(Piece(Work.MOVE, 10, 224), NET)
+
+    assert said is not None
+    assert said.seconds == pytest.approx(12.0)
+    assert said.source is Source.OTHERS
+
+
+def test_an_export_nobody_measured_takes_what_it_takes_elsewhere_on_a_machine_half_as_fast() -> None:
+    said = Rates([Speed(Work.READ, None, 224, 500, 2, None)]).estimate(Piece(Work.EXPORT, 1, 224), NET)
+
+    assert said is not None
+    assert (said.seconds, said.source) == (4.4, Source.USUAL)

@@ -1,0 +1,136 @@
+"""The cards of the train page, and that a preset is posted as its recipe with the numbers filled in."""
+
+import pytest
+from starlette.testclient import TestClient
+
+from backend.db.session import Database
+from backend.domain.ids import VersionId
+from backend.domain.training import Recipe, TrainingRequest, resolve
+from backend.tables.datasets import VersionRow
+from backend.training.form.form import fields_of, request_of, with_stage_added
+from backend.training.form.presets import (
+    CARDS,
+    QUICK_LOOK,
+    RECOMMENDED,
+    THOROUGH,
+    Card,
+    card_like,
+    card_named,
+    first_card,
+)
+from tests.backend.training.scene import Scene
+
+PAGE = {"Accept": "text/html"}
+
+
+@pytest.fixture
+def version_id(database: Database) -> VersionId:
+    return Scene(database).version()
+
+
+def test_a_quick_look_is_a_frozen_stage_on_small_pictures() -> None:
+    config = resolve(request_of({"recipe": "quick-look"}))
+
+    (stage,) = config.stages
+    assert (config.recipe, config.architecture, config.image_size) == (Recipe.RECOMMENDED, "efficientnet-lite0", 160)
+    assert (stage.freeze, stage.epochs, stage.max_lr, stage.backbone_stands_still) == (True, 4, 0.003, True)
+
+
+def test_thorough_is_a_larger_network_on_larger_pictures_for_longer() -> None:
+    config = resolve(request_of({"recipe": "thorough"}))
+
+    assert (config.architecture, config.image_size) == ("resnet50", 299)
+    assert [(stage.freeze, stage.epochs) for stage in config.stages] == [(True, 8), (False, 3)]
+
+
+def test_a_touched_preset_keeps_the_rest_of_its_numbers() -> None:
+    form = {"recipe": "quick-look", "stage_count": "1", "stage_count_of": "quick-look", "stage_epochs_0": "7"}
+
+    config = resolve(request_of(form))
+
+    (stage,) = config.stages
+    assert (config.image_size, stage.epochs, stage.max_lr) == (160, 7, 0.003)
+
+
+def test_a_stage_of_another_kind_takes_none_of_the_cards_numbers() -> None:
+    form = {"recipe": "quick-look", "stage_count": "1", "stage_count_of": "quick-look", "stage_freeze_0": "false"}
+
+    (stage,) = resolve(request_of(form)).stages
+
+    assert (stage.freeze, stage.epochs, stage.max_lr) == (False, 2, (3e-5, 3e-4))
+
+
+@pytest.mark.parametrize("card", CARDS, ids=[card.name for card in CARDS])
+def test_a_run_of_a_card_is_shown_as_that_card(card: Card) -> None:
+    config = card.config()
+
+    assert fields_of(config.model_dump(mode="json")) == {"recipe": card.name}
+    assert card_like(config) is card
+
+
+def test_what_is_no_cards_is_its_recipes_own() -> None:
+    config = resolve(TrainingRequest(recipe=Recipe.RECOMMENDED, image_size=192))
+
+    assert card_like(config) is RECOMMENDED
+
+
+def test_another_network_leaves_the_presets_picture_size() -> None:
+    form = {"recipe": "thorough", "architecture": "efficientnet-lite0"}
+    config = resolve(request_of(form))
+
+    assert (config.architecture, config.image_size, config.weights) == ("efficientnet-lite0", 299, "imagenet")
+    assert fields_of(config.model_dump(mode="json"), THOROUGH) == form
+
+
+def test_one_more_stage_leaves_the_card() -> None:
+    fields = with_stage_added({"recipe": "quick-look"})
+
+    assert fields["recipe"] == "quick-look"
+    assert resolve(request_of(fields)).image_size == 160
+    assert [stage.freeze for stage in resolve(request_of(fields)).stages] == [True, False]
+
+
+def test_no_card_named_is_the_recommended_one_and_an_unknown_one_is_none() -> None:
+    assert card_named("") is RECOMMENDED
+    assert card_named("magic") is None
+
+
+def test_a_handful_of_pictures_begins_with_a_quick_look() -> None:
+    assert first_card(10) is QUICK_LOOK
+    assert first_card(1000) is RECOMMENDED
+
+
+def test_ten_pictures_are_offered_a_quick_look_first_with_the_reason(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    with database.write() as session:
+        version = session.get_one(VersionRow, version_id)
+        version.counts = {name: {"train": 4, "valid": 1, "test": 0} for name in version.counts}
+
+    text = client.get(f"/versions/{version_id}/train", headers=PAGE).text
+
+    assert "This version has 10 pictures, which is little to learn from." in text
+    assert 'value="quick-look" checked' in text
+    assert text.index('value="quick-look"') < text.index("The other ways to train") < text.index('value="thorough"')
+
+
+def test_weights_that_are_not_here_come_with_how_to_put_them_there_and_what_is_here(
+    client: TestClient, version_id: VersionId
+) -> None:
+    path, form = f"/versions/{version_id}/train/forecast", {"recipe": "thorough"}
+
+    text = client.post(path, data=form).text
+    assert "How to put the weights there" in text
+    assert "resnet50-0676ba61.pth" in text
+    assert "Use EfficientNet-Lite0 instead" in text
+
+    taken = client.post(path, data=form | {"do": "use-efficientnet-lite0"}).text
+    assert "How to put the weights there" not in taken
+    assert "Your own, based on “Thorough”" in taken
+
+
+def test_a_preset_is_posted_as_its_recipe(client: TestClient, version_id: VersionId) -> None:
+    client.post(f"/versions/{version_id}/train", data={"recipe": "quick-look", "run_id": "c" * 32})
+
+    (run,) = client.get("/api/v1/runs").json()["items"]
+    assert (run["config"]["recipe"], run["config"]["image_size"]) == ("recommended", 160)

@@ -1,0 +1,151 @@
+"""Checkpoints: all that prediction and further training need, in one folder.
+
+``weights.safetensors``, ``checkpoint.json`` (all the rest), ``model.onnx`` with
+``parity.json``, and per evaluated split ``predictions*.safetensors`` with the
+image ids beside it in JSON. No pickle, nothing that runs code.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors.numpy
+import safetensors.torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backend.domain.results import Evaluation
+from backend.domain.training import TrainingConfig
+from backend.imaging.preprocessing import Preprocessing
+from worker.engine.checkpoints.durable import disk_full_named, new_folder, sha256, write_file
+from worker.engine.checkpoints.export import Export, Parity
+from worker.engine.errors import CheckpointUnusable
+from worker.engine.network.architectures import HEAD_WIDTH, Classifier
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint read back.
+
+    Attributes:
+        content: ``checkpoint.json``, JSON values.
+        weights: tensors by parameter name, on the CPU.
+        parity: how the exported model compares.
+    """
+
+    content: Mapping[str, Any]  # Any: JSON values
+    weights: Mapping[str, Tensor]
+    parity: Parity
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """K names in the order of the network's outputs."""
+        return tuple(self.content["classes"])
+
+
+def weights_of(model: Classifier) -> bytes:
+    """The network's tensors as a safetensors file."""
+    return safetensors.torch.save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
+
+
+def write(
+    folder: Path,
+    weights: bytes,
+    *,
+    config: TrainingConfig,
+    stage: int,
+    epoch: int,
+    preprocessing: Preprocessing,
+    evaluations: Mapping[str, Evaluation],
+    features: int,
+    export: Export,
+) -> None:
+    """Write a checkpoint folder, whole or not at all; ``evaluations`` by split, ``valid`` among them.
+
+    Raises:
+        DiskFull: nothing was written.
+    """
+    valid = evaluations["valid"]
+    content = {
+        "format": FORMAT,
+        "architecture": config.architecture,
+        "classes": list(valid.classes),
+        "preprocessing": preprocessing.to_json(),
+        "stage": stage,
+        "epoch": epoch,
+        "config": config.model_dump(mode="json"),
+        "head": {
+            "features": 2 * features,
+            "width": HEAD_WIDTH,
+            "classes": len(valid.classes),
+            "last_layer_bias": config.last_layer_bias,
+        },
+        # So many random views of each image stand behind the answers, beside the plain one.
+        "test_time_views": config.test_time_views,
+        "metrics": {split: _metrics(evaluation) for split, evaluation in evaluations.items()},
+        "weights_sha256": sha256(weights),
+        "onnx_sha256": sha256(export.onnx),
+    }
+    needed_bytes = len(weights) + len(export.onnx) + sum(one.probabilities.nbytes for one in evaluations.values())
+    with disk_full_named(folder.parent, needed_bytes), new_folder(folder) as partial:
+        write_file(partial / "weights.safetensors", weights)
+        write_file(partial / "model.onnx", export.onnx)
+        write_file(partial / "parity.json", _json(export.parity.to_json()))
+        for split, evaluation in evaluations.items():
+            _write_predictions(partial, "predictions" if split == "valid" else f"predictions-{split}", evaluation)
+        write_file(partial / "checkpoint.json", _json(content))
+
+
+def read(folder: Path) -> Checkpoint:
+    """Read a checkpoint without running code from it.
+
+    Raises:
+        CheckpointUnusable: missing, damaged, or of another format.
+    """
+    try:
+        content = json.loads((folder / "checkpoint.json").read_bytes())
+        parity = Parity(**json.loads((folder / "parity.json").read_bytes()))
+        weights = (folder / "weights.safetensors").read_bytes()
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointUnusable(folder.name, "it can't be read") from error
+    if content.get("format") != FORMAT:
+        raise CheckpointUnusable(folder.name, f"its format is {content.get('format')}, not {FORMAT}")
+    if sha256(weights) != content["weights_sha256"]:
+        raise CheckpointUnusable(folder.name, "its weights are damaged")
+    return Checkpoint(content, safetensors.torch.load(weights), parity)
+
+
+def _metrics(evaluation: Evaluation) -> dict[str, float | int]:
+    images = len(evaluation.targets)
+    return {
+        "images": images,
+        "errors": evaluation.errors,
+        "error_rate": evaluation.errors / images,
+        "loss": float(evaluation.losses.mean()),
+    }
+
+
+def _write_predictions(folder: Path, name: str, evaluation: Evaluation) -> None:
+    tensors: dict[str, NDArray[Any]] = {  # Any: float32 and int64
+        "probabilities": evaluation.probabilities,
+        "targets": evaluation.targets,
+    }
+    write_file(folder / f"{name}.safetensors", safetensors.numpy.save(tensors))
+    ids = {"classes": list(evaluation.classes), "image_ids": list(evaluation.image_ids)}
+    write_file(folder / f"{name}.json", _json(ids))
+
+
+def read_predictions(folder: Path, split: str = "valid") -> Evaluation:
+    """What a checkpoint answered for the images of a split."""
+    name = "predictions" if split == "valid" else f"predictions-{split}"
+    tensors = safetensors.numpy.load_file(folder / f"{name}.safetensors")
+    ids = json.loads((folder / f"{name}.json").read_bytes())
+    return Evaluation(tuple(ids["classes"]), tuple(ids["image_ids"]), tensors["probabilities"], tensors["targets"])
+
+
+def _json(content: Mapping[str, Any]) -> bytes:  # Any: JSON values
+    return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

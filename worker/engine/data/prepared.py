@@ -1,0 +1,148 @@
+"""The images of a training: readable, decoded once, and counted."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.events import (
+    ImageSkipped,
+    OnEvent,
+    PhaseProgress,
+    PhaseStarted,
+)
+from backend.domain.ids import Digest
+from backend.domain.manifest import ManifestImage, Split
+from worker.engine.data.batches import LabelledImages
+from worker.engine.data.source import ImageSource, Unreadable, preprocessing_of
+from worker.engine.errors import (
+    NoValidationImages,
+    TooFewImages,
+    TooManyUnreadable,
+)
+from worker.engine.order import Stopped, StopSignal, TrainingOrder
+from worker.engine.throttle import Pace
+
+UNREADABLE_SHARE = 0.05
+"""Share of the images that may turn out unreadable before a training gives up; one always may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The readable images of each split, and where their pixels come from."""
+
+    source: ImageSource
+    train: LabelledImages
+    valid: LabelledImages
+    test: LabelledImages
+    skip: Callable[[list[Unreadable]], None]
+    left_out: frozenset[Digest]
+
+
+@contextmanager
+def prepared_images(
+    order: TrainingOrder,
+    on_event: OnEvent,
+    stop: StopSignal,
+    left_out: Iterable[Digest] | None = None,
+    *,
+    image_size: int | None = None,
+    kept: Set[Digest] = frozenset(),
+) -> Iterator[Images]:
+    """Decode and resize every image once, into a cache that lives as long as the block.
+
+    Of images that are ``kept`` all is known that a training asks of its layers: they are
+    opened only if somebody wants their pixels after all.
+
+    A training that goes on is given what was ``left_out`` of it when it began: the order
+    of the images depends on it. What can't be read since is skipped batch by batch.
+    """
+    images = order.manifest.images
+    skipped = _Skipped(len(images), on_event)
+    architecture = ARCHITECTURES[order.config.architecture]
+    source = ImageSource(order.open_bytes, preprocessing_of(order.config, architecture, image_size=image_size))
+    to_read = [image for image in images if image.digest not in kept]
+    try:
+        if to_read:
+            _read(source, to_read, order, on_event, stop, skipped.add)
+        without = set(skipped.digests if left_out is None else left_out)
+        train, valid, test = (
+            LabelledImages.of(order.manifest, split, without=without)
+            for split in (Split.TRAIN, Split.VALID, Split.TEST)
+        )
+        require_enough(len(train), len(valid))
+        yield Images(source, train, valid, test, skipped.add, frozenset(without))
+    finally:
+        source.close()
+
+
+@contextmanager
+def resized_images(
+    images: Images,
+    image_size: int | None,
+    order: TrainingOrder,
+    on_event: OnEvent,
+    stop: StopSignal,
+    *,
+    kept: Callable[[], Set[Digest]],
+) -> Iterator[Images]:
+    """The same images at a stage's size; at another one than before they are read once more, for exactly its pixels."""
+    steps = preprocessing_of(order.config, ARCHITECTURES[order.config.architecture], image_size=image_size)
+    if steps == images.source.preprocessing:
+        yield images
+        return
+    source, unneeded = ImageSource(order.open_bytes, steps), kept()
+    try:
+        wanted = [image for part in (images.train, images.valid, images.test) for image in part.images]
+        if to_read := [image for image in wanted if image.digest not in unneeded]:
+            _read(source, to_read, order, on_event, stop, images.skip)
+        yield replace(images, source=source)
+    finally:
+        source.close()
+
+
+def _read(
+    source: ImageSource,
+    images: Sequence[ManifestImage],
+    order: TrainingOrder,
+    on_event: OnEvent,
+    stop: StopSignal,
+    skip: Callable[[list[Unreadable]], None],
+) -> None:
+    on_event(PhaseStarted("data", f"Reading {len(images)} images"))
+    pace = Pace()
+    for done, unreadable in source.fill_cache(images, order.state_folder):
+        if stop.requested():
+            raise Stopped
+        skip(unreadable)
+        if pace.due() or done == len(images):
+            on_event(PhaseProgress("data", done, len(images)))
+
+
+class _Skipped:
+    """Tells of each unreadable image once, and gives up when they are too many."""
+
+    def __init__(self, images: int, on_event: OnEvent) -> None:
+        self._images, self._on_event = images, on_event
+        self.digests: set[Digest] = set()
+
+    def add(self, unreadable: list[Unreadable]) -> None:
+        for one in unreadable:
+            if one.image.digest in self.digests:
+                continue
+            self.digests.add(one.image.digest)
+            self._on_event(ImageSkipped(one.image.id, one.image.path, one.reason))
+            if len(self.digests) > max(1, UNREADABLE_SHARE * self._images):
+                raise TooManyUnreadable(len(self.digests), self._images, one.image.path, one.reason)
+
+
+def require_enough(train_images: int, valid_images: int) -> None:
+    """Refuse too few readable images.
+
+    Raises:
+        TooFewImages, NoValidationImages
+    """
+    if train_images < 2:
+        raise TooFewImages(train_images)
+    if valid_images < 1:
+        raise NoValidationImages

@@ -1,0 +1,130 @@
+"""Training above blocks that stand still: what these say of images, kept instead of computed every epoch.
+
+A stage with ``frozen_blocks`` moves only the blocks above them. The lower ones show what they make of
+a few random views of each image once, and the others learn from that.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from backend.imaging.preprocessing import Pixels, Preprocessing
+from worker.engine.data.source import Unreadable
+from worker.engine.frozen.features import EpochRows, Showing, as_indexes, shown_ahead
+from worker.engine.frozen.runtimes import StillLayers
+from worker.engine.hardware.memory import EVALUATION_BATCH, Room
+from worker.engine.loop.evaluation import Answers, OnBatch
+from worker.engine.network.architectures import Classifier
+
+MAX_BYTES: Final = 2_000_000_000
+"""Activations of larger sets are not kept; the lower blocks then run every epoch."""
+
+_LARGEST: Final = torch.finfo(torch.float16).max
+
+
+@dataclass(frozen=True, slots=True)
+class Activations:
+    """What the blocks below the cut say of the readable ones of a list's images.
+
+    Attributes:
+        values: (N, C, h, w) channels last, on the device; float16 where the others learn from them, float32
+            where they are judged by them.
+        targets: (N,) int64 on the device.
+        places: N places in the list of images.
+    """
+
+    values: Tensor
+    targets: Tensor
+    places: list[int]
+
+
+def fit_into_memory(
+    model: Classifier, preprocessing: Preprocessing, *, frozen_blocks: int, learnt: int, judged: int
+) -> bool:
+    """Whether activations of so many views to learn from and to be judged by can be kept."""
+    return _numbers_per_image(model, preprocessing.size, frozen_blocks) * (2 * learnt + 4 * judged) <= MAX_BYTES
+
+
+def _numbers_per_image(model: Classifier, size: int, frozen_blocks: int) -> int:
+    model.eval()
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        return math.prod(model.lower(torch.zeros(1, 3, size, size, device=device), frozen_blocks).shape)
+
+
+def compute(
+    layers: StillLayers,
+    showing: Showing,
+    *,
+    device: torch.device,
+    on_batch: Callable[[int, list[Unreadable]], None],
+) -> Activations:
+    """What the layers say of one view of every readable image; a repetition gives equal bits."""
+    labelled = showing.views.labelled
+    kept_as = torch.float16 if showing.is_learnt_from else torch.float32
+    places, unreadable = list[int](), list[Unreadable]()
+
+    def pixels() -> Iterator[Pixels]:
+        everywhere = range(len(labelled))
+        for place, shown in zip(everywhere, shown_ahead(showing.views, showing.view, everywhere), strict=True):
+            if isinstance(shown, Unreadable):
+                unreadable.append(shown)
+            else:
+                places.append(place)
+                yield shown
+
+    values = torch.empty(0)
+    row = 0
+    for row, answer in enumerate(layers.answers(pixels()), 1):
+        if row == 1:
+            values = _room_for(len(labelled), answer.shape, kept_as)
+        values[row - 1] = torch.from_numpy(answer).clamp(-_LARGEST, _LARGEST)
+        if row % EVALUATION_BATCH == 0:
+            on_batch(row + len(unreadable), unreadable)
+    on_batch(len(labelled), unreadable)
+    targets = torch.tensor([labelled.targets[place] for place in places], dtype=torch.int64)
+    return Activations(values[:row].to(device), targets.to(device), places)
+
+
+def _room_for(images: int, shape: tuple[int, ...], kept_as: torch.dtype) -> Tensor:
+    """(N, C, h, w), channels last, in which convolutions are fastest."""
+    return torch.empty((images, *shape), dtype=kept_as).contiguous(memory_format=torch.channels_last)
+
+
+class ActivationBatches:
+    """Training batches of stored activations, in the same order as batches of images would come.
+
+    The views take turns from epoch to epoch; each is computed when its first epoch begins.
+    """
+
+    def __init__(self, compute_view: Callable[[int], Activations], rows: EpochRows, *, views: int) -> None:
+        self._compute_view, self._rows, self._views = compute_view, rows, views
+        self._known: dict[int, Activations] = {}
+
+    def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """(N, C, h, w) activations and (N,) targets of one epoch's batches, on the device, from a step on."""
+        view = epoch % self._views
+        if view not in self._known:
+            self._known[view] = self._compute_view(view)
+        known = self._known[view]
+        for rows in as_indexes(self._rows.of(epoch, known.places, first_step), known.values.device):
+            inputs = known.values[rows].to(torch.float32, memory_format=torch.channels_last)
+            yield inputs, known.targets[rows]
+
+
+def answers_from(known: Activations, *, frozen_blocks: int, room: Room) -> Answers:
+    """Answers that run the blocks above the cut alone."""
+
+    def answers(model: Classifier, on_batch: OnBatch) -> Iterator[tuple[list[int], Tensor]]:
+        upper = partial(model.upper, frozen_blocks=frozen_blocks)
+        for start in range(0, len(known.places), EVALUATION_BATCH):
+            places = known.places[start : start + EVALUATION_BATCH]
+            on_batch(start + len(places), [])
+            yield places, room.answers(upper, known.values[start : start + EVALUATION_BATCH])
+
+    return answers

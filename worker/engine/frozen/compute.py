@@ -1,0 +1,117 @@
+"""Showing images to layers that stand still, and telling of it."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import nn
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.events import OnEvent, PhaseProgress, PhaseStarted
+from backend.domain.ids import Digest
+from backend.domain.manifest import Split
+from backend.domain.training import Stage
+from backend.imaging.preprocessing import Preprocessing
+from worker.engine.data.batches import Views
+from worker.engine.data.source import preprocessing_of
+from worker.engine.frozen import activations as tail
+from worker.engine.frozen import features
+from worker.engine.frozen.feature_store import FeatureStore
+from worker.engine.frozen.features import Showing
+from worker.engine.frozen.runtimes import StillLayers
+from worker.engine.hardware import devices
+from worker.engine.hardware.memory import Room
+from worker.engine.loop.context import Training
+from worker.engine.network.architectures import Classifier
+from worker.engine.order import TrainingOrder
+
+
+def still_views(training: Training) -> Views:
+    """Random views of the training images for layers that stand still: alike in all runs and stages of a seed."""
+    config, images = training.order.config, training.images
+    return Views(images.source, images.train, augmentation=config.augmentation, seed=config.seed)
+
+
+def features_of(training: Training, showings: Sequence[Showing]) -> list[features.Features]:
+    """What the backbone says of views of images; told as one phase, and only where something must be computed."""
+    source = _source(training.order, training.model, training.preprocessing, training.room, training.on_event)
+    missing = [source.missing(one) for one in showings]
+    total = sum(missing)
+    if total:
+        training.on_event(PhaseStarted("features", f"Showing {total} views of images to the frozen network"))
+    found = []
+    for number, one in enumerate(showings):
+        report = partial(_report, training.on_event, sum(missing[:number]), total)
+        watch = training.watch(report, missing[number])
+        found.append(source.of(one, device=training.device, on_batch=watch))
+    return found
+
+
+def _report(on_event: OnEvent, before: int, total: int, done: int) -> None:
+    on_event(PhaseProgress("features", before + done, total))
+
+
+def activations_by(training: Training, frozen_blocks: int) -> Callable[[Showing], tail.Activations]:
+    """What the lowest blocks say of a view of images."""
+    below = nn.Sequential(*training.model.blocks()[:frozen_blocks])
+    layers = _still(training.order, below, training.preprocessing, training.room, training.on_event)
+    rougher = layers.rougher(_learnt_in(training.order, training.room))
+
+    def show(showing: Showing) -> tail.Activations:
+        total = len(showing.views.labelled)
+        training.on_event(PhaseStarted("activations", f"Showing {total} images to the frozen layers"))
+        watch = training.watch(lambda done: training.on_event(PhaseProgress("activations", done, total)), total)
+        answering = rougher if showing.is_learnt_from else layers
+        return tail.compute(answering, showing, device=training.device, on_batch=watch)
+
+    return show
+
+
+def kept_images(
+    order: TrainingOrder, stages: Sequence[Stage], model: Classifier, room: Room, on_event: OnEvent
+) -> set[Digest]:
+    """The images that needn't be opened: all that these stages ask the network about them lies on the disk."""
+    manifest, config = order.manifest, order.config
+    sizes = {stage.image_size for stage in stages}
+    if order.features_folder is None or len(sizes) > 1 or not all(stage.backbone_stands_still for stage in stages):
+        return set()
+    views = max(min(stage.views, stage.epochs) for stage in stages)
+    width = ARCHITECTURES[config.architecture].features
+    if not features.fit_into_memory(len(manifest.images), width, views):
+        return set()
+    steps = preprocessing_of(config, ARCHITECTURES[config.architecture], image_size=sizes.pop())
+    source = _source(order, model, steps, room, on_event)
+    plain = [image for image in manifest.images if image.split is not Split.TRAIN]
+    kept = set(source.kept(plain))
+    learnt = manifest.of(Split.TRAIN)
+    of_view = [
+        set(source.kept(learnt, view=view, augmentation=config.augmentation, seed=config.seed, is_learnt_from=True))
+        for view in range(views)
+    ]
+    return kept | set.intersection(*of_view)
+
+
+def _source(
+    order: TrainingOrder, model: Classifier, preprocessing: Preprocessing, room: Room, on_event: OnEvent
+) -> features.Source:
+    layers = _still(order, nn.Sequential(model.backbone, model.pool), preprocessing, room, on_event)
+    return features.Source(layers, FeatureStore(order.features_folder), _learnt_in(order, room))
+
+
+def _learnt_in(order: TrainingOrder, room: Room) -> torch.dtype | None:
+    """Number format of answers to learn from; float16 may overflow, and here no scale is sought that would help."""
+    wanted = devices.autocast_type(order.config.precision, room.device)
+    return wanted if wanted is torch.bfloat16 else None
+
+
+def _still(
+    order: TrainingOrder, layers: nn.Module, preprocessing: Preprocessing, room: Room, on_event: OnEvent
+) -> StillLayers:
+    return StillLayers(
+        layers,
+        preprocessing,
+        room,
+        images=len(order.manifest.images),
+        folder=order.features_folder,
+        on_event=on_event,
+    )

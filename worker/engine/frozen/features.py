@@ -1,0 +1,250 @@
+"""What a frozen backbone says of images, computed once instead of every epoch.
+
+While nothing in the backbone learns, its answer to a view of an image stays the
+same. A frozen stage therefore shows it a few random views of each image once, and
+the head learns from the stored answers in milliseconds a step. They are kept on disk
+for the next training, the search of a rate and the next version of the data set.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.domain.ids import Digest
+from backend.domain.manifest import ManifestImage
+from backend.domain.training import FROZEN_VIEWS, Augmentation
+from backend.imaging.preprocessing import Pixels
+from worker.engine.data.batches import LabelledImages, Views, batches_of_epoch
+from worker.engine.data.source import Unreadable
+from worker.engine.frozen.feature_store import FeatureStore, Group
+from worker.engine.frozen.runtimes import Answer, StillLayers
+from worker.engine.loop.evaluation import Answers, OnBatch
+from worker.engine.network.architectures import Classifier
+
+MAX_BYTES: Final = 2_000_000_000
+"""Features of larger training sets are not held in memory; their backbone runs every epoch."""
+
+_PIXELS: Final = 2
+"""Of how views are made; to be raised whenever equal settings no longer give equal pixels."""
+
+_LOOK_EVERY: Final = 8
+"""Images between two looks at the stop signal."""
+
+
+def fit_into_memory(images: int, features: int, views: int = FROZEN_VIEWS) -> bool:
+    """Whether the pooled features of so many images can be kept: float32, maximum and average of each channel."""
+    return images * 2 * features * 4 * views <= MAX_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Features of the readable ones of a list's images.
+
+    Attributes:
+        values: (N, ...) float32 on the device: (N, 2C) of a whole backbone.
+        targets: (N,) int64 on the device.
+        places: N places in the list of images.
+    """
+
+    values: Tensor
+    targets: Tensor
+    places: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """One view of every image of a list, shown to layers that stand still.
+
+    Attributes:
+        view: number of the random view; without effect on the evaluation's.
+        is_learnt_from: something learns from the answers, so that they may be a little rough; else they judge.
+    """
+
+    views: Views
+    view: int = 0
+    is_learnt_from: bool = False
+
+
+class Source:
+    """Answers of layers that stand still to views of images, from the disk or from the layers.
+
+    A view is decided by the augmentation, the seed, its number and the image: not by the
+    run, the stage or the version of the data set.
+
+    Args:
+        learnt_in: number format of the answers that are learnt from; None is float32, in which the others always are.
+    """
+
+    def __init__(self, layers: StillLayers, store: FeatureStore, learnt_in: torch.dtype | None = None) -> None:
+        self._judging, self._learnt_from = layers, layers.rougher(learnt_in)
+        self._store = store
+
+    def kept(
+        self,
+        images: Iterable[ManifestImage],
+        *,
+        view: int = 0,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        is_learnt_from: bool = False,
+    ) -> dict[Digest, Answer]:
+        """The answers to a view of these images that lie on the disk."""
+        group = self._group(self._layers(is_learnt_from), augmentation, seed, view)
+        return group.known(image.digest for image in images)
+
+    def missing(self, showing: Showing) -> int:
+        """Of how many images the answers must be computed."""
+        return len(showing.views.labelled) - len(self._kept_of(showing))
+
+    def of(self, showing: Showing, *, device: torch.device, on_batch: OnBatch) -> Features:
+        """The answers to one view of every readable image; tells of those that must be computed."""
+        labelled = showing.views.labelled
+        known = self._kept_of(showing)
+        found = {place: known[image.digest] for place, image in enumerate(labelled.images) if image.digest in known}
+        if left := [place for place in range(len(labelled)) if place not in found]:
+            found |= self._computed(showing, left, on_batch)
+        return _stacked(found, labelled, device)
+
+    def _layers(self, is_learnt_from: bool) -> StillLayers:
+        return self._learnt_from if is_learnt_from else self._judging
+
+    def _kept_of(self, showing: Showing) -> dict[Digest, Answer]:
+        views = showing.views
+        return self.kept(
+            views.labelled.images,
+            view=showing.view,
+            augmentation=views.augmentation,
+            seed=views.seed,
+            is_learnt_from=showing.is_learnt_from,
+        )
+
+    def _group(self, layers: StillLayers, augmentation: Augmentation | None, seed: int, view: int) -> Group:
+        seen = "evaluation" if augmentation is None else f"{augmentation!r} {seed} {view}"
+        seen += f" pixels {_PIXELS}"
+        return self._store.group(layers.identity, repr(layers.preprocessing), seen, layers.runtime_name)
+
+    def _computed(self, showing: Showing, places: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
+        views, view, layers = showing.views, showing.view, self._layers(showing.is_learnt_from)
+        shown: deque[int] = deque()
+        unreadable: list[Unreadable] = []
+
+        def pixels() -> Iterator[Pixels]:
+            for place, seen in zip(places, shown_ahead(views, view, places), strict=True):
+                if isinstance(seen, Unreadable):
+                    unreadable.append(seen)
+                else:
+                    shown.append(place)
+                    yield seen
+
+        found: dict[int, Answer] = {}
+        group: Group | None = None
+        try:
+            for answer in layers.answers(pixels()):
+                place = shown.popleft()
+                found[place] = answer
+                # Only now is it sure which runtime answers.
+                group = group or self._group(layers, views.augmentation, views.seed, view)
+                group.add(views.labelled.images[place].digest, answer)
+                if len(found) % _LOOK_EVERY == 0:
+                    on_batch(len(found) + len(unreadable), unreadable)
+        finally:
+            if group is not None:
+                group.flush()
+        on_batch(len(places), unreadable)
+        return found
+
+
+def shown_ahead(views: Views, view: int, places: Iterable[int]) -> Iterator[Pixels | Unreadable]:
+    """The images as the view shows them, in order; a few are made ahead by threads, so that nobody waits."""
+    # Pillow lets go of Python's lock while it decodes, resizes and turns, so threads do.
+    workers = min(8, os.cpu_count() or 1)
+    ahead: deque[Future[Pixels | Unreadable]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for place in places:
+                ahead.append(pool.submit(partial(_view_of, views, view, place)))
+                if len(ahead) > 4 * workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _view_of(views: Views, view: int, place: int) -> Pixels | Unreadable:
+    return views[view, place][2]
+
+
+def _stacked(found: dict[int, Answer], labelled: LabelledImages, device: torch.device) -> Features:
+    places = sorted(found)
+    values = np.stack([found[place] for place in places]) if places else np.empty((0, 1), np.float32)
+    targets = torch.tensor([labelled.targets[place] for place in places], dtype=torch.int64)
+    return Features(torch.from_numpy(values).to(device), targets.to(device), places)
+
+
+class EpochRows:
+    """Which rows of stored answers make the batches of an epoch, in the order in which batches of images would come."""
+
+    def __init__(
+        self, labelled: LabelledImages, batch_size: int, *, seed: int, stage: int, is_balanced: bool = False
+    ) -> None:
+        self._images, self._batch_size = len(labelled), batch_size
+        self._seed, self._stage = seed, stage
+        self._classes = labelled.targets if is_balanced else None
+
+    def of(self, epoch: int, places: Sequence[int], first_step: int) -> Iterator[list[int]]:
+        """For each batch from a step on, the rows whose ``places`` it has; what couldn't be read has no row."""
+        row_of = {place: row for row, place in enumerate(places)}
+        batches = batches_of_epoch(
+            self._images,
+            self._batch_size,
+            seed=self._seed,
+            stage=self._stage,
+            epoch=epoch,
+            balanced_by=self._classes,
+        )
+        for batch in batches[first_step:]:
+            yield [row_of[place] for place in batch if place in row_of]
+
+
+class FeatureBatches:
+    """Training batches of features; the ``views`` take turns from epoch to epoch."""
+
+    def __init__(self, views: Sequence[Features], rows: EpochRows) -> None:
+        self._views, self._rows = views, rows
+
+    def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """(N, 2C) features and (N,) targets of one epoch's batches, on the device, from a step on."""
+        features = self._views[epoch % len(self._views)]
+        for rows in as_indexes(self._rows.of(epoch, features.places, first_step), features.values.device):
+            yield features.values[rows], features.targets[rows]
+
+
+def as_indexes(batches: Iterable[list[int]], device: torch.device) -> Iterator[Tensor]:
+    """(N,) int64 rows of each batch, brought to the device all at once: a GPU would wait for every single one."""
+    rows = list(batches)
+    together = torch.tensor([row for batch in rows for row in batch], dtype=torch.int64).to(device)
+    return iter(torch.split(together, [len(batch) for batch in rows]))
+
+
+_HEAD_BATCH = 1024
+
+
+def from_features(features: Features) -> Answers:
+    """Answers that run the head alone."""
+
+    def answers(model: Classifier, on_batch: OnBatch) -> Iterator[tuple[list[int], Tensor]]:
+        for start in range(0, len(features.places), _HEAD_BATCH):
+            places = features.places[start : start + _HEAD_BATCH]
+            on_batch(start + len(places), [])
+            yield places, model.head(features.values[start : start + _HEAD_BATCH])
+
+    return answers

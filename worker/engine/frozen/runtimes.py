@@ -1,0 +1,395 @@
+"""What runs layers that stand still: the quickest runtime of the machine that gives the same answers.
+
+Measured on 2 cores (EfficientNet-Lite0, 224 pixels): OpenVINO answers one image at a
+time fastest, three times as fast as torch, and an image's answer is the same bits
+whatever was asked before and after it. ``docs/decisions/0006-openvino.md`` says more.
+"""
+
+import hashlib
+import os
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from copy import copy
+from functools import cache, cached_property, partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from itertools import chain, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
+
+from backend.domain.events import OnEvent, PhaseStarted
+from backend.imaging.preprocessing import Pixels, Preprocessing
+from worker.engine.checkpoints.durable import replace_file
+from worker.engine.checkpoints.export import OPSET
+from worker.engine.data.source import to_input
+from worker.engine.hardware.memory import Room
+
+ALLOWED_DIFFERENCE: Final = 1e-4
+"""Largest difference from torch's answers, as a share of the largest of them."""
+
+ALLOWED_ROUGHNESS: Final = 0.1
+"""In a rough format: root mean square of the differences, as a share of the answers' (measured: 0.005 to 0.04)."""
+
+CHECKED_IMAGES: Final = 2
+
+WORTH_IT: Final = 64
+"""Images from which on preparing a runtime costs less than it saves."""
+
+Answer = NDArray[np.float32]
+"""What the layers say of one image, of any shape."""
+
+
+class Runtime(Protocol):
+    """Runs layers; ``name`` says which answers may be mixed: equal names give equal bits on one machine."""
+
+    name: str
+
+    def answers(self, pixels: Iterable[Pixels]) -> Iterator[Answer]:
+        """The layers' answer to each (H, W, 3) image, in order; a few images are taken ahead."""
+        ...
+
+
+class StillLayers:
+    """Layers that stand still, and the runtime that answers for them in float32; ``rougher`` gives quicker answers.
+
+    Args:
+        layers: ``(N, 3, H, W)`` normalised -> ``(N, ...)``; in evaluation mode they answer for each image by itself.
+        images: how many will be shown at least; for a few, preparing a runtime doesn't pay.
+        folder: where what was prepared is kept for the next time.
+    """
+
+    def __init__(
+        self,
+        layers: nn.Module,
+        preprocessing: Preprocessing,
+        room: Room,
+        *,
+        images: int,
+        folder: Path | None,
+        on_event: OnEvent,
+    ) -> None:
+        self._layers = _Layers(layers, preprocessing, folder)
+        self.preprocessing = preprocessing
+        self._on_event = on_event
+        self._exact = self._torch = _Torch(layers, preprocessing, room, None)
+        self._makers = _makers(room.device, images, None)
+        self._ready: Runtime | None = None
+        self._is_checked = False
+        self._room, self._images = room, images
+        self._is_rough = False
+
+    def rougher(self, number_format: torch.dtype | None) -> "StillLayers":
+        """The same layers where they run in that format, for answers that are learnt from and judge nothing.
+
+        None is float32: these layers themselves.
+        """
+        if number_format is None:
+            return self
+        other = copy(self)
+        other._torch = _Torch(self._layers.layers, self.preprocessing, self._room, number_format)
+        other._makers = _makers(self._room.device, self._images, number_format)
+        other._ready, other._is_checked, other._is_rough = None, False, True
+        return other
+
+    @property
+    def identity(self) -> str:
+        """A hash of the layers and all their numbers."""
+        return self._layers.identity
+
+    @property
+    def runtime_name(self) -> str:
+        """The name of the runtime that answers, or will unless it fails."""
+        if self._ready is not None:
+            return self._ready.name
+        return self._makers[0][0] if self._makers else self._torch.name
+
+    def prepare(self) -> None:
+        """Get the runtime ready; else the first answer does."""
+        while self._ready is None:
+            if not self._makers:
+                self._ready = self._torch
+                self._is_checked = True
+                return
+            name, make = self._makers[0]
+            try:
+                self._ready = make(self._layers)
+            except Exception as error:  # a runtime may raise anything; there is another one
+                self._give_up(name, f"it can't run these layers ({error})")
+
+    def answers(self, pixels: Iterable[Pixels]) -> Iterator[Answer]:
+        """As a runtime's; the first answers are compared with torch's."""
+        stream = iter(pixels)
+        if not self._is_checked:
+            first = list(islice(stream, CHECKED_IMAGES))
+            if not first:
+                return
+            self._check(first)
+            stream = chain(first, stream)
+        assert self._ready is not None
+        yield from self._ready.answers(stream)
+
+    def _check(self, pixels: list[Pixels]) -> None:
+        self.prepare()
+        while self._ready is not self._torch:
+            assert self._ready is not None
+            name, found = self._ready.name, np.stack(list(self._ready.answers(pixels)))
+            if self._is_right(found, np.stack(list(self._exact.answers(pixels)))):
+                break
+            self._ready = None
+            self._give_up(name, "its answers differ from torch's")
+            self.prepare()
+        self._is_checked = True
+
+    def _is_right(self, found: Answer, expected: Answer) -> bool:
+        # Never "not greater than": a difference that is not a number must not pass.
+        difference = found - expected
+        if self._is_rough:
+            return bool(np.sqrt(np.mean(difference**2)) <= ALLOWED_ROUGHNESS * np.sqrt(np.mean(expected**2)))
+        return bool(np.abs(difference).max() <= ALLOWED_DIFFERENCE * np.abs(expected).max())
+
+    def _give_up(self, name: str, reason: str) -> None:
+        self._makers.pop(0)
+        self._on_event(PhaseStarted("runtime", f"{name} is not used: {reason}"))
+
+
+class _Layers:
+    """The layers, their hash, their ONNX file and what OpenVINO reads from it, made once for all runtimes."""
+
+    def __init__(self, layers: nn.Module, preprocessing: Preprocessing, folder: Path | None) -> None:
+        self.layers, self._preprocessing, self._folder = layers, preprocessing, folder
+        self._content = b""
+
+    @cached_property
+    def identity(self) -> str:
+        return identity_of(self.layers)
+
+    def onnx(self) -> bytes:
+        """The layers as an ONNX file that takes raw pixels; kept in the folder."""
+        if not self._content:
+            self._content = self._kept() or self._made()
+        return self._content
+
+    @cached_property
+    def openvino(self) -> Any:  # Any: OpenVINO's models have no type of their own
+        """OpenVINO's model of one image."""
+        model = _openvino_core().read_model(self.onnx())
+        shape = model.input(0).get_partial_shape()
+        shape[0] = 1
+        model.reshape(shape)
+        return model
+
+    @property
+    def _file(self) -> Path | None:
+        if self._folder is None:
+            return None
+        key = f"{self.identity} {self._preprocessing} {torch.__version__} {_FORMAT}"
+        return self._folder / f"layers-{hashlib.sha256(key.encode()).hexdigest()[:32]}.onnx"
+
+    def _kept(self) -> bytes:
+        if self._file is None:
+            return b""
+        try:
+            # Its own hash stands at its end: a damaged file is made anew.
+            content, digest = _split(self._file.read_bytes())
+            if hashlib.sha256(content).digest() == digest:
+                os.utime(self._file)
+                return content
+        except OSError:
+            pass
+        return b""
+
+    def _made(self) -> bytes:
+        content = _exported(self.layers, self._preprocessing)
+        if self._file is None:
+            return content
+        # Full or forbidden: it is made again the next time.
+        with suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(self._file, content, hashlib.sha256(content).digest())
+        return content
+
+
+_FORMAT: Final = 1
+
+
+def _split(content: bytes) -> tuple[bytes, bytes]:
+    return content[:-32], content[-32:]
+
+
+def identity_of(layers: nn.Module) -> str:
+    """A hash of the layers and all their numbers."""
+    found = hashlib.sha256(str(layers).encode())
+    for name, tensor in layers.state_dict().items():
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
+class _FromPixels(nn.Module):
+    """``(N, H, W, 3)`` uint8 values as float -> what the layers say; normalisation is inside."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, layers: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.layers = layers
+        self.register_buffer("mean", torch.tensor(preprocessing.mean))
+        self.register_buffer("deviation", torch.tensor(preprocessing.deviation))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        normal = (pixels.float() / 255 - self.mean) / self.deviation
+        return self.layers(normal.permute(0, 3, 1, 2))  # type: ignore[no-any-return]  # a module's call is Any
+
+
+def _exported(layers: nn.Module, preprocessing: Preprocessing) -> bytes:
+    was_training, place = layers.training, next(iter(layers.parameters()), torch.empty(0)).device
+    example = torch.zeros(1, preprocessing.size, preprocessing.size, 3, dtype=torch.uint8)
+    modes = {module: module.training for module in layers.modules()}
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        # The newer exporter takes nine times as long (5.8 s to 0.6 s, torch 2.14) for the same answers.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=TracerWarning)
+        file = Path(folder) / "layers.onnx"
+        try:
+            torch.onnx.export(
+                _FromPixels(layers, preprocessing).to(place).eval(),
+                (example.to(place),),
+                str(file),
+                input_names=["pixels"],
+                output_names=["answers"],
+                dynamic_axes={"pixels": {0: "N"}, "answers": {0: "N"}},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+            layers.training = was_training
+        return file.read_bytes()
+
+
+_Maker = tuple[str, Callable[[_Layers], Runtime]]
+
+
+def _makers(device: torch.device, images: int, number_format: torch.dtype | None) -> list[_Maker]:
+    """Names of the runtimes that are worth a try, the quickest first, and how each is made."""
+    if device.type != "cpu" or images < WORTH_IT:
+        return []
+    found: list[_Maker] = []
+    if find_spec("openvino") is not None:
+        name = f"openvino {version('openvino')}"
+        if number_format is torch.bfloat16:
+            found.append((f"{name} bfloat16", partial(_OpenVino, is_rough=True)))
+        found.append((name, _OpenVino))
+    if find_spec("onnxruntime") is not None:
+        found.append((f"onnxruntime {version('onnxruntime')}", _OnnxRuntime))
+    return found
+
+
+@cache
+def _openvino_core() -> Any:  # Any: as above
+    """The one that this process has, for ever.
+
+    Each core gives its thread a stack for signal handlers and, when it goes, puts back the one that was there before.
+    Of two that go in the order in which they came the second puts back what the first has freed, and the
+    next signal kills the process.
+    """
+    # Never loaded: what converts models would tell of its use. Nothing of ours may call anybody.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how a module is forbidden
+    import openvino
+
+    return openvino.Core()
+
+
+class _OpenVino:
+    """One image at a time on each core: the activations stay in its cache (measured: 4.4 ms of a core, 5.7 by 32)."""
+
+    def __init__(self, layers: _Layers, *, is_rough: bool = False) -> None:
+        self.name = f"openvino {version('openvino')}" + (" bfloat16" if is_rough else "")
+        # float32 said aloud: on some processors it would choose a lower precision by itself.
+        precision = "bf16" if is_rough else "f32"
+        settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
+        compiled = _openvino_core().compile_model(layers.openvino, "CPU", settings)
+        together = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
+        self._requests = [compiled.create_infer_request() for _ in range(together)]
+
+    def answers(self, pixels: Iterable[Pixels]) -> Iterator[Answer]:
+        idle, busy = deque(self._requests), deque[Any]()  # Any: requests have no type of their own
+        try:
+            for one in pixels:
+                if not idle:
+                    yield _finished(busy, idle)
+                request = idle.popleft()
+                request.start_async({0: one[None]})
+                busy.append(request)
+            while busy:
+                yield _finished(busy, idle)
+        finally:
+            for request in busy:
+                request.wait()
+
+
+def _finished(busy: "deque[Any]", idle: "deque[Any]") -> Answer:  # Any: as above
+    request = busy.popleft()
+    request.wait()
+    answer: Answer = request.get_output_tensor(0).data[0].copy()
+    idle.append(request)
+    return answer
+
+
+class _OnnxRuntime:
+    def __init__(self, layers: _Layers) -> None:
+        import onnxruntime
+
+        self.name = f"onnxruntime {version('onnxruntime')}"
+        self._session = onnxruntime.InferenceSession(layers.onnx(), providers=["CPUExecutionProvider"])
+
+    def answers(self, pixels: Iterable[Pixels]) -> Iterator[Answer]:
+        for one in pixels:
+            yield self._session.run(["answers"], {"pixels": one[None]})[0][0]
+
+
+class _Torch:
+    """The layers as they are: on a GPU by batches; on a processor one by one, for equal bits in any company."""
+
+    def __init__(
+        self, layers: nn.Module, preprocessing: Preprocessing, room: Room, number_format: torch.dtype | None
+    ) -> None:
+        self.name = f"torch {torch.__version__} {room.device.type}"
+        if number_format is not None:
+            self.name += f" {str(number_format).removeprefix('torch.')}"
+        self._layers, self._preprocessing, self._room = layers, preprocessing, room
+        self._format = number_format
+
+    def answers(self, pixels: Iterable[Pixels]) -> Iterator[Answer]:
+        stream = iter(pixels)
+        at_once = 1 if self._room.device.type == "cpu" else self._room.asked_at_once
+        while batch := list(islice(stream, at_once)):
+            yield from self._of(np.stack(batch))
+
+    def _of(self, batch: Pixels) -> Iterator[Answer]:
+        modes = {module: module.training for module in self._layers.modules()}
+        self._layers.eval()
+        given = torch.from_numpy(batch)
+        if self._room.device.type == "cuda":
+            given = given.pin_memory()
+        try:
+            kind = self._room.device.type
+            with torch.no_grad(), torch.autocast(kind, dtype=self._format, enabled=self._format is not None):
+                inputs = to_input(given, self._preprocessing, self._room.device)
+                found = self._room.answers(self._layers, inputs).float().cpu().numpy()
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+        yield from found

@@ -1,0 +1,180 @@
+"""How much fits into the memory at once: found out by failing, and then kept to.
+
+A batch that is too large is worked off in parts whose gradients add up to those of the
+whole. What failed is freed only once its exception is gone: its traceback holds the
+tensors (pytorch issue 18853). So every retry here lies behind the ``except``.
+"""
+
+import gc
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from backend.domain.events import Event, MicroBatchHalved, OnEvent, PhaseStarted
+from worker.engine.errors import OutOfMemory
+from worker.engine.hardware.gpu_processes import holders_of
+
+EVALUATION_BATCH: Final = 32
+NORM_WANTS: Final = 8
+"""Batch norm that learns from fewer images at a time learns badly."""
+
+HELD_BY_OTHERS: Final = 0.9
+"""Share of a GPU's memory that others hold, from which on smaller parts wouldn't help."""
+BLAMED: Final = 0.5
+"""Share from which on others, and not the batch, are to make room."""
+WORTH_NAMING: Final = 0.1
+"""Share from which on others are named."""
+
+
+def _silent(event: Event) -> None:
+    pass
+
+
+@dataclass(slots=True)
+class Room:
+    """How many images are worked on at once in a training; halved where the memory is too small, and left so.
+
+    Attributes:
+        batch_size: images of a step, whatever they are cut into.
+        micro_batch: images of which gradients are computed at once.
+        asked_at_once: images that the network answers at once.
+        stage, epoch: where the training is; for what is told.
+    """
+
+    batch_size: int
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    on_event: OnEvent = _silent
+    micro_batch: int = 0
+    asked_at_once: int = EVALUATION_BATCH
+    stage: int = 0
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        self.micro_batch = self.micro_batch or self.batch_size
+
+    def parts(self, images: int, fewest: int) -> int:
+        """Into how many nearly equal parts so many images are cut; none has less than ``fewest`` of them."""
+        return max(1, min(math.ceil(images / self.micro_batch), images // fewest))
+
+    def halve(self, images: int, fewest: int) -> None:
+        """Learn from fewer images at once, after so many were too many.
+
+        Raises:
+            OutOfMemory: fewer there can't be, or others hold the memory.
+        """
+        present = min(self.micro_batch, images)
+        self._free(present, fewest)
+        self.micro_batch = max(fewest, present // 2)
+        self._tell(present)
+        if fewest > 1 and self.micro_batch < NORM_WANTS:
+            self.on_event(
+                PhaseStarted(
+                    "memory",
+                    f"Batch norm learns from {self.micro_batch} images at a time now, which is little: "
+                    "smaller images or a smaller architecture would give a better model",
+                )
+            )
+
+    def answers(self, forward: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        """The network's answers to (N, ...) inputs, in parts that fit.
+
+        Raises:
+            OutOfMemory: not even one image fits.
+        """
+        while True:
+            try:
+                parts = [forward(part) for part in torch.split(inputs, self.asked_at_once)]
+                return parts[0] if len(parts) == 1 else torch.cat(parts)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            self.ask_fewer(len(inputs))
+
+    def ask_fewer(self, images: int) -> None:
+        """Ask about fewer images at once, after so many were too many.
+
+        Raises:
+            OutOfMemory: fewer there can't be, or others hold the memory.
+        """
+        present = min(self.asked_at_once, images)
+        self._free(present, 1)
+        self.asked_at_once = max(1, present // 2)
+        text = f"The memory was too small to ask about {present} images at once: {present} → {self.asked_at_once}"
+        self.on_event(PhaseStarted("memory", text))
+
+    def _free(self, present: int, fewest: int) -> None:
+        gc.collect()
+        free, total, own = memory_of(self.device)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if present <= fewest or others_hold(free, total, own):
+            raise _refusal(present, self.device, free, total, own)
+
+    def _tell(self, present: int) -> None:
+        self.on_event(MicroBatchHalved(self.stage, self.epoch, self.micro_batch, self.batch_size))
+        text = f"The memory was too small: micro-batch {present} → {self.micro_batch}"
+        self.on_event(PhaseStarted("memory", f"{text}, effective batch {self.batch_size} kept"))
+
+
+def refused_from_the_start(batch_size: int, device: torch.device) -> OutOfMemory:
+    """What is said where there was no room for the network itself, or for the very first of its work."""
+    if device.type != "cuda":
+        return OutOfMemory(batch_size)
+    try:
+        free, total, own = memory_of(device)
+    except RuntimeError:  # not even room for the driver's own part of this process
+        return OutOfMemory(batch_size, holders=holders_of(device), is_others=True)
+    return _refusal(batch_size, device, free, total, own)
+
+
+def _refusal(images: int, device: torch.device, free: int, total: int, own: int) -> OutOfMemory:
+    """Names other programs only where what they hold is worth ending them."""
+    others = total - free - own if device.type == "cuda" else 0
+    return OutOfMemory(
+        images,
+        free_bytes=free,
+        total_bytes=total,
+        device=str(device),
+        holders=holders_of(device) if others >= WORTH_NAMING * total else (),
+        is_others=others >= BLAMED * total,
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory couldn't be had."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    # The processor's allocator and some GPU libraries have no error type of their own.
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WORDS)
+
+
+_WORDS: Final = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
+
+def memory_of(device: torch.device) -> tuple[int, int, int]:
+    """Free bytes of the device, all of them, and those that this process holds (0 on a processor)."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return free, total, torch.cuda.memory_reserved(device)
+    page = os.sysconf("SC_PAGE_SIZE")
+    free_pages = os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else 0
+    return page * free_pages, page * os.sysconf("SC_PHYS_PAGES"), 0
+
+
+def others_hold(free: int, total: int, own: int) -> bool:
+    """Whether other programs hold nearly all of a GPU's memory; on a processor nobody can say."""
+    return own > 0 and total - free - own >= HELD_BY_OTHERS * total
+
+
+class TornStep(MemoryError):
+    """The memory ended while weights were being changed: some have taken the step and some haven't."""

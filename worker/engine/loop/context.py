@@ -1,0 +1,49 @@
+"""What all stages of a training share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from backend.domain.events import OnEvent
+from backend.imaging.preprocessing import Preprocessing
+from worker.engine.data.prepared import Images
+from worker.engine.data.source import Unreadable
+from worker.engine.hardware.memory import Room
+from worker.engine.loop import evaluation
+from worker.engine.loop.run import Brake
+from worker.engine.network.architectures import Classifier
+from worker.engine.order import StatePoint, Stopped, StopSignal, TrainingOrder
+from worker.engine.throttle import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What all stages of a training share; ``saved`` grows with every state, the newest last."""
+
+    order: TrainingOrder
+    device: torch.device
+    model: Classifier
+    images: Images
+    on_event: OnEvent
+    stop: StopSignal
+    saved: list[StatePoint]
+    room: Room
+    brake: Brake = field(default_factory=Brake)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return self.images.source.preprocessing
+
+    def watch(self, report: Callable[[int], None], total: int) -> evaluation.OnBatch:
+        """A listener for batches that looks at the stop signal and passes progress on in measure."""
+        pace = Pace()
+
+        def on_batch(done: int, unreadable: list[Unreadable]) -> None:
+            if self.stop.requested():
+                raise Stopped
+            self.images.skip(unreadable)
+            if pace.due() or done == total:
+                report(done)
+
+        return on_batch

@@ -1,0 +1,122 @@
+"""One epoch of a stage: train, validate, save."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from backend.domain.events import EpochFinished, StateSaved, ValidationProgress
+from backend.domain.results import Evaluation
+from worker.engine.loop import best, evaluation, state
+from worker.engine.loop.best import Best
+from worker.engine.loop.context import Training
+from worker.engine.loop.run import NotFinite, StageRun
+from worker.engine.loop.train import train_one_epoch
+from worker.engine.order import Stopped, StopSignal
+
+
+def run_epoch(training: Training, run: StageRun, valid: evaluation.Answers) -> Evaluation:
+    """Train and validate for what is left of the present epoch, and save the state after it.
+
+    Raises:
+        Stopped: what was done is saved, to go on from its last step.
+        NotFinite: in a step, in the weights or in an answer.
+    """
+    place = run.place
+    training.room.epoch = place.epoch
+    begun = time.monotonic() - place.elapsed_s
+
+    def save() -> None:
+        place.elapsed_s = time.monotonic() - begun
+        save_state(training, run)
+
+    try:
+        learning_rate = train_one_epoch(run, on_event=training.on_event, stop=training.stop, save=save)
+        with loader_deaths_understood(training.stop):
+            answered = validate(training, run, valid, place.epoch)
+    except Stopped:
+        if place.step and not _is_saved(training, run):
+            save()
+        raise
+    finished = _finished(run, answered, learning_rate, time.monotonic() - begun)
+    _note_best(training, run, finished)
+    place.epoch, place.step, place.elapsed_s = place.epoch + 1, 0, 0.0
+    save_state(training, run, finished)
+    return answered
+
+
+def validate(training: Training, run: StageRun, valid: evaluation.Answers, epoch: int) -> Evaluation:
+    """What the network answers for the validation images after an epoch.
+
+    Raises:
+        NotFinite: an answer is no number.
+    """
+    total = len(training.images.valid)
+    watch = training.watch(lambda done: training.on_event(ValidationProgress(run.number, epoch, done, total)), total)
+    answered = evaluation.evaluate(
+        run.model, valid, training.images.valid, training.order.manifest.classes, on_batch=watch
+    )
+    if not np.isfinite(answered.probabilities).all():
+        raise NotFinite
+    return answered
+
+
+def save_state(training: Training, run: StageRun, finished: EpochFinished | None = None) -> None:
+    """Save the run as it is, after the epoch that was finished with it if one was.
+
+    Raises:
+        NotFinite: a weight is no number; nothing was saved.
+        DiskFull: nothing was saved.
+    """
+    order = training.order
+    identity = state.order_hash(order.config, order.manifest)
+    point, size_bytes = state.save(order.state_folder, run, identity, sorted(training.images.left_out))
+    if finished is not None:
+        # Side by side: the listener stores both in one transaction.
+        training.on_event(finished)
+    training.on_event(StateSaved(point.stage, point.epoch, point.step, point.file, point.sha256, size_bytes))
+    at = (point.stage, point.epoch, point.step)
+    training.saved[:] = [one for one in training.saved if (one.stage, one.epoch, one.step) != at] + [point]
+    # Only now that the listener knows the new state may older ones go.
+    state.remove_others(order.state_folder, training.saved[-state.KEPT :])
+
+
+@contextmanager
+def loader_deaths_understood(stop: StopSignal) -> Iterator[None]:
+    """A stop sent to the whole process group may end a loader process before this one has seen it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if stop.requested():
+            raise Stopped from error
+        raise
+
+
+def _is_saved(training: Training, run: StageRun) -> bool:
+    here = (run.number, run.place.epoch, run.place.step)
+    return any((point.stage, point.epoch, point.step) == here for point in training.saved[-1:])
+
+
+def _finished(run: StageRun, answered: Evaluation, learning_rate: float, duration_s: float) -> EpochFinished:
+    error_rate = answered.errors / len(answered.targets)
+    return EpochFinished(
+        stage=run.number,
+        epoch=run.place.epoch,
+        train_loss=run.loss.value,
+        valid_loss=float(answered.losses.mean()),
+        error_rate=error_rate,
+        accuracy=1 - error_rate,
+        learning_rate=learning_rate,
+        duration_s=duration_s,
+    )
+
+
+def _note_best(training: Training, run: StageRun, finished: EpochFinished) -> None:
+    """Remember the epoch if it is the best so far, with its weights where the stage keeps the best."""
+    this = Best(finished.epoch, finished.error_rate, finished.valid_loss)
+    if run.bests and not this.is_better_than(run.bests[-1]):
+        return
+    if run.stage.keep_best:
+        this = best.keep(training.order.state_folder, run.model, run.number, this)
+    run.bests[:] = [*run.bests, this][-best.KEPT :]

@@ -1,0 +1,143 @@
+"""The learning-rate search: growing rates on real batches, then everything as it was.
+
+Source: Smith, "Cyclical Learning Rates", arXiv:1506.01186, as fastai 2 does it (``LRFinder``): all
+layer groups take the same rate, momentum stays at Adam's own, the smoothed loss is noted after each
+step. Where there are fewer batches than steps, the data go round.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from itertools import count, islice
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from backend.domain.events import PhaseProgress, PhaseStarted, RateFound
+from backend.domain.lr_finder import BURST, FEWEST_STEPS, STEPS, Curve, Finding, curve_of, finding, rate_at
+from worker.engine.loop.context import Training
+from worker.engine.loop.run import Batches, SmoothedLoss, StageRun
+from worker.engine.loop.step import take_step
+from worker.engine.network.optim import build_optimizer, set_training_mode
+from worker.engine.order import Stopped
+from worker.engine.throttle import Pace
+
+SEEDS: Final = 3
+BAND_WITHIN_S: Final = 180.0
+"""Further tries are made only while they and those before are thought to end within so long."""
+_EPOCHS_APART: Final = 1000
+"""Each seed sees its data as in epochs that no stage has: other orders and other random views than the stage's."""
+
+
+def with_rate_found(training: Training, run: StageRun) -> StageRun:
+    """The stage's run with the rate that a search before its first step has found."""
+    cheap = run.stage.backbone_stands_still or run.device.type == "cuda"
+    curve, found = search(training, run, seeds=SEEDS if cheap else 1)
+    training.on_event(
+        RateFound(run.number, found.max_lr, curve.learning_rates, curve.losses, asdict(found.suggestions))
+    )
+    return replace(run, stage=run.stage.with_rate(found.max_lr))
+
+
+def search(
+    training: Training, run: StageRun, *, steps: int = STEPS, seeds: int = SEEDS, within_s: float = math.inf
+) -> tuple[Curve, Finding]:
+    """Search a rate for the stage's run; network, optimizer and random numbers are then as before.
+
+    After the first try, another is made only where all are thought to end within ``within_s`` seconds.
+
+    Raises:
+        Stopped: between two steps.
+    """
+    steps = max(FEWEST_STEPS, steps)
+    report = _report(training, steps * seeds)
+    training.on_event(PhaseStarted("rate", "Trying growing steps on real batches, to find a learning rate"))
+    recorded: list[list[float]] = []
+    begun = time.monotonic()
+    for seed in range(seeds):
+        if seed and (time.monotonic() - begun) * (seed + 1) / seed > within_s:
+            break
+        with left_as_it_was(run.model, run.device):
+            torch.manual_seed(_seed_of(training.order.config.seed, run.number, seed))
+            recorded.append(_record(training, run, seed, steps, report))
+    curve = curve_of(recorded, steps)
+    stage = run.stage
+    has_learnt = run.number > 0 or training.order.starts_from is not None
+    images = len(training.images.train)
+    return curve, finding(curve, freeze=stage.freeze, has_learnt=has_learnt, images=images)
+
+
+@contextmanager
+def left_as_it_was(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Whatever happens in the block: weights, buffers, modes and random numbers are then what they were."""
+    before = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        model.load_state_dict(before)
+        for module, is_training in modes:
+            module.training = is_training
+        for parameter in model.parameters():
+            parameter.grad = None
+
+
+def _record(training: Training, run: StageRun, seed: int, steps: int, report: Callable[[int], None]) -> list[float]:
+    """Smoothed losses of growing steps; ends with the first that is far from the best or no number."""
+    config = training.order.config
+    optimizer = build_optimizer(run.model, run.stage, config)
+    scaler = torch.amp.GradScaler(run.device.type, enabled=run.scaler.is_enabled())
+    trial = replace(run, optimizer=optimizer, scaler=scaler)
+    smoothed, losses = SmoothedLoss(), list[float]()
+    for step, (inputs, targets) in enumerate(islice(_going_round(run.batches, seed), steps)):
+        if training.stop.requested():
+            raise Stopped
+        losses.append(_try_rate(trial, rate_at(step, steps), inputs, targets, smoothed))
+        report(seed * steps + step + 1)
+        if math.isnan(losses[-1]):
+            # fastai goes on to the end with losses that are no numbers; they count alike when the curve is cut.
+            return losses + [math.nan] * (steps - len(losses))
+        if losses[-1] > BURST * min(losses):
+            break
+    return losses
+
+
+def _try_rate(trial: StageRun, rate: float, inputs: Tensor, targets: Tensor, smoothed: SmoothedLoss) -> float:
+    # Each time: making the batch may have run the network in evaluation mode.
+    set_training_mode(trial.model, trial.stage)
+    for group in trial.optimizer.param_groups:
+        group["lr"] = rate
+    smoothed.add(float(take_step(trial, inputs, targets)))
+    return smoothed.value
+
+
+def _going_round(batches: Batches, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches without end, epoch after epoch; none where an epoch has none."""
+    for epoch in count(_EPOCHS_APART * (seed + 1)):
+        is_empty = True
+        for inputs, targets in batches.of(epoch):
+            # Batch norm can't learn from a single image.
+            if len(targets) > 1:
+                is_empty = False
+                yield inputs, targets
+        if is_empty:
+            return
+
+
+def _seed_of(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+def _report(training: Training, total: int) -> Callable[[int], None]:
+    pace = Pace()
+
+    def report(done: int) -> None:
+        if pace.due() or done == total:
+            training.on_event(PhaseProgress("rate", done, total))
+
+    return report

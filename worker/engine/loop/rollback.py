@@ -1,0 +1,72 @@
+"""The way back to the last good state when a step has gone wrong."""
+
+from backend.domain.events import PhaseStarted, RolledBack
+from worker.engine.errors import Diverged
+from worker.engine.hardware.memory import TornStep
+from worker.engine.loop import state
+from worker.engine.loop.context import Training
+from worker.engine.loop.epoch import save_state
+from worker.engine.loop.run import NotFinite, StageRun
+from worker.engine.loop.state import State
+from worker.engine.order import StatePoint
+
+TRIES = 2
+"""How often a training goes back and halves its rates before it is given up."""
+
+
+class WayBack:
+    """Where a stage goes back to: its newest state on disk, or how it began, kept in memory until there is one."""
+
+    def __init__(self, training: Training, run: StageRun) -> None:
+        self._training, self._run = training, run
+        self._beginning = None if self._points() else state.remember(run)
+
+    def take(self, wrong: NotFinite | TornStep) -> None:
+        """Go back after a step that went wrong, and save where we are: an interruption must not forget the halving.
+
+        Raises:
+            Diverged: there were enough tries.
+            OutOfMemory: even the smallest part of a batch is too large.
+        """
+        run, training = self._run, self._training
+        if isinstance(wrong, TornStep):
+            run.room.halve(run.room.batch_size, run.fewest_at_once)
+        else:
+            self._brake()
+        good = self._good()
+        run.model.load_state_dict(good.model_tensors(), strict=False)
+        good.restore(run)
+        try:
+            save_state(training, run)
+        except NotFinite:
+            raise diverged(run) from None
+
+    def _brake(self) -> None:
+        run, place, brake = self._run, self._run.place, self._run.brake
+        if brake.times >= TRIES:
+            raise diverged(run)
+        brake.pull()
+        self._training.on_event(RolledBack(run.number, place.epoch, place.step, brake.factor))
+        share = {1: "half", 2: "a quarter of"}[brake.times]
+        where = f"epoch {place.epoch + 1}, step {place.step + 1}"
+        text = f"The loss was no number any more in {where}; going back to the last good state, with {share} the rate"
+        self._training.on_event(PhaseStarted("rollback", text))
+
+    def _good(self) -> State:
+        order = self._training.order
+        identity = state.order_hash(order.config, order.manifest)
+        good, _ = state.newest(order.state_folder, self._points()[::-1], identity)
+        if good is None:
+            good = self._beginning
+        if good is None:
+            raise diverged(self._run)
+        return good
+
+    def _points(self) -> list[StatePoint]:
+        return [point for point in self._training.saved if point.stage == self._run.number]
+
+
+def diverged(run: StageRun) -> Diverged:
+    """The error for losses or weights that are no longer numbers."""
+    peak = run.stage.peak
+    return Diverged(run.number, run.place.epoch, run.place.step, peak[1] if isinstance(peak, tuple) else peak)

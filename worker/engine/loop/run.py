@@ -1,0 +1,166 @@
+"""What a stage's training needs: network, optimizer, loss, batches, and how far it is."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import AdamW
+
+from backend.domain.training import Stage
+from worker.engine.hardware.memory import Room
+from worker.engine.loop.best import Best
+from worker.engine.network.architectures import Classifier
+from worker.engine.network.optim import batch_norms, set_rates
+
+_SMOOTHING: Final = 0.98
+"""Source: fastai ``Recorder`` beta."""
+
+
+class Batches(Protocol):
+    """Training batches, epoch by epoch."""
+
+    def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs of the forward pass and (N,) targets, on the device, from a step on.
+
+        One batch for each step: one of which too little is readable comes as well.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class SmoothedLoss:
+    """Exponential average of the losses of a stage's steps, debiased; in nats. Source: fastai ``AvgSmoothLoss``."""
+
+    average: float = 0.0
+    steps: int = 0
+
+    def add(self, loss: float) -> None:
+        """Take in the loss of one more step."""
+        self.average = _SMOOTHING * self.average + (1 - _SMOOTHING) * loss
+        self.steps += 1
+
+    @property
+    def value(self) -> float:
+        """The average without the bias of its start at zero; not a number before the first step."""
+        return self.average / (1 - _SMOOTHING**self.steps) if self.steps else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """The loss: cross entropy in nats, added up over images.
+
+    Attributes:
+        class_weights: (K,) how much a mistake about each class counts; None is alike.
+        label_smoothing: share of certainty that is spread over all classes.
+    """
+
+    class_weights: Tensor | None = None
+    label_smoothing: float = 0.0
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """(N, K) and (N,) -> a scalar."""
+        return F.cross_entropy(
+            logits, targets, weight=self.class_weights, label_smoothing=self.label_smoothing, reduction="sum"
+        )
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a stage goes on: at ``step`` of ``epoch``, both from 0, ``elapsed_s`` seconds into that epoch."""
+
+    epoch: int = 0
+    step: int = 0
+    elapsed_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Brake:
+    """What divergence has done to the rates of a training: they are multiplied by ``factor``."""
+
+    factor: float = 1.0
+    times: int = 0
+
+    def pull(self) -> None:
+        """Halve the rates once more."""
+        self.factor /= 2
+        self.times += 1
+
+
+@dataclass(slots=True)
+class KeptBackbone:
+    """The file that holds the backbone of a stage in which it stands still; without a name before the first save."""
+
+    file: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """All that the steps of one stage need.
+
+    Attributes:
+        forward: from a batch's inputs to (N, K) logits: the whole network, or the head where inputs are features.
+        autocast: number format of the forward pass; None is float32.
+        scaler: keeps the small gradients of float16; disabled otherwise.
+        room: how many images fit into memory at once.
+        seed: of the training; each step begins its own random numbers from it.
+        criterion: what the loss is.
+        brake: what divergence has done to the rates.
+        loss: smoothed over the stage.
+        place: where it is.
+        bests: its best epochs so far, the best last.
+        kept_backbone: where its backbone is kept.
+        norms: all batch norm layers.
+    """
+
+    number: int
+    stage: Stage
+    model: Classifier
+    forward: Callable[[Tensor], Tensor]
+    batches: Batches
+    optimizer: AdamW
+    steps_per_epoch: int
+    device: torch.device
+    autocast: torch.dtype | None
+    scaler: torch.amp.GradScaler
+    room: Room
+    seed: int = 0
+    criterion: Criterion = field(default_factory=Criterion)
+    brake: Brake = field(default_factory=Brake)
+    loss: SmoothedLoss = field(default_factory=SmoothedLoss)
+    place: Place = field(default_factory=Place)
+    bests: list[Best] = field(default_factory=list)
+    kept_backbone: KeptBackbone = field(default_factory=KeptBackbone)
+    norms: list[nn.Module] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Looked for once: walking through all layers in every step takes longer than the head's forward pass.
+        object.__setattr__(self, "norms", batch_norms(self.model))
+
+    @property
+    def learning_norms(self) -> list[nn.Module]:
+        """Layers that normalise by the batch at the moment."""
+        return [module for module in self.norms if module.training]
+
+    @property
+    def fewest_at_once(self) -> int:
+        """Images that must be learnt from at once: batch norm in training can't tell anything from one."""
+        return 2 if self.learning_norms else 1
+
+    def learning_at(self, step: int) -> tuple[float, float]:
+        """Set rate and momentum for a step of the stage; returns the head's rate and the momentum."""
+        return set_rates(
+            self.optimizer,
+            self.stage,
+            layer_groups=len(self.model.layer_groups()),
+            progress=step / (self.stage.epochs * self.steps_per_epoch),
+            factor=self.brake.factor,
+        )
+
+
+class NotFinite(Exception):
+    """A loss, gradient, weight or answer is no number; the training must go back."""

@@ -1,0 +1,140 @@
+"""One optimizer step: forward, backward, update, with smaller parts where memory is too small."""
+
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+
+from worker.engine.hardware.memory import TornStep, is_out_of_memory
+from worker.engine.loop.run import NotFinite, StageRun
+
+MAX_OVERFLOWS: Final = 20
+"""Steps in a row that float16 may overflow while its scale is sought."""
+
+
+def take_step(run: StageRun, inputs: Tensor, targets: Tensor, guard: "Guard | None" = None) -> Tensor:
+    """One optimizer update; returns its loss, a scalar still on the device.
+
+    Where the memory is too small the batch is worked off in smaller parts. A guard
+    is asked before weights change.
+
+    Raises:
+        TornStep: the memory ended while weights were being changed.
+        NotFinite: the guard says so; no weight has changed.
+    """
+    loss = gradients(run, inputs, targets)
+    if guard is not None:
+        run.scaler.unscale_(run.optimizer)
+        guard.see(loss, total_norm(run.optimizer))
+        guard.hold_back(run.optimizer)
+    try:
+        run.scaler.step(run.optimizer)
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise TornStep from error
+        raise
+    run.scaler.update()
+    return loss
+
+
+def gradients(run: StageRun, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Put the batch's gradients into the parameters; returns its loss.
+
+    Parts of a batch count by their images, so that they add up to the whole. After
+    a failed try random numbers and batch norm's statistics are put back first.
+    """
+    before = _Before(run)
+    while True:
+        fewest = run.fewest_at_once
+        try:
+            return _accumulated(run, inputs, targets, run.room.parts(len(targets), fewest))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        run.optimizer.zero_grad(set_to_none=True)
+        run.room.halve(len(targets), fewest)
+        before.restore()
+
+
+def _accumulated(run: StageRun, inputs: Tensor, targets: Tensor, parts: int) -> Tensor:
+    run.optimizer.zero_grad(set_to_none=True)
+    losses = []
+    for some, wanted in zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True):
+        with torch.autocast(run.device.type, dtype=run.autocast, enabled=run.autocast is not None):
+            loss = run.criterion(run.forward(some).float(), wanted) / len(targets)
+        run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's own
+        losses.append(loss.detach())
+    return torch.stack(losses).sum()
+
+
+def total_norm(optimizer: AdamW) -> Tensor:
+    """Length of all gradients together, a scalar still on the device."""
+    gradients = [
+        parameter.grad
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if parameter.grad is not None
+    ]
+    return torch.nn.utils.get_total_norm(gradients)
+
+
+class _Before:
+    """Random numbers and batch norm's statistics as they were before a step was tried."""
+
+    def __init__(self, run: StageRun) -> None:
+        self._device = run.device
+        self._random = torch.get_rng_state()
+        self._random_cuda = torch.cuda.get_rng_state(run.device) if run.device.type == "cuda" else None
+        self._buffers = [(buffer, buffer.clone()) for module in run.learning_norms for buffer in module.buffers()]
+
+    def restore(self) -> None:
+        torch.set_rng_state(self._random)
+        if self._random_cuda is not None:
+            torch.cuda.set_rng_state(self._random_cuda, self._device)
+        for buffer, kept in self._buffers:
+            buffer.copy_(kept)
+
+
+class Guard:
+    """Says whether steps are sound.
+
+    On a processor each step is looked at before it is taken. Looking stalls a GPU, so there
+    it is remembered on the device, where the optimizer leaves out a bad step and all that
+    follow; it is looked at before anything is told or saved.
+    """
+
+    def __init__(self, run: StageRun) -> None:
+        self._looks_at_once = run.device.type == "cpu"
+        self._may_overflow = run.scaler.is_enabled()
+        self._is_bad = torch.zeros((), dtype=torch.bool, device=run.device)
+        self._overflows = torch.zeros((), dtype=torch.int32, device=run.device)
+
+    def see(self, loss: Tensor, norm: Tensor) -> None:
+        """Take in a step's loss and the length of its gradient.
+
+        Raises:
+            NotFinite: on a processor.
+        """
+        is_bad, overflows = ~torch.isfinite(loss), ~torch.isfinite(norm)
+        if self._may_overflow:
+            # The scaler leaves such a step out and scales less; only without end is it a bad sign.
+            self._overflows = torch.where(overflows, self._overflows + 1, 0)
+            overflows = self._overflows > MAX_OVERFLOWS
+        self._is_bad = self._is_bad | is_bad | overflows
+        if self._looks_at_once:
+            self.look()
+
+    def hold_back(self, optimizer: AdamW) -> None:
+        """Make the optimizer leave its next step out if one so far was bad; the scaler of float16 has its own way."""
+        if not self._looks_at_once and not self._may_overflow:
+            optimizer.found_inf = self._is_bad.float()  # type: ignore[attr-defined]  # as torch's GradScaler does
+
+    def look(self) -> None:
+        """Whether all steps so far were sound.
+
+        Raises:
+            NotFinite: one wasn't.
+        """
+        if bool(self._is_bad):
+            raise NotFinite

@@ -1,0 +1,132 @@
+"""The training loop: steps, epochs, and what they report."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.domain.events import OnEvent, StepFinished
+from worker.engine.hardware.memory import is_out_of_memory
+from worker.engine.loop.run import StageRun
+from worker.engine.loop.step import Guard, take_step
+from worker.engine.network.optim import set_training_mode
+from worker.engine.order import Stopped, StopSignal
+from worker.engine.throttle import Pace
+
+SAVE_EVERY_S: Final = 600.0
+"""Work that a kill may cost in a long epoch."""
+
+
+def train_one_epoch(
+    run: StageRun, *, on_event: OnEvent, stop: StopSignal, save: Callable[[], None] = lambda: None
+) -> float:
+    """Run the steps of an epoch that are still to do; returns the head's last learning rate.
+
+    Each step begins its own random numbers from (seed, stage, epoch, step): so nothing but
+    the place must be known to go on from it, on any device, or to repeat a step.
+    ``save`` is called every ten minutes, between two steps.
+
+    Raises:
+        Stopped: between two steps; ``run.place`` says before which.
+        NotFinite: a loss or gradient is no number, or float16 overflows without end.
+    """
+    report, guard, place = _StepReport(run, on_event), Guard(run), run.place
+    saved_at = time.monotonic()
+    # Modes are set when the network isn't in training: a new one or another stage's must not pass for this one's.
+    run.model.eval()
+    for inputs, targets in _from_here(run, stop):
+        if stop.requested():
+            report.send(guard)
+            raise Stopped
+        # Here and not before the loop: making a batch may have run the network in evaluation mode.
+        if not run.model.training:
+            set_training_mode(run.model, run.stage)
+        step = place.epoch * run.steps_per_epoch + place.step
+        rate, momentum = run.learning_at(step)
+        # Batch norm can't learn from a single image.
+        if len(targets) > 1:
+            torch.manual_seed(seed_of(run.seed, run.number, place.epoch, place.step))
+            report.add(step + 1, take_step(run, inputs, targets, guard), len(targets), rate, momentum)
+        place.step += 1
+        report.send_if_due(guard)
+        if time.monotonic() - saved_at > SAVE_EVERY_S:
+            report.send(guard)
+            save()
+            saved_at = time.monotonic()
+    report.send(guard)
+    return run.learning_at((place.epoch + 1) * run.steps_per_epoch - 1)[0]
+
+
+def seed_of(*parts: int) -> int:
+    """A seed that only these numbers decide; near ones give unlike seeds."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _from_here(run: StageRun, stop: StopSignal) -> Iterator[tuple[Tensor, Tensor]]:
+    """The epoch's batches from the present step on."""
+    batches = run.batches.of(run.place.epoch, run.place.step)
+    while True:
+        try:
+            batch = next(batches, None)
+        except (RuntimeError, MemoryError) as error:
+            # A stop sent to the whole process group may end a loader process before this one has seen it.
+            if stop.requested():
+                raise Stopped from error
+            if not is_out_of_memory(error):
+                raise
+            batch = None
+        else:
+            if batch is None:
+                return
+            yield batch
+            continue
+        run.room.halve(min(run.room.batch_size, run.room.micro_batch), run.fewest_at_once)
+        batches = run.batches.of(run.place.epoch, run.place.step)
+
+
+class _StepReport:
+    """Collects the losses of steps and reads them back at most twice a second: each reading stalls a GPU."""
+
+    def __init__(self, run: StageRun, on_event: OnEvent) -> None:
+        self._run, self._on_event = run, on_event
+        self._losses: list[Tensor] = []
+        self._images = 0
+        self._sent_at = time.monotonic()
+        self._pace = Pace()
+
+    def add(self, step: int, loss: Tensor, images: int, rate: float, momentum: float) -> None:
+        self._losses.append(loss)
+        self._images += images
+        self._last = (step, rate, momentum)
+
+    def send_if_due(self, guard: Guard) -> None:
+        if self._pace.due():
+            self.send(guard)
+
+    def send(self, guard: Guard) -> None:
+        if not self._losses:
+            return
+        guard.look()
+        losses, images = torch.stack(self._losses).tolist(), self._images
+        # Forgotten before they are told: whoever listens may raise, and they must not count twice.
+        self._losses, self._images = [], 0
+        for loss in losses:
+            self._run.loss.add(loss)
+        now = time.monotonic()
+        seconds, self._sent_at = max(now - self._sent_at, 1e-9), now
+        step, rate, momentum = self._last
+        self._on_event(
+            StepFinished(
+                stage=self._run.number,
+                epoch=self._run.place.epoch,
+                step=step,
+                steps=self._run.stage.epochs * self._run.steps_per_epoch,
+                losses=tuple(losses),
+                learning_rate=rate,
+                momentum=momentum,
+                images_per_s=images / seconds,
+            )
+        )

@@ -1,0 +1,143 @@
+"""Pretrained weights: from the weights folder, from a package, or downloaded on first use."""
+
+import errno
+import hashlib
+import http.client
+import os
+import pickle
+import socket
+import tempfile
+import urllib.request
+from pathlib import Path
+from typing import IO, Final
+
+import torch
+import torchvision
+
+from backend.domain.architectures import Architecture, PretrainedWeights, WeightSource
+from backend.domain.events import OnEvent, PhaseProgress, PhaseStarted
+from backend.weights import architectures_at_hand, package_file
+from worker.engine.errors import WeightsUnavailable
+from worker.engine.network.architectures import Weights
+from worker.engine.order import Stopped, StopSignal
+from worker.engine.throttle import Pace
+
+_CHUNK_BYTES: Final = 1 << 18
+_TIMEOUT_S: Final = 30
+
+
+def load(
+    architecture: Architecture,
+    weights: PretrainedWeights,
+    folder: Path,
+    *,
+    on_event: OnEvent,
+    stop: StopSignal,
+    url_base: str | None = None,
+) -> Weights:
+    """Pretrained weights by the names of their origin, on the CPU.
+
+    Raises:
+        WeightsUnavailable: they are neither here nor can they be fetched.
+        Stopped: while downloading.
+    """
+    match weights.source:
+        case WeightSource.PACKAGE:
+            file = package_file(weights.package)
+            if file is None:
+                raise _unavailable(architecture, weights, folder, f"the package {weights.package} isn't installed")
+        case WeightSource.DOWNLOAD:
+            file = folder / weights.file_name
+            if not (file.is_file() and _hash(file).startswith(weights.sha256_prefix)):
+                url = (
+                    f"{url_base.rstrip('/')}/{weights.file_name}"
+                    if url_base
+                    else _torchvision_url(architecture, weights)
+                )
+                on_event(PhaseStarted("weights", f"Downloading the pretrained weights of {architecture.title}"))
+                _download(architecture, weights, url, folder, on_event, stop)
+    try:
+        # Only tensors are read: a file of another origin can't run code.
+        content: Weights = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+        raise _unavailable(architecture, weights, folder, f"{file.name} is damaged") from error
+    return content
+
+
+def _torchvision_url(architecture: Architecture, weights: PretrainedWeights) -> str:
+    return str(torchvision.models.get_model_weights(architecture.name)[weights.name].url)
+
+
+def _download(
+    architecture: Architecture,
+    weights: PretrainedWeights,
+    url: str,
+    folder: Path,
+    on_event: OnEvent,
+    stop: StopSignal,
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    # Written beside its place and renamed: a broken download leaves nothing that looks like weights.
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=f".{weights.file_name}.", suffix=".partial")
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            digest = _copy(url, target, on_event, stop)
+            target.flush()
+            os.fsync(target.fileno())
+        if not digest.startswith(weights.sha256_prefix):
+            raise _unavailable(architecture, weights, folder, "what was downloaded isn't the right file or isn't whole")
+        partial.replace(folder / weights.file_name)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _unavailable(architecture, weights, folder, f"the download failed ({_reason(error)})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _copy(url: str, target: IO[bytes], on_event: OnEvent, stop: StopSignal) -> str:
+    """Download into ``target`` and return the SHA-256 of what came."""
+    digest = hashlib.sha256()
+    done, pace = 0, Pace()
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
+        total = int(response.headers.get("Content-Length") or 0)
+        while chunk := response.read(_CHUNK_BYTES):
+            if stop.requested():
+                raise Stopped
+            target.write(chunk)
+            digest.update(chunk)
+            done += len(chunk)
+            if pace.due() or done == total:
+                on_event(PhaseProgress("weights", done, max(done, total)))
+    return digest.hexdigest()
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    match reason:
+        case socket.gaierror() | ConnectionError():
+            return "this machine doesn't reach the internet, or not this place in it"
+        case TimeoutError():
+            return "no answer came in time"
+        case OSError(errno=errno.ENOSPC):
+            return "the disk is full"
+        case _:
+            return str(reason) or type(reason).__name__
+
+
+def _unavailable(
+    architecture: Architecture, weights: PretrainedWeights, folder: Path, reason: str
+) -> WeightsUnavailable:
+    others = [entry.name for entry in architectures_at_hand(folder) if entry.name != architecture.name]
+    return WeightsUnavailable(
+        architecture.title, weights.file_name, str(folder), reason, others, package=weights.package
+    )
+
+
+def weights_named(architecture: Architecture, name: str) -> PretrainedWeights:
+    """The catalogue's entry of that name; ``resolve`` has checked that there is one."""
+    return next(weights for weights in architecture.weights if weights.name == name)

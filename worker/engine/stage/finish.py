@@ -1,0 +1,112 @@
+"""How a stage ends: with a checkpoint, exported and checked."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.events import (
+    PhaseStarted,
+    StageFinished,
+)
+from backend.domain.results import Evaluation
+from worker.engine.checkpoints import checkpoint
+from worker.engine.checkpoints.durable import sha256
+from worker.engine.checkpoints.export import PARITY_IMAGES, Export, export
+from worker.engine.data.batches import Views
+from worker.engine.data.source import Unreadable
+from worker.engine.errors import CheckpointUnusable
+from worker.engine.hardware.memory import is_out_of_memory
+from worker.engine.loop.context import Training
+from worker.engine.loop.run import StageRun
+from worker.engine.network.architectures import Classifier
+from worker.engine.order import StageResult
+from worker.engine.stage.test_time import judge
+
+
+def finish_stage(training: Training, run: StageRun, answered: Evaluation, epoch: int) -> StageResult:
+    """Write the stage's checkpoint, of its weights after ``epoch``, unless an interrupted try has written it."""
+    folder = training.order.output_folder / f"stage-{run.number}"
+    content = checkpoint.weights_of(run.model)
+    if not _holds(folder, sha256(content)):
+        _write_checkpoint(training, run, answered, folder, content, epoch)
+    return _announce(training, run, folder, len(content))
+
+
+def _holds(folder: Path, weights_sha256: str) -> bool:
+    try:
+        return bool(checkpoint.read(folder).content["weights_sha256"] == weights_sha256)
+    except CheckpointUnusable:
+        return False
+
+
+def _write_checkpoint(
+    training: Training, run: StageRun, answered: Evaluation, folder: Path, content: bytes, epoch: int
+) -> None:
+    evaluations = judge(training, run, answered)
+    training.on_event(PhaseStarted("export", "Exporting the model and checking that it answers the same"))
+    checkpoint.write(
+        folder,
+        content,
+        config=training.order.config,
+        stage=run.number,
+        epoch=epoch,
+        preprocessing=training.preprocessing,
+        evaluations=evaluations,
+        features=ARCHITECTURES[training.order.config.architecture].features,
+        export=_exported(training, run.model, answered.classes),
+    )
+
+
+def _exported(training: Training, model: Classifier, classes: tuple[str, ...]) -> Export:
+    """The model exported and compared, on fewer images where the memory is too small for as many."""
+    pixels, room = _real_pixels(training), training.room
+    while True:
+        try:
+            return export(model, training.preprocessing, classes, pixels)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        room.ask_fewer(len(pixels))
+        pixels = pixels[: room.asked_at_once]
+
+
+def _real_pixels(training: Training) -> Tensor:
+    """(N, H, W, 3) uint8: up to 16 validation images, spread evenly."""
+    views = Views(training.images.source, training.images.valid)
+    total = len(training.images.valid)
+    places = np.linspace(0, total - 1, min(PARITY_IMAGES, total)).round().astype(int)
+    seen = [views[0, int(place)][2] for place in places]
+    return torch.from_numpy(np.stack([pixels for pixels in seen if not isinstance(pixels, Unreadable)]))
+
+
+def _announce(training: Training, run: StageRun, folder: Path, size_bytes: int) -> StageResult:
+    written = checkpoint.read(folder)
+    metrics = written.content["metrics"]["valid"]
+    training.on_event(
+        StageFinished(
+            stage=run.number,
+            epoch=written.content["epoch"],
+            folder=folder.name,
+            sha256=written.content["weights_sha256"],
+            size_bytes=size_bytes,
+            valid_loss=metrics["loss"],
+            error_rate=metrics["error_rate"],
+            parity_max_difference=written.parity.max_difference,
+            parity_agreement=written.parity.agreement,
+            parity_images=written.parity.images,
+        )
+    )
+    return StageResult(run.number, folder, metrics["loss"], metrics["error_rate"])
+
+
+def finished_before(output_folder: Path, number: int) -> StageResult | None:
+    """What a stage before an interruption left; None where its folder is on another machine."""
+    folder = output_folder / f"stage-{number}"
+    try:
+        metrics = checkpoint.read(folder).content["metrics"]["valid"]
+    except CheckpointUnusable:
+        return None
+    return StageResult(number, folder, metrics["loss"], metrics["error_rate"])

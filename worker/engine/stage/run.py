@@ -1,0 +1,94 @@
+"""A stage of a training from its beginning to its checkpoint."""
+
+from dataclasses import replace
+
+from backend.domain.events import PhaseStarted, StageCutShort, StageStarted
+from backend.domain.results import Evaluation
+from worker.engine.hardware.memory import TornStep
+from worker.engine.loop import best, evaluation
+from worker.engine.loop.compiled import compiled_where_it_pays
+from worker.engine.loop.context import Training
+from worker.engine.loop.epoch import run_epoch, validate
+from worker.engine.loop.lr_finder import with_rate_found
+from worker.engine.loop.rollback import WayBack
+from worker.engine.loop.run import NotFinite, StageRun
+from worker.engine.loop.state import State
+from worker.engine.network.optim import set_learning
+from worker.engine.order import StageResult
+from worker.engine.stage.finish import finish_stage
+from worker.engine.stage.setup import begin_stage
+
+
+def run_stage(training: Training, number: int, resumed: State | None) -> StageResult:
+    """Run a stage from its beginning, or from where it was interrupted, to its checkpoint.
+
+    Raises:
+        Diverged: however often its rate was halved.
+    """
+    stage = training.order.config.stages[number]
+    set_learning(training.model, stage)
+    run, valid = begin_stage(training, number, stage)
+    training.room.stage = number
+    if resumed is not None:
+        resumed.restore(run)
+        run = replace(run, stage=stage.with_rate(resumed.max_lr))
+    elif stage.max_lr == "find":
+        run = with_rate_found(training, run)
+    run = compiled_where_it_pays(training, run)
+    training.on_event(
+        StageStarted(number, stage.freeze, stage.epochs, run.place.epoch, run.steps_per_epoch, str(training.device))
+    )
+    epochs = _run_epochs(training, run, valid)
+    epoch, answered = _settle(training, run, valid, epochs)
+    return finish_stage(training, run, answered, epoch)
+
+
+def _run_epochs(training: Training, run: StageRun, valid: evaluation.Answers) -> dict[int, Evaluation]:
+    """Run what is left of the stage; the answers after its last epoch and after its best one, by epoch."""
+    way_back = WayBack(training, run)
+    answers: dict[int, Evaluation] = {}
+    while run.place.epoch < run.stage.epochs and not _is_cut_short(training, run):
+        wrong: NotFinite | TornStep | None = None
+        try:
+            answered = run_epoch(training, run, valid)
+            answers[run.place.epoch - 1] = answered
+        except (NotFinite, TornStep) as error:
+            # Without its traceback, which holds the step's tensors.
+            wrong = error.with_traceback(None)
+            wrong.__cause__ = wrong.__context__ = None
+        if wrong is not None:
+            answers = {}
+            way_back.take(wrong)
+            continue
+        wanted = {run.place.epoch - 1} | {one.epoch for one in run.bests[-1:]}
+        answers = {epoch: answered for epoch, answered in answers.items() if epoch in wanted}
+    return answers
+
+
+def _is_cut_short(training: Training, run: StageRun) -> bool:
+    """Whether the stage ends here, between two epochs; says why."""
+    epoch, patience = run.place.epoch - 1, run.stage.early_stopping
+    if epoch < 0 or run.place.step:
+        return False
+    if training.stop.finish_requested():
+        reason = f"Ended after epoch {epoch + 1} of {run.stage.epochs}, as asked"
+    elif patience is not None and run.bests and epoch - run.bests[-1].epoch >= patience:
+        reason = f"Ended early: {patience} epochs in a row were no better than epoch {run.bests[-1].epoch + 1}"
+    else:
+        return False
+    training.on_event(StageCutShort(run.number, epoch, reason))
+    return True
+
+
+def _settle(
+    training: Training, run: StageRun, valid: evaluation.Answers, answers: dict[int, Evaluation]
+) -> tuple[int, Evaluation]:
+    """Choose the epoch whose weights the stage ends with, and put them into the network; its answers."""
+    epoch = run.place.epoch - 1
+    if run.stage.keep_best and run.bests and run.bests[-1].epoch != epoch:
+        kept, passed_over = best.load(training.order.state_folder, run.model, run.bests)
+        for one in passed_over:
+            text = f"The kept weights of epoch {one.epoch + 1} are damaged; the best one before it is taken"
+            training.on_event(PhaseStarted("resume", text))
+        epoch = kept.epoch if kept else epoch
+    return epoch, answers[epoch] if epoch in answers else validate(training, run, valid, epoch)

@@ -1,0 +1,99 @@
+"""What a stage's finished model answers for the images that it is judged by."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.events import OnEvent, PhaseProgress, PhaseStarted
+from backend.domain.results import Evaluation
+from worker.engine.data.batches import LabelledImages, Views
+from worker.engine.data.source import Unreadable
+from worker.engine.frozen import compute as showing
+from worker.engine.frozen import features
+from worker.engine.frozen.features import Showing
+from worker.engine.loop import evaluation
+from worker.engine.loop.context import Training
+from worker.engine.loop.run import StageRun
+
+PLAIN_SHARE: Final = 0.25
+"""What the plain view counts for beside random ones. Source: fastai ``tta`` beta."""
+
+
+def judge(training: Training, run: StageRun, plain: Evaluation) -> dict[str, Evaluation]:
+    """The answers that go into the checkpoint, by split; ``plain`` are those to the plain validation images.
+
+    With test-time views the answers to random views are mixed in. Source: fastai ``tta``.
+    """
+    images = training.images
+    random = {"valid": _random_views(training, images.valid), "test": _random_views(training, images.test)}
+    test = [Showing(Views(images.source, images.test))] if len(images.test) else []
+    answers = _asked(training, run, [*test, *random["valid"], *(random["test"] if test else [])])
+    found = {"valid": plain}
+    if test:
+        found["test"] = answers.pop(0)
+    for split, its_plain in found.items():
+        its_random = [answers.pop(0) for _ in random[split]]
+        found[split] = mixed(its_plain, its_random)
+    return found
+
+
+def mixed(plain: Evaluation, random: Sequence[Evaluation]) -> Evaluation:
+    """A quarter of the plain answer and three of the mean of those to random views; without any, the plain one."""
+    if not random:
+        return plain
+    row_of = {image: row for row, image in enumerate(plain.image_ids)}
+    total = np.zeros_like(plain.probabilities)
+    times = np.zeros((len(row_of), 1), np.float32)
+    for one in random:
+        for image, probabilities in zip(one.image_ids, one.probabilities, strict=True):
+            if image in row_of:
+                total[row_of[image]] += probabilities
+                times[row_of[image]] += 1
+    # What can't be read any more keeps its plain answer.
+    mean = np.where(times > 0, total / np.maximum(times, 1), plain.probabilities)
+    together = PLAIN_SHARE * plain.probabilities + (1 - PLAIN_SHARE) * mean
+    return replace(plain, probabilities=together.astype(np.float32))
+
+
+def _random_views(training: Training, labelled: LabelledImages) -> list[Showing]:
+    config = training.order.config
+    views = Views(training.images.source, labelled, augmentation=config.augmentation, seed=config.seed)
+    return [Showing(views, view) for view in range(config.test_time_views)]
+
+
+def _asked(training: Training, run: StageRun, seen: Sequence[Showing]) -> list[Evaluation]:
+    """The model's answers to each of these."""
+    model, classes = run.model, training.order.manifest.classes
+    total = sum(len(one.views.labelled) for one in seen)
+    if not total:
+        return []
+    width = ARCHITECTURES[training.order.config.architecture].features
+    if run.stage.backbone_stands_still and features.fit_into_memory(total, width, 1):
+        kept = [features.from_features(one) for one in showing.features_of(training, seen)]
+        return [
+            evaluation.evaluate(model, answers, one.views.labelled, classes, on_batch=_untold)
+            for answers, one in zip(kept, seen, strict=True)
+        ]
+    training.on_event(PhaseStarted("evaluation", f"Asking the model about {total} views of images"))
+    found, before = [], 0
+    for one in seen:
+        labelled = one.views.labelled
+        answers = evaluation.from_images(
+            one.views, training.preprocessing, training.device, training.room, view=one.view
+        )
+        watch = training.watch(partial(_report, training.on_event, before, total), len(labelled))
+        found.append(evaluation.evaluate(model, answers, labelled, classes, on_batch=watch))
+        before += len(labelled)
+    return found
+
+
+def _report(on_event: OnEvent, before: int, total: int, done: int) -> None:
+    on_event(PhaseProgress("evaluation", before + done, total))
+
+
+def _untold(done: int, unreadable: list[Unreadable]) -> None:
+    pass

@@ -1,0 +1,176 @@
+"""What this machine is: its name, its devices and their memory; found without torch."""
+
+import fcntl
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from backend.domain.ids import new_id
+from backend.ledger.job import Memory
+from backend.ledger.timers import Timers
+from backend.settings import Settings
+from worker.identity import Post
+
+_NVIDIA: Final = Path("/proc/driver/nvidia/gpus")
+_MEMINFO: Final = Path("/proc/meminfo")
+_ASK: Final = ("nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits")
+_ASK_TIMEOUT_S: Final = 10.0
+_MIB: Final = 2**20
+
+_places: list[IO[str]] = []
+"""Open files whose locks say which cards this process has taken; they end with it, however it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A GPU that the driver knows. ``memory`` is None where nobody could say."""
+
+    name: str
+    memory: Memory | None = None
+
+
+def new_post(settings: Settings, timers: Timers | None = None) -> Post:
+    """The place of a worker that starts now."""
+    worker_id = new_id()
+    folder = settings.data / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Post(
+        worker_id=worker_id,
+        host=socket.gethostname(),
+        device=_device(settings.device, worker_id, folder),
+        drain_flag=str(folder / f"drain-{worker_id}"),
+        timers=timers or Timers(),
+    )
+
+
+def device_name(device: str) -> str | None:
+    """What the maker calls a card, such as ``NVIDIA A10``; None for a processor."""
+    card = _card(device)
+    return card.name if card else None
+
+
+def memory_of(device: str) -> Memory | None:
+    """How much memory a device has and how much of it is free; the machine's for a processor."""
+    if device.startswith("cuda:"):
+        card = _card(device)
+        return card.memory if card else None
+    try:
+        return memory_in(_MEMINFO.read_text())
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def memory_in(meminfo: str) -> Memory:
+    """What the system says of the machine's memory; free is what programs could have."""
+    kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in meminfo.splitlines())}
+    return Memory(kib["MemTotal"] * 1024, kib["MemAvailable"] * 1024)
+
+
+def cards_in(answer: str) -> list[Card]:
+    """The cards of which ``nvidia-smi`` tells, one a line."""
+    return [_card_of(line) for line in answer.splitlines() if line.strip()]
+
+
+def visible(cards: Sequence[Card], only: str | None) -> list[Card]:
+    """Those that programs may see, in the order in which they count them (``CUDA_VISIBLE_DEVICES``)."""
+    if only is None:
+        return list(cards)
+    places = [word.strip() for word in only.split(",")]
+    if not all(place.isdigit() for place in places):  # by name: which is which only the driver knows
+        return list(cards)[: len([place for place in places if place])]
+    return [cards[int(place)] for place in places if int(place) < len(cards)]
+
+
+def _device(wanted: str, worker_id: str, folder: Path) -> str:
+    """What only one training at a time may use. A processor is shared: each worker has a place of its own on it."""
+    if wanted == "auto" and (cards := _cards()):
+        return _first_free(len(cards), folder)
+    # The end of the id: its beginning is the time, which two workers may share.
+    return wanted if wanted.startswith("cuda") else f"cpu:{worker_id[-12:]}"
+
+
+def _first_free(cards: int, folder: Path) -> str:
+    """The first card of this host that no other worker has; the first of all where all are taken: then both wait."""
+    for place in range(cards):
+        file = (folder / f"card-{socket.gethostname()}-{place}").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            continue
+        _places.append(file)
+        return f"cuda:{place}"
+    return "cuda:0"
+
+
+def _card(device: str) -> Card | None:
+    if not device.startswith("cuda:"):
+        return None
+    cards = _cards()
+    place = int(device.removeprefix("cuda:"))
+    return cards[place] if place < len(cards) else None
+
+
+def _cards() -> list[Card]:
+    """Cards that the driver lets us see, in its order."""
+    return visible(_all_cards(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def _all_cards() -> list[Card]:
+    try:
+        done = subprocess.run(_ASK, capture_output=True, text=True, check=True, timeout=_ASK_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError):
+        # Without that program the driver still says which there are.
+        return [Card(_model(folder / "information")) for folder in sorted(_NVIDIA.glob("*"))]
+    return cards_in(done.stdout)
+
+
+def _card_of(line: str) -> Card:
+    name, _, numbers = line.partition(",")
+    try:
+        total, free = (int(number) * _MIB for number in numbers.split(","))
+    except ValueError:  # some cards share the machine's memory and say so
+        return Card(name.strip())
+    return Card(name.strip(), Memory(total, free))
+
+
+def _model(information: Path) -> str:
+    try:
+        lines = information.read_text().splitlines()
+    except OSError:
+        return "NVIDIA"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("Model:")), "NVIDIA")
+
+
+_CPUINFO: Final = Path("/proc/cpuinfo")
+
+
+_LONGEST: Final = 200
+
+
+def machine(device: str) -> str:
+    """Kind of device, then its model: ``cpu: AMD EPYC, 2 cores``.
+
+    Not the host's name, as a container has a new one each time.
+    """
+    if device.startswith("cuda"):
+        return f"cuda: {device_name(device) or device}"[:_LONGEST]
+    return f"cpu: {_processor()}, {_cores()} cores"[:_LONGEST]
+
+
+def _processor() -> str:
+    try:
+        lines = _CPUINFO.read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,91 @@
+"""What a worker's processes have in common: who they are, what they use, how they hear of the end."""
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from backend.db.session import Database
+from backend.ledger.doorbell import doorbell_of
+from backend.ledger.job import Claim, JobKind, Worker
+from backend.ledger.timers import Timers
+from backend.ledger.unit_of_work import Doorbell
+from backend.settings import Settings
+from backend.storage.local import LocalStorage
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A worker's place, handed from the host to its children as an argument.
+
+    Attributes:
+        device: what only one training at a time may use, such as ``cuda:0``.
+        drain_flag: a file that is there once the worker is to leave.
+        trainer, importer: modules that do the work.
+    """
+
+    worker_id: str
+    host: str
+    device: str
+    drain_flag: str
+    timers: Timers = Timers()
+    trainer: str = "worker.trainer"
+    importer: str = "worker.importer"
+
+    def to_json(self) -> str:
+        """As an argument."""
+        return json.dumps({**asdict(self), "timers": self.timers.to_json()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What ``to_json`` wrote."""
+        values = json.loads(text)
+        return cls(**{**values, "timers": Timers.from_json(values["timers"])})
+
+    def worker(self, kind: JobKind) -> Worker:
+        """Who claims a job of that kind: only a training needs the device for itself."""
+        return Worker(self.worker_id, self.host, self.device if kind is JobKind.TRAIN else None)
+
+    def command(self, kind: JobKind) -> tuple[str, ...]:
+        """How the process that does a job of that kind is started."""
+        return (sys.executable, "-m", self.trainer if kind is JobKind.TRAIN else self.importer)
+
+    def environment(self, claim: Claim) -> dict[str, str]:
+        """In which that process runs: it may use the device that was taken for it, and no other.
+
+        A worker that knows of no card leaves the choice to it: there are machines whose card only torch finds.
+        """
+        if claim.kind is not JobKind.TRAIN:
+            return dict(os.environ)
+        if claim.device == "cpu":
+            return {**os.environ, "TELLAPART_DEVICE": "cpu"}
+        return {**os.environ, "TELLAPART_DEVICE": self.device} if self.device.startswith("cuda") else dict(os.environ)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the worker is to leave."""
+        return Path(self.drain_flag).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker's process works with; opened after the fork, as connections can't be shared."""
+
+    post: Post
+    settings: Settings
+    database: Database
+    storage: LocalStorage
+    doorbell: Doorbell
+
+
+def open_parts(post: Post, settings: Settings) -> Parts:
+    """The parts of one process."""
+    return Parts(
+        post,
+        settings,
+        Database(settings.sql_url),
+        LocalStorage(settings.storage_folder),
+        doorbell_of(settings.redis_url),
+    )

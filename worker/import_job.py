@@ -1,0 +1,93 @@
+"""One attempt at an import: what came with an archive or sample, into its dataset."""
+
+from dataclasses import dataclass, field
+
+from backend.datasets.imports import ImportStopped, run_import
+from backend.db.session import Database, WriteSession
+from backend.ledger.job import Claim, Desired, Failure, JobState
+from backend.ledger.queries import Jobs
+from backend.ledger.repository import Ledger
+from backend.ledger.unit_of_work import SilentDoorbell, unit_of_work
+from backend.settings import Settings
+from backend.storage.local import LocalStorage
+from worker import exits
+from worker.engine.order import Stopped, StopSignal
+from worker.recording import insist, recording
+
+
+def import_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:
+    """Do the import that an attempt holds; the exit code."""
+    database, storage = Database(settings.sql_url), LocalStorage(settings.storage_folder)
+    with database.read() as session:
+        claim = Jobs(session).claim_of(job_id, attempt)
+    if claim is None:
+        return exits.LOST
+    record = ImportRecord(database, claim, stop)
+    with recording(record) as code:
+        insist(database, record.begin, stop)
+        try:
+            run_import(
+                lambda: unit_of_work(database, SilentDoorbell()),
+                storage,
+                claim.subject_id,
+                fence=record.fence,
+                should_stop=stop.requested,
+                on_progress=record.on_progress,
+            )
+        except ImportStopped as error:
+            raise Stopped from error
+    return code.value
+
+
+@dataclass(slots=True)
+class ImportRecord:
+    """Writes down how an import goes; ``run_import`` itself keeps how far it is."""
+
+    database: Database
+    claim: Claim
+    stop: StopSignal
+    _has_advanced: bool = field(default=False, init=False)
+
+    def begin(self, session: WriteSession) -> None:
+        """The attempt has got going."""
+        Ledger(session).begin(self.claim.job_id, self.claim.attempt)
+
+    def fence(self, session: WriteSession) -> None:
+        """Take the fence for a transaction of the import; a stored batch is progress, a look at the archive isn't."""
+        ledger = Ledger(session)
+        if self._has_advanced:
+            ledger.progressed(self.claim.job_id, self.claim.attempt)
+        else:
+            ledger.progress_seen(self.claim.job_id, self.claim.attempt)
+
+    def on_progress(self, _done: int, _total: int) -> None:
+        """A batch is stored."""
+        self._has_advanced = True
+
+    def finish(self) -> None:
+        """All files are in."""
+        insist(self.database, lambda session: Ledger(session).finish(self.claim.job_id, self.claim.attempt), self.stop)
+
+    def fail(self, failure: Failure) -> None:
+        """It can't be read any further."""
+
+        def write(session: WriteSession) -> JobState:
+            return Ledger(session).fail(self.claim.job_id, self.claim.attempt, failure)
+
+        insist(self.database, write, self.stop)
+
+    def leave(self) -> None:
+        """Nothing waits to be written."""
+
+    def wanted(self) -> Desired:
+        """What its owner wants of the job."""
+        with self.database.read() as session:
+            return Jobs(session).wanted(self.claim)
+
+    def rest_for_room(self, failure: Failure, needed_bytes: int) -> None:
+        """It goes on once there is room on the disk."""
+
+        def write(session: WriteSession) -> None:
+            Ledger(session).pause_for_room(self.claim.job_id, self.claim.attempt, failure, needed_bytes)
+
+        insist(self.database, write, self.stop)

@@ -1,0 +1,170 @@
+"""How fast this machine reads pictures, answers and learns, found out in a few seconds.
+
+Two networks of the catalogue with drawn weights are run by the engine's own means; what
+comes out are speeds as trainings leave them.
+"""
+
+import io
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Final
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.events import Event
+from backend.domain.training import Augmentation, StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.imaging.decoding import decode
+from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, random_look, resized, training_view
+from backend.training.forecast.speeds import Speed
+from backend.training.forecast.work import PIXELS_AT, Work
+from worker.engine.data.gpu_views import makes_views, seen, stacked, window
+from worker.engine.data.source import preprocessing_of, to_input
+from worker.engine.frozen.runtimes import WORTH_IT, StillLayers
+from worker.engine.hardware import devices
+from worker.engine.hardware.memory import Room
+from worker.engine.network import architectures
+from worker.engine.network.optim import build_optimizer, set_learning, set_training_mode
+
+TRIED: Final = ("efficientnet-lite0", "resnet18")
+"""One of each family; what others take follows from these."""
+_PICTURES: Final = 24
+_BATCH: Final = 8
+_CLASSES: Final = 10
+_JUDGED_OF: Final = 5
+"""One of so many pictures of a training judges it, as where nobody has said otherwise."""
+_TIMES: Final = 2
+"""The best of so many counts: whatever else runs on the machine makes a time longer, never shorter."""
+
+
+def measured(device: str, *, size: int = PIXELS_AT, tried: Sequence[str] = TRIED) -> list[Speed]:
+    """How fast this machine is, with pictures of that size."""
+    files = [_picture(number) for number in range(_PICTURES)]
+    steps = preprocessing_of(_config(tried[0], size), ARCHITECTURES[tried[0]])
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        whole = list(pool.map(lambda file: resized(decode(file)[1], steps), files))
+        reading = _best(lambda: list(pool.map(lambda file: resized(decode(file)[1], steps), files)))
+    speeds = [Speed(Work.READ, None, size, _PICTURES, reading)]
+    for architecture in tried:
+        speeds += _of_network(_config(architecture, size), whole[:_BATCH], devices.choose(device))
+        speeds += _of_still_layers(_config(architecture, size), whole, devices.choose(device))
+    return speeds
+
+
+def _config(architecture: str, size: int) -> TrainingConfig:
+    stage = StageRequest(freeze=False, epochs=1, train_batch_norm=False)
+    return resolve(TrainingRequest(architecture=architecture, image_size=size, stages=(stage,)))
+
+
+def _of_network(config: TrainingConfig, images: list[Image.Image], device: torch.device) -> list[Speed]:
+    """What answering and learning take, the views of the pictures included."""
+    steps = preprocessing_of(config, ARCHITECTURES[config.architecture])
+    stage, number = config.stages[0], len(images)
+    model = devices.place(architectures.build(config.architecture, _CLASSES, last_layer_bias=False, seed=0), device)
+    set_learning(model, stage)
+    optimizer = build_optimizer(model, stage, config)
+    targets = torch.arange(number, device=device) % _CLASSES
+    autocast = devices.autocast_type(config.precision, device)
+
+    def run(pixels: Tensor) -> Tensor:
+        with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+            return model(to_input(pixels, steps, device)).float()  # type: ignore[no-any-return]  # a module's call is Any
+
+    def answer() -> None:
+        with torch.no_grad():
+            run(_seen(images, lambda image: evaluation_view(image, steps))).cpu()
+
+    def learn() -> None:
+        loss = F.cross_entropy(run(_random_views(images, steps, config.augmentation, device)), targets)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        loss.item()
+
+    model.eval()
+    answering = _best(answer)
+    set_training_mode(model, stage)
+    learning = _best(learn)
+    return [
+        Speed(work, config.architecture, config.image_size, number, seconds)
+        for work, seconds in ((Work.ANSWER, answering), (Work.MOVE, learning))
+    ]
+
+
+def _of_still_layers(config: TrainingConfig, images: list[Image.Image], device: torch.device) -> list[Speed]:
+    """What making a frozen network ready takes, and showing it views of pictures."""
+    steps = preprocessing_of(config, ARCHITECTURES[config.architecture])
+    model = architectures.build(config.architecture, _CLASSES, last_layer_bias=False, seed=0)
+    layers = StillLayers(
+        nn.Sequential(devices.place(model, device).backbone, model.pool),
+        steps,
+        Room(_BATCH, device),
+        images=WORTH_IT,
+        folder=None,
+        on_event=_ignore,
+    )
+    rougher = layers.rougher(devices.autocast_type(config.precision, device))
+    random = np.random.default_rng(0)
+    judged = len(images) // _JUDGED_OF
+
+    def show() -> None:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            views = pool.map(lambda image: training_view(image, steps, config.augmentation, random), images)
+            for answering, some in ((layers, islice(views, judged)), (rougher, views)):
+                deque(answering.answers(some), maxlen=0)
+
+    began = time.perf_counter()
+    show()
+    first = time.perf_counter() - began
+    showing = _best(show)
+    return [
+        Speed(Work.PREPARE, config.architecture, config.image_size, 1, max(1e-3, first - showing)),
+        Speed(Work.FEATURES, config.architecture, config.image_size, len(images), showing),
+    ]
+
+
+def _ignore(event: Event) -> None:
+    pass
+
+
+def _random_views(
+    images: list[Image.Image], steps: Preprocessing, augmentation: Augmentation, device: torch.device
+) -> Tensor:
+    """Made where a training makes them."""
+    random = np.random.default_rng(0)
+    if makes_views(device):
+        looks = [random_look(image.size, steps, augmentation, random) for image in images]
+        pixels, how = stacked([window(*one, steps.size) for one in zip(images, looks, strict=True)])
+        return seen(pixels.to(device), how.to(device))
+    return _seen(images, lambda image: training_view(image, steps, augmentation, random))
+
+
+def _seen(images: list[Image.Image], view: Callable[[Image.Image], Pixels]) -> Tensor:
+    return torch.from_numpy(np.stack([view(image) for image in images]))
+
+
+def _best(work: Callable[[], object]) -> float:
+    """Seconds that it takes when nothing else is in the way; the first time warms up."""
+    taken = []
+    for _ in range(_TIMES):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+def _picture(number: int) -> bytes:
+    """A JPEG of 500 x 375, about as detailed as a photograph."""
+    random = np.random.default_rng(number)
+    coarse = Image.fromarray(random.integers(0, 255, (94, 125, 3), np.uint8))
+    file = io.BytesIO()
+    coarse.resize((500, 375)).save(file, "JPEG", quality=90)
+    return file.getvalue()

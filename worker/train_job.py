@@ -1,0 +1,139 @@
+"""One attempt at a training: its order from the ledger, its folders, the engine, the record.
+
+Every attempt works in a folder of its own, so that one that was given up and still
+writes can't touch another's files.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from backend.datasets.manifests import manifest
+from backend.db.session import Database
+from backend.domain.ids import VersionId
+from backend.domain.training import TrainingConfig
+from backend.ledger.job import Claim
+from backend.ledger.queries import Jobs
+from backend.settings import Settings
+from backend.storage.local import LocalStorage
+from backend.tables.training import RunRow
+from backend.training import record as progress
+from backend.training.find import find_run, folder_to_start_from
+from backend.training.forecast.eta import Pace, usual_timetable
+from backend.training.forecast.forecast import timetable
+from backend.training.forecast.speeds import Stopwatch
+from backend.training.forecast.work import Counts
+from backend.training.lr_finds.repository import LearningRateFinds
+from backend.training.repository import RunRepository
+from worker import exits
+from worker.engine.order import BESIDE_STATES, StatePoint, StopSignal, TrainingOrder
+from worker.find_rate_job import find_job
+from worker.hardware import machine
+from worker.recording import Clocked, Recorder, insist, recording
+
+log = structlog.get_logger()
+
+_ATTEMPT: Final = "attempt-"
+
+
+def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:
+    """Do the training, or the search for a rate, that an attempt holds; the exit code."""
+    database, storage = Database(settings.sql_url), LocalStorage(settings.storage_folder)
+    with database.read() as session:
+        claim = Jobs(session).claim_of(job_id, attempt)
+        find = LearningRateFinds(session).find(claim.subject_id) if claim else None
+        run = find_run(session, claim.subject_id) if claim and not find else None
+    if claim is not None and find is not None:
+        return find_job(settings, database, storage, claim, find, stop)
+    if claim is None or run is None:
+        return exits.LOST
+    config = TrainingConfig.model_validate(run.config)
+    pace, stopwatch = _clocks(database, run, config, goes_on=attempt > 1)
+    clocked = Clocked(machine(settings.device), stopwatch)
+    recorder = Recorder(database, storage, claim, config, stop, pace=pace, clocked=clocked)
+    with recording(recorder) as code:
+        insist(database, lambda session: progress.begin(session, claim), stop)
+        order = make_order(database, storage, settings, claim, run)
+        recorder.output_folder = order.output_folder
+        # Here: seconds of importing torch, in which the run is under way already.
+        from worker.engine.hardware.devices import keep_loader_processes_to
+        from worker.engine.recipe import train
+
+        with database.read() as session:
+            kills = Jobs(session).kills_in_a_row(job_id)
+        if kills:
+            log.warning("fewer_loader_processes", killed_before=kills)
+            keep_loader_processes_to(loader_processes_after(kills))
+        train(order, on_event=recorder, stop=stop)
+    return code.value
+
+
+def loader_processes_after(kills: int) -> int:
+    """How many processes may prepare images once the system has ended so many attempts, most likely for memory."""
+    return 1 if kills == 1 else 0
+
+
+def _clocks(database: Database, run: RunRow, config: TrainingConfig, *, goes_on: bool) -> tuple[Pace, Stopwatch]:
+    """What tells how far the run is, and what takes down how fast it goes."""
+    with database.read() as session:
+        version = RunRepository(session).version(VersionId(run.version_id))
+        counts = version.counts if version else {}
+        found = timetable(session, config, counts, version_id=None if run.starts_from else run.version_id)
+    thought = found.pieces if found else usual_timetable(config, Counts.of(counts))
+    return Pace(config, thought), Stopwatch(config, Counts.of(counts), run.id, goes_on=goes_on)
+
+
+def make_order(
+    database: Database, storage: LocalStorage, settings: Settings, claim: Claim, run: RunRow
+) -> TrainingOrder:
+    """What the engine is asked to do, to go on from where the last attempt got to."""
+    states = storage.folder("states", run.id)
+    mine = states / f"{_ATTEMPT}{claim.attempt}"
+    mine.mkdir(exist_ok=True)
+    with database.read() as session:
+        learnt_from = manifest(session, VersionId(run.version_id))
+        points = tuple(
+            StatePoint(row.stage, row.epoch, row.step, row.file, row.sha256)
+            for row in RunRepository(session).states(run.id, progress.KEPT_STATES)
+        )
+        starts_from = folder_to_start_from(session, storage, run.starts_from)
+    for point in points:
+        _bring(states, mine, point.file)
+    for kept in {file.name for pattern in BESIDE_STATES for file in states.glob(f"{_ATTEMPT}*/{pattern}")}:
+        _bring(states, mine, kept)
+    _remove_other_attempts(states, mine)
+    return TrainingOrder(
+        manifest=learnt_from,
+        config=TrainingConfig.model_validate(run.config),
+        open_bytes=storage.read_blob,
+        output_folder=mine / "stages",
+        state_folder=mine,
+        weights_folder=settings.weights_folder,
+        device=settings.device,
+        resume_from=points,
+        starts_from=starts_from,
+        features_folder=settings.features_folder,
+        compiles=settings.compile_networks,
+    )
+
+
+def _bring(states: Path, mine: Path, name: str) -> None:
+    """Make a file of a former attempt ours as well; the name holds the hash, so any copy will do."""
+    for found in sorted(states.glob(f"{_ATTEMPT}*/{name}")):
+        if found.parent == mine:
+            return
+        try:
+            os.link(found, mine / name)
+        except OSError:
+            shutil.copy2(found, mine / name)
+        return
+
+
+def _remove_other_attempts(states: Path, mine: Path) -> None:
+    """Free what former attempts left: their caches and half-written stages."""
+    for folder in states.glob(f"{_ATTEMPT}*"):
+        if folder != mine:
+            shutil.rmtree(folder, ignore_errors=True)
