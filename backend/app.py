@@ -24,7 +24,7 @@ from backend.home import pages as home_pages
 from backend.interpretation import endpoints as interpretation_endpoints
 from backend.interpretation import pages as interpretation_pages
 from backend.ledger.sweep import Sweeper
-from backend.ledger.unit_of_work import Doorbell, SilentDoorbell
+from backend.ledger.unit_of_work import Doorbell, NoDoorbell
 from backend.log import RequestLog
 from backend.prediction import endpoints as prediction_endpoints
 from backend.prediction import pages as prediction_pages
@@ -46,7 +46,7 @@ from backend.training.stream import Watch
 def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastAPI:
     """The web application; the database must have been migrated."""
     services = Services(
-        settings, Database(settings.sql_url), LocalStorage(settings.storage_folder), doorbell or SilentDoorbell()
+        settings, Database(settings.sql_url), LocalStorage(settings.storage_folder), doorbell or NoDoorbell()
     )
     app = Tellapart(services)
     error_handlers.install(app)

@@ -318,12 +318,12 @@ def run_web(descriptor: int) -> None:
     # Only the child needs them; the parent starts, and restarts, the faster without.
     from backend.app import create_app
     from backend.ledger.doorbell import CeleryDoorbell
-    from backend.ledger.unit_of_work import SilentDoorbell
+    from backend.ledger.unit_of_work import NoDoorbell
 
     log.configure()
     settings = load()
     config = uvicorn.Config(
-        create_app(settings, doorbell=CeleryDoorbell(settings.redis_url) if settings.redis_url else SilentDoorbell()),
+        create_app(settings, doorbell=CeleryDoorbell(settings.redis_url) if settings.redis_url else NoDoorbell()),
         access_log=False,
         log_config=None,
         log_level="warning",

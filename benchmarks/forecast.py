@@ -107,7 +107,7 @@ class _Bench:
         counts = Counts(**measured["counts"])
         # What the features depend on was the same before; as the app knows it of earlier runs on a version.
         asked = json.dumps([config.architecture, config.image_size, config.seed, config.crop_share])
-        is_still = config.stages[0].backbone_stands_still
+        is_still = config.stages[0].features_are_constant
         kept = frozenset({0} if is_still and asked in self._seen else ())
         if is_still:
             self._seen.add(asked)

@@ -27,11 +27,11 @@ class CollectingDoorbell:
     """Remembers the rings instead of sending them."""
 
     def __init__(self) -> None:
-        self.rings: list[JobKind] = []
+        self.notifications: list[JobKind] = []
 
-    def ring(self, kind: JobKind) -> None:
+    def notify(self, kind: JobKind) -> None:
         """Remember."""
-        self.rings.append(kind)
+        self.notifications.append(kind)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Final
 from backend import log
 from backend.ledger.timers import Timers
 from backend.settings import SettingsError, load
-from worker.hardware import new_post
+from worker.hardware import new_identity
 from worker.host import Host
 from worker.identity import open_parts
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return _USER_MUST_CHANGE_SOMETHING
-    post = new_post(settings, options.timers)
+    post = new_identity(settings, options.timers)
     if options.trainer:
         post = replace(post, trainer=options.trainer)
     return Host(open_parts(post, settings), os.environ).run()

@@ -14,12 +14,12 @@ from celery.signals import worker_shutting_down
 
 from backend.ledger.doorbell import celery_settings
 from backend.settings import Settings, SettingsError, load
-from worker.hardware import new_post
-from worker.identity import Parts, Post, open_parts
+from worker.hardware import new_identity
+from worker.identity import WorkerContext, WorkerIdentity, open_parts
 from worker.tasks import register
 
 
-def make_app(settings: Settings, post: Post) -> Any:  # Any: Celery comes without types
+def make_app(settings: Settings, post: WorkerIdentity) -> Any:  # Any: Celery comes without types
     """The application that a worker's processes run."""
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL is not set, so there is no doorbell to listen to. Run `python -m worker`.")
@@ -27,7 +27,7 @@ def make_app(settings: Settings, post: Post) -> Any:  # Any: Celery comes withou
     app.conf.update(celery_settings(settings.redis_url))
 
     @functools.cache
-    def parts_of(_process: int) -> Parts:
+    def parts_of(_process: int) -> WorkerContext:
         # Opened in the process that uses them: connections don't survive a fork.
         return open_parts(post, settings)
 
@@ -49,4 +49,4 @@ def __getattr__(name: str) -> Any:  # Any: the Celery application
     if name != "app":
         raise AttributeError(name)
     settings = load()
-    return globals().setdefault("app", make_app(settings, new_post(settings)))
+    return globals().setdefault("app", make_app(settings, new_identity(settings)))

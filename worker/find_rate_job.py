@@ -27,7 +27,7 @@ from backend.training.find import folder_to_start_from
 from backend.training.lr_finds import record as progress
 from backend.training.phases import phase_in_words
 from worker.engine.order import StopSignal, TrainingOrder
-from worker.recording import DatabaseAway, insist, recording
+from worker.recording import DatabaseAway, recording, write_with_retry
 
 log = structlog.get_logger()
 
@@ -64,7 +64,9 @@ class FindRecorder:
         """
         assert self.answer is not None, "the block of `recording` ends with an answer"
         curve, found = self.answer
-        insist(self._database, lambda session: progress.finish(session, self._claim, curve, found), self._stop)
+        write_with_retry(
+            self._database, lambda session: progress.finish(session, self._claim, curve, found), self._stop
+        )
 
     def fail(self, failure: Failure) -> None:
         """The search can't be done.
@@ -72,7 +74,7 @@ class FindRecorder:
         Raises:
             LostLease: another attempt has the job.
         """
-        insist(self._database, lambda session: progress.fail(session, self._claim, failure), self._stop)
+        write_with_retry(self._database, lambda session: progress.fail(session, self._claim, failure), self._stop)
 
     def leave(self) -> None:
         """There is nothing to keep."""
@@ -88,7 +90,7 @@ class FindRecorder:
         def write(session: WriteSession) -> None:
             Ledger(session).pause_for_room(self._claim.job_id, self._claim.attempt, failure, needed_bytes)
 
-        insist(self._database, write, self._stop)
+        write_with_retry(self._database, write, self._stop)
 
     def _write(self) -> None:
         """Without waiting for a database that is away: there is another time."""
@@ -112,7 +114,7 @@ def find_job(
     """Do the search that an attempt holds; the exit code."""
     recorder = FindRecorder(database, claim, stop)
     with recording(recorder) as code:
-        insist(database, lambda session: progress.begin(session, claim), stop)
+        write_with_retry(database, lambda session: progress.begin(session, claim), stop)
         order = _make_order(database, storage, settings, claim, find)
         # Here: seconds of importing torch, in which the search is under way already.
         from worker.engine.recipe import find_learning_rate

@@ -14,7 +14,7 @@ from backend.domain.ids import new_id
 from backend.ledger.job import Memory
 from backend.ledger.timers import Timers
 from backend.settings import Settings
-from worker.identity import Post
+from worker.identity import WorkerIdentity
 
 _NVIDIA: Final = Path("/proc/driver/nvidia/gpus")
 _MEMINFO: Final = Path("/proc/meminfo")
@@ -27,19 +27,19 @@ _places: list[IO[str]] = []
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class Gpu:
     """A GPU that the driver knows. ``memory`` is None where nobody could say."""
 
     name: str
     memory: Memory | None = None
 
 
-def new_post(settings: Settings, timers: Timers | None = None) -> Post:
+def new_identity(settings: Settings, timers: Timers | None = None) -> WorkerIdentity:
     """The place of a worker that starts now."""
     worker_id = new_id()
     folder = settings.data / "run"
     folder.mkdir(parents=True, exist_ok=True)
-    return Post(
+    return WorkerIdentity(
         worker_id=worker_id,
         host=socket.gethostname(),
         device=_device(settings.device, worker_id, folder),
@@ -71,12 +71,12 @@ def memory_in(meminfo: str) -> Memory:
     return Memory(kib["MemTotal"] * 1024, kib["MemAvailable"] * 1024)
 
 
-def cards_in(answer: str) -> list[Card]:
+def cards_in(answer: str) -> list[Gpu]:
     """The cards of which ``nvidia-smi`` tells, one a line."""
     return [_card_of(line) for line in answer.splitlines() if line.strip()]
 
 
-def visible(cards: Sequence[Card], only: str | None) -> list[Card]:
+def visible(cards: Sequence[Gpu], only: str | None) -> list[Gpu]:
     """Those that programs may see, in the order in which they count them (``CUDA_VISIBLE_DEVICES``)."""
     if only is None:
         return list(cards)
@@ -108,7 +108,7 @@ def _first_free(cards: int, folder: Path) -> str:
     return "cuda:0"
 
 
-def _card(device: str) -> Card | None:
+def _card(device: str) -> Gpu | None:
     if not device.startswith("cuda:"):
         return None
     cards = _cards()
@@ -116,27 +116,27 @@ def _card(device: str) -> Card | None:
     return cards[place] if place < len(cards) else None
 
 
-def _cards() -> list[Card]:
+def _cards() -> list[Gpu]:
     """Cards that the driver lets us see, in its order."""
     return visible(_all_cards(), os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
-def _all_cards() -> list[Card]:
+def _all_cards() -> list[Gpu]:
     try:
         done = subprocess.run(_ASK, capture_output=True, text=True, check=True, timeout=_ASK_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError):
         # Without that program the driver still says which there are.
-        return [Card(_model(folder / "information")) for folder in sorted(_NVIDIA.glob("*"))]
+        return [Gpu(_model(folder / "information")) for folder in sorted(_NVIDIA.glob("*"))]
     return cards_in(done.stdout)
 
 
-def _card_of(line: str) -> Card:
+def _card_of(line: str) -> Gpu:
     name, _, numbers = line.partition(",")
     try:
         total, free = (int(number) * _MIB for number in numbers.split(","))
     except ValueError:  # some cards share the machine's memory and say so
-        return Card(name.strip())
-    return Card(name.strip(), Memory(total, free))
+        return Gpu(name.strip())
+    return Gpu(name.strip(), Memory(total, free))
 
 
 def _model(information: Path) -> str:

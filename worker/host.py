@@ -28,7 +28,7 @@ from backend.system.version import version
 from backend.training.forecast.speed_repository import Speeds
 from worker.hardware import device_name, machine, memory_of
 from worker.housekeeping import EVERY_S, clear_leftovers
-from worker.identity import Parts
+from worker.identity import WorkerContext
 
 log = structlog.get_logger()
 
@@ -44,7 +44,7 @@ _TITLE_OF: Final = {JobKind.TRAIN: "The listener for trainings", JobKind.IMPORT:
 class Host:
     """One worker."""
 
-    def __init__(self, parts: Parts, environment: Mapping[str, str]) -> None:
+    def __init__(self, parts: WorkerContext, environment: Mapping[str, str]) -> None:
         self._parts, self._post, self._timers = parts, parts.post, parts.post.timers
         self._environment = environment
         self._device_name = device_name(parts.post.device)
@@ -123,7 +123,7 @@ class Host:
             return
         memory = memory_of(self._post.device)  # asking a card takes time: not within the transaction
         with self._parts.database.write() as session:
-            Ledger(session).say_alive(
+            Ledger(session).heartbeat(
                 self._post.worker(JobKind.TRAIN), list(JobKind), self._device_name, version(), memory
             )
         self._said_alive_at = time.monotonic()
@@ -133,7 +133,7 @@ class Host:
         looker = self._lookers.get(kind)
         if looker is not None and looker.is_running:
             return
-        patience = self._timers.deaf if self._has_bell else 0.0
+        patience = self._timers.missed_notification if self._has_bell else 0.0
         with self._parts.database.read() as session:
             jobs = Jobs(session)
             suits_us = jobs.has_waiting(kind, patience, self._post.worker(kind))

@@ -17,7 +17,7 @@ from backend.storage.local import LocalStorage
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class WorkerIdentity:
     """A worker's place, handed from the host to its children as an argument.
 
     Attributes:
@@ -70,19 +70,19 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class WorkerContext:
     """What a worker's process works with; opened after the fork, as connections can't be shared."""
 
-    post: Post
+    post: WorkerIdentity
     settings: Settings
     database: Database
     storage: LocalStorage
     doorbell: Doorbell
 
 
-def open_parts(post: Post, settings: Settings) -> Parts:
+def open_parts(post: WorkerIdentity, settings: Settings) -> WorkerContext:
     """The parts of one process."""
-    return Parts(
+    return WorkerContext(
         post,
         settings,
         Database(settings.sql_url),

@@ -7,12 +7,12 @@ from backend.db.session import Database, WriteSession
 from backend.ledger.job import Claim, Desired, Failure, JobState
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
-from backend.ledger.unit_of_work import SilentDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from worker import exits
 from worker.engine.order import Stopped, StopSignal
-from worker.recording import insist, recording
+from worker.recording import recording, write_with_retry
 
 
 def import_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:
@@ -24,10 +24,10 @@ def import_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) 
         return exits.LOST
     record = ImportRecord(database, claim, stop)
     with recording(record) as code:
-        insist(database, record.begin, stop)
+        write_with_retry(database, record.begin, stop)
         try:
             run_import(
-                lambda: unit_of_work(database, SilentDoorbell()),
+                lambda: unit_of_work(database, NoDoorbell()),
                 storage,
                 claim.subject_id,
                 fence=record.fence,
@@ -66,7 +66,9 @@ class ImportRecord:
 
     def finish(self) -> None:
         """All files are in."""
-        insist(self.database, lambda session: Ledger(session).finish(self.claim.job_id, self.claim.attempt), self.stop)
+        write_with_retry(
+            self.database, lambda session: Ledger(session).finish(self.claim.job_id, self.claim.attempt), self.stop
+        )
 
     def fail(self, failure: Failure) -> None:
         """It can't be read any further."""
@@ -74,7 +76,7 @@ class ImportRecord:
         def write(session: WriteSession) -> JobState:
             return Ledger(session).fail(self.claim.job_id, self.claim.attempt, failure)
 
-        insist(self.database, write, self.stop)
+        write_with_retry(self.database, write, self.stop)
 
     def leave(self) -> None:
         """Nothing waits to be written."""
@@ -90,4 +92,4 @@ class ImportRecord:
         def write(session: WriteSession) -> None:
             Ledger(session).pause_for_room(self.claim.job_id, self.claim.attempt, failure, needed_bytes)
 
-        insist(self.database, write, self.stop)
+        write_with_retry(self.database, write, self.stop)

@@ -21,14 +21,14 @@ def main(arguments: Sequence[str]) -> int:
     from backend import log
     from backend.ledger.job import JobKind
     from backend.settings import load
-    from worker.identity import Post, open_parts
+    from worker.identity import WorkerIdentity, open_parts
 
     log.configure()
-    kind, post, settings = JobKind(arguments[0]), Post.from_json(arguments[1]), load()
+    kind, post, settings = JobKind(arguments[0]), WorkerIdentity.from_json(arguments[1]), load()
     if "--once" in arguments:
-        from worker.supervisor import tick
+        from worker.supervisor import run_waiting_jobs
 
-        tick(open_parts(post, settings), kind)
+        run_waiting_jobs(open_parts(post, settings), kind)
         return 0
 
     from celery.platforms import SecurityWarning

@@ -29,13 +29,13 @@ from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.storage.base import Storage
 from backend.training import record as progress
-from backend.training.forecast.eta import Pace
+from backend.training.forecast.eta import EtaEstimator
 from backend.training.forecast.speed_repository import Speeds
 from backend.training.forecast.speeds import Stopwatch
 from backend.training.record import StoredCheckpoint
 from worker import exits
 from worker.engine.order import Stopped, StopSignal
-from worker.stall_timeout import Patience
+from worker.stall_timeout import StallTimeout
 
 log = structlog.get_logger()
 
@@ -64,11 +64,11 @@ class Recorder:
         config: TrainingConfig,
         stop: StopSignal,
         *,
-        pace: Pace | None = None,
+        pace: EtaEstimator | None = None,
         clocked: Clocked | None = None,
     ) -> None:
         self._database, self._storage, self._claim, self._stop = database, storage, claim, stop
-        self._pace, self._patience, self._clocked = pace or Pace(config), Patience(), clocked
+        self._pace, self._patience, self._clocked = pace or EtaEstimator(config), StallTimeout(), clocked
         self._patience_written = 0.0
         self._waiting: list[Event] = []
         self._epoch: EpochFinished | None = None
@@ -140,7 +140,7 @@ class Recorder:
             self._flush(session)
             Ledger(session).pause_for_room(self._claim.job_id, self._claim.attempt, failure, needed_bytes)
 
-        insist(self._database, write, self._stop)
+        write_with_retry(self._database, write, self._stop)
 
     def _write_what_waits(self) -> None:
         """Without waiting for a database that is away: there is another time."""
@@ -166,7 +166,7 @@ class Recorder:
             Speeds(session).add(self._clocked.machine, self._clocked.stopwatch.taken)
         patience = self._patience.stall_after_s
         if patience and not 0.8 < self._patience_written / patience < 1.25:
-            Ledger(session).be_patient(self._claim.job_id, self._claim.attempt, patience)
+            Ledger(session).set_stall_timeout(self._claim.job_id, self._claim.attempt, patience)
             self._patience_written = patience
 
     def _store_epoch(self, state: StateSaved | None) -> None:
@@ -218,10 +218,10 @@ class Recorder:
         shutil.rmtree(self._storage.folder("checkpoints", stored.folder), ignore_errors=True)
 
     def _insist(self, write: Callable[[WriteSession], Answer]) -> Answer:
-        return insist(self._database, write, self._stop)
+        return write_with_retry(self._database, write, self._stop)
 
 
-def insist(database: Database, write: Callable[[WriteSession], Answer], stop: StopSignal) -> Answer:
+def write_with_retry(database: Database, write: Callable[[WriteSession], Answer], stop: StopSignal) -> Answer:
     """Write in a transaction, again and again while the database is away. What is written may be repeated.
 
     Raises:

@@ -28,9 +28,9 @@ from backend.training.forecast.speeds import Speed
 from backend.training.forecast.work import PIXELS_AT, Work
 from worker.engine.data.gpu_views import makes_views, seen, stacked, window
 from worker.engine.data.source import preprocessing_of, to_input
-from worker.engine.frozen.runtimes import WORTH_IT, StillLayers
+from worker.engine.frozen.runtimes import WORTH_IT, FrozenLayers
 from worker.engine.hardware import devices
-from worker.engine.hardware.memory import Room
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network import architectures
 from worker.engine.network.optim import build_optimizer, set_learning, set_training_mode
 
@@ -103,10 +103,10 @@ def _of_still_layers(config: TrainingConfig, images: list[Image.Image], device: 
     """What making a frozen network ready takes, and showing it views of pictures."""
     steps = preprocessing_of(config, ARCHITECTURES[config.architecture])
     model = architectures.build(config.architecture, _CLASSES, last_layer_bias=False, seed=0)
-    layers = StillLayers(
+    layers = FrozenLayers(
         nn.Sequential(devices.place(model, device).backbone, model.pool),
         steps,
-        Room(_BATCH, device),
+        MemoryLimits(_BATCH, device),
         images=WORTH_IT,
         folder=None,
         on_event=_ignore,

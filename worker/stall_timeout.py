@@ -13,7 +13,7 @@ _LAST: Final = 50
 _ENOUGH: Final = 3
 
 
-class Patience:
+class StallTimeout:
     """Follows a training's events."""
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:

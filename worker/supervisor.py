@@ -35,7 +35,7 @@ from backend.ledger.job import (
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from worker import exits
-from worker.identity import Parts
+from worker.identity import WorkerContext
 from worker.logfile import LogFile
 
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ _STUCK: Final = "stuck"
 _DEAF: Final = "did_not_stop"
 
 
-def tick(parts: Parts, kind: JobKind) -> int:
+def run_waiting_jobs(parts: WorkerContext, kind: JobKind) -> int:
     """Do the jobs of a kind that wait, one after the other; how many were done.
 
     Safe to call any number of times at once: whoever finds nothing to claim returns.
@@ -68,7 +68,7 @@ def tick(parts: Parts, kind: JobKind) -> int:
 class Supervision:
     """One attempt at one job."""
 
-    def __init__(self, parts: Parts, claim: Claim) -> None:
+    def __init__(self, parts: WorkerContext, claim: Claim) -> None:
         self._parts, self._claim, self._timers = parts, claim, parts.post.timers
         self._log = log.bind(job_id=claim.job_id, attempt=claim.attempt)
         self._file = LogFile(parts.settings.data / "logs" / "jobs" / f"{claim.job_id}-{claim.attempt}.log")
@@ -217,7 +217,7 @@ class Supervision:
         if time.monotonic() - self._signs_at > max(self._timers.stall, signs.stall_after_s or 0.0):
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGQUIT)
-            time.sleep(self._timers.dump)
+            time.sleep(self._timers.stack_dump_wait)
             self._kill(_STUCK)
 
     def _kill(self, reason: str) -> None:
@@ -254,7 +254,7 @@ class Supervision:
             job_id, attempt, self._outcome_of(exit_code), exit_code=exit_code, failure=self._failure_of(exit_code)
         )
         if exit_code == exits.DEVICE_FAILED and ledger.note_device_failure(job_id, attempt):
-            self._log.warning("device_rests", device=self._parts.post.device, seconds=self._timers.unfit)
+            self._log.warning("device_rests", device=self._parts.post.device, seconds=self._timers.quarantined)
         return state
 
     def _outcome_of(self, exit_code: int) -> Outcome:
@@ -271,7 +271,7 @@ class Supervision:
     def _clear_up(self, state: JobState | None) -> None:
         if state is JobState.QUEUED and self._parts.post.is_draining:
             # Another worker need not wait for the sweep.
-            self._parts.doorbell.ring(self._claim.kind)
+            self._parts.doorbell.notify(self._claim.kind)
         if self._claim.kind is JobKind.TRAIN and self._is_at_its_end():
             shutil.rmtree(self._parts.storage.folder("states", self._claim.subject_id), ignore_errors=True)
 

@@ -5,20 +5,20 @@ from typing import Any
 
 from backend.ledger.doorbell import TASK_OF
 from backend.ledger.job import JobKind
-from worker.identity import Parts
-from worker.supervisor import tick
+from worker.identity import WorkerContext
+from worker.supervisor import run_waiting_jobs
 
 
-def register(app: Any, parts: Callable[[], Parts]) -> None:  # Any: Celery comes without types
+def register(app: Any, parts: Callable[[], WorkerContext]) -> None:  # Any: Celery comes without types
     """Teach ``app`` to answer rings."""
 
     def train() -> None:
         """Do the trainings that wait."""
-        tick(parts(), JobKind.TRAIN)
+        run_waiting_jobs(parts(), JobKind.TRAIN)
 
     def bring_in() -> None:
         """Do the imports that wait."""
-        tick(parts(), JobKind.IMPORT)
+        run_waiting_jobs(parts(), JobKind.IMPORT)
 
     app.task(name=TASK_OF[JobKind.TRAIN], ignore_result=True)(train)
     app.task(name=TASK_OF[JobKind.IMPORT], ignore_result=True)(bring_in)

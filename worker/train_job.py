@@ -22,7 +22,7 @@ from backend.storage.local import LocalStorage
 from backend.tables.training import RunRow
 from backend.training import record as progress
 from backend.training.find import find_run, folder_to_start_from
-from backend.training.forecast.eta import Pace, usual_timetable
+from backend.training.forecast.eta import EtaEstimator, usual_timetable
 from backend.training.forecast.forecast import timetable
 from backend.training.forecast.speeds import Stopwatch
 from backend.training.forecast.work import Counts
@@ -32,7 +32,7 @@ from worker import exits
 from worker.engine.order import BESIDE_STATES, StatePoint, StopSignal, TrainingOrder
 from worker.find_rate_job import find_job
 from worker.hardware import machine
-from worker.recording import Clocked, Recorder, insist, recording
+from worker.recording import Clocked, Recorder, recording, write_with_retry
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -
     clocked = Clocked(machine(settings.device), stopwatch)
     recorder = Recorder(database, storage, claim, config, stop, pace=pace, clocked=clocked)
     with recording(recorder) as code:
-        insist(database, lambda session: progress.begin(session, claim), stop)
+        write_with_retry(database, lambda session: progress.begin(session, claim), stop)
         order = make_order(database, storage, settings, claim, run)
         recorder.output_folder = order.output_folder
         # Here: seconds of importing torch, in which the run is under way already.
@@ -76,14 +76,16 @@ def loader_processes_after(kills: int) -> int:
     return 1 if kills == 1 else 0
 
 
-def _clocks(database: Database, run: RunRow, config: TrainingConfig, *, goes_on: bool) -> tuple[Pace, Stopwatch]:
+def _clocks(
+    database: Database, run: RunRow, config: TrainingConfig, *, goes_on: bool
+) -> tuple[EtaEstimator, Stopwatch]:
     """What tells how far the run is, and what takes down how fast it goes."""
     with database.read() as session:
         version = RunRepository(session).version(VersionId(run.version_id))
         counts = version.counts if version else {}
         found = timetable(session, config, counts, version_id=None if run.starts_from else run.version_id)
     thought = found.pieces if found else usual_timetable(config, Counts.of(counts))
-    return Pace(config, thought), Stopwatch(config, Counts.of(counts), run.id, goes_on=goes_on)
+    return EtaEstimator(config, thought), Stopwatch(config, Counts.of(counts), run.id, goes_on=goes_on)
 
 
 def make_order(

@@ -56,13 +56,13 @@ def _of_stage(config: TrainingConfig, stage: Stage, batch: int, *, on_gpu: bool)
     learning = head if stage.freeze else network
     held = _FLOAT * (network + _ADAM * learning)
     learns: float = held
-    if not stage.backbone_stands_still:
+    if not stage.features_are_constant:
         learns += _activations(config, stage, on_gpu=on_gpu) * batch
     if on_gpu:
         return _ON_GPU + learns
     saves = held + _SAVING * _FLOAT * _ADAM * learning
     exports = _EXPORTING + _EXPORTED * _FLOAT * network
-    shows = _SHOWING + _FLOAT * network if stage.backbone_stands_still else 0.0
+    shows = _SHOWING + _FLOAT * network if stage.features_are_constant else 0.0
     return max(_PROGRAM + learns, _PROGRAM + saves, exports, shows)
 
 

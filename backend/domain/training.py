@@ -165,7 +165,7 @@ class Stage(_Part):
         return self.model_copy(update={"max_lr": max_lr})
 
     @property
-    def backbone_stands_still(self) -> bool:
+    def features_are_constant(self) -> bool:
         """Whether nothing below the head changes, so that its answers to an image can be kept."""
         return self.freeze and not self.train_batch_norm
 

@@ -85,7 +85,7 @@ def evaluation_view(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class AugmentationParams:
     """How one random view is taken of a resized image, as drawn.
 
     Attributes:
@@ -99,13 +99,15 @@ class Look:
 
 def random_look(
     size: tuple[int, int], preprocessing: Preprocessing, augmentation: Augmentation, random: np.random.Generator
-) -> Look:
+) -> AugmentationParams:
     """Draw a look at a resized image of that width and height."""
     width, height = size
     left = random.uniform(0, width - preprocessing.size)
     top = random.uniform(0, height - preprocessing.size)
     movement = random_movement(augmentation, random)
-    return Look(_to_source(movement, preprocessing.size, left, top), random_lighting(augmentation, random))
+    return AugmentationParams(
+        _to_source(movement, preprocessing.size, left, top), random_lighting(augmentation, random)
+    )
 
 
 def training_view(

@@ -13,7 +13,7 @@ import structlog
 from celery import Celery
 
 from backend.ledger.job import JobKind
-from backend.ledger.unit_of_work import Doorbell, SilentDoorbell
+from backend.ledger.unit_of_work import Doorbell, NoDoorbell
 
 log = structlog.get_logger()
 
@@ -83,7 +83,7 @@ def celery_settings(redis_url: str) -> dict[str, Any]:  # Any: settings of sever
 
 def doorbell_of(redis_url: str | None) -> Doorbell:
     """The bell at that address; a silent one where there is none, as workers then look by themselves."""
-    return CeleryDoorbell(redis_url) if redis_url else SilentDoorbell()
+    return CeleryDoorbell(redis_url) if redis_url else NoDoorbell()
 
 
 class CeleryDoorbell:
@@ -103,7 +103,7 @@ class CeleryDoorbell:
         self._monotonic = monotonic
         self._quiet_until = float("-inf")
 
-    def ring(self, kind: JobKind) -> None:
+    def notify(self, kind: JobKind) -> None:
         """Wake the workers that take jobs of this kind; a failure is logged and the sweep rings again."""
         if self._monotonic() < self._quiet_until:
             return

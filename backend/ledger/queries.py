@@ -20,7 +20,7 @@ from backend.ledger.job import (
     Signs,
     Worker,
 )
-from backend.ledger.queue_order import is_due, is_ready, is_unfit, suits, turn
+from backend.ledger.queue_order import fair_rank, is_due, is_quarantined, is_ready, suits
 from backend.tables.ledger import JobAttemptRow, JobRow, WorkerRow
 
 CLAIMED_STATES: Final = tuple(CLAIMED)
@@ -40,10 +40,10 @@ class Jobs:
         """A job, as it is now."""
         return self._session.get(JobRow, job_id, populate_existing=True)
 
-    def places_in_line(self, kind: JobKind) -> dict[str, int]:
+    def queue_positions(self, kind: JobKind) -> dict[str, int]:
         """Place of each waiting job in the order in which they will be taken, the next one first (1)."""
         waiting = select(JobRow.id).where(JobRow.kind == kind, JobRow.state == JobState.QUEUED)
-        query = waiting.order_by(case((is_due(), 0), else_=1), turn(), JobRow.id)
+        query = waiting.order_by(case((is_due(), 0), else_=1), fair_rank(), JobRow.id)
         return {job_id: place for place, job_id in enumerate(self._session.scalars(query), start=1)}
 
     def has_waiting(self, kind: JobKind, for_s: float, worker: Worker | None = None) -> bool:
@@ -62,7 +62,7 @@ class Jobs:
             JobAttemptRow.device == worker.device,
             JobAttemptRow.ended_at.is_(None),
         )
-        return bool(self._session.scalar(select(or_(used, is_unfit(worker.host, worker.device)))))
+        return bool(self._session.scalar(select(or_(used, is_quarantined(worker.host, worker.device)))))
 
     def is_busy(self, worker_id: str, kind: JobKind) -> bool:
         """Whether a worker has an open attempt at a job of this kind."""
@@ -130,7 +130,7 @@ class Jobs:
         due, now = self._session.execute(query).one()
         return 0.0 if due is None else float((due - now).total_seconds())
 
-    def unfit(self, heard_within_s: float) -> set[str]:
+    def quarantined(self, heard_within_s: float) -> set[str]:
         """Ids of workers whose device is left alone for a while."""
         query = select(WorkerRow.id).where(WorkerRow.unfit_until > database_now())
         return set(self._session.scalars(query.where(WorkerRow.last_heartbeat_at > database_now(-heard_within_s))))

@@ -38,12 +38,12 @@ def suits(worker: Worker) -> ColumnElement[bool]:
     return JobRow.device.in_(worker.can_do)
 
 
-def is_unfit(host: str, device: str | None) -> ColumnElement[bool]:
+def is_quarantined(host: str, device: str | None) -> ColumnElement[bool]:
     """Whether a device is to be left alone for a while."""
     return exists().where(WorkerRow.host == host, WorkerRow.device == device, WorkerRow.unfit_until > database_now())
 
 
-def turn() -> ScalarSelect[int]:
+def fair_rank() -> ScalarSelect[int]:
     """Rank of a waiting job: jobs that its owner has under way, plus its place among those that wait.
 
     Taking the lowest first moves nobody else's rank, so the ranks of now say in which order all will be taken.

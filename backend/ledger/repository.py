@@ -27,7 +27,7 @@ from backend.ledger.job import (
     Worker,
 )
 from backend.ledger.queries import CLAIMED_STATES, Jobs, held_by
-from backend.ledger.queue_order import is_due, is_ready, suits, turn
+from backend.ledger.queue_order import fair_rank, is_due, is_ready, suits
 from backend.ledger.timers import Timers
 from backend.tables.ledger import JobAttemptRow, JobRow, WorkerRow
 
@@ -78,7 +78,7 @@ class Ledger(Jobs):
         chosen = (
             select(JobRow.id)
             .where(is_ready(kind), suits(worker))
-            .order_by(turn(), JobRow.id)
+            .order_by(fair_rank(), JobRow.id)
             .limit(1)
             .with_for_update(skip_locked=True)
             .scalar_subquery()
@@ -157,7 +157,7 @@ class Ledger(Jobs):
         """
         self.fence(job_id, attempt, last_progress_at=database_now())
 
-    def be_patient(self, job_id: str, attempt: int, stall_after_s: float) -> None:
+    def set_stall_timeout(self, job_id: str, attempt: int, stall_after_s: float) -> None:
         """How long the next sign of progress may be in coming.
 
         Raises:
@@ -271,7 +271,7 @@ class Ledger(Jobs):
             return self._end(job_id, JobState.CANCELLED)
         return self._release(job_id, JobState.PAUSED, waits_for_bytes=needed_bytes, **_error(failure))
 
-    def go_on_with_room(self, free_bytes: int) -> list[JobId]:
+    def resume_when_disk_frees(self, free_bytes: int) -> list[JobId]:
         """Put back into the queue what rests only for want of ``free_bytes`` or less; their ids."""
         now = database_now()
         query = (
@@ -308,7 +308,7 @@ class Ledger(Jobs):
         if self._session.scalar(before) != mine.exit_code:
             return False
         rests = update(WorkerRow).where(WorkerRow.host == mine.host, WorkerRow.device == mine.device)
-        return self._changed(rests.values(unfit_until=database_now(self._timers.unfit)))
+        return self._changed(rests.values(unfit_until=database_now(self._timers.quarantined)))
 
     def close(
         self, job_id: str, attempt: int, outcome: Outcome, *, exit_code: int | None = None, failure: Failure
@@ -347,7 +347,7 @@ class Ledger(Jobs):
         )
         return [(JobId(job_id), attempt) for job_id, attempt in self._session.execute(query)]
 
-    def close_leftovers(self) -> int:
+    def close_orphaned_attempts(self) -> int:
         """Close attempts that nobody can be making: their job has ended or was taken on by another attempt.
 
         Leaves those some time whose worker is still to say how its process ended.
@@ -364,12 +364,12 @@ class Ledger(Jobs):
             .values(ended_at=database_now(), outcome=Outcome.LOST)
         )
 
-    def due_for_a_ring(self) -> list[JobKind]:
+    def due_for_notification(self) -> list[JobKind]:
         """Kinds with a job that waits and wasn't rung for a while; it counts as rung now."""
         rung = update(JobRow).where(
             JobRow.state == JobState.QUEUED,
             is_due(),
-            or_(JobRow.last_ring_at.is_(None), JobRow.last_ring_at < database_now(-self._timers.ring_again)),
+            or_(JobRow.last_ring_at.is_(None), JobRow.last_ring_at < database_now(-self._timers.notify_again)),
         )
         rung_kinds = rung.values(last_ring_at=database_now()).returning(JobRow.kind)
         kinds = self._session.scalars(rung_kinds, execution_options=_PLAIN)
@@ -381,7 +381,7 @@ class Ledger(Jobs):
             return True  # write transactions come one after the other anyway
         return bool(self._session.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _SWEEP_LOCK}))
 
-    def say_alive(
+    def heartbeat(
         self,
         worker: Worker,
         kinds: Collection[JobKind],
@@ -458,7 +458,7 @@ class Ledger(Jobs):
     def _leave(self, job_id: str, state: JobState, **changes: Any) -> JobState:  # Any: column values
         before = JobState(self._job(job_id).state)
         assert before.may_become(state), f"{before} -> {state}"
-        # The lease's end stays: until then the sweep leaves the attempt to its worker (``close_leftovers``).
+        # The lease's end stays: until then the sweep leaves the attempt to its worker (``close_orphaned_attempts``).
         self._session.execute(
             update(JobRow).where(JobRow.id == job_id).values(state=state, lease_owner=None, **changes)
         )

@@ -28,13 +28,18 @@ ROOM_TO_SPARE: Final = 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep did. ``calm``: it left leases alone; ``found_room``: jobs that the disk had been too full for."""
+    """What a sweep did.
+
+    Attributes:
+        startup_grace: leases were left alone, so soon after a start.
+        found_room: jobs that the disk had been too full for.
+    """
 
     requeued: int = 0
     ended: int = 0
     found_room: int = 0
     rang: tuple[JobKind, ...] = ()
-    calm: bool = False
+    startup_grace: bool = False
 
 
 class Sweeper:
@@ -57,7 +62,7 @@ class Sweeper:
         self._database, self._doorbell = database, doorbell
         self._timers = timers or Timers()
         self._free_bytes, self._monotonic = free_bytes, monotonic
-        self._calm_until = monotonic() + self._timers.calm
+        self._calm_until = monotonic() + self._timers.startup_grace
 
     def run(self, stop: threading.Event) -> None:
         """Sweep until told to stop; for a thread of its own."""
@@ -69,26 +74,28 @@ class Sweeper:
         try:
             swept = self._transaction()
         except (DBAPIError, PoolTimeout) as error:
-            self._calm_until = self._monotonic() + self._timers.calm
+            self._calm_until = self._monotonic() + self._timers.startup_grace
             log.warning("sweep_without_database", error=type(error).__name__)
-            return Swept(calm=True)
+            return Swept(startup_grace=True)
         for kind in swept.rang:
-            self._doorbell.ring(kind)
+            self._doorbell.notify(kind)
         return swept
 
     def _transaction(self) -> Swept:
-        calm = self._monotonic() < self._calm_until
+        startup_grace = self._monotonic() < self._calm_until
         with self._database.write() as session:
             ledger = Ledger(session, self._timers)
             if not ledger.may_sweep():
-                return Swept(calm=calm)
-            states = [] if calm else [_write_off(ledger, *held) for held in ledger.lost()]
-            if not calm:
-                ledger.close_leftovers()
+                return Swept(startup_grace=startup_grace)
+            states = [] if startup_grace else [_write_off(ledger, *held) for held in ledger.lost()]
+            if not startup_grace:
+                ledger.close_orphaned_attempts()
                 ledger.forget_workers(_FORGET_WORKERS_AFTER_S)
             requeued = states.count(JobState.QUEUED)
             found_room = self._go_on_with_room(ledger)
-            return Swept(requeued, len(states) - requeued, found_room, tuple(ledger.due_for_a_ring()), calm)
+            return Swept(
+                requeued, len(states) - requeued, found_room, tuple(ledger.due_for_notification()), startup_grace
+            )
 
     def _go_on_with_room(self, ledger: Ledger) -> int:
         if self._free_bytes is None:
@@ -98,7 +105,7 @@ class Sweeper:
         except OSError as error:  # the disk is ill or not there: nobody can say that there is room
             log.warning("free_space_unknown", error=str(error))
             return 0
-        found = ledger.go_on_with_room(free - ROOM_TO_SPARE)
+        found = ledger.resume_when_disk_frees(free - ROOM_TO_SPARE)
         for job_id in found:
             log.info("job_has_room_again", job_id=job_id, free_bytes=free)
         return len(found)

@@ -17,14 +17,14 @@ from backend.ledger.repository import Ledger
 class Doorbell(Protocol):
     """Tells workers to look at the ledger. Never raises: a broker that is down costs only time."""
 
-    def ring(self, kind: JobKind) -> None:
+    def notify(self, kind: JobKind) -> None:
         """Wake the workers that take jobs of this kind."""
 
 
-class SilentDoorbell:
+class NoDoorbell:
     """For where workers look at the ledger by themselves."""
 
-    def ring(self, kind: JobKind) -> None:
+    def notify(self, kind: JobKind) -> None:
         """Do nothing."""
 
 
@@ -33,7 +33,7 @@ class UnitOfWork:
     """One transaction and the rings that leave when it has committed."""
 
     session: WriteSession
-    rings: list[JobKind] = field(default_factory=list)
+    notifications: list[JobKind] = field(default_factory=list)
 
     def enqueue(
         self,
@@ -46,12 +46,12 @@ class UnitOfWork:
     ) -> JobId:
         """Add a job to the ledger and remember to ring for it; the words are those of ``JobRow``."""
         job_id = Ledger(self.session).add(kind, subject_id, asked_by=asked_by, device=device, memory_bytes=memory_bytes)
-        self.ring_for(kind)
+        self.notify_for(kind)
         return job_id
 
-    def ring_for(self, kind: JobKind) -> None:
+    def notify_for(self, kind: JobKind) -> None:
         """Remember to ring for a job that waits (again)."""
-        self.rings.append(kind)
+        self.notifications.append(kind)
 
 
 @contextmanager
@@ -60,8 +60,8 @@ def unit_of_work(database: Database, doorbell: Doorbell) -> Iterator[UnitOfWork]
     with database.write() as session:
         unit = UnitOfWork(session)
         yield unit
-    for kind in dict.fromkeys(unit.rings):
-        doorbell.ring(kind)
+    for kind in dict.fromkeys(unit.notifications):
+        doorbell.notify(kind)
 
 
 OpenUnit = Callable[[], AbstractContextManager[UnitOfWork]]

@@ -103,7 +103,7 @@ def resume(unit: UnitOfWork, run_id: str) -> JobState:
     state = ledger.resume(job_id)
     _require_alive(ledger, job_id, state, "go on with")
     if state is JobState.QUEUED:
-        unit.ring_for(ledger.kind_of(job_id))
+        unit.notify_for(ledger.kind_of(job_id))
     return state
 
 

@@ -32,10 +32,10 @@ class Before:
     more: int
 
 
-def before_in_line(session: Session, place: int | None = None) -> Before:
+def ahead_in_queue(session: Session, place: int | None = None) -> Before:
     """What is under way, and what waits before a ``place`` in the line; all that waits for a new one."""
     runs = RunRepository(session)
-    places = Jobs(session).places_in_line(JobKind.TRAIN)
+    places = Jobs(session).queue_positions(JobKind.TRAIN)
     waiting = runs.records(limit=100, states=[JobState.QUEUED]) if places else []
     ahead = [record for record in waiting if place is None or places.get(record.job.id, place) < place]
     ahead.sort(key=lambda record: places.get(record.job.id, 0))
@@ -67,7 +67,7 @@ class Waiting:
     message: str
 
 
-class Line:
+class WaitReasons:
     """Answers for any number of runs at one moment; asks about workers once, and only if somebody waits."""
 
     def __init__(self, session: Session) -> None:
@@ -107,7 +107,7 @@ class Line:
 
     @cached_property
     def _resting(self) -> set[str]:
-        return self._jobs.unfit(_ALIVE_S)
+        return self._jobs.quarantined(_ALIVE_S)
 
     def _holder(self, row: WorkerRow) -> JobRow | None:
         return self._jobs.holder_of(row.host, row.device) if row.device else None

@@ -12,7 +12,7 @@ from backend.domain.training import RunStatus
 from backend.ledger.job import CLAIMED, Desired, Failure, JobKind, JobState
 from backend.ledger.queries import Jobs
 from backend.tables.training import CheckpointRow
-from backend.training.queue import Line, Waiting
+from backend.training.queue import Waiting, WaitReasons
 from backend.training.repository import RunRecord, RunRepository
 
 ACTIVE = tuple(state for state in JobState if not state.is_final)
@@ -147,7 +147,7 @@ def _views(session: Session, records: Sequence[RunRecord]) -> list[RunView]:
     checkpoints = RunRepository(session).checkpoints(record.run.id for record in records)
     places = _places(session, records)
     rates = _rates_found(session, records)
-    line = Line(session)
+    line = WaitReasons(session)
     return [
         _view(
             record,
@@ -170,7 +170,7 @@ def _rates_found(session: Session, records: Sequence[RunRecord]) -> dict[str, di
 def _places(session: Session, records: Sequence[RunRecord]) -> dict[str, int]:
     if not any(record.job.state == JobState.QUEUED for record in records):
         return {}
-    return Jobs(session).places_in_line(JobKind.TRAIN)
+    return Jobs(session).queue_positions(JobKind.TRAIN)
 
 
 def _eta(record: RunRecord) -> float | None:

@@ -81,7 +81,7 @@ def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Fu
         version_id = VersionId(frozen.json()["id"])
     past = Past(server.services, version_id, wording)
     with server.services.database.write() as session:
-        Ledger(session).say_alive(HOUND, [JobKind.TRAIN], None, "0.1.0")
+        Ledger(session).heartbeat(HOUND, [JobKind.TRAIN], None, "0.1.0")
     succeeded = past.order("succeeded")
     checkpoints = past.succeed()
     finds = {"slope": past.search(SLOPE), "rising": past.search(RISING), "everything": past.search(SLOPE, freeze=False)}

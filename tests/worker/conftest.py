@@ -11,15 +11,15 @@ from backend.ledger.timers import Timers
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from tests.conftest import CollectingDoorbell
-from worker.identity import Parts, Post
+from worker.identity import WorkerContext, WorkerIdentity
 
-QUICK = Timers(heartbeat=0.3, lease=5, flags=0.1, kill_grace=3, backoff=(0.0, 0.0), suspend=3, dump=0.5)
+QUICK = Timers(heartbeat=0.3, lease=5, flags=0.1, kill_grace=3, backoff=(0.0, 0.0), suspend=3, stack_dump_wait=0.5)
 
 
 @pytest.fixture
 def parts(
     settings: Settings, database: Database, doorbell: CollectingDoorbell, monkeypatch: pytest.MonkeyPatch
-) -> Parts:
+) -> WorkerContext:
     """Parts of a worker whose trainer is the steady one; its children find the same data."""
     monkeypatch.setenv("TELLAPART_DATA", str(settings.data))
     monkeypatch.setenv("DATABASE_URL", database.url)
@@ -27,6 +27,6 @@ def parts(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(os.curdir).resolve()))
-    post = Post("hound", "host-1", "cpu:hound", str(settings.data / "drain"), QUICK)
+    post = WorkerIdentity("hound", "host-1", "cpu:hound", str(settings.data / "drain"), QUICK)
     post = replace(post, trainer="tests.worker.kill.steady_trainer")
-    return Parts(post, settings, database, LocalStorage(settings.storage_folder), doorbell)
+    return WorkerContext(post, settings, database, LocalStorage(settings.storage_folder), doorbell)

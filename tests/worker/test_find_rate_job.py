@@ -9,7 +9,7 @@ from backend.domain.training import StageRequest, TrainingRequest
 from backend.ledger.claiming import claim_next
 from backend.ledger.job import Claim, JobKind, Worker
 from backend.ledger.timers import Timers
-from backend.ledger.unit_of_work import SilentDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from backend.training.lr_finds.service import FindView, cancel_find, show_find, start_find
@@ -33,7 +33,7 @@ class House:
         """A search that an attempt holds."""
         stage = StageRequest(freeze=freeze, epochs=1, max_lr="find")
         request = TrainingRequest(architecture=TINY, image_size=SIDE, batch_size=8, stages=(stage,))
-        with unit_of_work(self.database, SilentDoorbell()) as unit:
+        with unit_of_work(self.database, NoDoorbell()) as unit:
             start_find(unit, RunOrder(self.version_id, request), self.settings.weights_folder)
         claim = claim_next(self.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
         assert claim is not None

@@ -10,8 +10,8 @@ from backend.ledger.job import Claim, JobKind, Memory
 from backend.ledger.timers import Timers
 from backend.settings import Settings, load
 from worker import hardware as here
-from worker.hardware import Card, cards_in, device_name, memory_in, memory_of, new_post, visible
-from worker.identity import Post
+from worker.hardware import Gpu, cards_in, device_name, memory_in, memory_of, new_identity, visible
+from worker.identity import WorkerIdentity
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_two_workers_on_one_processor_have_places_of_their_own(settings: Settings) -> None:
-    first, second = new_post(settings), new_post(settings)
+    first, second = new_identity(settings), new_identity(settings)
 
     assert first.device.startswith("cpu:")
     assert first.device != second.device
@@ -29,20 +29,20 @@ def test_two_workers_on_one_processor_have_places_of_their_own(settings: Setting
 def test_two_workers_on_one_card_share_its_place(tmp_path: Path) -> None:
     settings = load(_env_file=None, data=tmp_path, device="cuda:1")
 
-    assert (new_post(settings).device, new_post(settings).device) == ("cuda:1", "cuda:1")
+    assert (new_identity(settings).device, new_identity(settings).device) == ("cuda:1", "cuda:1")
 
 
 def test_only_a_training_needs_the_device_for_itself(settings: Settings) -> None:
-    post = new_post(settings)
+    post = new_identity(settings)
 
     assert post.worker(JobKind.TRAIN).device == post.device
     assert post.worker(JobKind.IMPORT).device is None
 
 
 def test_a_child_gets_the_same_place(settings: Settings) -> None:
-    post = new_post(settings, Timers(lease=3.0))
+    post = new_identity(settings, Timers(lease=3.0))
 
-    assert Post.from_json(post.to_json()) == post
+    assert WorkerIdentity.from_json(post.to_json()) == post
 
 
 @pytest.mark.parametrize("module", ["worker.__main__", "worker.listener", "worker.celery_app", "worker.supervisor"])
@@ -55,7 +55,7 @@ def test_it_does_its_work_without_torch(module: str) -> None:
 @pytest.fixture
 def two_cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine with two cards, whose places are free again afterwards."""
-    monkeypatch.setattr(here, "_all_cards", lambda: [here.Card("NVIDIA A10"), here.Card("NVIDIA T4")])
+    monkeypatch.setattr(here, "_all_cards", lambda: [here.Gpu("NVIDIA A10"), here.Gpu("NVIDIA T4")])
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     yield
     while here._places:
@@ -66,17 +66,17 @@ def two_cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_j14_each_worker_takes_the_first_card_that_is_free_and_the_third_shares_the_first(tmp_path: Path) -> None:
     settings = load(_env_file=None, data=tmp_path, device="auto")
 
-    assert [new_post(settings).device for _worker in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert [new_identity(settings).device for _worker in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
 
 
 @pytest.mark.usefixtures("two_cards")
 def test_the_card_of_a_worker_that_has_gone_is_free(tmp_path: Path) -> None:
     settings = load(_env_file=None, data=tmp_path, device="auto")
-    new_post(settings)
-    new_post(settings)
+    new_identity(settings)
+    new_identity(settings)
     here._places.pop(0).close()
 
-    assert new_post(settings).device == "cuda:0"
+    assert new_identity(settings).device == "cuda:0"
 
 
 @pytest.mark.usefixtures("two_cards")
@@ -88,8 +88,8 @@ def test_it_reads_what_the_driver_says_of_its_cards() -> None:
     answer = "NVIDIA A10, 23028, 22500\nNVIDIA GB10, [N/A], [N/A]\n"
 
     assert cards_in(answer) == [
-        Card("NVIDIA A10", Memory(total=23028 * 2**20, free=22500 * 2**20)),
-        Card("NVIDIA GB10", None),
+        Gpu("NVIDIA A10", Memory(total=23028 * 2**20, free=22500 * 2**20)),
+        Gpu("NVIDIA GB10", None),
     ]
 
 
@@ -98,7 +98,7 @@ def test_it_reads_what_the_driver_says_of_its_cards() -> None:
     [(None, "abc"), ("2,0", "ca"), ("", ""), ("7", ""), ("GPU-9f2,GPU-1c0", "ab")],
 )
 def test_it_counts_the_cards_that_programs_may_see(only: str | None, names: str) -> None:
-    assert "".join(card.name for card in visible([Card("a"), Card("b"), Card("c")], only)) == names
+    assert "".join(card.name for card in visible([Gpu("a"), Gpu("b"), Gpu("c")], only)) == names
 
 
 def test_a_processor_has_the_memory_of_its_machine() -> None:
@@ -122,7 +122,7 @@ def test_a_training_may_use_the_device_that_was_taken_for_it(
     device: str, asked: str, given: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TELLAPART_DEVICE", raising=False)
-    post = Post("hound", "host-1", device, "drain")
+    post = WorkerIdentity("hound", "host-1", device, "drain")
 
     environment = post.environment(Claim(JobId("job"), JobKind.TRAIN, "run", 1, asked))
 

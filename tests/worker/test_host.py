@@ -5,10 +5,10 @@ import signal
 import threading
 
 from worker.host import Host
-from worker.identity import Parts
+from worker.identity import WorkerContext
 
 
-def test_a_signal_in_any_instant_is_heard_and_waits_for_nobody(parts: Parts) -> None:
+def test_a_signal_in_any_instant_is_heard_and_waits_for_nobody(parts: WorkerContext) -> None:
     """Also one that comes while this very thread is at an event's lock, such as in the handler of another signal."""
     host = Host(parts, os.environ)
 

@@ -1,5 +1,5 @@
 from backend.domain.events import PhaseProgress, StepFinished
-from worker.stall_timeout import Patience
+from worker.stall_timeout import StallTimeout
 
 
 class Clock:
@@ -19,7 +19,7 @@ def steps(number: int) -> StepFinished:
 
 def test_it_waits_twenty_times_the_usual_step() -> None:
     clock = Clock()
-    patience = Patience(monotonic=clock)
+    patience = StallTimeout(monotonic=clock)
 
     for seconds in (30.0, 60.0, 90.0):
         clock.now += seconds
@@ -30,7 +30,7 @@ def test_it_waits_twenty_times_the_usual_step() -> None:
 
 def test_several_steps_in_one_event_share_its_time() -> None:
     clock = Clock()
-    patience = Patience(monotonic=clock)
+    patience = StallTimeout(monotonic=clock)
 
     for _event in range(3):
         clock.now += 2.0
@@ -41,7 +41,7 @@ def test_several_steps_in_one_event_share_its_time() -> None:
 
 def test_it_knows_nothing_before_there_were_steps() -> None:
     clock = Clock()
-    patience = Patience(monotonic=clock)
+    patience = StallTimeout(monotonic=clock)
 
     clock.now += 500
     patience.see(PhaseProgress("weights", 1, 2))
@@ -52,7 +52,7 @@ def test_it_knows_nothing_before_there_were_steps() -> None:
 
 def test_what_happens_between_two_steps_is_not_part_of_the_second() -> None:
     clock = Clock()
-    patience = Patience(monotonic=clock)
+    patience = StallTimeout(monotonic=clock)
 
     for _epoch in range(3):
         clock.now += 100

@@ -24,7 +24,7 @@ from worker.engine.errors import (
 )
 from worker.engine.frozen.compute import kept_images
 from worker.engine.hardware import devices
-from worker.engine.hardware.memory import Room, is_out_of_memory, refused_from_the_start
+from worker.engine.hardware.memory import MemoryLimits, is_out_of_memory, refused_from_the_start
 from worker.engine.loop import state
 from worker.engine.loop.context import Training
 from worker.engine.loop.epoch import loader_deaths_understood
@@ -118,8 +118,8 @@ def _at_its_size(training: Training, stage: Stage) -> Iterator[Training]:
         yield replace(training, images=images)
 
 
-def _room(order: TrainingOrder, device: torch.device, on_event: OnEvent) -> Room:
-    return Room(order.config.batch_size, device, on_event)
+def _room(order: TrainingOrder, device: torch.device, on_event: OnEvent) -> MemoryLimits:
+    return MemoryLimits(order.config.batch_size, device, on_event)
 
 
 def require_trainable(manifest: Manifest) -> None:

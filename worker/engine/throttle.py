@@ -6,7 +6,7 @@ from typing import Final
 REPORT_EVERY_S: Final = 0.5
 
 
-class Pace:
+class Throttle:
     """Says when it is time for the next report: about twice a second."""
 
     def __init__(self) -> None:

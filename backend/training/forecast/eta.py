@@ -25,7 +25,7 @@ from backend.domain.events import (
     ValidationProgress,
 )
 from backend.domain.training import TrainingConfig
-from backend.training.forecast.work import LEARNING, Counts, Piece, Work, pieces, usual_seconds
+from backend.training.forecast.work import LEARNING, Counts, Work, WorkItem, pieces, usual_seconds
 
 _LAST_STEPS: Final = 20
 _LAST_PIECES: Final = 3
@@ -38,7 +38,7 @@ _NEVER_DONE: Final = 0.99
 """All steps may be done and the result still can't be opened; 1 is for a run that has succeeded."""
 _SOME: Final = Counts(100, 25, 0)
 
-Seconds = Sequence[tuple[Piece, float]]
+Seconds = Sequence[tuple[WorkItem, float]]
 """A run's pieces, first to last, each with the seconds that it is thought to take."""
 
 
@@ -57,7 +57,7 @@ def usual_timetable(config: TrainingConfig, counts: Counts = _SOME) -> Seconds:
     return [(piece, usual_seconds(piece, config.architecture)) for piece in pieces(config, counts)]
 
 
-class Pace:
+class EtaEstimator:
     """Follows a run's events from piece to piece; what was passed over is done."""
 
     def __init__(
@@ -165,7 +165,7 @@ class Pace:
         self._stepped_at = now
 
     @property
-    def _piece(self) -> Piece | None:
+    def _piece(self) -> WorkItem | None:
         return self._timetable[self._place][0] if self._place < len(self._timetable) else None
 
     def _go_to(self, works: Collection[Work], *, epoch: int | None = -1, is_search: bool = False) -> bool:
@@ -180,7 +180,7 @@ class Pace:
                 return True
         return False
 
-    def _pass(self, is_over: Callable[[Piece], bool]) -> None:
+    def _pass(self, is_over: Callable[[WorkItem], bool]) -> None:
         """Turn to what comes after the last piece that is over."""
         over = [place for place, (piece, _) in enumerate(self._timetable) if is_over(piece)]
         if over:
@@ -224,7 +224,7 @@ class Pace:
             left = max(0.0, thought * ratio(piece.work) - elapsed)
         return left + sum(seconds * ratio(later.work) for later, seconds in self._timetable[self._place + 1 :])
 
-    def _left_by_measure(self, piece: Piece, elapsed: float) -> float | None:
+    def _left_by_measure(self, piece: WorkItem, elapsed: float) -> float | None:
         """Seconds that are left of the piece under way, by what it has taken so far."""
         if piece.work in LEARNING and not piece.is_search:
             enough = len(self._step_times) >= _LAST_STEPS

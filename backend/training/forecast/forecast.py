@@ -16,7 +16,7 @@ from backend.ledger.job import JobKind
 from backend.ledger.queries import Jobs
 from backend.training.forecast.speed_repository import Speeds
 from backend.training.forecast.speeds import Estimate, Rates, Source
-from backend.training.forecast.work import Counts, Piece, Work, pieces
+from backend.training.forecast.work import Counts, Work, WorkItem, pieces
 from backend.training.repository import RunRepository
 
 HEARD_WITHIN_S: Final = 60.0
@@ -44,7 +44,7 @@ class Timetable:
     estimates: tuple[Estimate, ...]
 
     @property
-    def pieces(self) -> list[tuple[Piece, float]]:
+    def pieces(self) -> list[tuple[WorkItem, float]]:
         """Each piece with its seconds."""
         return [(one.piece, one.seconds) for one in self.estimates]
 
@@ -119,7 +119,7 @@ def _asked_of_the_backbone(config: TrainingConfig) -> dict[int, tuple[object, in
     """By stage, what a frozen network's answers depend on and how many views; only stages before which none moved."""
     found: dict[int, tuple[object, int]] = {}
     for number, stage in enumerate(config.stages):
-        if not stage.backbone_stands_still:
+        if not stage.features_are_constant:
             break
         size = stage.image_size or config.image_size
         asked = (config.weights, size, config.crop_share, config.augmentation, config.seed)

@@ -41,7 +41,7 @@ class Outlook:
     reading: str = ""
 
 
-def outlook(
+def forecast_sentences(
     session: Session,
     config: TrainingConfig,
     known: Forecast,
@@ -127,7 +127,7 @@ def _reading(session: Session, config: TrainingConfig, counts: Mapping[str, Any]
     if Counts.of(counts).whole < _MANY:
         return ""
     found = timetable(session, config, counts)
-    is_kept = all(stage.backbone_stands_still for stage in config.stages)
+    is_kept = all(stage.features_are_constant for stage in config.stages)
     return reading_sentence(found, is_kept=is_kept) if found else ""
 
 

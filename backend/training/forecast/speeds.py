@@ -26,8 +26,8 @@ from backend.training.forecast.work import (
     LEARNING,
     USUAL,
     Counts,
-    Piece,
     Work,
+    WorkItem,
     below_share,
     learning_share,
     learning_work,
@@ -198,7 +198,7 @@ class Source(IntEnum):
 class Estimate:
     """What a piece of a training is thought to take, and why; ``runs``: ids of the trainings it rests on."""
 
-    piece: Piece
+    piece: WorkItem
     seconds: float
     source: Source
     runs: frozenset[str] = frozenset()
@@ -210,7 +210,7 @@ class Rates:
     def __init__(self, speeds: Iterable[Speed]) -> None:
         self._speeds = [speed for speed in speeds if speed.architecture is None or speed.architecture in ARCHITECTURES]
 
-    def estimate(self, piece: Piece, architecture: str) -> Estimate | None:
+    def estimate(self, piece: WorkItem, architecture: str) -> Estimate | None:
         """How long a piece of a training of that network takes; None where nothing can be said."""
         same = [speed for speed in self._speeds if speed.work is piece.work]
         mine = [speed for speed in same if speed.architecture in (architecture, None)]
@@ -227,7 +227,7 @@ class Rates:
             return self._of(piece, architecture, Source.OTHERS, _alike(own or others, piece.work)) if others else None
         return self._usual(piece) if self._speeds else None
 
-    def _of(self, piece: Piece, architecture: str, source: Source, speeds: Sequence[Speed]) -> Estimate:
+    def _of(self, piece: WorkItem, architecture: str, source: Source, speeds: Sequence[Speed]) -> Estimate:
         latest = speeds[:_LATEST]
         known = [speed.of_one * _times_as_much(piece, architecture, speed) for speed in latest]
         # What was once made ready is kept; only the first time is long.
@@ -235,7 +235,7 @@ class Rates:
         runs = frozenset(speed.run_id for speed in speeds if speed.run_id is not None)
         return Estimate(piece, of_one * piece.amount, source, runs)
 
-    def _usual(self, piece: Piece) -> Estimate:
+    def _usual(self, piece: WorkItem) -> Estimate:
         return Estimate(piece, USUAL[piece.work] * piece.amount * self._slowness, Source.USUAL)
 
     @property
@@ -258,7 +258,7 @@ def _alike(speeds: Sequence[Speed], work: Work) -> list[Speed]:
     return [speed for speed in speeds if speed.work is kind]
 
 
-def _times_as_much(piece: Piece, architecture: str, speed: Speed) -> float:
+def _times_as_much(piece: WorkItem, architecture: str, speed: Speed) -> float:
     """What a unit of the piece costs against one of what was measured."""
     if piece.work not in _OF_NETWORK:
         return 1.0

@@ -48,7 +48,7 @@ LEARNING: Final = frozenset({Work.HEAD, Work.NORMS, Work.MOVE})
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class WorkItem:
     """One piece of a training, in the order in which they are done.
 
     Attributes:
@@ -85,45 +85,45 @@ class Counts:
         return cls(*(sum(of_class.get(side, 0) for of_class in counts.values()) for side in ("train", "valid", "test")))
 
 
-def pieces(config: TrainingConfig, counts: Counts, *, kept_stages: Set[int] = frozenset()) -> list[Piece]:
+def pieces(config: TrainingConfig, counts: Counts, *, kept_stages: Set[int] = frozenset()) -> list[WorkItem]:
     """A training's pieces, first to last; ``kept_stages`` are those whose features lie on disk already."""
     # Pictures of which all is known that a training asks of its layers are not opened.
     read = counts.test if kept_stages >= set(range(len(config.stages))) else counts.whole
-    found = [Piece(Work.START, 1, config.image_size), Piece(Work.READ, read, config.image_size)]
+    found = [WorkItem(Work.START, 1, config.image_size), WorkItem(Work.READ, read, config.image_size)]
     for number, stage in enumerate(config.stages):
         found += _stage(config, number, stage, counts, is_kept=number in kept_stages)
     return found
 
 
-def _stage(config: TrainingConfig, number: int, stage: Stage, counts: Counts, *, is_kept: bool) -> Iterator[Piece]:
+def _stage(config: TrainingConfig, number: int, stage: Stage, counts: Counts, *, is_kept: bool) -> Iterator[WorkItem]:
     size = stage.image_size or config.image_size
     learns = learning_work(stage)
     share = learning_share(config.architecture, stage)
     views = min(stage.views, stage.epochs)
     if learns is Work.HEAD and not is_kept:
-        yield Piece(Work.PREPARE, 1, size, number)
-        yield Piece(Work.FEATURES, counts.valid + views * counts.train, size, number)
+        yield WorkItem(Work.PREPARE, 1, size, number)
+        yield WorkItem(Work.FEATURES, counts.valid + views * counts.train, size, number)
     below = below_share(config.architecture, stage)
     if below:
-        yield Piece(Work.BELOW, counts.valid * below, size, number)
+        yield WorkItem(Work.BELOW, counts.valid * below, size, number)
     if stage.max_lr == "find":
         seeds = _SEEDS_OF_CHEAP_SEARCH if learns is Work.HEAD else 1
         tried = seeds * FIND_STEPS * min(config.batch_size, counts.train)
-        yield Piece(learns, tried * share, size, number, is_search=True)
+        yield WorkItem(learns, tried * share, size, number, is_search=True)
     for epoch in range(stage.epochs):
         if below and epoch < views:
-            yield Piece(Work.BELOW, counts.train * below, size, number, epoch)
-        yield Piece(learns, counts.train * share, size, number, epoch)
+            yield WorkItem(Work.BELOW, counts.train * below, size, number, epoch)
+        yield WorkItem(learns, counts.train * share, size, number, epoch)
         if learns is not Work.HEAD:
-            yield Piece(Work.ANSWER, counts.valid * (1 - below), size, number, epoch)
+            yield WorkItem(Work.ANSWER, counts.valid * (1 - below), size, number, epoch)
     if asked := counts.test + config.test_time_views * counts.valid:
-        yield Piece(Work.ANSWER, asked, size, number)
-    yield Piece(Work.EXPORT, 1, size, number)
+        yield WorkItem(Work.ANSWER, asked, size, number)
+    yield WorkItem(Work.EXPORT, 1, size, number)
 
 
 def learning_work(stage: Stage) -> Work:
     """What an epoch of a stage is."""
-    if stage.backbone_stands_still:
+    if stage.features_are_constant:
         return Work.HEAD
     return Work.NORMS if stage.freeze else Work.MOVE
 
@@ -192,7 +192,7 @@ USUAL: Final = {Work.START: 5.5, Work.READ: 1 / 500, Work.PREPARE: 1.2, Work.HEA
 _USUAL_ANSWER: Final = 0.0101
 
 
-def usual_seconds(piece: Piece, architecture: str) -> float:
+def usual_seconds(piece: WorkItem, architecture: str) -> float:
     """What a piece takes on such a processor."""
     if (of_one := USUAL.get(piece.work)) is not None:
         return of_one * piece.amount

@@ -17,7 +17,7 @@ from backend.tables.datasets import VersionRow
 from backend.training.find import find_checkpoint, find_run
 from backend.training.forecast.durations import range_words
 from backend.training.forecast.forecast import Forecast, forecast
-from backend.training.forecast.sentences import outlook
+from backend.training.forecast.sentences import forecast_sentences
 from backend.training.forecast.work import Counts
 from backend.training.form import fields as train_fields
 from backend.training.form.form import (
@@ -37,13 +37,13 @@ from backend.training.form.presets import (
     CUSTOM,
     QUICK_LOOK,
     RECOMMENDED,
-    Card,
+    Preset,
     card_named,
     first_card,
 )
 from backend.training.form.schedule import schedule_of
 from backend.training.repository import RunRepository
-from backend.training.run_page.lineage_repository import Lines, Origin
+from backend.training.run_page.lineage_repository import LineageRepository, Origin
 from backend.training.start import Plan, RunOrder, plan
 from backend.weights import at_hand
 
@@ -60,7 +60,7 @@ _KEPT: Final = ("starts_from", "run_id")
 class OfferedCard:
     """A card as it would run on this version; ``time`` is empty where nothing is known."""
 
-    card: Card
+    card: Preset
     plan: Plan
     forecast: Forecast
     time: str
@@ -174,15 +174,16 @@ def chooser(
     beside = [(offered.card.title, offered.forecast) for offered in cards]
     return {
         "version": version,
-        "outlook": outlook(session, chosen["plan"].config, chosen["forecast"], beside, version.counts),
+        "outlook": forecast_sentences(session, chosen["plan"].config, chosen["forecast"], beside, version.counts),
         "cards": [offered for offered in cards if not is_handful or offered.card is QUICK_LOOK],
         "other_cards": [offered for offered in cards if is_handful and offered.card is not QUICK_LOOK],
         "pictures": _pictures(version),
         "error": error,
         "models": [
-            _start_model(origin) for origin in Lines(session).models_of_dataset(version.dataset_id, _MOST_TO_START_FROM)
+            _start_model(origin)
+            for origin in LineageRepository(session).models_of_dataset(version.dataset_id, _MOST_TO_START_FROM)
         ],
-        "past_runs": Lines(session).runs_of_dataset(version.dataset_id, _MOST_TO_START_FROM),
+        "past_runs": LineageRepository(session).runs_of_dataset(version.dataset_id, _MOST_TO_START_FROM),
         **chosen,
     }
 
@@ -256,7 +257,7 @@ def _planned(session: Session, order: RunOrder, weights_folder: Path) -> tuple[P
     return planned, forecast(session, planned.config, planned.version.counts, version_id=version_id)
 
 
-def _offered(session: Session, version_id: str, card: Card, weights_folder: Path) -> OfferedCard:
+def _offered(session: Session, version_id: str, card: Preset, weights_folder: Path) -> OfferedCard:
     planned, known = _planned(session, RunOrder(VersionId(version_id), card.request), weights_folder)
     return OfferedCard(card, planned, known, time_words(known))
 

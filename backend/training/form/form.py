@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from backend.domain.errors import InvalidInput
 from backend.domain.training import Stage, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training.form.fields import CHANGES, STAGE_FIELDS, run_fields
-from backend.training.form.presets import RECOMMENDED, Card, card_like, card_named
+from backend.training.form.presets import RECOMMENDED, Preset, card_like, card_named
 
 STAGE_ROWS: Final = 5
 _RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -66,7 +66,7 @@ def request_of(form: Mapping[str, str]) -> TrainingRequest:
     return _validated(content)
 
 
-def card_of(form: Mapping[str, str]) -> Card:
+def card_of(form: Mapping[str, str]) -> Preset:
     """The card that is chosen; the recommended one where none is.
 
     Raises:
@@ -85,7 +85,7 @@ def run_id_of(form: Mapping[str, str]) -> str | None:
     return given if _RUN_ID.fullmatch(given) else None
 
 
-def fields_of(config: Mapping[str, Any], card: Card | None = None) -> dict[str, str]:  # Any: JSON values
+def fields_of(config: Mapping[str, Any], card: Preset | None = None) -> dict[str, str]:  # Any: JSON values
     """A run's config as the form's fields, to start again from it; what its card says by itself is left empty.
 
     Without a ``card`` it is the one that the config stands for.
@@ -184,7 +184,7 @@ def _restaged(form: Mapping[str, str], change: Any) -> dict[str, str]:  # Any: f
     return fields_of(config.model_dump(mode="json"), card_of(form)) | {"stage_count": str(len(config.stages))}
 
 
-def _stage_fields(config: TrainingConfig, card: Card) -> dict[str, str]:
+def _stage_fields(config: TrainingConfig, card: Preset) -> dict[str, str]:
     """The rows of stages that aren't the card's; of each, what says what it is, and what differs."""
     fields = {"stage_count": str(len(config.stages))}
     asked = tuple(

@@ -15,7 +15,7 @@ A_HANDFUL: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class Preset:
     """One way to train.
 
     Attributes:
@@ -41,14 +41,14 @@ class Card:
         return own[0].model_dump(exclude_none=True) | dict(typed)
 
 
-RECOMMENDED: Final = Card(
+RECOMMENDED: Final = Preset(
     Recipe.RECOMMENDED.value,
     "Recommended",
     "The quickest good answer, and all that most sets of pictures need.",
     TrainingRequest(recipe=Recipe.RECOMMENDED),
 )
 # Measured on one split of 740 pictures of 37 breeds: error 28 % at 128 px, 22 % at 160; Recommended has 17 %.
-QUICK_LOOK: Final = Card(
+QUICK_LOOK: Final = Preset(
     "quick-look",
     "Quick look",
     "Only the last layers, on small copies: tells soon whether the idea works.",
@@ -56,7 +56,7 @@ QUICK_LOOK: Final = Card(
         recipe=Recipe.RECOMMENDED, image_size=160, stages=(StageRequest(freeze=True, epochs=4, max_lr=3e-3),)
     ),
 )
-THOROUGH: Final = Card(
+THOROUGH: Final = Preset(
     "thorough",
     "Thorough",
     "A larger model, larger pictures, more epochs, then every layer: for when it is to be as good as it gets.",
@@ -67,7 +67,7 @@ THOROUGH: Final = Card(
         stages=(StageRequest(freeze=True, epochs=8), StageRequest(freeze=False, epochs=3)),
     ),
 )
-CUSTOM: Final = Card(
+CUSTOM: Final = Preset(
     Recipe.CUSTOM.value,
     "Your own",
     "Plain numbers to begin with; set each of them yourself under Advanced.",
@@ -75,7 +75,7 @@ CUSTOM: Final = Card(
 )
 CARDS: Final = (
     RECOMMENDED,
-    Card(
+    Preset(
         Recipe.LESSON_1.value,
         "The course, lesson 1",
         "Exactly as in the 2019 course, number for number.",
@@ -83,7 +83,7 @@ CARDS: Final = (
     ),
     QUICK_LOOK,
     THOROUGH,
-    Card(
+    Preset(
         Recipe.FINE_TUNE.value,
         "Fine-tune",
         "fastai's fine_tune: the head for a moment, then everything at careful rates.",
@@ -95,16 +95,16 @@ CARDS: Final = (
 _BY_NAME: Final = {card.name: card for card in CARDS}
 
 
-def card_named(name: str) -> Card | None:
+def card_named(name: str) -> Preset | None:
     """The card of that name; the recommended one for none, None for an unknown one."""
     return _BY_NAME.get(name or RECOMMENDED.name)
 
 
-def card_like(config: TrainingConfig) -> Card:
+def card_like(config: TrainingConfig) -> Preset:
     """The card that stands for a config: the one that means just that, else its recipe's own."""
     return next((card for card in CARDS if card.config() == config), _BY_NAME[config.recipe.value])
 
 
-def first_card(images: int) -> Card:
+def first_card(images: int) -> Preset:
     """The card that is chosen already on a version of so many pictures."""
     return QUICK_LOOK if images < A_HANDFUL else RECOMMENDED

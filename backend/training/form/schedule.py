@@ -93,7 +93,7 @@ def _moment(stage: Stage, share: float, peaks: tuple[float, float], is_found: bo
     if is_found:
         return Moment(share, "", f"{head:.1%} of the one found".replace("%", " %"), _momentum(stage, share))
     return Moment(
-        share, "stands still" if stage.backbone_stands_still else words(lowest), words(head), _momentum(stage, share)
+        share, "stands still" if stage.features_are_constant else words(lowest), words(head), _momentum(stage, share)
     )
 
 

@@ -166,7 +166,7 @@ def list_finds(
 
 def _views(session: Session, records: list[FindRecord]) -> list[FindView]:
     waits = any(record.job.state == JobState.QUEUED for record in records)
-    places = Jobs(session).places_in_line(JobKind.TRAIN) if waits else {}
+    places = Jobs(session).queue_positions(JobKind.TRAIN) if waits else {}
     return [_view(record, places.get(record.job.id)) for record in records]
 
 

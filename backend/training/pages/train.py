@@ -22,7 +22,7 @@ from backend.training.form.content import chooser, fields_after, fields_from, fi
 from backend.training.form.form import fields_of, request_of, run_id_of
 from backend.training.form.rate_search import fields_of_find
 from backend.training.lr_finds.service import show_find
-from backend.training.queue import before_in_line, trainers_in_words
+from backend.training.queue import ahead_in_queue, trainers_in_words
 from backend.training.repository import RunRepository
 from backend.training.start import start
 
@@ -135,7 +135,7 @@ def _chooser(
         steps=spine(session, dataset_id, StepName.TRAIN),
         run_id=fields.get("run_id") or new_id(),
         workers=trainers_in_words(session),
-        before_it=before_in_line(session),
+        before_it=ahead_in_queue(session),
         is_open=is_open or len(set(fields) - {"recipe"}) > 0,
         has_script=False,
         **content,

@@ -17,10 +17,10 @@ from backend.interpretation.flips import flips_between
 from backend.interpretation.repository import AnsweredImage, PredictionRepository
 from backend.tables.training import CheckpointRow, EpochRow
 from backend.training.form.schedule import planned_points
-from backend.training.queue import Before, before_in_line
+from backend.training.queue import Before, ahead_in_queue
 from backend.training.repository import RunRepository
 from backend.training.run_page.hardware import Machine, machine_of, silence
-from backend.training.run_page.lineage import EarlierStage, Line, line_of
+from backend.training.run_page.lineage import EarlierStage, Lineage, line_of
 from backend.training.run_page.log import LogLine, SkippedImage, log_of, skipped_images
 from backend.training.run_page.settings import Section, settings_in_words
 from backend.training.run_page.timeline import PhaseLine, phase_lines
@@ -93,7 +93,7 @@ class RunPage:
 
     run: RunView
     stages: tuple[StageCard, ...]
-    line: Line
+    line: Lineage
     log: tuple[LogLine, ...]
     skipped: tuple[SkippedImage, ...]
     valid_images: int
@@ -146,7 +146,7 @@ def run_page(session: Session, run: RunView) -> RunPage:
         machine=machine_of(session, run),
         silence=silence(session, run),
         settings=settings_in_words(run.config, run.rates_found),
-        before_it=before_in_line(session, run.queue_position or 1) if run.status is RunStatus.QUEUED else None,
+        before_it=ahead_in_queue(session, run.queue_position or 1) if run.status is RunStatus.QUEUED else None,
         look=_look(session, run),
     )
 

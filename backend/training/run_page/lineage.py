@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from backend.domain.training import RunStatus
 from backend.ledger.job import JobState
 from backend.tables.training import CheckpointRow, LearningRateFindRow, RunRow
-from backend.training.run_page.lineage_repository import Lines, Origin
+from backend.training.run_page.lineage_repository import LineageRepository, Origin
 from backend.training.run_view import RunView, status_of
 
 _LONGEST: Final = 20
@@ -60,7 +60,7 @@ class FindCard:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Lineage:
     """What stands around the stages of one run. ``is_cut``: an earlier part of it has been deleted."""
 
     earlier: tuple[EarlierStage, ...]
@@ -69,14 +69,14 @@ class Line:
     is_cut: bool
 
 
-def line_of(session: Session, run: RunView) -> Line:
+def line_of(session: Session, run: RunView) -> Lineage:
     """The line that a run is a part of."""
-    lines = Lines(session)
+    lines = LineageRepository(session)
     earlier, is_cut = _earlier(lines, run.starts_from)
     stage_of = {row.id: row.stage for row in run.checkpoints}
     later = lines.later_runs(stage_of, _MOST)
     finds = lines.finds(run.id, stage_of, _MOST)
-    return Line(
+    return Lineage(
         earlier=earlier,
         later=tuple(_later(row, JobState(job.state), stage_of) for row, job in later),
         finds=tuple(_find(row, JobState(job.state), stage_of) for row, job in finds),
@@ -84,7 +84,7 @@ def line_of(session: Session, run: RunView) -> Line:
     )
 
 
-def _earlier(lines: Lines, checkpoint_id: str | None) -> tuple[tuple[EarlierStage, ...], bool]:
+def _earlier(lines: LineageRepository, checkpoint_id: str | None) -> tuple[tuple[EarlierStage, ...], bool]:
     found: list[EarlierStage] = []
     for _ in range(_LONGEST):
         if checkpoint_id is None:
@@ -97,7 +97,7 @@ def _earlier(lines: Lines, checkpoint_id: str | None) -> tuple[tuple[EarlierStag
     return tuple(found), True
 
 
-def _stages(lines: Lines, origin: Origin) -> list[EarlierStage]:
+def _stages(lines: LineageRepository, origin: Origin) -> list[EarlierStage]:
     stages: Sequence[dict[str, Any]] = origin.run.config["stages"]  # Any: JSON values
     return [
         EarlierStage(

@@ -19,7 +19,7 @@ class Origin:
     run: RunRow
 
 
-class Lines:
+class LineageRepository:
     """Runs, models and searches by what they go on from."""
 
     def __init__(self, session: Session) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from backend.domain.training import RunStatus, TrainingConfig
-from backend.training.forecast.work import Counts, Piece, Work, pieces
+from backend.training.forecast.work import Counts, Work, WorkItem, pieces
 from backend.training.repository import RunRepository
 from backend.training.run_view import RunView
 
@@ -94,7 +94,7 @@ def reached(keys: Sequence[_Key], news: Sequence[tuple[str, Mapping[str, Any]]])
     return now
 
 
-def _key(piece: Piece) -> str:
+def _key(piece: WorkItem) -> str:
     if piece.is_search:
         return "rate"
     if piece.epoch is not None:

@@ -54,7 +54,7 @@ def test_it_brings_the_pictures_of_an_archive(ana: Ana, archive: bytes) -> None:
 
     assert (done["added"], done["already_there"], done["rejected"]) == (12, 0, [])
     assert ana.dataset()["images"] == 12
-    assert ana.services.doorbell.rings == ["import"]  # type: ignore[attr-defined]  # the collecting one
+    assert ana.services.doorbell.notifications == ["import"]  # type: ignore[attr-defined]  # the collecting one
 
 
 def test_the_archive_itself_is_not_kept(ana: Ana, services: Services) -> None:

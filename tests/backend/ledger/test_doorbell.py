@@ -10,7 +10,7 @@ import redis
 from backend.embedded import EmbeddedValkey, find_valkey
 from backend.ledger.doorbell import CeleryDoorbell, broker_url, celery_settings, doorbell_of
 from backend.ledger.job import JobKind
-from backend.ledger.unit_of_work import SilentDoorbell
+from backend.ledger.unit_of_work import NoDoorbell
 
 
 @pytest.fixture
@@ -40,16 +40,16 @@ def test_it_calls_the_address_as_kombu_does(given: str, expected: str) -> None:
 def test_a_ring_waits_in_the_queue_of_its_kind(valkey: EmbeddedValkey) -> None:
     bell = CeleryDoorbell(valkey.url)
 
-    bell.ring(JobKind.TRAIN)
-    bell.ring(JobKind.IMPORT)
-    bell.ring(JobKind.IMPORT)
+    bell.notify(JobKind.TRAIN)
+    bell.notify(JobKind.IMPORT)
+    bell.notify(JobKind.IMPORT)
 
     with redis.Redis.from_url(valkey.url) as client:
         assert (client.llen("tellapart:train"), client.llen("tellapart:light")) == (1, 2)
 
 
 def test_a_ring_carries_no_job(valkey: EmbeddedValkey) -> None:
-    CeleryDoorbell(valkey.url).ring(JobKind.TRAIN)
+    CeleryDoorbell(valkey.url).notify(JobKind.TRAIN)
 
     with redis.Redis.from_url(valkey.url) as client:
         (ring,) = client.lrange("tellapart:train", 0, -1)
@@ -64,7 +64,7 @@ def test_a_bell_that_is_away_neither_raises_nor_keeps_anybody_waiting() -> None:
     started = time.monotonic()
 
     for _ring in range(20):
-        bell.ring(JobKind.TRAIN)
+        bell.notify(JobKind.TRAIN)
 
     assert time.monotonic() - started < 4
 
@@ -72,17 +72,17 @@ def test_a_bell_that_is_away_neither_raises_nor_keeps_anybody_waiting() -> None:
 def test_it_rings_again_once_the_bell_is_back(valkey: EmbeddedValkey) -> None:
     now = 100.0
     bell = CeleryDoorbell(f"{valkey.url}x", monotonic=lambda: now)
-    bell.ring(JobKind.TRAIN)
+    bell.notify(JobKind.TRAIN)
     back = CeleryDoorbell(valkey.url, monotonic=lambda: now)
 
-    back.ring(JobKind.TRAIN)
+    back.notify(JobKind.TRAIN)
 
     with redis.Redis.from_url(valkey.url) as client:
         assert client.llen("tellapart:train") == 1
 
 
 def test_without_an_address_there_is_no_bell() -> None:
-    assert isinstance(doorbell_of(None), SilentDoorbell)
+    assert isinstance(doorbell_of(None), NoDoorbell)
 
 
 def test_celery_is_told_that_the_ledger_does_the_recovery() -> None:

@@ -27,7 +27,7 @@ def take_all(books: Books, number: int) -> list[str]:
 
 def places(books: Books, jobs: Sequence[str]) -> list[int]:
     with books.database.read() as session:
-        found = Jobs(session).places_in_line(JobKind.TRAIN)
+        found = Jobs(session).queue_positions(JobKind.TRAIN)
     return [found[job] for job in jobs]
 
 
@@ -107,7 +107,7 @@ def fail_on_card(books: Books) -> bool:
 
 def test_a_card_that_fails_once_is_tried_again(books: Books) -> None:
     with books.write() as ledger:
-        ledger.say_alive(CARD, [JobKind.TRAIN], "a card", "1.0")
+        ledger.heartbeat(CARD, [JobKind.TRAIN], "a card", "1.0")
 
     assert fail_on_card(books) is False
     assert books.claim(CARD) is not None
@@ -115,7 +115,7 @@ def test_a_card_that_fails_once_is_tried_again(books: Books) -> None:
 
 def test_a_card_that_fails_twice_in_a_row_rests_for_five_minutes(books: Books) -> None:
     with books.write() as ledger:
-        ledger.say_alive(CARD, [JobKind.TRAIN], "a card", "1.0")
+        ledger.heartbeat(CARD, [JobKind.TRAIN], "a card", "1.0")
     fail_on_card(books)
 
     assert fail_on_card(books) is True
@@ -167,7 +167,7 @@ def end_on_card(books: Books, outcome: Outcome, attempt: int) -> str | None:
 
 def test_a_worker_says_how_much_memory_its_device_has(books: Books) -> None:
     with books.write() as ledger:
-        ledger.say_alive(CARD, [JobKind.TRAIN], "a card", "1.0", Memory(total=8_000, free=3_000))
+        ledger.heartbeat(CARD, [JobKind.TRAIN], "a card", "1.0", Memory(total=8_000, free=3_000))
 
     with books.database.read() as session:
         (worker,) = Jobs(session).workers(heard_within_s=30)

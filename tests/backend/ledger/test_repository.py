@@ -362,7 +362,7 @@ def test_it_knows_the_places_in_line(books: Books) -> None:
     second, third = books.add("run-2"), books.add("run-3")
 
     with books.database.read() as session:
-        assert Jobs(session).places_in_line(JobKind.TRAIN) == {second: 1, third: 2}
+        assert Jobs(session).queue_positions(JobKind.TRAIN) == {second: 1, third: 2}
 
 
 def test_it_knows_who_waits_beside_an_idle_worker(books: Books) -> None:
@@ -382,9 +382,9 @@ def test_it_knows_who_waits_beside_an_idle_worker(books: Books) -> None:
 
 def test_workers_are_heard_of_and_forgotten(books: Books, database: Database) -> None:
     with books.write() as ledger:
-        ledger.say_alive(HOUND, [JobKind.TRAIN, JobKind.IMPORT], None, "1.0")
-        ledger.say_alive(HOUND, [JobKind.TRAIN], "a card", "1.0")
-        ledger.say_alive(BADGER, [JobKind.TRAIN], None, "1.0")
+        ledger.heartbeat(HOUND, [JobKind.TRAIN, JobKind.IMPORT], None, "1.0")
+        ledger.heartbeat(HOUND, [JobKind.TRAIN], "a card", "1.0")
+        ledger.heartbeat(BADGER, [JobKind.TRAIN], None, "1.0")
         ledger.say_goodbye("badger")
 
     with database.read() as session:

@@ -141,7 +141,7 @@ def test_it_goes_on_by_itself_once_there_is_room(books: Books, doorbell: Collect
 
     job = books.job(job_id)
     assert (job.state, job.error_code, job.waits_for_bytes) == ("queued", None, None)
-    assert doorbell.rings == ["train"]
+    assert doorbell.notifications == ["train"]
 
 
 def test_its_owner_may_try_at_once(books: Books) -> None:

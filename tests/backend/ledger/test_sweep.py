@@ -37,7 +37,7 @@ def test_it_puts_a_lost_job_back_and_rings(books: Books, doorbell: CollectingDoo
     swept = _sweeper(books, doorbell).sweep()
 
     assert swept == Swept(requeued=1, ended=0, rang=(JobKind.TRAIN,))
-    assert doorbell.rings == [JobKind.TRAIN]
+    assert doorbell.notifications == [JobKind.TRAIN]
     (attempt,) = books.attempts(claim.job_id)
     assert attempt.outcome == "lost"
     again = books.claim(BADGER)
@@ -118,12 +118,12 @@ def test_it_keeps_calm_for_a_minute_after_its_start(books: Books, doorbell: Coll
     sweeper = Sweeper(books.database, doorbell, Timers(), monotonic=clock)
 
     clock.now += 59
-    calm = sweeper.sweep()
+    startup_grace = sweeper.sweep()
     clock.now += 2
     late = sweeper.sweep()
 
-    assert (calm.calm, calm.requeued) == (True, 0)
-    assert (late.calm, late.requeued) == (False, 1)
+    assert (startup_grace.startup_grace, startup_grace.requeued) == (True, 0)
+    assert (late.startup_grace, late.requeued) == (False, 1)
 
 
 def test_it_keeps_calm_after_the_database_was_away(
@@ -140,11 +140,11 @@ def test_it_keeps_calm_after_the_database_was_away(
     flaky.is_away = False
 
     clock.now += 59
-    calm = sweeper.sweep()
+    startup_grace = sweeper.sweep()
     clock.now += 2
     late = sweeper.sweep()
 
-    assert [away.calm, calm.calm, late.calm] == [True, True, False]
+    assert [away.startup_grace, startup_grace.startup_grace, late.startup_grace] == [True, True, False]
     assert late.requeued == 1
 
 
@@ -152,13 +152,13 @@ def test_it_rings_for_a_job_that_nobody_rang_for(books: Books, doorbell: Collect
     job_id = books.add("import-1", JobKind.IMPORT)
     sweeper = _sweeper(books, doorbell)
     sweeper.sweep()
-    assert doorbell.rings == []
+    assert doorbell.notifications == []
 
     books.change(job_id, last_ring_at=database_now(-16))
     sweeper.sweep()
     sweeper.sweep()
 
-    assert doorbell.rings == [JobKind.IMPORT]
+    assert doorbell.notifications == [JobKind.IMPORT]
 
 
 def test_it_does_not_ring_before_the_time_of_the_next_try(books: Books, doorbell: CollectingDoorbell) -> None:
@@ -167,7 +167,7 @@ def test_it_does_not_ring_before_the_time_of_the_next_try(books: Books, doorbell
 
     _sweeper(books, doorbell).sweep()
 
-    assert doorbell.rings == []
+    assert doorbell.notifications == []
 
 
 def test_it_frees_a_device_whose_worker_died_after_the_job_had_ended(

@@ -11,9 +11,9 @@ from tests.conftest import CollectingDoorbell
 def test_it_rings_after_the_commit(database: Database, doorbell: CollectingDoorbell) -> None:
     with unit_of_work(database, doorbell) as unit:
         job_id = unit.enqueue(JobKind.TRAIN, "run-1")
-        assert doorbell.rings == []
+        assert doorbell.notifications == []
 
-    assert doorbell.rings == [JobKind.TRAIN]
+    assert doorbell.notifications == [JobKind.TRAIN]
     with database.read() as session:
         job = session.get_one(JobRow, job_id)
         assert (job.kind, job.subject_id, job.state, job.attempt) == ("train", "run-1", "queued", 0)
@@ -25,7 +25,7 @@ def test_it_rings_once_for_many_jobs_of_a_kind(database: Database, doorbell: Col
         unit.enqueue(JobKind.IMPORT, "import-1")
         unit.enqueue(JobKind.TRAIN, "run-2")
 
-    assert doorbell.rings == [JobKind.TRAIN, JobKind.IMPORT]
+    assert doorbell.notifications == [JobKind.TRAIN, JobKind.IMPORT]
 
 
 def test_it_neither_stores_nor_rings_when_the_request_fails(database: Database, doorbell: CollectingDoorbell) -> None:
@@ -37,6 +37,6 @@ def test_it_neither_stores_nor_rings_when_the_request_fails(database: Database, 
     with pytest.raises(LookupError):
         fail_after_enqueueing()
 
-    assert doorbell.rings == []
+    assert doorbell.notifications == []
     with database.read() as session:
         assert session.scalars(select(JobRow)).all() == []

@@ -36,11 +36,11 @@ def test_a_waiting_run_is_paused_and_goes_on_and_both_may_be_said_twice(
 
     assert say(client, run_id, "pause")[1]["status"] == "paused"
     assert say(client, run_id, "pause")[1]["status"] == "paused"
-    assert doorbell.rings == []
+    assert doorbell.notifications == []
     assert say(client, run_id, "resume")[1]["status"] == "queued"
     status, again = say(client, run_id, "resume")
     assert (status, again["status"], again["queue_position"]) == (202, "queued", 1)
-    assert set(doorbell.rings) == {"train"}
+    assert set(doorbell.notifications) == {"train"}
 
 
 def test_a_running_run_stops_before_it_is_paused(client: TestClient, scene: Scene) -> None:

@@ -43,7 +43,7 @@ def test_it_queues_a_run_and_rings(client: TestClient, version_id: str, doorbell
     assert run["config"]["architecture"] == "resnet34"
     assert run["config"]["stages"][1]["max_lr"] == [1e-6, 1e-4]
     assert (run["progress"], run["eta_s"], run["failure"], run["checkpoints"]) == (0.0, None, None, [])
-    assert doorbell.rings == [JobKind.TRAIN]
+    assert doorbell.notifications == [JobKind.TRAIN]
 
 
 def test_it_keeps_the_name_it_is_given(client: TestClient, version_id: str) -> None:
@@ -76,7 +76,7 @@ def test_a_dry_run_stores_nothing(client: TestClient, version_id: str, doorbell:
     }
     assert answer.json()["config"]["architecture"] == "efficientnet-lite0"
     assert client.get("/api/v1/runs").json()["items"] == []
-    assert doorbell.rings == []
+    assert doorbell.notifications == []
 
 
 def test_a_dry_run_says_what_must_be_fetched_first(client: TestClient, version_id: str) -> None:

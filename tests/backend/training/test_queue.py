@@ -9,7 +9,7 @@ from backend.db.session import Database
 from backend.domain.training import TrainingRequest
 from backend.ledger.job import TRAINER_CRASHED, Failure, JobKind, Outcome, Worker
 from backend.ledger.repository import Ledger
-from backend.ledger.unit_of_work import SilentDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
 from backend.training.control import pause
 from backend.training.queue import Waiting
 from backend.training.start import RunOrder, start
@@ -27,13 +27,13 @@ def scene(database: Database) -> Scene:
 def alive(scene: Scene, worker: Worker) -> None:
     """A worker is there."""
     with scene.database.write() as session:
-        Ledger(session).say_alive(worker, [JobKind.TRAIN], None, "1.0")
+        Ledger(session).heartbeat(worker, [JobKind.TRAIN], None, "1.0")
 
 
 def run_for(scene: Scene, device: str, name: str = "run") -> str:
     """A run that asks for a kind of device."""
     request = TrainingRequest.model_validate({"device": device})
-    with unit_of_work(scene.database, SilentDoorbell()) as unit:
+    with unit_of_work(scene.database, NoDoorbell()) as unit:
         return start(unit, RunOrder(scene.version(), request, name), Path("/nowhere")).id
 
 

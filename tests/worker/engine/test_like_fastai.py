@@ -13,7 +13,7 @@ from backend.domain.events import StepFinished
 from backend.domain.training import StageRequest, TrainingConfig, TrainingRequest, resolve
 from tests.fixtures.engine import Listener, build_tiny
 from tests.fixtures.fastai import figures
-from worker.engine.hardware.memory import Room
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop.context import Training
 from worker.engine.loop.lr_finder import search
 from worker.engine.loop.run import SmoothedLoss, StageRun
@@ -63,7 +63,7 @@ def run_of(model: Classifier, config: TrainingConfig, number: int, batches: Wave
         device=torch.device("cpu"),
         autocast=None,
         scaler=torch.amp.GradScaler("cpu", enabled=False),
-        room=Room(8),
+        room=MemoryLimits(8),
     )
 
 

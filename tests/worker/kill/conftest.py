@@ -42,11 +42,11 @@ TIMERS: Final = Timers(
     give_up=60.0,
     flags=0.1,
     sweep=0.3,
-    ring_again=0.9,
-    calm=0.6,
+    notify_again=0.9,
+    startup_grace=0.6,
     kill_grace=2.0,
     poll=0.3,
-    deaf=1.8,
+    missed_notification=1.8,
     backoff=(0.0, 0.1, 0.1),
 )
 PATIENCE_S: Final = 60.0

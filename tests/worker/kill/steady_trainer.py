@@ -26,7 +26,7 @@ from tests.fixtures.full_disk import fill_up
 from worker import exits
 from worker.engine.order import Stopped
 from worker.parent_death import die_with
-from worker.recording import Recorder, insist, recording
+from worker.recording import Recorder, recording, write_with_retry
 from worker.stop_signals import SignalStop
 
 STEPS = 4
@@ -58,7 +58,7 @@ def main(job_id: str, attempt: int, parent: int) -> int:
     dies.at("begin", 0)
     recorder = Recorder(database, LocalStorage(settings.storage_folder), claim, config, stop)
     with recording(recorder) as code, (Path(settings.data) / f"trace-{run.id}").open("a") as trace:
-        insist(database, lambda session: progress.begin(session, claim), stop)
+        write_with_retry(database, lambda session: progress.begin(session, claim), stop)
         recorder(StageStarted(0, True, epochs, first, STEPS, settings.device))
         for epoch in range(first, epochs):
             for step in range(first_step, STEPS):

@@ -20,8 +20,8 @@ from backend.ledger.sweep import Sweeper
 from tests.conftest import CollectingDoorbell
 from tests.worker.kill.conftest import TIMERS, Broker
 from tests.worker.test_supervisor import _attempts, _run, _view
-from worker.identity import Parts
-from worker.supervisor import tick
+from worker.identity import WorkerContext
+from worker.supervisor import run_waiting_jobs
 
 pytestmark = pytest.mark.kill
 
@@ -39,7 +39,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_b07_two_hundred_times_the_end_comes_with_the_ring_and_no_job_is_left(
-    parts: Parts, broker: Broker, doorbell: CollectingDoorbell
+    parts: WorkerContext, broker: Broker, doorbell: CollectingDoorbell
 ) -> None:
     """Each time the ring is taken for good, as Celery takes it, and the end comes within the next milliseconds:
 
@@ -54,11 +54,11 @@ def test_b07_two_hundred_times_the_end_comes_with_the_ring_and_no_job_is_left(
         for _time in range(TIMES):
             with parts.database.write() as session:
                 jobs.append(Ledger(session).add(JobKind.TRAIN, "run"))
-            bell.ring(JobKind.TRAIN)
+            bell.notify(JobKind.TRAIN)
             leaving = threading.Timer(chance.uniform(0, 0.012), flag.touch)
             leaving.start()
             assert client.lpop(QUEUE) is not None
-            tick(parts, JobKind.TRAIN)
+            run_waiting_jobs(parts, JobKind.TRAIN)
             leaving.join()
             flag.unlink()
         assert client.llen(QUEUE) == 0
@@ -70,14 +70,14 @@ def test_b07_two_hundred_times_the_end_comes_with_the_ring_and_no_job_is_left(
         assert all(row.ended_at for job_id in jobs for row in Jobs(session).attempts(job_id))
     assert states == [(JobState.QUEUED, 0)] * TIMES
     assert tried > 0
-    doorbell.rings.clear()
-    time.sleep(TIMERS.ring_again)
+    doorbell.notifications.clear()
+    time.sleep(TIMERS.notify_again)
     assert Sweeper(parts.database, doorbell, TIMERS).sweep().rang == (JobKind.TRAIN,)
     done = [claim.job_id for claim in all_that_wait(parts)]
     assert sorted(done) == sorted(jobs)
 
 
-def all_that_wait(parts: Parts) -> Iterator[Claim]:
+def all_that_wait(parts: WorkerContext) -> Iterator[Claim]:
     """Take and do every job that waits."""
     while claim := claim_next(parts.database, JobKind.TRAIN, parts.post.worker(JobKind.TRAIN), TIMERS):
         finish(parts.database, claim)
@@ -92,16 +92,16 @@ def finish(database: Database, claim: Claim) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_b08_ten_thousand_stale_rings_are_heard_and_no_run_is_done_twice(parts: Parts, broker: Broker) -> None:
+def test_b08_ten_thousand_stale_rings_are_heard_and_no_run_is_done_twice(parts: WorkerContext, broker: Broker) -> None:
     run_id = _run(parts, epochs=1)
-    CeleryDoorbell(broker.url).ring(JobKind.TRAIN)
+    CeleryDoorbell(broker.url).notify(JobKind.TRAIN)
     done: list[int] = []
 
     def listen(number: int) -> None:
         post = replace(parts.post, worker_id=f"worker-{number}", device=f"cpu:{number}")
         with redis.Redis.from_url(broker.url) as client:
             while client.lpop(QUEUE) is not None:
-                done.append(tick(replace(parts, post=post), JobKind.TRAIN))
+                done.append(run_waiting_jobs(replace(parts, post=post), JobKind.TRAIN))
 
     with redis.Redis.from_url(broker.url) as client:
         (ring,) = client.lrange(QUEUE, 0, -1)

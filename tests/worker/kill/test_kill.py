@@ -110,7 +110,7 @@ def test_j09_a_ring_that_comes_again_while_the_run_goes_on_starts_no_second(farm
 
     for _redelivery in range(3):
         wait_until(lambda: len(farm.steps(run_id)) > 1)
-        farm.bell.ring(JobKind.TRAIN)
+        farm.bell.notify(JobKind.TRAIN)
 
     farm.wait_for_status(run_id, "succeeded")
     assert len(farm.attempts(run_id)) == 1
@@ -155,7 +155,7 @@ def test_j10_fifty_rings_at_once_make_one_attempt(farm: Farm) -> None:
     run_id = farm.run(epochs=4)
 
     for _ring in range(50):
-        farm.bell.ring(JobKind.TRAIN)
+        farm.bell.notify(JobKind.TRAIN)
 
     farm.wait_for_status(run_id, "succeeded")
     assert len(farm.attempts(run_id)) == 1

@@ -23,7 +23,7 @@ from backend.domain.ids import Digest
 from backend.domain.manifest import Manifest, ManifestImage, Split
 from backend.domain.training import Augmentation
 from backend.imaging.preprocessing import Pixels, evaluation_view, random_look, training_view
-from worker.engine.data.gpu_views import Looks, Window, makes_views, seen, stacked, window
+from worker.engine.data.gpu_views import AugmentationBatch, SourceCrop, makes_views, seen, stacked, window
 from worker.engine.data.source import ImageSource, Unreadable, to_input
 from worker.engine.hardware.copy_stream import Sender
 from worker.engine.hardware.devices import loader_processes
@@ -68,7 +68,7 @@ class Batch:
     pixels: Tensor
     targets: Tensor
     unreadable: list[Unreadable] = field(default_factory=list)
-    looks: Looks | None = None
+    looks: AugmentationBatch | None = None
 
     def pin_memory(self) -> "Batch":
         """The same in page-locked memory, from where a GPU copies faster; called by torch's loader."""
@@ -104,26 +104,26 @@ class Views(Dataset[tuple[int, int, Pixels | Unreadable]]):
     def _view(self, whole: Image.Image, epoch: int, digest: Digest) -> Pixels:
         if self.augmentation is None:
             return evaluation_view(whole, self.source.preprocessing)
-        return training_view(whole, self.source.preprocessing, self.augmentation, self.chance(epoch, digest))
+        return training_view(whole, self.source.preprocessing, self.augmentation, self.rng_for(epoch, digest))
 
-    def chance(self, epoch: int, digest: Digest) -> np.random.Generator:
+    def rng_for(self, epoch: int, digest: Digest) -> np.random.Generator:
         """What decides an image's random view."""
         return np.random.default_rng([self.seed, self.stage, epoch, int(digest[:16], 16)])
 
 
-class Windows(Dataset[tuple[int, int, Window | Unreadable]]):
+class SourceCrops(Dataset[tuple[int, int, SourceCrop | Unreadable]]):
     """The same random views by (epoch, place), not yet made: for a device that makes them."""
 
     def __init__(self, views: Views, augmentation: Augmentation) -> None:
         self.views, self.augmentation = views, augmentation
 
-    def __getitem__(self, key: Key) -> tuple[int, int, Window | Unreadable]:
+    def __getitem__(self, key: Key) -> tuple[int, int, SourceCrop | Unreadable]:
         epoch, place = key
         image, preprocessing = self.views.labelled.images[place], self.views.source.preprocessing
         whole = self.views.source.resized(image)
         if isinstance(whole, Unreadable):
             return place, 0, whole
-        look = random_look(whole.size, preprocessing, self.augmentation, self.views.chance(epoch, image.digest))
+        look = random_look(whole.size, preprocessing, self.augmentation, self.views.rng_for(epoch, image.digest))
         return place, self.views.labelled.targets[place], window(whole, look, preprocessing.size)
 
 
@@ -221,7 +221,7 @@ class ImageBatches:
         classes = views.labelled.targets if is_balanced else None
         self._order = EpochOrder(images, batch_size, seed=views.seed, stage=views.stage, balanced_by=classes)
         by_device = makes_views(device) if made_by_device is None else made_by_device
-        shown = Windows(views, views.augmentation) if by_device and views.augmentation else views
+        shown = SourceCrops(views, views.augmentation) if by_device and views.augmentation else views
         processes = loader_processes(images, epochs)
         self._loader = _loader(shown, self._order, processes=processes, device=device)
         self._preprocessing, self._device = views.source.preprocessing, device
@@ -254,7 +254,7 @@ def in_order(views: Views, *, view: int, device: torch.device) -> DataLoader[Any
 
 
 def _loader(
-    views: Views | Windows, keys: Sampler[list[Key]] | list[list[Key]], *, processes: int, device: torch.device
+    views: Views | SourceCrops, keys: Sampler[list[Key]] | list[list[Key]], *, processes: int, device: torch.device
 ) -> DataLoader[Any]:  # Any: batches are of our own type, which the stub can't say
     return DataLoader(
         views,
@@ -270,7 +270,7 @@ def _loader(
     )
 
 
-def _collate(items: list[tuple[int, int, Pixels | Window | Unreadable]]) -> Batch:
+def _collate(items: list[tuple[int, int, Pixels | SourceCrop | Unreadable]]) -> Batch:
     unreadable = [view for _, _, view in items if isinstance(view, Unreadable)]
     good = [(place, target, view) for place, target, view in items if not isinstance(view, Unreadable)]
     pixels, looks = _together([view for _, _, view in good])
@@ -278,11 +278,11 @@ def _collate(items: list[tuple[int, int, Pixels | Window | Unreadable]]) -> Batc
     return Batch([place for place, _, _ in good], pixels, targets, unreadable, looks)
 
 
-def _together(views: Sequence[Pixels | Window]) -> tuple[Tensor, Looks | None]:
-    windows = [view for view in views if isinstance(view, Window)]
+def _together(views: Sequence[Pixels | SourceCrop]) -> tuple[Tensor, AugmentationBatch | None]:
+    windows = [view for view in views if isinstance(view, SourceCrop)]
     if windows:
         return stacked(windows)
-    pixels = np.stack([view for view in views if not isinstance(view, Window)]) if views else _NONE
+    pixels = np.stack([view for view in views if not isinstance(view, SourceCrop)]) if views else _NONE
     return torch.from_numpy(pixels), None
 
 

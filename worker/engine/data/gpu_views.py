@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from backend.imaging.preprocessing import Look, Pixels
+from backend.imaging.preprocessing import AugmentationParams, Pixels
 
 _AT_ONCE: Final = 32
 """Images whose views are made together: what that takes for a moment is 20 times their pixels."""
@@ -34,7 +34,7 @@ def makes_views(device: torch.device) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class SourceCrop:
     """What a random view looks at, and how.
 
     Attributes:
@@ -55,11 +55,11 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class AugmentationBatch:
     """How N views are taken of N windows of one size.
 
     Attributes:
-        maps: (N, 3, 3) float32, as in ``Window``.
+        maps: (N, 3, 3) float32, as in ``SourceCrop``.
         furthest: (N, 2) float32.
         corners: (N, 2) float32.
         levels: (N, 256) uint8.
@@ -72,9 +72,9 @@ class Looks:
     levels: Tensor
     size: int
 
-    def pin_memory(self) -> "Looks":
+    def pin_memory(self) -> "AugmentationBatch":
         """The same in page-locked memory, from where a GPU copies faster."""
-        return Looks(
+        return AugmentationBatch(
             self.maps.pin_memory(),
             self.furthest.pin_memory(),
             self.corners.pin_memory(),
@@ -82,9 +82,9 @@ class Looks:
             self.size,
         )
 
-    def to(self, device: torch.device) -> "Looks":
+    def to(self, device: torch.device) -> "AugmentationBatch":
         """The same on the device."""
-        return Looks(
+        return AugmentationBatch(
             self.maps.to(device, non_blocking=True),
             self.furthest.to(device, non_blocking=True),
             self.corners.to(device, non_blocking=True),
@@ -92,20 +92,20 @@ class Looks:
             self.size,
         )
 
-    def part(self, first: int, after: int) -> "Looks":
+    def part(self, first: int, after: int) -> "AugmentationBatch":
         """Those from ``first`` to before ``after``."""
         some = slice(first, after)
-        return Looks(self.maps[some], self.furthest[some], self.corners[some], self.levels[some], self.size)
+        return AugmentationBatch(self.maps[some], self.furthest[some], self.corners[some], self.levels[some], self.size)
 
 
-def window(whole: Image.Image, look: Look, size: int) -> Window:
+def window(whole: Image.Image, look: AugmentationParams, size: int) -> SourceCrop:
     """The part of a resized image that a view of ``size`` pixels looks at."""
     # Positions count from a pixel's edge, columns and rows from its middle.
     onto_edge = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     map_ = np.linalg.inv(onto_edge) @ look.to_source @ onto_edge
     furthest = (whole.width - 1, whole.height - 1)
     (left, right), (top, bottom) = _needed(map_, size, furthest)
-    return Window(
+    return SourceCrop(
         np.asarray(whole.crop((left, top, right + 1, bottom + 1))),
         map_,
         furthest,
@@ -134,13 +134,13 @@ def _mirrored_span(low: float, high: float, last: int) -> tuple[int, int]:
     return int(np.clip(np.floor(first), 0, last)), int(np.clip(np.ceil(final), 0, last))
 
 
-def stacked(windows: Sequence[Window]) -> tuple[Tensor, Looks]:
+def stacked(windows: Sequence[SourceCrop]) -> tuple[Tensor, AugmentationBatch]:
     """(N, H, W, 3) uint8 windows, the smaller ones filled up to the largest, and how they are looked at."""
     height, width = (max(one.pixels.shape[axis] for one in windows) for axis in (0, 1))
     pixels = np.zeros((len(windows), height, width, 3), dtype=np.uint8)
     for place, one in zip(pixels, windows, strict=True):
         place[: one.pixels.shape[0], : one.pixels.shape[1]] = one.pixels
-    return torch.from_numpy(pixels), Looks(
+    return torch.from_numpy(pixels), AugmentationBatch(
         _floats([one.map for one in windows]),
         _floats([one.furthest for one in windows]),
         _floats([one.corner for one in windows]),
@@ -153,7 +153,7 @@ def _floats(rows: Sequence[object]) -> Tensor:
     return torch.from_numpy(np.array(rows, dtype=np.float32))
 
 
-def seen(pixels: Tensor, looks: Looks) -> Tensor:
+def seen(pixels: Tensor, looks: AugmentationBatch) -> Tensor:
     """(N, size, size, 3) uint8: the views, from (N, H, W, 3) windows on the looks' device."""
     views = []
     for first in range(0, len(pixels), _AT_ONCE):
@@ -163,7 +163,7 @@ def seen(pixels: Tensor, looks: Looks) -> Tensor:
     return torch.cat(views)
 
 
-def _places(looks: Looks) -> Tensor:
+def _places(looks: AugmentationBatch) -> Tensor:
     """(N, 2, size, size): the column and row of its window at which each pixel of a view looks."""
     steps = torch.arange(looks.size, dtype=torch.float32, device=looks.maps.device)
     maps = looks.maps[..., None, None]

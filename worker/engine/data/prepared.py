@@ -21,7 +21,7 @@ from worker.engine.errors import (
     TooManyUnreadable,
 )
 from worker.engine.order import Stopped, StopSignal, TrainingOrder
-from worker.engine.throttle import Pace
+from worker.engine.throttle import Throttle
 
 UNREADABLE_SHARE = 0.05
 """Share of the images that may turn out unreadable before a training gives up; one always may."""
@@ -110,7 +110,7 @@ def _read(
     skip: Callable[[list[Unreadable]], None],
 ) -> None:
     on_event(PhaseStarted("data", f"Reading {len(images)} images"))
-    pace = Pace()
+    pace = Throttle()
     for done, unreadable in source.fill_cache(images, order.state_folder):
         if stop.requested():
             raise Stopped

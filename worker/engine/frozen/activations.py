@@ -15,9 +15,9 @@ from torch import Tensor
 
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from worker.engine.data.source import Unreadable
-from worker.engine.frozen.features import EpochRows, Showing, as_indexes, shown_ahead
-from worker.engine.frozen.runtimes import StillLayers
-from worker.engine.hardware.memory import EVALUATION_BATCH, Room
+from worker.engine.frozen.features import EpochRows, ViewRequest, as_indexes, shown_ahead
+from worker.engine.frozen.runtimes import FrozenLayers
+from worker.engine.hardware.memory import EVALUATION_BATCH, MemoryLimits
 from worker.engine.loop.evaluation import Answers, OnBatch
 from worker.engine.network.architectures import Classifier
 
@@ -54,12 +54,12 @@ def _numbers_per_image(model: Classifier, size: int, frozen_blocks: int) -> int:
     model.eval()
     device = next(model.parameters()).device
     with torch.no_grad():
-        return math.prod(model.lower(torch.zeros(1, 3, size, size, device=device), frozen_blocks).shape)
+        return math.prod(model.forward_frozen(torch.zeros(1, 3, size, size, device=device), frozen_blocks).shape)
 
 
 def compute(
-    layers: StillLayers,
-    showing: Showing,
+    layers: FrozenLayers,
+    showing: ViewRequest,
     *,
     device: torch.device,
     on_batch: Callable[[int, list[Unreadable]], None],
@@ -117,11 +117,11 @@ class ActivationBatches:
             yield inputs, known.targets[rows]
 
 
-def answers_from(known: Activations, *, frozen_blocks: int, room: Room) -> Answers:
+def answers_from(known: Activations, *, frozen_blocks: int, room: MemoryLimits) -> Answers:
     """Answers that run the blocks above the cut alone."""
 
     def answers(model: Classifier, on_batch: OnBatch) -> Iterator[tuple[list[int], Tensor]]:
-        upper = partial(model.upper, frozen_blocks=frozen_blocks)
+        upper = partial(model.forward_trainable, frozen_blocks=frozen_blocks)
         for start in range(0, len(known.places), EVALUATION_BATCH):
             places = known.places[start : start + EVALUATION_BATCH]
             on_batch(start + len(places), [])

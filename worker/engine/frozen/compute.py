@@ -17,10 +17,10 @@ from worker.engine.data.source import preprocessing_of
 from worker.engine.frozen import activations as tail
 from worker.engine.frozen import features
 from worker.engine.frozen.feature_store import FeatureStore
-from worker.engine.frozen.features import Showing
-from worker.engine.frozen.runtimes import StillLayers
+from worker.engine.frozen.features import ViewRequest
+from worker.engine.frozen.runtimes import FrozenLayers
 from worker.engine.hardware import devices
-from worker.engine.hardware.memory import Room
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop.context import Training
 from worker.engine.network.architectures import Classifier
 from worker.engine.order import TrainingOrder
@@ -32,7 +32,7 @@ def still_views(training: Training) -> Views:
     return Views(images.source, images.train, augmentation=config.augmentation, seed=config.seed)
 
 
-def features_of(training: Training, showings: Sequence[Showing]) -> list[features.Features]:
+def features_of(training: Training, showings: Sequence[ViewRequest]) -> list[features.Features]:
     """What the backbone says of views of images; told as one phase, and only where something must be computed."""
     source = _source(training.order, training.model, training.preprocessing, training.room, training.on_event)
     missing = [source.missing(one) for one in showings]
@@ -51,13 +51,13 @@ def _report(on_event: OnEvent, before: int, total: int, done: int) -> None:
     on_event(PhaseProgress("features", before + done, total))
 
 
-def activations_by(training: Training, frozen_blocks: int) -> Callable[[Showing], tail.Activations]:
+def activations_by(training: Training, frozen_blocks: int) -> Callable[[ViewRequest], tail.Activations]:
     """What the lowest blocks say of a view of images."""
     below = nn.Sequential(*training.model.blocks()[:frozen_blocks])
     layers = _still(training.order, below, training.preprocessing, training.room, training.on_event)
     rougher = layers.rougher(_learnt_in(training.order, training.room))
 
-    def show(showing: Showing) -> tail.Activations:
+    def show(showing: ViewRequest) -> tail.Activations:
         total = len(showing.views.labelled)
         training.on_event(PhaseStarted("activations", f"Showing {total} images to the frozen layers"))
         watch = training.watch(lambda done: training.on_event(PhaseProgress("activations", done, total)), total)
@@ -68,12 +68,12 @@ def activations_by(training: Training, frozen_blocks: int) -> Callable[[Showing]
 
 
 def kept_images(
-    order: TrainingOrder, stages: Sequence[Stage], model: Classifier, room: Room, on_event: OnEvent
+    order: TrainingOrder, stages: Sequence[Stage], model: Classifier, room: MemoryLimits, on_event: OnEvent
 ) -> set[Digest]:
     """The images that needn't be opened: all that these stages ask the network about them lies on the disk."""
     manifest, config = order.manifest, order.config
     sizes = {stage.image_size for stage in stages}
-    if order.features_folder is None or len(sizes) > 1 or not all(stage.backbone_stands_still for stage in stages):
+    if order.features_folder is None or len(sizes) > 1 or not all(stage.features_are_constant for stage in stages):
         return set()
     views = max(min(stage.views, stage.epochs) for stage in stages)
     width = ARCHITECTURES[config.architecture].features
@@ -92,22 +92,22 @@ def kept_images(
 
 
 def _source(
-    order: TrainingOrder, model: Classifier, preprocessing: Preprocessing, room: Room, on_event: OnEvent
+    order: TrainingOrder, model: Classifier, preprocessing: Preprocessing, room: MemoryLimits, on_event: OnEvent
 ) -> features.Source:
     layers = _still(order, nn.Sequential(model.backbone, model.pool), preprocessing, room, on_event)
     return features.Source(layers, FeatureStore(order.features_folder), _learnt_in(order, room))
 
 
-def _learnt_in(order: TrainingOrder, room: Room) -> torch.dtype | None:
+def _learnt_in(order: TrainingOrder, room: MemoryLimits) -> torch.dtype | None:
     """Number format of answers to learn from; float16 may overflow, and here no scale is sought that would help."""
     wanted = devices.autocast_type(order.config.precision, room.device)
     return wanted if wanted is torch.bfloat16 else None
 
 
 def _still(
-    order: TrainingOrder, layers: nn.Module, preprocessing: Preprocessing, room: Room, on_event: OnEvent
-) -> StillLayers:
-    return StillLayers(
+    order: TrainingOrder, layers: nn.Module, preprocessing: Preprocessing, room: MemoryLimits, on_event: OnEvent
+) -> FrozenLayers:
+    return FrozenLayers(
         layers,
         preprocessing,
         room,

@@ -25,7 +25,7 @@ from backend.imaging.preprocessing import Pixels
 from worker.engine.data.batches import LabelledImages, Views, batches_of_epoch
 from worker.engine.data.source import Unreadable
 from worker.engine.frozen.feature_store import FeatureStore, Group
-from worker.engine.frozen.runtimes import Answer, StillLayers
+from worker.engine.frozen.runtimes import Answer, FrozenLayers
 from worker.engine.loop.evaluation import Answers, OnBatch
 from worker.engine.network.architectures import Classifier
 
@@ -60,7 +60,7 @@ class Features:
 
 
 @dataclass(frozen=True, slots=True)
-class Showing:
+class ViewRequest:
     """One view of every image of a list, shown to layers that stand still.
 
     Attributes:
@@ -83,7 +83,7 @@ class Source:
         learnt_in: number format of the answers that are learnt from; None is float32, in which the others always are.
     """
 
-    def __init__(self, layers: StillLayers, store: FeatureStore, learnt_in: torch.dtype | None = None) -> None:
+    def __init__(self, layers: FrozenLayers, store: FeatureStore, learnt_in: torch.dtype | None = None) -> None:
         self._judging, self._learnt_from = layers, layers.rougher(learnt_in)
         self._store = store
 
@@ -100,11 +100,11 @@ class Source:
         group = self._group(self._layers(is_learnt_from), augmentation, seed, view)
         return group.known(image.digest for image in images)
 
-    def missing(self, showing: Showing) -> int:
+    def missing(self, showing: ViewRequest) -> int:
         """Of how many images the answers must be computed."""
         return len(showing.views.labelled) - len(self._kept_of(showing))
 
-    def of(self, showing: Showing, *, device: torch.device, on_batch: OnBatch) -> Features:
+    def of(self, showing: ViewRequest, *, device: torch.device, on_batch: OnBatch) -> Features:
         """The answers to one view of every readable image; tells of those that must be computed."""
         labelled = showing.views.labelled
         known = self._kept_of(showing)
@@ -113,10 +113,10 @@ class Source:
             found |= self._computed(showing, left, on_batch)
         return _stacked(found, labelled, device)
 
-    def _layers(self, is_learnt_from: bool) -> StillLayers:
+    def _layers(self, is_learnt_from: bool) -> FrozenLayers:
         return self._learnt_from if is_learnt_from else self._judging
 
-    def _kept_of(self, showing: Showing) -> dict[Digest, Answer]:
+    def _kept_of(self, showing: ViewRequest) -> dict[Digest, Answer]:
         views = showing.views
         return self.kept(
             views.labelled.images,
@@ -126,12 +126,12 @@ class Source:
             is_learnt_from=showing.is_learnt_from,
         )
 
-    def _group(self, layers: StillLayers, augmentation: Augmentation | None, seed: int, view: int) -> Group:
+    def _group(self, layers: FrozenLayers, augmentation: Augmentation | None, seed: int, view: int) -> Group:
         seen = "evaluation" if augmentation is None else f"{augmentation!r} {seed} {view}"
         seen += f" pixels {_PIXELS}"
         return self._store.group(layers.identity, repr(layers.preprocessing), seen, layers.runtime_name)
 
-    def _computed(self, showing: Showing, places: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
+    def _computed(self, showing: ViewRequest, places: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
         views, view, layers = showing.views, showing.view, self._layers(showing.is_learnt_from)
         shown: deque[int] = deque()
         unreadable: list[Unreadable] = []

@@ -32,7 +32,7 @@ from backend.imaging.preprocessing import Pixels, Preprocessing
 from worker.engine.checkpoints.durable import replace_file
 from worker.engine.checkpoints.export import OPSET
 from worker.engine.data.source import to_input
-from worker.engine.hardware.memory import Room
+from worker.engine.hardware.memory import MemoryLimits
 
 ALLOWED_DIFFERENCE: Final = 1e-4
 """Largest difference from torch's answers, as a share of the largest of them."""
@@ -59,7 +59,7 @@ class Runtime(Protocol):
         ...
 
 
-class StillLayers:
+class FrozenLayers:
     """Layers that stand still, and the runtime that answers for them in float32; ``rougher`` gives quicker answers.
 
     Args:
@@ -72,7 +72,7 @@ class StillLayers:
         self,
         layers: nn.Module,
         preprocessing: Preprocessing,
-        room: Room,
+        room: MemoryLimits,
         *,
         images: int,
         folder: Path | None,
@@ -88,7 +88,7 @@ class StillLayers:
         self._room, self._images = room, images
         self._is_rough = False
 
-    def rougher(self, number_format: torch.dtype | None) -> "StillLayers":
+    def rougher(self, number_format: torch.dtype | None) -> "FrozenLayers":
         """The same layers where they run in that format, for answers that are learnt from and judge nothing.
 
         None is float32: these layers themselves.
@@ -364,7 +364,7 @@ class _Torch:
     """The layers as they are: on a GPU by batches; on a processor one by one, for equal bits in any company."""
 
     def __init__(
-        self, layers: nn.Module, preprocessing: Preprocessing, room: Room, number_format: torch.dtype | None
+        self, layers: nn.Module, preprocessing: Preprocessing, room: MemoryLimits, number_format: torch.dtype | None
     ) -> None:
         self.name = f"torch {torch.__version__} {room.device.type}"
         if number_format is not None:

@@ -36,7 +36,7 @@ def _silent(event: Event) -> None:
 
 
 @dataclass(slots=True)
-class Room:
+class MemoryLimits:
     """How many images are worked on at once in a training; halved where the memory is too small, and left so.
 
     Attributes:
@@ -176,5 +176,5 @@ def others_hold(free: int, total: int, own: int) -> bool:
     return own > 0 and total - free - own >= HELD_BY_OTHERS * total
 
 
-class TornStep(MemoryError):
+class PartialUpdate(MemoryError):
     """The memory ended while weights were being changed: some have taken the step and some haven't."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from backend.domain.events import OnEvent, PhaseStarted
-from worker.engine.hardware.memory import Room, is_out_of_memory
+from worker.engine.hardware.memory import MemoryLimits, is_out_of_memory
 from worker.engine.loop.context import Training
 from worker.engine.loop.lr_finder import left_as_it_was
 from worker.engine.loop.run import StageRun
@@ -47,7 +47,7 @@ def compiled_where_it_pays(training: Training, run: StageRun) -> StageRun:
 
 def _pays(run: StageRun, size: int) -> bool:
     # Above frozen blocks whose answers are kept, and in a head, steps are short already.
-    runs_whole_network = run.forward is run.model and not run.stage.backbone_stands_still
+    runs_whole_network = run.forward is run.model and not run.stage.features_are_constant
     if run.device.type != "cuda" or not runs_whole_network:
         return False
     steps = (run.stage.epochs - run.place.epoch) * run.steps_per_epoch - run.place.step
@@ -82,7 +82,7 @@ def _try(run: StageRun, quick: Forward, size: int) -> None:
         torch._dynamo.mark_dynamic(inputs, 0)
         return quick(inputs)
 
-    trial = replace(run, forward=forward, room=Room(_TRIED_WITH, run.device))
+    trial = replace(run, forward=forward, room=MemoryLimits(_TRIED_WITH, run.device))
     inputs = torch.zeros(_TRIED_WITH, 3, size, size, device=run.device).contiguous(memory_format=torch.channels_last)
     with left_as_it_was(run.model, run.device):
         set_training_mode(run.model, run.stage)

@@ -9,12 +9,12 @@ from backend.domain.events import OnEvent
 from backend.imaging.preprocessing import Preprocessing
 from worker.engine.data.prepared import Images
 from worker.engine.data.source import Unreadable
-from worker.engine.hardware.memory import Room
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop import evaluation
-from worker.engine.loop.run import Brake
+from worker.engine.loop.run import LearningRateBackoff
 from worker.engine.network.architectures import Classifier
 from worker.engine.order import StatePoint, Stopped, StopSignal, TrainingOrder
-from worker.engine.throttle import Pace
+from worker.engine.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Training:
     on_event: OnEvent
     stop: StopSignal
     saved: list[StatePoint]
-    room: Room
-    brake: Brake = field(default_factory=Brake)
+    room: MemoryLimits
+    brake: LearningRateBackoff = field(default_factory=LearningRateBackoff)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -37,7 +37,7 @@ class Training:
 
     def watch(self, report: Callable[[int], None], total: int) -> evaluation.OnBatch:
         """A listener for batches that looks at the stop signal and passes progress on in measure."""
-        pace = Pace()
+        pace = Throttle()
 
         def on_batch(done: int, unreadable: list[Unreadable]) -> None:
             if self.stop.requested():

@@ -11,7 +11,7 @@ from backend.domain.results import Evaluation
 from backend.imaging.preprocessing import Preprocessing
 from worker.engine.data.batches import LabelledImages, Views, in_order
 from worker.engine.data.source import Unreadable, to_input
-from worker.engine.hardware.memory import Room
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network.architectures import Classifier
 
 OnBatch = Callable[[int, list[Unreadable]], None]
@@ -27,7 +27,7 @@ class Answers(Protocol):
 
 
 def from_images(
-    views: Views, preprocessing: Preprocessing, device: torch.device, room: Room, *, view: int = 0
+    views: Views, preprocessing: Preprocessing, device: torch.device, room: MemoryLimits, *, view: int = 0
 ) -> Answers:
     """Answers that run the whole network."""
 

@@ -24,7 +24,7 @@ from worker.engine.loop.run import Batches, SmoothedLoss, StageRun
 from worker.engine.loop.step import take_step
 from worker.engine.network.optim import build_optimizer, set_training_mode
 from worker.engine.order import Stopped
-from worker.engine.throttle import Pace
+from worker.engine.throttle import Throttle
 
 SEEDS: Final = 3
 BAND_WITHIN_S: Final = 180.0
@@ -35,7 +35,7 @@ _EPOCHS_APART: Final = 1000
 
 def with_rate_found(training: Training, run: StageRun) -> StageRun:
     """The stage's run with the rate that a search before its first step has found."""
-    cheap = run.stage.backbone_stands_still or run.device.type == "cuda"
+    cheap = run.stage.features_are_constant or run.device.type == "cuda"
     curve, found = search(training, run, seeds=SEEDS if cheap else 1)
     training.on_event(
         RateFound(run.number, found.max_lr, curve.learning_rates, curve.losses, asdict(found.suggestions))
@@ -134,7 +134,7 @@ def _seed_of(*parts: int) -> int:
 
 
 def _report(training: Training, total: int) -> Callable[[int], None]:
-    pace = Pace()
+    pace = Throttle()
 
     def report(done: int) -> None:
         if pace.due() or done == total:

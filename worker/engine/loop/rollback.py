@@ -2,7 +2,7 @@
 
 from backend.domain.events import PhaseStarted, RolledBack
 from worker.engine.errors import Diverged
-from worker.engine.hardware.memory import TornStep
+from worker.engine.hardware.memory import PartialUpdate
 from worker.engine.loop import state
 from worker.engine.loop.context import Training
 from worker.engine.loop.epoch import save_state
@@ -14,14 +14,14 @@ TRIES = 2
 """How often a training goes back and halves its rates before it is given up."""
 
 
-class WayBack:
+class Rollback:
     """Where a stage goes back to: its newest state on disk, or how it began, kept in memory until there is one."""
 
     def __init__(self, training: Training, run: StageRun) -> None:
         self._training, self._run = training, run
         self._beginning = None if self._points() else state.remember(run)
 
-    def take(self, wrong: NotFinite | TornStep) -> None:
+    def take(self, wrong: NotFinite | PartialUpdate) -> None:
         """Go back after a step that went wrong, and save where we are: an interruption must not forget the halving.
 
         Raises:
@@ -29,8 +29,8 @@ class WayBack:
             OutOfMemory: even the smallest part of a batch is too large.
         """
         run, training = self._run, self._training
-        if isinstance(wrong, TornStep):
-            run.room.halve(run.room.batch_size, run.fewest_at_once)
+        if isinstance(wrong, PartialUpdate):
+            run.room.halve(run.room.batch_size, run.min_micro_batch)
         else:
             self._brake()
         good = self._good()

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.optim import AdamW
 
 from backend.domain.training import Stage
-from worker.engine.hardware.memory import Room
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop.best import Best
 from worker.engine.network.architectures import Classifier
 from worker.engine.network.optim import batch_norms, set_rates
@@ -69,7 +69,7 @@ class Criterion:
 
 
 @dataclass(slots=True)
-class Place:
+class Cursor:
     """Where a stage goes on: at ``step`` of ``epoch``, both from 0, ``elapsed_s`` seconds into that epoch."""
 
     epoch: int = 0
@@ -78,7 +78,7 @@ class Place:
 
 
 @dataclass(slots=True)
-class Brake:
+class LearningRateBackoff:
     """What divergence has done to the rates of a training: they are multiplied by ``factor``."""
 
     factor: float = 1.0
@@ -127,12 +127,12 @@ class StageRun:
     device: torch.device
     autocast: torch.dtype | None
     scaler: torch.amp.GradScaler
-    room: Room
+    room: MemoryLimits
     seed: int = 0
     criterion: Criterion = field(default_factory=Criterion)
-    brake: Brake = field(default_factory=Brake)
+    brake: LearningRateBackoff = field(default_factory=LearningRateBackoff)
     loss: SmoothedLoss = field(default_factory=SmoothedLoss)
-    place: Place = field(default_factory=Place)
+    place: Cursor = field(default_factory=Cursor)
     bests: list[Best] = field(default_factory=list)
     kept_backbone: KeptBackbone = field(default_factory=KeptBackbone)
     norms: list[nn.Module] = field(init=False)
@@ -147,7 +147,7 @@ class StageRun:
         return [module for module in self.norms if module.training]
 
     @property
-    def fewest_at_once(self) -> int:
+    def min_micro_batch(self) -> int:
         """Images that must be learnt from at once: batch norm in training can't tell anything from one."""
         return 2 if self.learning_norms else 1
 

@@ -23,9 +23,9 @@ from backend.domain.ids import Digest
 from backend.domain.manifest import Manifest
 from backend.domain.training import MaxLearningRate, TrainingConfig
 from worker.engine.checkpoints.durable import sha256, write_file
-from worker.engine.hardware.memory import Room
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop.best import Best
-from worker.engine.loop.run import Brake, KeptBackbone, NotFinite, Place, SmoothedLoss, StageRun
+from worker.engine.loop.run import Cursor, KeptBackbone, LearningRateBackoff, NotFinite, SmoothedLoss, StageRun
 from worker.engine.order import BESIDE_STATES, StatePoint
 
 FORMAT: Final = 3
@@ -49,7 +49,7 @@ class State:
     """
 
     stage: int
-    place: Place
+    place: Cursor
     max_lr: MaxLearningRate
     tensors: dict[str, Tensor]
     loss: SmoothedLoss
@@ -57,14 +57,14 @@ class State:
     bests: tuple[Best, ...]
     micro_batch: int
     asked_at_once: int
-    brake: Brake
+    brake: LearningRateBackoff
     left_out: tuple[Digest, ...]
 
     def model_tensors(self) -> dict[str, Tensor]:
         """Tensors of the network by parameter name."""
         return {name.removeprefix(_MODEL): tensor for name, tensor in self.tensors.items() if name.startswith(_MODEL)}
 
-    def take_over(self, room: Room, brake: Brake) -> None:
+    def take_over(self, room: MemoryLimits, brake: LearningRateBackoff) -> None:
         """Make a training that goes on keep to what the one before the interruption had learnt of memory and rates."""
         room.micro_batch, room.asked_at_once = self.micro_batch, self.asked_at_once
         brake.factor, brake.times = self.brake.factor, self.brake.times
@@ -115,7 +115,7 @@ def save(folder: Path, run: StageRun, order: str, left_out: Sequence[Digest]) ->
     """
     _require_finite(run)
     folder.mkdir(parents=True, exist_ok=True)
-    backbone = _kept_backbone(folder, run) if run.stage.backbone_stands_still else None
+    backbone = _kept_backbone(folder, run) if run.stage.features_are_constant else None
     tensors = _tensors(run, without=_BACKBONE if backbone else None)
     rest = asdict(_state(run, {}, left_out)) | {"format": FORMAT, "order": order}
     rest["backbone"] = None if backbone is None else asdict(backbone)
@@ -181,7 +181,7 @@ def _files_beside(file: Path) -> list[str]:
 def _state(run: StageRun, tensors: dict[str, Tensor], left_out: Sequence[Digest]) -> State:
     return State(
         stage=run.number,
-        place=Place(*astuple(run.place)),
+        place=Cursor(*astuple(run.place)),
         max_lr=run.stage.peak,
         tensors=tensors,
         loss=SmoothedLoss(*astuple(run.loss)),
@@ -189,7 +189,7 @@ def _state(run: StageRun, tensors: dict[str, Tensor], left_out: Sequence[Digest]
         bests=tuple(run.bests),
         micro_batch=run.room.micro_batch,
         asked_at_once=run.room.asked_at_once,
-        brake=Brake(*astuple(run.brake)),
+        brake=LearningRateBackoff(*astuple(run.brake)),
         left_out=tuple(left_out),
     )
 
@@ -225,12 +225,12 @@ def _load(folder: Path, point: StatePoint, order: str) -> State | str:
     return State(
         **rest
         | {
-            "place": Place(**rest["place"]),
+            "place": Cursor(**rest["place"]),
             "max_lr": tuple(max_lr) if isinstance(max_lr, list) else max_lr,
             "tensors": safetensors.torch.load(content) | still,
             "loss": SmoothedLoss(**rest["loss"]),
             "bests": tuple(Best(**best) for best in rest["bests"]),
-            "brake": Brake(**rest["brake"]),
+            "brake": LearningRateBackoff(**rest["brake"]),
             "left_out": tuple(rest["left_out"]),
         }
     )

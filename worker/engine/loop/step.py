@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
-from worker.engine.hardware.memory import TornStep, is_out_of_memory
+from worker.engine.hardware.memory import PartialUpdate, is_out_of_memory
 from worker.engine.loop.run import NotFinite, StageRun
 
 MAX_OVERFLOWS: Final = 20
@@ -32,7 +32,7 @@ def take_step(run: StageRun, inputs: Tensor, targets: Tensor, guard: "Guard | No
         run.scaler.step(run.optimizer)
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
-            raise TornStep from error
+            raise PartialUpdate from error
         raise
     run.scaler.update()
     return loss
@@ -46,7 +46,7 @@ def gradients(run: StageRun, inputs: Tensor, targets: Tensor) -> Tensor:
     """
     before = _Before(run)
     while True:
-        fewest = run.fewest_at_once
+        fewest = run.min_micro_batch
         try:
             return _accumulated(run, inputs, targets, run.room.parts(len(targets), fewest))
         except (RuntimeError, MemoryError) as error:

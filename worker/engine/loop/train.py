@@ -14,7 +14,7 @@ from worker.engine.loop.run import StageRun
 from worker.engine.loop.step import Guard, take_step
 from worker.engine.network.optim import set_training_mode
 from worker.engine.order import Stopped, StopSignal
-from worker.engine.throttle import Pace
+from worker.engine.throttle import Throttle
 
 SAVE_EVERY_S: Final = 600.0
 """Work that a kill may cost in a long epoch."""
@@ -83,7 +83,7 @@ def _from_here(run: StageRun, stop: StopSignal) -> Iterator[tuple[Tensor, Tensor
                 return
             yield batch
             continue
-        run.room.halve(min(run.room.batch_size, run.room.micro_batch), run.fewest_at_once)
+        run.room.halve(min(run.room.batch_size, run.room.micro_batch), run.min_micro_batch)
         batches = run.batches.of(run.place.epoch, run.place.step)
 
 
@@ -95,7 +95,7 @@ class _StepReport:
         self._losses: list[Tensor] = []
         self._images = 0
         self._sent_at = time.monotonic()
-        self._pace = Pace()
+        self._pace = Throttle()
 
     def add(self, step: int, loss: Tensor, images: int, rate: float, momentum: float) -> None:
         self._losses.append(loss)

@@ -62,17 +62,17 @@ class Classifier(nn.Module):
         """Parts of the backbone that can be left frozen one by one, lowest first; together they are the backbone."""
         return [block for group in self.backbone.children() for block in _blocks_of(group)]
 
-    def lower(self, images: Tensor, frozen_blocks: int) -> Tensor:
+    def forward_frozen(self, images: Tensor, frozen_blocks: int) -> Tensor:
         """(N, 3, H, W) normalised -> (N, C, h, w): what so many of the lowest blocks say."""
         for block in self.blocks()[:frozen_blocks]:
             images = block(images)
         return images
 
-    def upper(self, said: Tensor, frozen_blocks: int) -> Tensor:
-        """(N, C, h, w), what so many of the lowest blocks said -> (N, K) logits."""
+    def forward_trainable(self, activations: Tensor, frozen_blocks: int) -> Tensor:
+        """(N, C, h, w), what so many of the lowest blocks activations -> (N, K) logits."""
         for block in self.blocks()[frozen_blocks:]:
-            said = block(said)
-        return self.head(self.pool(said))  # type: ignore[no-any-return]  # a module's call is Any
+            activations = block(activations)
+        return self.head(self.pool(activations))  # type: ignore[no-any-return]  # a module's call is Any
 
 
 def _blocks_of(group: nn.Module) -> list[nn.Sequential]:

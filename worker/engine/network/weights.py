@@ -20,7 +20,7 @@ from backend.weights import architectures_at_hand, package_file
 from worker.engine.errors import WeightsUnavailable
 from worker.engine.network.architectures import Weights
 from worker.engine.order import Stopped, StopSignal
-from worker.engine.throttle import Pace
+from worker.engine.throttle import Throttle
 
 _CHUNK_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 30
@@ -97,7 +97,7 @@ def _download(
 def _copy(url: str, target: IO[bytes], on_event: OnEvent, stop: StopSignal) -> str:
     """Download into ``target`` and return the SHA-256 of what came."""
     digest = hashlib.sha256()
-    done, pace = 0, Pace()
+    done, pace = 0, Throttle()
     with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
         total = int(response.headers.get("Content-Length") or 0)
         while chunk := response.read(_CHUNK_BYTES):

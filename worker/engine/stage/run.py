@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from backend.domain.events import PhaseStarted, StageCutShort, StageStarted
 from backend.domain.results import Evaluation
-from worker.engine.hardware.memory import TornStep
+from worker.engine.hardware.memory import PartialUpdate
 from worker.engine.loop import best, evaluation
 from worker.engine.loop.compiled import compiled_where_it_pays
 from worker.engine.loop.context import Training
 from worker.engine.loop.epoch import run_epoch, validate
 from worker.engine.loop.lr_finder import with_rate_found
-from worker.engine.loop.rollback import WayBack
+from worker.engine.loop.rollback import Rollback
 from worker.engine.loop.run import NotFinite, StageRun
 from worker.engine.loop.state import State
 from worker.engine.network.optim import set_learning
@@ -45,14 +45,14 @@ def run_stage(training: Training, number: int, resumed: State | None) -> StageRe
 
 def _run_epochs(training: Training, run: StageRun, valid: evaluation.Answers) -> dict[int, Evaluation]:
     """Run what is left of the stage; the answers after its last epoch and after its best one, by epoch."""
-    way_back = WayBack(training, run)
+    way_back = Rollback(training, run)
     answers: dict[int, Evaluation] = {}
     while run.place.epoch < run.stage.epochs and not _is_cut_short(training, run):
-        wrong: NotFinite | TornStep | None = None
+        wrong: NotFinite | PartialUpdate | None = None
         try:
             answered = run_epoch(training, run, valid)
             answers[run.place.epoch - 1] = answered
-        except (NotFinite, TornStep) as error:
+        except (NotFinite, PartialUpdate) as error:
             # Without its traceback, which holds the step's tensors.
             wrong = error.with_traceback(None)
             wrong.__cause__ = wrong.__context__ = None

@@ -14,7 +14,7 @@ from worker.engine.data.batches import (
 from worker.engine.frozen import activations as tail
 from worker.engine.frozen import compute as showing
 from worker.engine.frozen import features
-from worker.engine.frozen.features import Showing
+from worker.engine.frozen.features import ViewRequest
 from worker.engine.hardware import devices
 from worker.engine.loop import evaluation
 from worker.engine.loop.class_balance import criterion_of
@@ -45,12 +45,12 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
         criterion=criterion_of(config, images.train, len(training.order.manifest.classes), device),
     )
     rows = features.EpochRows(images.train, config.batch_size, seed=config.seed, stage=number, is_balanced=is_balanced)
-    if stage.backbone_stands_still and features.fit_into_memory(
+    if stage.features_are_constant and features.fit_into_memory(
         len(images.train) + len(images.valid), width, views_wanted
     ):
         still_views = showing.still_views(training)
         answered, *seen = showing.features_of(
-            training, [Showing(plain), *(Showing(still_views, view, True) for view in range(views_wanted))]
+            training, [ViewRequest(plain), *(ViewRequest(still_views, view, True) for view in range(views_wanted))]
         )
         batches = features.FeatureBatches(seen, rows)
         # The head alone is small: lower precision would gain nothing.
@@ -63,12 +63,12 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
     if _keeps_activations(training, stage):
         show = showing.activations_by(training, stage.frozen_blocks)
         above = run(
-            forward=partial(model.upper, frozen_blocks=stage.frozen_blocks),
-            batches=tail.ActivationBatches(lambda view: show(Showing(views, view, True)), rows, views=stage.views),
+            forward=partial(model.forward_trainable, frozen_blocks=stage.frozen_blocks),
+            batches=tail.ActivationBatches(lambda view: show(ViewRequest(views, view, True)), rows, views=stage.views),
             autocast=autocast,
             scaler=scaler,
         )
-        judged = show(Showing(plain))
+        judged = show(ViewRequest(plain))
         return above, tail.answers_from(judged, frozen_blocks=stage.frozen_blocks, room=training.room)
     moving = run(
         forward=model,

@@ -14,7 +14,7 @@ from worker.engine.data.batches import LabelledImages, Views
 from worker.engine.data.source import Unreadable
 from worker.engine.frozen import compute as showing
 from worker.engine.frozen import features
-from worker.engine.frozen.features import Showing
+from worker.engine.frozen.features import ViewRequest
 from worker.engine.loop import evaluation
 from worker.engine.loop.context import Training
 from worker.engine.loop.run import StageRun
@@ -30,7 +30,7 @@ def judge(training: Training, run: StageRun, plain: Evaluation) -> dict[str, Eva
     """
     images = training.images
     random = {"valid": _random_views(training, images.valid), "test": _random_views(training, images.test)}
-    test = [Showing(Views(images.source, images.test))] if len(images.test) else []
+    test = [ViewRequest(Views(images.source, images.test))] if len(images.test) else []
     answers = _asked(training, run, [*test, *random["valid"], *(random["test"] if test else [])])
     found = {"valid": plain}
     if test:
@@ -59,20 +59,20 @@ def mixed(plain: Evaluation, random: Sequence[Evaluation]) -> Evaluation:
     return replace(plain, probabilities=together.astype(np.float32))
 
 
-def _random_views(training: Training, labelled: LabelledImages) -> list[Showing]:
+def _random_views(training: Training, labelled: LabelledImages) -> list[ViewRequest]:
     config = training.order.config
     views = Views(training.images.source, labelled, augmentation=config.augmentation, seed=config.seed)
-    return [Showing(views, view) for view in range(config.test_time_views)]
+    return [ViewRequest(views, view) for view in range(config.test_time_views)]
 
 
-def _asked(training: Training, run: StageRun, seen: Sequence[Showing]) -> list[Evaluation]:
+def _asked(training: Training, run: StageRun, seen: Sequence[ViewRequest]) -> list[Evaluation]:
     """The model's answers to each of these."""
     model, classes = run.model, training.order.manifest.classes
     total = sum(len(one.views.labelled) for one in seen)
     if not total:
         return []
     width = ARCHITECTURES[training.order.config.architecture].features
-    if run.stage.backbone_stands_still and features.fit_into_memory(total, width, 1):
+    if run.stage.features_are_constant and features.fit_into_memory(total, width, 1):
         kept = [features.from_features(one) for one in showing.features_of(training, seen)]
         return [
             evaluation.evaluate(model, answers, one.views.labelled, classes, on_batch=_untold)

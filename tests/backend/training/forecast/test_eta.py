@@ -2,8 +2,8 @@ import pytest
 
 from backend.domain.events import PhaseProgress, PhaseStarted, StageStarted, ValidationProgress
 from backend.domain.training import StageRequest, TrainingConfig, TrainingRequest, resolve
-from backend.training.forecast.eta import Pace
-from backend.training.forecast.work import Counts, Piece, pieces
+from backend.training.forecast.eta import EtaEstimator
+from backend.training.forecast.work import Counts, WorkItem, pieces
 from tests.backend.training.scene import epoch_finished, stage_finished, step_finished
 
 STAGES = (StageRequest(freeze=True, epochs=4, train_batch_norm=True), StageRequest(freeze=False, epochs=2))
@@ -22,7 +22,7 @@ THOUGHT = {
 }
 
 
-def timetable(config: TrainingConfig) -> list[tuple[Piece, float]]:
+def timetable(config: TrainingConfig) -> list[tuple[WorkItem, float]]:
     """The training's pieces, each kind with a time of its own."""
     return [(piece, float(THOUGHT[piece.work])) for piece in pieces(config, Counts(100, 25, 0))]
 
@@ -43,21 +43,21 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def pace(clock: Clock) -> Pace:
+def pace(clock: Clock) -> EtaEstimator:
     """A run of 4 epochs of 80 + 20 s, 2 of 280 + 20 s, 10 s of start and reading and 10 s after each stage."""
-    pace = Pace(CONFIG, timetable(CONFIG), monotonic=clock)
+    pace = EtaEstimator(CONFIG, timetable(CONFIG), monotonic=clock)
     pace.see(StageStarted(0, True, 4, 0, 100, "cpu"))
     return pace
 
 
 def test_it_stands_at_nothing_before_the_first_stage() -> None:
-    standing = Pace(CONFIG).standing
+    standing = EtaEstimator(CONFIG).standing
 
     assert (standing.stage, standing.epoch, standing.progress, standing.eta_s) == (None, None, 0.0, None)
 
 
 def test_reading_and_the_first_answers_count_before_the_first_stage(clock: Clock) -> None:
-    pace = Pace(STANDS_STILL, timetable(STANDS_STILL), monotonic=clock)
+    pace = EtaEstimator(STANDS_STILL, timetable(STANDS_STILL), monotonic=clock)
 
     pace.see(PhaseStarted("data", "Reading"))
     pace.see(PhaseProgress("data", 125, 125))
@@ -70,14 +70,14 @@ def test_reading_and_the_first_answers_count_before_the_first_stage(clock: Clock
     assert pace.standing.progress == pytest.approx(105 / 215)
 
 
-def test_it_gives_no_time_before_twenty_steps(pace: Pace, clock: Clock) -> None:
+def test_it_gives_no_time_before_twenty_steps(pace: EtaEstimator, clock: Clock) -> None:
     clock.now = 19
     pace.see(step_finished(19, losses=19))
 
     assert pace.standing.eta_s is None
 
 
-def test_it_gives_the_time_of_what_is_left_from_the_last_steps(pace: Pace, clock: Clock) -> None:
+def test_it_gives_the_time_of_what_is_left_from_the_last_steps(pace: EtaEstimator, clock: Clock) -> None:
     clock.now = 32
     pace.see(step_finished(20, losses=20))
 
@@ -86,7 +86,7 @@ def test_it_gives_the_time_of_what_is_left_from_the_last_steps(pace: Pace, clock
     assert pace.standing.progress == pytest.approx((10 + 16) / 1030)
 
 
-def test_it_takes_whole_epochs_once_one_has_been_measured(pace: Pace, clock: Clock) -> None:
+def test_it_takes_whole_epochs_once_one_has_been_measured(pace: EtaEstimator, clock: Clock) -> None:
     one_epoch(pace, clock, 0)
 
     # Learning takes half of what was thought, and answering all of it.
@@ -97,7 +97,7 @@ def test_it_takes_whole_epochs_once_one_has_been_measured(pace: Pace, clock: Clo
     assert pace.standing.progress == pytest.approx(110 / 1030)
 
 
-def test_the_answers_of_an_epoch_count_as_they_come(pace: Pace, clock: Clock) -> None:
+def test_the_answers_of_an_epoch_count_as_they_come(pace: EtaEstimator, clock: Clock) -> None:
     clock.now = 80
     pace.see(step_finished(100, losses=100))
     clock.now = 90
@@ -107,7 +107,7 @@ def test_the_answers_of_an_epoch_count_as_they_come(pace: Pace, clock: Clock) ->
     assert pace.standing.eta_s == pytest.approx(10 + 3 * 100 + 10 + 2 * 300 + 10)
 
 
-def test_it_counts_epochs_of_former_stages(pace: Pace, clock: Clock) -> None:
+def test_it_counts_epochs_of_former_stages(pace: EtaEstimator, clock: Clock) -> None:
     for epoch in range(4):
         one_epoch(pace, clock, epoch)
     clock.now += 5
@@ -118,7 +118,7 @@ def test_it_counts_epochs_of_former_stages(pace: Pace, clock: Clock) -> None:
     assert pace.standing.progress == pytest.approx(420 / 1030)
 
 
-def test_a_stage_that_is_cut_short_is_over(pace: Pace, clock: Clock) -> None:
+def test_a_stage_that_is_cut_short_is_over(pace: EtaEstimator, clock: Clock) -> None:
     one_epoch(pace, clock, 0)
 
     pace.see(PhaseStarted("export", "Exporting"))
@@ -127,14 +127,14 @@ def test_a_stage_that_is_cut_short_is_over(pace: Pace, clock: Clock) -> None:
 
 
 def test_it_goes_on_where_an_interrupted_run_goes_on(clock: Clock) -> None:
-    pace = Pace(CONFIG, timetable(CONFIG), monotonic=clock)
+    pace = EtaEstimator(CONFIG, timetable(CONFIG), monotonic=clock)
 
     pace.see(StageStarted(1, False, 2, 1, 100, "cpu"))
 
     assert pace.standing.progress == pytest.approx(720 / 1030)
 
 
-def test_it_is_never_done_before_the_result_can_be_opened(pace: Pace) -> None:
+def test_it_is_never_done_before_the_result_can_be_opened(pace: EtaEstimator) -> None:
     pace.see(StageStarted(1, False, 2, 0, 100, "cpu"))
     for epoch in range(2):
         pace.see(epoch_finished(1, epoch))
@@ -144,7 +144,7 @@ def test_it_is_never_done_before_the_result_can_be_opened(pace: Pace) -> None:
 
 
 def test_it_gives_no_time_before_a_tenth_of_a_pass(clock: Clock) -> None:
-    pace = Pace(STANDS_STILL, timetable(STANDS_STILL), monotonic=clock)
+    pace = EtaEstimator(STANDS_STILL, timetable(STANDS_STILL), monotonic=clock)
     pace.see(PhaseStarted("features", "Showing"))
 
     clock.now = 5
@@ -154,7 +154,7 @@ def test_it_gives_no_time_before_a_tenth_of_a_pass(clock: Clock) -> None:
 
 
 def test_the_head_alone_does_not_spoil_the_time_of_a_pass(clock: Clock) -> None:
-    pace = Pace(STANDS_STILL, timetable(STANDS_STILL), monotonic=clock)
+    pace = EtaEstimator(STANDS_STILL, timetable(STANDS_STILL), monotonic=clock)
     a_pass(pace, clock, 225, seconds=358.4)
     pace.see(StageStarted(0, True, 10, 0, 9, "cpu"))
     clock.now += 0.1
@@ -166,7 +166,7 @@ def test_the_head_alone_does_not_spoil_the_time_of_a_pass(clock: Clock) -> None:
 
 
 def test_features_that_lie_on_disk_are_passed_over(clock: Clock) -> None:
-    pace = Pace(STANDS_STILL, timetable(STANDS_STILL), monotonic=clock)
+    pace = EtaEstimator(STANDS_STILL, timetable(STANDS_STILL), monotonic=clock)
     pace.see(StageStarted(0, True, 10, 0, 9, "cpu"))
 
     pace.see(step_finished(9, steps=90, losses=9))
@@ -176,14 +176,14 @@ def test_features_that_lie_on_disk_are_passed_over(clock: Clock) -> None:
 
 def test_a_search_for_the_rate_is_a_part_of_the_run(clock: Clock) -> None:
     config = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=1, max_lr="find"),)))
-    pace = Pace(config, timetable(config), monotonic=clock)
+    pace = EtaEstimator(config, timetable(config), monotonic=clock)
 
     pace.see(PhaseProgress("rate", 50, 100))
 
     assert pace.standing.progress == pytest.approx((10 + 140) / (10 + 280 + 280 + 20 + 10))
 
 
-def one_epoch(pace: Pace, clock: Clock, epoch: int) -> None:
+def one_epoch(pace: EtaEstimator, clock: Clock, epoch: int) -> None:
     """An epoch of 100 steps in 40 s, then 20 s of answers."""
     clock.now += 40
     pace.see(step_finished(100 * (epoch + 1), epoch=epoch, losses=100))
@@ -192,7 +192,7 @@ def one_epoch(pace: Pace, clock: Clock, epoch: int) -> None:
     pace.see(epoch_finished(0, epoch, duration_s=60))
 
 
-def a_pass(pace: Pace, clock: Clock, images: int, *, seconds: float) -> None:
+def a_pass(pace: EtaEstimator, clock: Clock, images: int, *, seconds: float) -> None:
     """Pictures shown to the frozen network."""
     pace.see(PhaseStarted("features", "Showing"))
     pace.see(PhaseProgress("features", 1, images))

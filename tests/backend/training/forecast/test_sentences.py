@@ -9,13 +9,13 @@ from backend.tables.ledger import WorkerRow
 from backend.training.forecast.forecast import Forecast, Timetable
 from backend.training.forecast.sentences import (
     device_sentence,
+    forecast_sentences,
     memory_sentence,
-    outlook,
     reading_sentence,
     slower_words,
 )
 from backend.training.forecast.speeds import Estimate, Source
-from backend.training.forecast.work import Piece, Work
+from backend.training.forecast.work import Work, WorkItem
 from tests.backend.training.scene import Scene
 
 GB = 1_000_000_000
@@ -97,7 +97,7 @@ def test_half_the_batch_is_offered_where_the_memory_is_too_small(database: Datab
     add_worker(database, "cuda:0", 3 * GB)
 
     with database.read() as session:
-        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(500))
+        said = forecast_sentences(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(500))
 
     assert (said.fits, said.half, said.memory) == (False, 32, "4.0 GB of memory needed, 3.0 GB there.")
 
@@ -106,7 +106,7 @@ def test_half_of_so_few_images_is_offered_as_they_are_the_batch(database: Databa
     add_worker(database, "cuda:0", 3 * GB)
 
     with database.read() as session:
-        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(40))
+        said = forecast_sentences(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(40))
 
     assert said.half == 20
 
@@ -116,7 +116,7 @@ def test_the_device_with_most_memory_counts(database: Database) -> None:
     add_worker(database, "cuda:1", 24 * GB)
 
     with database.read() as session:
-        said = outlook(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(500))
+        said = forecast_sentences(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(500))
 
     assert (said.fits, said.half) == (True, None)
 
@@ -158,7 +158,7 @@ def test_one_press_takes_half_the_batch(client: TestClient, version_id: VersionI
 
 def estimate(work: Work, amount: float, seconds: float) -> Estimate:
     """What a piece of a training is thought to take."""
-    return Estimate(Piece(work, amount, 224), seconds, Source.TEST)
+    return Estimate(WorkItem(work, amount, 224), seconds, Source.TEST)
 
 
 def test_of_very_many_pictures_the_speed_of_reading_is_said() -> None:

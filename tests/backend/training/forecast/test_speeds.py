@@ -9,7 +9,7 @@ from backend.domain.events import (
 )
 from backend.domain.training import Precision, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training.forecast.speeds import Rates, Source, Speed, Stopwatch
-from backend.training.forecast.work import Counts, Piece, Work
+from backend.training.forecast.work import Counts, Work, WorkItem
 from tests.backend.training.scene import epoch_finished, stage_finished, step_finished
 
 COUNTS = Counts(train=80, valid=20, test=0)
@@ -102,8 +102,8 @@ def test_an_epoch_that_began_before_an_interruption_is_left_out() -> None:
 
 
 def test_nothing_is_said_of_a_machine_that_nobody_measured() -> None:
-    assert Rates([]).estimate(Piece(Work.MOVE, 10, 224), NET) is None
-    assert Rates([]).estimate(Piece(Work.EXPORT, 1, 224), NET) is None
+    assert Rates([]).estimate(WorkItem(Work.MOVE, 10, 224), NET) is None
+    assert Rates([]).estimate(WorkItem(Work.EXPORT, 1, 224), NET) is None
 
 
 def test_runs_of_the_same_network_say_it_best() -> None:
@@ -115,7 +115,7 @@ def test_runs_of_the_same_network_say_it_best() -> None:
         ]
     )
 
-    said = rates.estimate(Piece(Work.MOVE, 160, 224), NET)
+    said = rates.estimate(WorkItem(Work.MOVE, 160, 224), NET)
 
     assert said is not None
     assert (said.seconds, said.source, said.runs) == (40.0, Source.RUNS, frozenset({"a"}))
@@ -124,21 +124,23 @@ def test_runs_of_the_same_network_say_it_best() -> None:
 def test_the_middle_of_the_latest_five_counts() -> None:
     seconds = (9, 1, 2, 2, 3, 100, 100, 100)
 
-    said = Rates([Speed(Work.READ, None, 224, 1, one, "a") for one in seconds]).estimate(Piece(Work.READ, 1, 128), NET)
+    said = Rates([Speed(Work.READ, None, 224, 1, one, "a") for one in seconds]).estimate(
+        WorkItem(Work.READ, 1, 128), NET
+    )
 
     assert said is not None
     assert said.seconds == 2
 
 
 def test_it_scales_with_the_area_of_the_pictures() -> None:
-    said = Rates([Speed(Work.ANSWER, NET, 112, 10, 1, "a")]).estimate(Piece(Work.ANSWER, 10, 224), NET)
+    said = Rates([Speed(Work.ANSWER, NET, 112, 10, 1, "a")]).estimate(WorkItem(Work.ANSWER, 10, 224), NET)
 
     assert said is not None
     assert (said.seconds, said.source) == (4, Source.RUNS)
 
 
 def test_other_networks_say_it_by_what_they_cost_against_each_other() -> None:
-    said = Rates([Speed(Work.MOVE, "resnet18", 224, 10, 3.6, None)]).estimate(Piece(Work.MOVE, 10, 224), "resnet34")
+    said = Rates([Speed(Work.MOVE, "resnet18", 224, 10, 3.6, None)]).estimate(WorkItem(Work.MOVE, 10, 224), "resnet34")
 
     assert said is not None
     assert said.seconds == pytest.approx(6.0)
@@ -148,7 +150,7 @@ def test_other_networks_say_it_by_what_they_cost_against_each_other() -> None:
 def test_other_work_of_the_same_network_says_it_rather_than_another_network() -> None:
     rates = Rates([Speed(Work.ANSWER, "resnet18", 224, 10, 99, None), Speed(Work.ANSWER, NET, 224, 10, 1, None)])
 
-    said = rates.estimate(Piece(Work.MOVE, 10, 224), NET)
+    said = rates.estimate(WorkItem(Work.MOVE, 10, 224), NET)
 
     assert said is not None
     assert said.seconds == pytest.approx(12.0)
@@ -156,7 +158,7 @@ def test_other_work_of_the_same_network_says_it_rather_than_another_network() ->
 
 
 def test_an_export_nobody_measured_takes_what_it_takes_elsewhere_on_a_machine_half_as_fast() -> None:
-    said = Rates([Speed(Work.READ, None, 224, 500, 2, None)]).estimate(Piece(Work.EXPORT, 1, 224), NET)
+    said = Rates([Speed(Work.READ, None, 224, 500, 2, None)]).estimate(WorkItem(Work.EXPORT, 1, 224), NET)
 
     assert said is not None
     assert (said.seconds, said.source) == (4.4, Source.USUAL)

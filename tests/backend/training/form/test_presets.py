@@ -13,7 +13,7 @@ from backend.training.form.presets import (
     QUICK_LOOK,
     RECOMMENDED,
     THOROUGH,
-    Card,
+    Preset,
     card_like,
     card_named,
     first_card,
@@ -33,7 +33,7 @@ def test_a_quick_look_is_a_frozen_stage_on_small_pictures() -> None:
 
     (stage,) = config.stages
     assert (config.recipe, config.architecture, config.image_size) == (Recipe.RECOMMENDED, "efficientnet-lite0", 160)
-    assert (stage.freeze, stage.epochs, stage.max_lr, stage.backbone_stands_still) == (True, 4, 0.003, True)
+    assert (stage.freeze, stage.epochs, stage.max_lr, stage.features_are_constant) == (True, 4, 0.003, True)
 
 
 def test_thorough_is_a_larger_network_on_larger_pictures_for_longer() -> None:
@@ -61,7 +61,7 @@ def test_a_stage_of_another_kind_takes_none_of_the_cards_numbers() -> None:
 
 
 @pytest.mark.parametrize("card", CARDS, ids=[card.name for card in CARDS])
-def test_a_run_of_a_card_is_shown_as_that_card(card: Card) -> None:
+def test_a_run_of_a_card_is_shown_as_that_card(card: Preset) -> None:
     config = card.config()
 
     assert fields_of(config.model_dump(mode="json")) == {"recipe": card.name}

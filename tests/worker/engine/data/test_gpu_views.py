@@ -14,8 +14,8 @@ from tests.fixtures.engine import shapes
 from tests.fixtures.pictures import CLASSES, draw
 from worker.engine.data import batches as data
 from worker.engine.data import gpu_views as device_views
-from worker.engine.data.batches import ImageBatches, LabelledImages, Views, Windows
-from worker.engine.data.gpu_views import Window, makes_views, seen, stacked, window
+from worker.engine.data.batches import ImageBatches, LabelledImages, SourceCrops, Views
+from worker.engine.data.gpu_views import SourceCrop, makes_views, seen, stacked, window
 from worker.engine.data.source import ImageSource, Unreadable
 
 PREPROCESSING = Preprocessing(size=64, resize_to=72, mean=(0.5, 0.4, 0.3), deviation=(0.2, 0.25, 0.3))
@@ -60,7 +60,7 @@ def pictures(steps: Preprocessing) -> list[Image.Image]:
     return [resized(make(*size), steps) for make in (smooth, photographic) for size in sizes]
 
 
-def windows_of(images: list[Image.Image], steps: Preprocessing, augmentation: Augmentation) -> list[Window]:
+def windows_of(images: list[Image.Image], steps: Preprocessing, augmentation: Augmentation) -> list[SourceCrop]:
     looks = [random_look(one.size, steps, augmentation, np.random.default_rng(n)) for n, one in enumerate(images)]
     return [window(image, look, steps.size) for image, look in zip(images, looks, strict=True)]
 
@@ -173,12 +173,12 @@ def test_windows_come_the_same_from_loader_processes(tmp_path: Path, monkeypatch
 
 
 def test_windows_can_be_sent_to_a_process_that_begins_anew(tmp_path: Path) -> None:
-    windows = Windows(views_of_shapes(tmp_path), Augmentation())
+    windows = SourceCrops(views_of_shapes(tmp_path), Augmentation())
 
     sent = pickle.loads(pickle.dumps(windows))[0, 0][2]
 
     here = windows[0, 0][2]
-    assert isinstance(here, Window)
+    assert isinstance(here, SourceCrop)
     assert np.array_equal(sent.pixels, here.pixels)
 
 

@@ -14,9 +14,9 @@ from worker.engine.data.batches import LabelledImages, Views
 from worker.engine.data.source import ImageSource, Unreadable, to_input
 from worker.engine.frozen import activations as tail
 from worker.engine.frozen.activations import ActivationBatches, Activations, answers_from, compute, fit_into_memory
-from worker.engine.frozen.features import EpochRows, Showing
-from worker.engine.frozen.runtimes import StillLayers
-from worker.engine.hardware.memory import Room
+from worker.engine.frozen.features import EpochRows, ViewRequest
+from worker.engine.frozen.runtimes import FrozenLayers
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network.architectures import Classifier, build_head
 from worker.engine.order import StatePoint
 from worker.engine.recipe import train
@@ -36,10 +36,10 @@ def test_activations_are_what_the_frozen_blocks_say_of_the_readable_images() -> 
     views = Views(ImageSource(opened, PREPROCESSING), images)
     model, told = tiny_model(), list[Unreadable]()
 
-    layers = StillLayers(
+    layers = FrozenLayers(
         nn.Sequential(*model.blocks()[:1]),
         PREPROCESSING,
-        Room(8),
+        MemoryLimits(8),
         images=18,
         folder=None,
         on_event=Listener(),
@@ -47,7 +47,7 @@ def test_activations_are_what_the_frozen_blocks_say_of_the_readable_images() -> 
 
     found = compute(
         layers,
-        Showing(views, is_learnt_from=True),
+        ViewRequest(views, is_learnt_from=True),
         device=CPU,
         on_batch=lambda done, bad: told.extend(bad),
     )
@@ -59,16 +59,19 @@ def test_activations_are_what_the_frozen_blocks_say_of_the_readable_images() -> 
     assert [one.image for one in told] == [images.images[3]]
     with torch.no_grad():
         assert torch.allclose(
-            found.values[:1].float(), model.lower(to_input(pixels, PREPROCESSING, CPU), 1), atol=0.002, rtol=0.002
+            found.values[:1].float(),
+            model.forward_frozen(to_input(pixels, PREPROCESSING, CPU), 1),
+            atol=0.002,
+            rtol=0.002,
         )
 
 
 def test_the_blocks_above_answer_from_activations_as_the_whole_network_does() -> None:
     model, images = tiny_model(), torch.randn(5, 3, 32, 32)
     with torch.no_grad():
-        known = Activations(model.lower(images, 1), torch.arange(5), [4, 3, 2, 1, 0])
+        known = Activations(model.forward_frozen(images, 1), torch.arange(5), [4, 3, 2, 1, 0])
 
-        ((places, logits),) = answers_from(known, frozen_blocks=1, room=Room(8))(model, lambda done, bad: None)
+        ((places, logits),) = answers_from(known, frozen_blocks=1, room=MemoryLimits(8))(model, lambda done, bad: None)
 
         assert places == [4, 3, 2, 1, 0]
         assert torch.allclose(logits, model(images), atol=1e-6)

@@ -12,9 +12,9 @@ from tests.fixtures.engine import Bytes, Listener, build_tiny, shapes
 from worker.engine.data.batches import LabelledImages, Views
 from worker.engine.data.source import ImageSource, Unreadable, to_input
 from worker.engine.frozen.feature_store import FeatureStore
-from worker.engine.frozen.features import EpochRows, FeatureBatches, Features, Showing, Source, fit_into_memory
-from worker.engine.frozen.runtimes import StillLayers
-from worker.engine.hardware.memory import Room
+from worker.engine.frozen.features import EpochRows, FeatureBatches, Features, Source, ViewRequest, fit_into_memory
+from worker.engine.frozen.runtimes import FrozenLayers
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network.architectures import ConcatPool
 
 PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.5, 0.5), deviation=(0.25, 0.25, 0.25))
@@ -31,8 +31,8 @@ class Pictures:
         self.layers = nn.Sequential(build_tiny(None), ConcatPool()).eval()
         self.told: list[tuple[int, list[Unreadable]]] = []
         self.listener = Listener()
-        self.still = StillLayers(
-            self.layers, PREPROCESSING, Room(8), images=images, folder=folder, on_event=self.listener
+        self.still = FrozenLayers(
+            self.layers, PREPROCESSING, MemoryLimits(8), images=images, folder=folder, on_event=self.listener
         )
         self.source = Source(self.still, FeatureStore(folder))
 
@@ -41,7 +41,7 @@ class Pictures:
 
     def features(self, views: Views | None = None, view: int = 0) -> Features:
         return self.source.of(
-            Showing(views or self.views(), view),
+            ViewRequest(views or self.views(), view),
             device=CPU,
             on_batch=lambda done, bad: self.told.append((done, bad[:])),
         )
@@ -100,14 +100,14 @@ def test_other_views_and_seeds_have_features_of_their_own(tmp_path: Path) -> Non
     ]
 
     assert len({one.values.sum().item() for one in found}) == 4
-    assert pictures.source.missing(Showing(views, 1)) == 0
-    assert pictures.source.missing(Showing(views, 2)) == 3
+    assert pictures.source.missing(ViewRequest(views, 1)) == 0
+    assert pictures.source.missing(ViewRequest(views, 2)) == 3
 
 
 def test_answers_to_learn_from_are_kept_apart_from_those_that_judge(tmp_path: Path) -> None:
     pictures = Pictures(tmp_path, train=1)
     source = Source(pictures.still, FeatureStore(tmp_path), torch.bfloat16)
-    judging, learnt_from = Showing(pictures.views()), Showing(pictures.views(), is_learnt_from=True)
+    judging, learnt_from = ViewRequest(pictures.views()), ViewRequest(pictures.views(), is_learnt_from=True)
 
     rough = source.of(learnt_from, device=CPU, on_batch=lambda done, bad: None)
     before = source.missing(judging)
@@ -128,9 +128,9 @@ def test_what_was_answered_before_a_stop_is_kept(tmp_path: Path) -> None:
 
     pictures = Pictures(tmp_path)
     with pytest.raises(Stop):
-        pictures.source.of(Showing(pictures.views()), device=CPU, on_batch=stop_at_eight)
+        pictures.source.of(ViewRequest(pictures.views()), device=CPU, on_batch=stop_at_eight)
 
-    assert pictures.source.missing(Showing(pictures.views())) == 10
+    assert pictures.source.missing(ViewRequest(pictures.views())) == 10
 
 
 def test_two_views_take_turns() -> None:

@@ -17,8 +17,8 @@ from backend.imaging.preprocessing import Pixels, Preprocessing
 from tests.fixtures.engine import Listener, build_tiny
 from worker.engine.data.source import to_input
 from worker.engine.frozen import runtimes
-from worker.engine.frozen.runtimes import Answer, StillLayers, identity_of
-from worker.engine.hardware.memory import Room
+from worker.engine.frozen.runtimes import Answer, FrozenLayers, identity_of
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network.architectures import ConcatPool
 
 PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.4, 0.6), deviation=(0.25, 0.2, 0.3))
@@ -34,8 +34,10 @@ def layers(scale: float = 1.0) -> nn.Sequential:
     return nn.Sequential(backbone, ConcatPool())
 
 
-def still(folder: Path | None = None, *, images: int = MANY, listener: Listener | None = None) -> StillLayers:
-    return StillLayers(layers(), PREPROCESSING, Room(8), images=images, folder=folder, on_event=listener or Listener())
+def still(folder: Path | None = None, *, images: int = MANY, listener: Listener | None = None) -> FrozenLayers:
+    return FrozenLayers(
+        layers(), PREPROCESSING, MemoryLimits(8), images=images, folder=folder, on_event=listener or Listener()
+    )
 
 
 def pictures(count: int) -> list[Pixels]:
@@ -233,7 +235,11 @@ def test_preparing_leaves_the_modes_of_the_layers_as_they_were() -> None:
     next(iter(shown.children())).eval()
     before = [module.training for module in shown.modules()]
 
-    list(StillLayers(shown, PREPROCESSING, Room(8), images=MANY, folder=None, on_event=Listener()).answers(pictures(3)))
+    list(
+        FrozenLayers(shown, PREPROCESSING, MemoryLimits(8), images=MANY, folder=None, on_event=Listener()).answers(
+            pictures(3)
+        )
+    )
 
     assert [module.training for module in shown.modules()] == before
 

@@ -15,7 +15,13 @@ from tests.fixtures.engine import Listener, build_tiny, frozen, order_in, tiny_c
 from worker.engine.checkpoints import export as exporting
 from worker.engine.errors import MemoryHolder, OutOfMemory
 from worker.engine.hardware import memory
-from worker.engine.hardware.memory import Room, TornStep, is_out_of_memory, others_hold, refused_from_the_start
+from worker.engine.hardware.memory import (
+    MemoryLimits,
+    PartialUpdate,
+    is_out_of_memory,
+    others_hold,
+    refused_from_the_start,
+)
 from worker.engine.loop.run import Batches, StageRun
 from worker.engine.loop.step import gradients
 from worker.engine.loop.train import train_one_epoch
@@ -82,7 +88,7 @@ def run_of(model: Classifier, *sizes: int, images: int = 10**9, on_event: Listen
         device=torch.device("cpu"),
         autocast=None,
         scaler=torch.amp.GradScaler("cpu", enabled=False),
-        room=Room(max(sizes), on_event=on_event or Listener()),
+        room=MemoryLimits(max(sizes), on_event=on_event or Listener()),
     )
 
 
@@ -158,7 +164,7 @@ def test_a_step_that_was_tried_twice_draws_the_same_dropout_and_counts_once_for_
         shaken.room.micro_batch = 8
         return answers
 
-    class Same(Room):
+    class Same(MemoryLimits):
         def parts(self, images: int, fewest: int) -> int:
             return 1
 
@@ -195,7 +201,7 @@ def test_batch_norm_that_learns_wants_two_images_at_once() -> None:
 
     train_one_epoch(run, on_event=Listener(), stop=NeverStop())
 
-    assert run.fewest_at_once == 2
+    assert run.min_micro_batch == 2
     assert run.forward.sizes == [2, 2, 2, 2]  # type: ignore[attr-defined] # a Small
     # Not 2, 2, 2, 2 and 1: an odd batch has one part with an image more.
     assert run.room.parts(9, 2) == 4
@@ -214,7 +220,7 @@ def test_fifty_failures_in_a_row_keep_no_memory() -> None:
     class Enough(Exception):
         pass
 
-    class Endless(Room):
+    class Endless(MemoryLimits):
         def halve(self, images: int, fewest: int) -> None:
             self._free(images, 0)
 
@@ -240,7 +246,7 @@ def test_a_step_torn_by_too_little_memory_is_told_apart(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(run.optimizer, "step", step)
 
-    with pytest.raises(TornStep):
+    with pytest.raises(PartialUpdate):
         train_one_epoch(run, on_event=Listener(), stop=NeverStop())
 
 

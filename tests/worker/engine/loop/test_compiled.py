@@ -13,7 +13,7 @@ from backend.domain.architectures import Architecture
 from backend.domain.events import PhaseStarted
 from backend.domain.training import StageRequest, TrainingRequest, resolve
 from tests.fixtures.engine import Listener, build_tiny, frozen, order_in, plain_config, unfrozen
-from worker.engine.hardware.memory import Room
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop import compiled
 from worker.engine.loop.compiled import with_compiled_forward
 from worker.engine.loop.run import StageRun
@@ -65,7 +65,7 @@ def fresh_run(*, device: torch.device = CPU, micro_batch: int = 0, **given: Any)
         device=device,
         autocast=None,
         scaler=torch.amp.GradScaler(device.type, enabled=False),
-        room=Room(8, device, micro_batch=micro_batch),
+        room=MemoryLimits(8, device, micro_batch=micro_batch),
     )
 
 

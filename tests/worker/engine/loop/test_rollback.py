@@ -15,7 +15,7 @@ from backend.domain.training import StageRequest
 from tests.fixtures.engine import Killed, Listener, build_tiny, frozen, order_in, tiny_config, unfrozen
 from tests.fixtures.faults import poisoned
 from worker.engine.errors import Diverged
-from worker.engine.hardware.memory import Room
+from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop import train as loop
 from worker.engine.loop.run import NotFinite, StageRun
 from worker.engine.loop.step import Guard
@@ -245,7 +245,7 @@ def in_half_precision(scale: float, times: int) -> StageRun:
         device=torch.device("cpu"),
         autocast=None,
         scaler=torch.amp.GradScaler("cpu", init_scale=scale),
-        room=Room(4),
+        room=MemoryLimits(4),
     )
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from backend.domain.events import StepFinished
 from backend.domain.training import Stage, StageRequest, TrainingRequest, resolve
 from tests.fixtures.engine import Listener, StopNow, build_tiny
-from worker.engine.hardware.memory import Room
-from worker.engine.loop.run import NotFinite, Place, SmoothedLoss, StageRun
+from worker.engine.hardware.memory import MemoryLimits
+from worker.engine.loop.run import Cursor, NotFinite, SmoothedLoss, StageRun
 from worker.engine.loop.train import train_one_epoch
 from worker.engine.network.architectures import Classifier, build_head
 from worker.engine.network.optim import build_optimizer, set_learning
@@ -43,7 +43,7 @@ def run_on(inputs: Tensor, *, times: int, epochs: int = 1, max_lr: float | tuple
         device=torch.device("cpu"),
         autocast=None,
         scaler=torch.amp.GradScaler("cpu", enabled=False),
-        room=Room(12),
+        room=MemoryLimits(12),
     )
 
 
@@ -91,7 +91,7 @@ def test_a_loss_that_is_no_number_stops_before_its_step(max_lr: float | tuple[fl
         train_one_epoch(run, on_event=Listener(), stop=NeverStop())
 
     assert all(torch.equal(*pair) for pair in zip(before, run.model.parameters(), strict=True))
-    assert run.place == Place(0, 0)
+    assert run.place == Cursor(0, 0)
 
 
 def test_the_smoothed_loss_is_fastais() -> None:

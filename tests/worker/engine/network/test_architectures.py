@@ -119,7 +119,10 @@ def test_the_blocks_one_after_the_other_are_the_network(name: str, blocks: int) 
 
     with torch.no_grad():
         whole = model(images)
-        cut = [model.upper(model.lower(images, place), place) for place in (0, blocks // 2, blocks, blocks + 1)]
+        cut = [
+            model.forward_trainable(model.forward_frozen(images, place), place)
+            for place in (0, blocks // 2, blocks, blocks + 1)
+        ]
 
     assert len(model.blocks()) == blocks
     assert sum(len(list(block.parameters())) for block in model.blocks()) == len(list(model.backbone.parameters()))
