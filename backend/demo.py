@@ -23,6 +23,7 @@ from rich.table import Table
 
 from backend.children import Child, end_all
 from backend.domain.errors import AppError
+from backend.domain.json import Json
 
 PATTERN: Final = r"/(\d)_\d+\.png$"
 START_PATIENCE_S: Final = 60.0
@@ -30,8 +31,6 @@ LOOK_EVERY_S: Final = 0.3
 _FINAL: Final = frozenset({"succeeded", "failed", "cancelled"})
 # The scans are 8 x 8 pixels, so a small picture loses nothing; a mirrored digit is no digit.
 _PICTURES: Final = {"image_size": 64, "batch_size": 64, "augmentation": {"flip": False, "max_rotate": 10.0}}
-
-Json = dict[str, Any]  # Any: JSON values
 
 
 class DemoFailed(AppError):

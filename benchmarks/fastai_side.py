@@ -26,10 +26,11 @@ from fastai.vision.data import ImageBlock
 from fastai.vision.learner import TimmBody, add_head, create_body, default_split, model_meta
 from safetensors.torch import load_file
 
+from backend.domain.json import Json
 from benchmarks import measuring
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+def measure(job: dict[str, Json]) -> dict[str, Json]:
     """Train as the job says, from the files on."""
     begun = time.perf_counter()
     set_seed(job["seed"])

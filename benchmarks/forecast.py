@@ -16,8 +16,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from backend.domain.json import Json
 from backend.domain.memory import memory_needed
 from backend.domain.training import StageRequest, TrainingRequest, resolve
 from backend.training.forecast.speeds import Rates, Speed
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class _Bench:
     def __init__(self, wanted: argparse.Namespace, folder: Path) -> None:
         self._wanted, self._folder = wanted, folder
-        self._weights: dict[str, Any] = {}  # Any: JSON values
+        self._weights: dict[str, Json] = {}
         self._seen: set[str] = set()
 
     def compare_all(self) -> list[Compared]:
@@ -120,7 +121,7 @@ class _Bench:
         memory = memory_needed(config, "cpu")
         return Compared(name, seconds[0], seconds[1], measured["seconds"], memory, measured["peak"]), speeds
 
-    def _job(self, request: TrainingRequest) -> dict[str, Any]:  # Any: JSON values
+    def _job(self, request: TrainingRequest) -> dict[str, Json]:
         architecture = str(request.architecture)
         if architecture not in self._weights:
             self._weights[architecture] = self._prepared_weights(architecture)
@@ -134,14 +135,14 @@ class _Bench:
             "request": request.model_dump(mode="json", exclude_none=True),
         }
 
-    def _prepared_weights(self, architecture: str) -> Any:  # Any: JSON values
+    def _prepared_weights(self, architecture: str) -> Json:
         result = self._folder / f"weights-{architecture}.json"
         folder = self._folder / f"weights-{architecture}"
         given = (architecture, str(self._wanted.weights_folder), str(folder), str(result))
         subprocess.run([sys.executable, "-m", "benchmarks.weights", *given], cwd=ROOT, check=True)
         return measuring.read(result)
 
-    def _child(self, what: str, job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+    def _child(self, what: str, job: dict[str, Json]) -> dict[str, Json]:
         with tempfile.TemporaryDirectory(dir=self._folder) as work:
             order, result = Path(work) / "job.json", Path(work) / "result.json"
             measuring.write(order, {**job, "work": work})
@@ -151,7 +152,7 @@ class _Bench:
             return dict(measuring.read(result))
 
 
-def _speed(content: dict[str, Any], run_id: str | None = None) -> Speed:  # Any: JSON values
+def _speed(content: dict[str, Json], run_id: str | None = None) -> Speed:
     return Speed(**{**content, "work": Work(content["work"]), "run_id": run_id})
 
 

@@ -6,12 +6,13 @@ import time
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import Any
+
+from backend.domain.json import Json
 
 _BEGUN = time.perf_counter()
 
 
-def main(what: str, job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+def main(what: str, job: dict[str, Json]) -> dict[str, Json]:
     """Test the machine, or train as the job says."""
     if what == "test":
         from worker.speed_test import measured
@@ -20,7 +21,7 @@ def main(what: str, job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
     return _train(job)
 
 
-def _train(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+def _train(job: dict[str, Json]) -> dict[str, Json]:
     from backend.domain.labelling import FolderRule, PatternRule, parse_rule
     from backend.domain.manifest import Split
     from backend.domain.splitting import RandomSplit

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from backend.domain.json import Json
+
 _KIBIBYTE: Final = 1024
 _PACKAGES: Final = ("torch", "torchvision", "timm", "fastai", "openvino", "onnxruntime", "numpy", "pillow")
 
@@ -37,7 +39,7 @@ def load_average() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def read(file: Path) -> Any:  # Any: JSON values
+def read(file: Path) -> Json:
     """A JSON file's content."""
     return json.loads(file.read_text("utf-8"))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from backend.domain.architectures import ARCHITECTURES, PretrainedWeights, WeightSource
 from backend.domain.events import EpochFinished, Event
+from backend.domain.json import Json
 from backend.domain.labelling import FolderRule, PatternRule, parse_rule
 from backend.domain.manifest import Split
 from backend.domain.splitting import RandomSplit
@@ -38,7 +39,7 @@ class _Watch:
             self.errors[event.stage].append(event.error_rate)
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+def measure(job: dict[str, Json]) -> dict[str, Json]:
     """Train as the job says, from the files of the folder on."""
     use_weights(job["weights"])
     begun = time.perf_counter()

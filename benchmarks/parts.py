@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from backend.domain.architectures import ARCHITECTURES
+from backend.domain.json import Json
 from backend.domain.training import Recipe, StageRequest, TrainingRequest
 
 VALID: Final = 0.2
@@ -22,7 +23,7 @@ OUR_UNFROZEN_STAGE: Final = StageRequest(
 )
 """Our second stage of the lesson: the one that ``docs/speed.md`` found."""
 
-FASTAI_FROZEN_STAGE: Final[dict[str, Any]] = {"freeze": True, "epochs": 4, "max_lr": 2e-3}  # Any: JSON values
+FASTAI_FROZEN_STAGE: Final[dict[str, Json]] = {"freeze": True, "epochs": 4, "max_lr": 2e-3}
 FASTAI_UNFROZEN_STAGE: Final[dict[str, Any]] = {"freeze": False, "epochs": 2, "max_lr": [1e-5, 1e-3]}
 
 
@@ -65,7 +66,7 @@ class Part:
             stages=self.our_stages,
         )
 
-    def fastai_job(self, seed: int) -> dict[str, Any]:  # Any: JSON values
+    def fastai_job(self, seed: int) -> dict[str, Json]:
         """The training that fastai is asked for, all but images and weights."""
         entry = ARCHITECTURES[self.architecture]
         return {

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from backend.domain.json import Json
 from benchmarks.parts import FASTAI, FASTAI_BEST, OURS, OURS_AGAIN
 
 CONTENDERS = (OURS, OURS_AGAIN, FASTAI, FASTAI_BEST)
@@ -58,7 +59,7 @@ class Run(BaseModel):
         )
 
 
-def summarise(runs: Sequence[Run], *, epochs: int, weights: str) -> dict[str, Any]:  # Any: JSON values
+def summarise(runs: Sequence[Run], *, epochs: int, weights: str) -> dict[str, Json]:
     """The figures of one part: medians of seconds and memory, means of errors, ratios of the medians.
 
     With drawn weights errors mean nothing and are left out.

@@ -2,8 +2,9 @@
 
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from backend.domain.json import Json
 from benchmarks import measuring
 from benchmarks.parts import FASTAI, FASTAI_BEST, OURS, OURS_AGAIN, PARTS
 
@@ -27,7 +28,7 @@ _HEADER: Final = (
     "|---|---|---|---|---|---|---|",
 )
 
-Results = dict[str, Any]  # Any: JSON values
+Results = dict[str, Json]
 
 
 def draw(results: Results) -> str:

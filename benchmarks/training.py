@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backend.domain.errors import AppError
+from backend.domain.json import Json
 from backend.domain.labelling import FolderRule, PatternRule, parse_rule
 from backend.domain.manifest import Manifest, Split
 from backend.domain.splitting import RandomSplit
@@ -103,7 +104,7 @@ def _measure_all(wanted: Wanted) -> None:
                 _measure_part(Side(PARTS[name], wanted, seed, weights[name], folder / name), number, results)
 
 
-def _weights(part: Part, wanted: Wanted, folder: Path) -> dict[str, Any]:  # Any: JSON values
+def _weights(part: Part, wanted: Wanted, folder: Path) -> dict[str, Json]:
     answer: dict[str, Any] = _run(
         [sys.executable, "-m", "benchmarks.weights", part.architecture, str(wanted.weights_folder)], folder
     )
@@ -133,7 +134,7 @@ class Side:
     part: Part
     wanted: Wanted
     seed: int
-    weights: dict[str, Any]  # Any: JSON values
+    weights: dict[str, Json]
     folder: Path
 
     @property
@@ -195,7 +196,7 @@ class Side:
         )
 
 
-def _lists(content: FolderContent, folder: Path) -> dict[str, Any]:  # Any: JSON values
+def _lists(content: FolderContent, folder: Path) -> dict[str, Json]:
     """Our split as explicit lists of [file, label]."""
 
     def of(split: Split) -> list[list[str]]:
@@ -273,7 +274,7 @@ def _fingerprint(manifest: Manifest) -> str:
 class Results:
     """The file of results: written after every run, read again by the next call."""
 
-    def __init__(self, file: Path, content: dict[str, Any]) -> None:  # Any: JSON values
+    def __init__(self, file: Path, content: dict[str, Json]) -> None:
         self._file, self._content = file, content
         self.machine: dict[str, Any] = content["machine"]
 

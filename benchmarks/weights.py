@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from backend.domain.architectures import ARCHITECTURES
+from backend.domain.json import Json
 from backend.weights import at_hand
 from benchmarks import measuring
 from worker.engine.network import weights
@@ -25,7 +26,7 @@ from worker.engine.order import NeverStop
 _SEED: Final = 1
 
 
-def prepare(architecture: str, folder: Path, work: Path) -> dict[str, Any]:  # Any: JSON values
+def prepare(architecture: str, folder: Path, work: Path) -> dict[str, Json]:
     """Weights of the folder or package for fastai to read too; where there are none, drawn ones for both.
 
     With drawn weights only the speed means something.

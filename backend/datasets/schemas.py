@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -12,6 +12,7 @@ from backend.datasets.repository import DatasetSummary, ImageNames, ListedImage
 from backend.datasets.samples import Sample
 from backend.datasets.suggestions import Suggestion
 from backend.datasets.urls import image_url, thumbnail_url
+from backend.domain.json import Json
 from backend.domain.labelling import ByTable, RuleSpec
 from backend.domain.manifest import Split
 from backend.domain.splitting import SplitSpec
@@ -162,7 +163,7 @@ class SampleRead(BaseModel):
     licence: str
     citation: str
     at_hand_offline: bool
-    rule: dict[str, Any]  # Any: JSON values
+    rule: dict[str, Json]
 
     @classmethod
     def of(cls, sample: Sample) -> Self:
@@ -335,8 +336,8 @@ class SuggestionsRequest(_Body):
 class SuggestionRead(BaseModel):
     """A rule that would fit, in words."""
 
-    rule: dict[str, Any]  # Any: JSON values
-    split: dict[str, Any]  # Any: JSON values
+    rule: dict[str, Json]
+    split: dict[str, Json]
     words: str
     score: float
     preview: PreviewRead
@@ -369,9 +370,9 @@ class VersionRead(BaseModel):
     number: int
     classes: list[str]
     counts: Mapping[str, Mapping[str, int]]
-    rule: dict[str, Any]  # Any: JSON values
-    split: dict[str, Any]  # Any: JSON values
-    overrides: list[Any]  # Any: JSON values
+    rule: dict[str, Json]
+    split: dict[str, Json]
+    overrides: list[Json]
     created_at: datetime
 
     @classmethod

@@ -10,6 +10,7 @@ from backend.datasets.labels import Labelled, label_dataset, split_dataset
 from backend.datasets.repository import DatasetRepository, VersionRepository
 from backend.db.session import WriteSession
 from backend.domain.ids import Digest, VersionId, new_id
+from backend.domain.json import Json
 from backend.domain.labelling import RuleSpec
 from backend.domain.manifest import Split
 from backend.domain.splitting import RandomSplit, SplitSpec
@@ -57,7 +58,7 @@ def freeze(
     return row
 
 
-def _counts(labelled: Labelled, splits: Mapping[Digest, Split]) -> dict[str, Any]:  # Any: JSON values
+def _counts(labelled: Labelled, splits: Mapping[Digest, Split]) -> dict[str, Json]:
     counts: dict[str, Any] = {}
     for found in labelled.images:
         if (side := splits.get(found.image.digest)) is not None:

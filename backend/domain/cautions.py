@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from backend.domain.architectures import ARCHITECTURES
+from backend.domain.json import Json
 from backend.domain.training import ClassBalance, Stage, TrainingConfig
 
 _BLOWS_UP: Final = 0.1
@@ -27,7 +28,7 @@ class Caution:
     message: str
 
 
-def cautions(config: TrainingConfig, counts: Mapping[str, Any]) -> tuple[Caution, ...]:  # Any: JSON values
+def cautions(config: TrainingConfig, counts: Mapping[str, Json]) -> tuple[Caution, ...]:
     """What to know of a training as it would run on a version with these counts."""
     images = {name: int(of_class.get("train", 0)) for name, of_class in counts.items()}
     found = [caution for number, stage in enumerate(config.stages, 1) for caution in _of_rate(number, stage)]
@@ -53,7 +54,7 @@ def _of_rate(number: int, stage: Stage) -> Iterator[Caution]:
         yield Caution("rates-upside-down", text)
 
 
-def _of_untested(counts: Mapping[str, Any]) -> Iterator[Caution]:  # Any: JSON values
+def _of_untested(counts: Mapping[str, Json]) -> Iterator[Caution]:
     untested = [name for name, of_class in counts.items() if of_class.get("valid") == 0]
     if not untested:
         return

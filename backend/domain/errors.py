@@ -9,6 +9,8 @@ happened, and (``advice``) what to do about it.
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from backend.domain.json import Json
+
 
 class AppError(Exception):
     """A refusal that the person who caused it can understand and act on.
@@ -26,7 +28,7 @@ class AppError(Exception):
         super().__init__(message)
         self.message = message
         self.advice = advice
-        self.details: dict[str, Any] = dict(details or {})  # Any: JSON values
+        self.details: dict[str, Json] = dict(details or {})
 
 
 class NotFound(AppError):

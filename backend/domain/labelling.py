@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from backend.domain.errors import InvalidInput
 from backend.domain.expressions import Expression
 from backend.domain.images import normal, normal_path
+from backend.domain.json import Json
 from backend.domain.label_tables import InvalidTable, Lookup, Table, image_column, label_column
 from backend.domain.patterns import Pattern
 
@@ -195,7 +196,7 @@ class ByList:
         return self.labels.get(str(path))
 
 
-def parse_spec(content: Mapping[str, Any]) -> RuleSpec:  # Any: JSON values
+def parse_spec(content: Mapping[str, Json]) -> RuleSpec:
     """A rule's specification from JSON, such as a frozen version's.
 
     Raises:

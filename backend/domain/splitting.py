@@ -7,13 +7,14 @@ upload or from a random generator's state.
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import Digest
 from backend.domain.images import LabelledImage, normal, normal_path
+from backend.domain.json import Json
 from backend.domain.label_tables import InvalidTable, Lookup, Table, image_column
 from backend.domain.manifest import Split
 from backend.domain.patterns import Pattern
@@ -90,7 +91,7 @@ SplitSpec = Annotated[RandomSplit | FolderSplit | CsvSplit, Field(discriminator=
 _SPLIT: Final[TypeAdapter[SplitSpec]] = TypeAdapter(SplitSpec)
 
 
-def parse_spec(content: Mapping[str, Any]) -> SplitSpec:  # Any: JSON values
+def parse_spec(content: Mapping[str, Json]) -> SplitSpec:
     """A split's specification from JSON.
 
     Raises:

@@ -7,12 +7,13 @@ and tilted in one interpolation with mirrored borders, then lit differently.
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from backend.domain.json import Json
 from backend.domain.training import Augmentation
 from backend.imaging.augmentation import Lighting, Movement, random_lighting, random_movement
 
@@ -35,7 +36,7 @@ class Preprocessing:
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
 
-    def to_json(self) -> dict[str, Any]:  # Any: JSON values
+    def to_json(self) -> dict[str, Json]:
         """As written into checkpoints and exports."""
         return {
             "size": self.size,
@@ -51,7 +52,7 @@ class Preprocessing:
         }
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Self:  # Any: JSON values
+    def from_json(cls, content: dict[str, Json]) -> Self:
         """The inverse of ``to_json``."""
         return cls(
             size=int(content["size"]),

@@ -1,12 +1,12 @@
 """Datasets, their images, what was left aside, imports, and frozen versions."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.base import Base, BigInt, Id, PrimaryId, Sha256, utc_now
+from backend.domain.json import Json
 
 
 class DatasetRow(Base):
@@ -97,7 +97,7 @@ class ImportRow(Base):
     id: Mapped[PrimaryId]
     dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     job_id: Mapped[Id] = mapped_column(ForeignKey("jobs.id"))
-    source: Mapped[dict[str, Any]]  # Any: JSON values
+    source: Mapped[dict[str, Json]]
     entries_done: Mapped[int] = mapped_column(default=0)
     entries_total: Mapped[int] = mapped_column(default=0)
     added: Mapped[int] = mapped_column(default=0)
@@ -115,11 +115,11 @@ class VersionRow(Base):
     id: Mapped[PrimaryId]
     dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     number: Mapped[int]
-    classes: Mapped[list[Any]]  # Any: JSON values
-    counts: Mapped[dict[str, Any]]  # Any: JSON values
-    rule: Mapped[dict[str, Any]]  # Any: JSON values
-    split: Mapped[dict[str, Any]]  # Any: JSON values
-    overrides: Mapped[list[Any]]  # Any: JSON values
+    classes: Mapped[list[Json]]
+    counts: Mapped[dict[str, Json]]
+    rule: Mapped[dict[str, Json]]
+    split: Mapped[dict[str, Json]]
+    overrides: Mapped[list[Json]]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

@@ -1,12 +1,12 @@
 """Runs and what they leave behind: epochs, events, points to go on from, checkpoints."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.base import Base, BigInt, Id, PrimaryId, Sha256, utc_now
+from backend.domain.json import Json
 
 
 class RunRow(Base):
@@ -24,7 +24,7 @@ class RunRow(Base):
     name: Mapped[str] = mapped_column(String(200))
     version_id: Mapped[Id] = mapped_column(ForeignKey("versions.id"))
     job_id: Mapped[Id] = mapped_column(ForeignKey("jobs.id"))
-    config: Mapped[dict[str, Any]]  # Any: JSON values
+    config: Mapped[dict[str, Json]]
     starts_from: Mapped[Id | None]
     phase: Mapped[str | None] = mapped_column(Text)
     stage: Mapped[int | None]
@@ -32,7 +32,7 @@ class RunRow(Base):
     progress: Mapped[float] = mapped_column(default=0.0)
     eta_s: Mapped[float | None]
     device: Mapped[str | None] = mapped_column(String(64))
-    forecast: Mapped[dict[str, Any] | None]  # Any: JSON values
+    forecast: Mapped[dict[str, Json] | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
@@ -64,7 +64,7 @@ class RunEventRow(Base):
     id: Mapped[BigInt] = mapped_column(primary_key=True, autoincrement=True)
     run_id: Mapped[Id] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
-    data: Mapped[dict[str, Any]]  # Any: JSON values
+    data: Mapped[dict[str, Json]]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
@@ -96,10 +96,10 @@ class CheckpointRow(Base):
     stage: Mapped[int]
     epoch: Mapped[int]
     architecture: Mapped[str] = mapped_column(String(64))
-    classes: Mapped[list[Any]]  # Any: JSON values
-    preprocessing: Mapped[dict[str, Any]]  # Any: JSON values
-    metrics: Mapped[dict[str, Any]]  # Any: JSON values
-    parity: Mapped[dict[str, Any]]  # Any: JSON values
+    classes: Mapped[list[Json]]
+    preprocessing: Mapped[dict[str, Json]]
+    metrics: Mapped[dict[str, Json]]
+    parity: Mapped[dict[str, Json]]
     folder: Mapped[str] = mapped_column(String(200))
     sha256: Mapped[Sha256]
     bytes: Mapped[BigInt]
@@ -119,11 +119,11 @@ class LearningRateFindRow(Base):
     version_id: Mapped[Id] = mapped_column(ForeignKey("versions.id"))
     job_id: Mapped[Id] = mapped_column(ForeignKey("jobs.id"))
     run_id: Mapped[Id | None] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
-    config: Mapped[dict[str, Any]]  # Any: JSON values
+    config: Mapped[dict[str, Json]]
     starts_from: Mapped[Id | None]
     phase: Mapped[str | None] = mapped_column(Text)
     progress: Mapped[float] = mapped_column(default=0.0)
-    result: Mapped[dict[str, Any] | None]  # Any: JSON values
+    result: Mapped[dict[str, Json] | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

@@ -26,6 +26,7 @@ from backend.domain.events import (
     ValidationProgress,
 )
 from backend.domain.ids import CheckpointId, new_id
+from backend.domain.json import Json
 from backend.domain.results import Evaluation
 from backend.interpretation.record import record_predictions
 from backend.ledger.job import Claim, Failure, JobState, Outcome
@@ -66,8 +67,8 @@ class StoredCheckpoint:
 
     id: CheckpointId
     folder: str
-    content: Mapping[str, Any]  # Any: JSON values
-    parity: Mapping[str, Any]  # Any: JSON values
+    content: Mapping[str, Json]
+    parity: Mapping[str, Json]
     evaluation: Evaluation
 
 

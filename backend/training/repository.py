@@ -8,6 +8,7 @@ from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
+from backend.domain.json import Json
 from backend.ledger.job import JobState
 from backend.tables.datasets import DatasetRow, VersionRow
 from backend.tables.ledger import JobRow
@@ -102,7 +103,7 @@ class RunRepository:
         self._session.add(row)
         self._session.flush()
 
-    def add_events(self, run_id: str, events: Iterable[tuple[str, dict[str, Any]]]) -> None:  # Any: JSON values
+    def add_events(self, run_id: str, events: Iterable[tuple[str, dict[str, Json]]]) -> None:
         """Number and keep what happened, in order."""
         rows = [{"run_id": run_id, "kind": kind, "data": data} for kind, data in events]
         if rows:
@@ -134,12 +135,12 @@ class RunRepository:
         """Number of the newest event; 0 before the first."""
         return self._session.scalar(select(func.max(RunEventRow.id)).where(RunEventRow.run_id == run_id)) or 0
 
-    def newest_steps(self, run_id: str) -> Mapping[str, Any] | None:  # Any: JSON values
+    def newest_steps(self, run_id: str) -> Mapping[str, Json] | None:
         """The newest event of training steps; None before the first."""
         query = select(RunEventRow.data).where(RunEventRow.run_id == run_id, RunEventRow.kind == "steps")
         return self._session.scalar(query.order_by(RunEventRow.id.desc()).limit(1))
 
-    def curve(self, run_id: str) -> list[dict[str, Any]]:  # Any: JSON values
+    def curve(self, run_id: str) -> list[dict[str, Json]]:
         """Events of training steps, first to last; thinned where they are very many."""
         mine = (RunEventRow.run_id == run_id, RunEventRow.kind == "steps")
         count = self._session.execute(select(func.count()).select_from(RunEventRow).where(*mine)).scalar_one()

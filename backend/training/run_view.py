@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from backend.domain.json import Json
 from backend.domain.runs import RunNotFound
 from backend.domain.training import RunStatus
 from backend.ledger.job import CLAIMED, Desired, Failure, JobKind, JobState
@@ -43,7 +44,7 @@ class RunView:
     dataset_name: str
     version_id: str
     version_number: int
-    config: dict[str, Any]  # Any: JSON values
+    config: dict[str, Json]
     rates_found: tuple[Any, ...]
     starts_from: str | None
     queue_position: int | None

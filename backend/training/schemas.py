@@ -1,12 +1,13 @@
 """JSON bodies of runs, checkpoints and architectures."""
 
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from pydantic import BaseModel, Field
 
 from backend.domain.architectures import Architecture
 from backend.domain.ids import CheckpointId, VersionId
+from backend.domain.json import Json
 from backend.domain.training import RunStatus, TrainingConfig, TrainingRequest
 from backend.tables.training import CheckpointRow, EpochRow
 from backend.training.forecast.forecast import Forecast
@@ -120,7 +121,7 @@ class RunRead(BaseModel):
     dataset_name: str
     version_id: str
     version_number: int
-    config: dict[str, Any]  # Any: JSON values, a TrainingConfig as it was written down
+    config: dict[str, Json]  # a TrainingConfig as it was written down
     rates_found: list[float | tuple[float, float] | None] = Field(
         description='What stages with `"max_lr": "find"` run with, once it is found; null for the others.'
     )
@@ -196,11 +197,11 @@ class CheckpointRead(BaseModel):
     epoch: int
     architecture: str
     classes: list[str]
-    preprocessing: dict[str, Any]  # Any: JSON values
+    preprocessing: dict[str, Json]
     sha256: str
     bytes: int
-    metrics: dict[str, Any]  # Any: JSON values
-    parity: dict[str, Any]  # Any: JSON values
+    metrics: dict[str, Json]
+    parity: dict[str, Json]
     created_at: datetime
 
     @classmethod

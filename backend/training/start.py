@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -12,6 +11,7 @@ from backend.domain.architectures import ARCHITECTURES, WeightSource
 from backend.domain.cautions import Caution, cautions
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
+from backend.domain.json import Json
 from backend.domain.training import TrainingConfig, TrainingRequest, resolve
 from backend.ledger.job import JobKind
 from backend.ledger.unit_of_work import UnitOfWork
@@ -154,7 +154,7 @@ def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
     return run
 
 
-def _require_trainable(classes: list[str], counts: Mapping[str, Any]) -> None:  # Any: JSON values
+def _require_trainable(classes: list[str], counts: Mapping[str, Json]) -> None:
     if len(classes) < 2:
         raise OneClassOnly(classes)
     if empty := [name for name in classes if not counts.get(name, {}).get("train", 0)]:

@@ -26,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from backend.db.session import Database
+from backend.domain.json import Json
 from backend.training.forecast.durations import eta_words
 from backend.training.repository import RunRepository
 from backend.training.run_view import Pill, pill_of, show_pill, show_run
@@ -44,7 +45,7 @@ class Message:
     """One message of a stream; ``number`` is where to go on after it."""
 
     kind: str
-    data: Any  # Any: JSON values
+    data: Json
     number: int | None = None
 
 
@@ -64,7 +65,7 @@ class Listener:
     ends_with_run: bool
     loop: asyncio.AbstractEventLoop
     seen: int = 0
-    run: dict[str, Any] | None = None  # Any: JSON values
+    run: dict[str, Json] | None = None
     pill: Pill | None = None
     has_ended: bool = False
     queue: asyncio.Queue[Message | None] = field(default_factory=lambda: asyncio.Queue(_ROOM))
@@ -235,7 +236,7 @@ def _send_pill(session: Session, listener: Listener) -> None:
         listener.send(Message("run", _run_json(session, listener.pill.run_id)))
 
 
-def pill_json(pill: Pill | None) -> dict[str, Any] | None:  # Any: JSON values
+def pill_json(pill: Pill | None) -> dict[str, Json] | None:
     """The pill as it is sent; None where no run is waiting or running."""
     if pill is None:
         return None
@@ -243,7 +244,7 @@ def pill_json(pill: Pill | None) -> dict[str, Any] | None:  # Any: JSON values
     return {**asdict(pill), "id": pill.run_id, "queue_position": pill.queue, "eta_words": left}
 
 
-def _run_json(session: Session, run_id: str) -> dict[str, Any]:  # Any: JSON values
+def _run_json(session: Session, run_id: str) -> dict[str, Json]:
     return RunRead.of(show_run(session, run_id)).model_dump(mode="json")
 
 

@@ -1,10 +1,10 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from backend.domain.json import Json
 from backend.domain.training import resolve
 from benchmarks.parts import PARTS, in_turn
 from benchmarks.summary import Run
@@ -19,7 +19,7 @@ def measured(contender: str, seed: int = 1) -> Run:
     return run(contender, 3.0, seed=seed).model_copy(update={"settings": FROZEN.settings(contender)})
 
 
-def opened(file: Path, *, afresh: bool = False, **settings: Any) -> Results:  # Any: JSON values
+def opened(file: Path, *, afresh: bool = False, **settings: Json) -> Results:
     return Results.open(file, {**SETTINGS, **settings}, afresh=afresh)
 
 

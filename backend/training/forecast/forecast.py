@@ -51,7 +51,7 @@ class Timetable:
 
 def forecast(
     session: Session, config: TrainingConfig, counts: Mapping[str, Any], *, version_id: str | None = None
-) -> Forecast:  # Any: JSON values
+) -> Forecast:
     """What a training of ``config`` on a version with these ``counts`` will take.
 
     With ``version_id`` it knows what an earlier training on that version has left on disk.
@@ -68,7 +68,7 @@ def forecast(
 
 def timetable(
     session: Session, config: TrainingConfig, counts: Mapping[str, Any], *, version_id: str | None = None
-) -> Timetable | None:  # Any: JSON values
+) -> Timetable | None:
     """The training taken apart, with times; None where nothing was ever measured."""
     kept = _kept_stages(session, config, version_id) if version_id else frozenset[int]()
     rates = Rates(Speeds(session).latest(likely_device(session, config.device)))

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from backend.domain.json import Json
 from backend.domain.memory import memory_needed
 from backend.domain.training import TrainingConfig
 from backend.ledger.job import JobKind
@@ -47,7 +48,7 @@ def forecast_sentences(
     known: Forecast,
     others: Iterable[tuple[str, Forecast]],
     counts: Mapping[str, Any],
-) -> Outlook:  # Any: JSON values
+) -> Outlook:
     """What to say of a training on a version with these ``counts``; ``others`` are the cards beside it, by title."""
     kind = likely_device(session, config.device)
     workers = [row for row in Jobs(session).workers(HEARD_WITHIN_S) if _may_do_it(row, kind)]
@@ -123,7 +124,7 @@ def slower_words(said: Forecast | None, elapsed_s: float, left_s: float | None, 
     return f"{said_now}, because {because}" if because else said_now
 
 
-def _reading(session: Session, config: TrainingConfig, counts: Mapping[str, Any]) -> str:  # Any: JSON values
+def _reading(session: Session, config: TrainingConfig, counts: Mapping[str, Json]) -> str:
     if Counts.of(counts).whole < _MANY:
         return ""
     found = timetable(session, config, counts)

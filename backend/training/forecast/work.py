@@ -8,9 +8,10 @@ the figures here only lead from what was measured to what wasn't.
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from backend.domain.architectures import ARCHITECTURES
+from backend.domain.json import Json
 from backend.domain.training import Stage, TrainingConfig
 
 FIND_STEPS: Final = 100
@@ -80,7 +81,7 @@ class Counts:
         return self.train + self.valid + self.test
 
     @classmethod
-    def of(cls, counts: Mapping[str, Any]) -> "Counts":  # Any: JSON values
+    def of(cls, counts: Mapping[str, Json]) -> "Counts":
         """From a version's counts by class."""
         return cls(*(sum(of_class.get(side, 0) for of_class in counts.values()) for side in ("train", "valid", "test")))
 

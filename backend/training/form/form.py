@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from backend.domain.errors import InvalidInput
+from backend.domain.json import Json
 from backend.domain.training import Stage, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training.form.fields import CHANGES, STAGE_FIELDS, run_fields
 from backend.training.form.presets import RECOMMENDED, Preset, card_like, card_named
@@ -85,7 +86,7 @@ def run_id_of(form: Mapping[str, str]) -> str | None:
     return given if _RUN_ID.fullmatch(given) else None
 
 
-def fields_of(config: Mapping[str, Any], card: Preset | None = None) -> dict[str, str]:  # Any: JSON values
+def fields_of(config: Mapping[str, Json], card: Preset | None = None) -> dict[str, str]:
     """A run's config as the form's fields, to start again from it; what its card says by itself is left empty.
 
     Without a ``card`` it is the one that the config stands for.
@@ -208,7 +209,7 @@ def _stage_values(stage: Stage) -> dict[str, Any]:  # Any: numbers, booleans or 
     return values
 
 
-def _shown(config: TrainingConfig) -> dict[str, Any]:  # Any: JSON values
+def _shown(config: TrainingConfig) -> dict[str, Json]:
     """The config's own values by the names of the fields."""
     values = config.model_dump(mode="json", exclude={"stages", "augmentation", "recipe", "adam_betas"})
     return values | {"adam_beta": config.adam_betas[1]}

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, VersionId
+from backend.domain.json import Json
 from backend.domain.lr_finder import max_lr_for, words
 from backend.domain.training import TrainingRequest, resolve
 from backend.training.find import find_checkpoint, find_run
@@ -65,7 +65,7 @@ def fields_of_find(find: FindView, rate: str | None = None) -> dict[str, str]:
     return fields | ({"starts_from": find.starts_from} if find.starts_from else {})
 
 
-def _request(config: Mapping[str, Any], stage: Mapping[str, Any]) -> TrainingRequest:  # Any: JSON values
+def _request(config: Mapping[str, Json], stage: Mapping[str, Json]) -> TrainingRequest:
     kept = {name: config[name] for name in TrainingRequest.model_fields if name in config}
     return TrainingRequest.model_validate({**kept, "stages": [{**stage, "max_lr": "find"}]})
 
@@ -87,7 +87,7 @@ def _rate(text: str | None) -> float | None:
     return rate if math.isfinite(rate) and _LOWEST <= rate <= _HIGHEST else None
 
 
-def _as_json(config: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON values
+def _as_json(config: Mapping[str, Json]) -> dict[str, Json]:
     stage = config["stages"][0]
     max_lr = list(stage["max_lr"]) if isinstance(stage["max_lr"], tuple) else stage["max_lr"]
     return {**config, "stages": [{**stage, "max_lr": max_lr}]}

@@ -1,11 +1,12 @@
 """JSON bodies of searches for a learning rate."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, Field
 
 from backend.domain.ids import CheckpointId, VersionId
+from backend.domain.json import Json
 from backend.domain.training import RunStatus, TrainingRequest
 from backend.training.lr_finds.service import FindView
 from backend.training.schemas import FailureRead
@@ -47,7 +48,7 @@ class FindRead(BaseModel):
     dataset_id: str
     version_id: str
     run_id: str | None
-    config: dict[str, Any]  # Any: JSON values, a TrainingConfig of one stage
+    config: dict[str, Json]  # a TrainingConfig of one stage
     starts_from: str | None
     queue_position: int | None
     phase: str | None

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from backend.db.session import WriteSession
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.ids import new_id
+from backend.domain.json import Json
 from backend.domain.training import RunStatus, TrainingConfig
 from backend.ledger.job import Failure, JobKind, JobState
 from backend.ledger.queries import Jobs
@@ -68,13 +68,13 @@ class FindView:
     version_id: str
     version_number: int
     run_id: str | None
-    config: dict[str, Any]  # Any: JSON values
+    config: dict[str, Json]
     starts_from: str | None
     queue_position: int | None
     phase: str | None
     progress: float
     is_stopping: bool
-    result: dict[str, Any] | None  # Any: JSON values
+    result: dict[str, Json] | None
     failure: Failure | None
     created_at: datetime
     started_at: datetime | None

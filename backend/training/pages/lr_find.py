@@ -1,7 +1,7 @@
 """Pages: a search for a learning rate, and the buttons that start and stop one."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from backend.caller import CallerDep
 from backend.dependencies import ReadDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import DatasetId, VersionId
+from backend.domain.json import Json
 from backend.domain.lr_finder import FALLBACK, words
 from backend.domain.training import RunStatus, TrainingConfig
 from backend.journey.steps import StepName, spine
@@ -113,12 +114,12 @@ def _takes(session: Session, find: FindView) -> str:
     return range_words(_LEAST * sum(known), _MOST * sum(known))
 
 
-def _marks(result: dict[str, Any]) -> list[Mark]:  # Any: JSON values
+def _marks(result: dict[str, Json]) -> list[Mark]:
     suggested = result.get("suggestions", {})
     return [Mark(number, name, title, why, suggested.get(name)) for number, (name, title, why) in enumerate(_RULES, 1)]
 
 
-def _points(result: dict[str, Any]) -> list[tuple[float, ...]]:  # Any: JSON values
+def _points(result: dict[str, Json]) -> list[tuple[float, ...]]:
     """Rows of the table behind the chart: rate, loss, lowest and highest of the seeds."""
     columns = [result.get(name, []) for name in ("learning_rates", "losses", "losses_low", "losses_high")]
     return list(zip(*columns, strict=True))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Query, Request
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from backend.datasets.urls import thumbnail_url
 from backend.dependencies import ReadDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import DatasetId
+from backend.domain.json import Json
 from backend.journey.steps import StepName, spine
 from backend.templating import address, page
 from backend.training import control
@@ -153,7 +154,7 @@ def _eta(run: RunView) -> str:
     return "" if run.eta_s is None else f"{eta_words(run.eta_s)} left"
 
 
-def _best(run: RunView) -> Mapping[str, Any] | None:  # Any: JSON values
+def _best(run: RunView) -> Mapping[str, Json] | None:
     """The figures of the run's best stage."""
     return min((row.metrics["valid"] for row in run.checkpoints), key=lambda valid: valid["error_rate"], default=None)
 

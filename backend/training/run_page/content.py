@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, VersionId
+from backend.domain.json import Json
 from backend.domain.manifest import Split
 from backend.domain.results import wilson_interval
 from backend.domain.training import RunStatus, Stage
@@ -65,7 +66,7 @@ class StageCard:
     number: int
     freeze: bool
     planned: int
-    settings: Mapping[str, Any]  # Any: JSON values
+    settings: Mapping[str, Json]
     found_rate: Any  # Any: a rate, or [lowest layers, head]
     plan: str
     state: StageState
@@ -171,7 +172,7 @@ def _verdicts(session: Session, run: RunView) -> dict[int, StageVerdict]:
     return found
 
 
-def _valid_images(counts: Mapping[str, Any]) -> int:  # Any: JSON values
+def _valid_images(counts: Mapping[str, Json]) -> int:
     return sum(of_class.get("valid", 0) for of_class in counts.values())
 
 
@@ -180,7 +181,7 @@ def _stages(
     epochs: Sequence[EpochRow],
     verdicts: Mapping[int, StageVerdict],
     valid_images: int,
-    steps: Mapping[str, Any] | None,  # Any: JSON values
+    steps: Mapping[str, Json] | None,
 ) -> tuple[StageCard, ...]:
     checkpoints = {row.stage: row for row in run.checkpoints}
     cards: list[StageCard] = []
@@ -197,7 +198,7 @@ def _card(
     checkpoint: CheckpointRow | None,
     verdict: StageVerdict | None,
     valid_images: int,
-    steps: Mapping[str, Any] | None,  # Any: JSON values
+    steps: Mapping[str, Json] | None,
 ) -> StageCard:
     stage = run.config["stages"][place]
     figures = [EpochFigures(row.train_loss, row.valid_loss, row.error_rate) for row in epochs]
@@ -223,12 +224,12 @@ def _card(
     )
 
 
-def _plan(stage: Mapping[str, Any], found: Any) -> str:  # Any: JSON values
+def _plan(stage: Mapping[str, Json], found: Json) -> str:
     return json.dumps(planned_points(Stage.model_validate({**stage, "max_lr": found or stage["max_lr"]})))
 
 
 def _batches(steps: Mapping[str, Any], place: int, epoch: int, epochs: int) -> tuple[int, int] | None:
-    """How many batches of the epoch under way are done, of how many."""  # Any: JSON values
+    """How many batches of the epoch under way are done, of how many."""
     if (steps["stage"], steps["epoch"]) != (place, epoch):
         return None
     of = steps["steps"] // epochs

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.orm import Session
 
+from backend.domain.json import Json
 from backend.domain.training import RunStatus
 from backend.ledger.job import JobState
 from backend.tables.training import CheckpointRow, LearningRateFindRow, RunRow
@@ -98,7 +99,7 @@ def _earlier(lines: LineageRepository, checkpoint_id: str | None) -> tuple[tuple
 
 
 def _stages(lines: LineageRepository, origin: Origin) -> list[EarlierStage]:
-    stages: Sequence[dict[str, Any]] = origin.run.config["stages"]  # Any: JSON values
+    stages: Sequence[dict[str, Json]] = origin.run.config["stages"]
     return [
         EarlierStage(
             run_id=origin.run.id,

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.orm import Session
 
+from backend.domain.json import Json
 from backend.domain.lr_finder import words
 from backend.tables.training import RunEventRow
 from backend.training.repository import RunRepository
@@ -13,7 +14,7 @@ from backend.training.repository import RunRepository
 _LINES: Final = 100
 _MOST_SKIPPED: Final = 1000
 
-Data = Mapping[str, Any]  # Any: JSON values
+Data = Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def skipped_images(session: Session, run_id: str) -> tuple[SkippedImage, ...]:
     return tuple(found.values())
 
 
-def rate_words(max_lr: Any) -> str:  # Any: JSON values
+def rate_words(max_lr: Json) -> str:
     """``2.5e-3``, or ``2.5e-5 to 2.5e-4`` from the lowest layers to the head."""
     return " to ".join(map(words, max_lr)) if isinstance(max_lr, list | tuple) else words(max_lr)
 

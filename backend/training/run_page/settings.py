@@ -23,7 +23,7 @@ class Section:
 
 
 def settings_in_words(config: Mapping[str, Any], rates_found: Sequence[Any]) -> tuple[Section, ...]:
-    """Every number of a run; ``rates_found`` by stage, None where there was no search."""  # Any: JSON values
+    """Every number of a run; ``rates_found`` by stage, None where there was no search."""
     whole = TrainingConfig.model_validate(config)
     shown = shown_values(whole)
     begin = [("Card", _card(whole))]
@@ -42,7 +42,7 @@ def _card(config: TrainingConfig) -> str:
 
 
 def settings_as_json(config: Mapping[str, Any]) -> str:
-    """The same to copy, as the form and the API take it."""  # Any: JSON values
+    """The same to copy, as the form and the API take it."""
     return json.dumps(config, indent=2, ensure_ascii=False)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from backend.domain.json import Json
 from backend.domain.training import RunStatus, TrainingConfig
 from backend.training.forecast.work import Counts, Work, WorkItem, pieces
 from backend.training.repository import RunRepository
@@ -53,7 +54,7 @@ _Key = tuple[int | None, str]
 
 
 def phase_lines(session: Session, run: RunView, counts: Mapping[str, Any]) -> tuple[PhaseLine, ...]:
-    """The lines of a training that is under way, first to last; none of another."""  # Any: JSON values
+    """The lines of a training that is under way, first to last; none of another."""
     if run.status is not RunStatus.RUNNING:
         return ()
     keys = lines_of(TrainingConfig.model_validate(run.config), Counts.of(counts))
@@ -74,7 +75,7 @@ def lines_of(config: TrainingConfig, counts: Counts) -> list[_Key]:
     return list(dict.fromkeys((piece.stage, _key(piece)) for piece in pieces(config, counts) if piece.amount))
 
 
-def reached(keys: Sequence[_Key], news: Sequence[tuple[str, Mapping[str, Any]]]) -> int:  # Any: JSON values
+def reached(keys: Sequence[_Key], news: Sequence[tuple[str, Mapping[str, Json]]]) -> int:
     """Place of the line under way, after what the run has told, first to last.
 
     It never goes back: after an interruption pictures are read once more, which is no news of the training.

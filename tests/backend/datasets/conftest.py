@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from backend.datasets.imports import run_import
 from backend.dependencies import Services
+from backend.domain.json import Json
 from tests.fixtures.pictures import folder_of_shapes
-
-Json = dict[str, Any]  # Any: JSON values
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from PIL import Image
 
 from backend.datasets.manifests import manifest
 from backend.dependencies import Services
-from tests.backend.datasets.conftest import Ana, Json
+from backend.domain.json import Json
+from tests.backend.datasets.conftest import Ana
 from tests.fixtures.pictures import draw, encode
 
 

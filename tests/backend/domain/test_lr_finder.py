@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from backend.domain.json import Json
 from backend.domain.lr_finder import Curve, curve_of, finding, max_lr_for, rate_at, suggestions, words
 from tests.fixtures.fastai import figures
 
@@ -24,7 +25,7 @@ def bowl() -> list[float]:
 
 
 @pytest.mark.parametrize("figure", named("lr_finder"))
-def test_every_rule_says_what_fastais_does(figure: dict[str, Any]) -> None:  # Any: JSON values
+def test_every_rule_says_what_fastais_does(figure: dict[str, Json]) -> None:
     found = asdict(suggestions(figure["learning_rates"], figure["losses"]))
     for rule in RULES:
         expected = figure[rule]
@@ -32,7 +33,7 @@ def test_every_rule_says_what_fastais_does(figure: dict[str, Any]) -> None:  # A
 
 
 @pytest.mark.parametrize("figure", named("lr_find_cuts"))
-def test_a_recorded_curve_is_cut_as_fastai_does(figure: dict[str, Any]) -> None:  # Any: JSON values
+def test_a_recorded_curve_is_cut_as_fastai_does(figure: dict[str, Json]) -> None:
     recorded = [math.nan if loss is None else loss for loss in figure["losses"]]
     points = curve_of([recorded], figure["steps"])
     found = asdict(suggestions(points.learning_rates, points.losses))

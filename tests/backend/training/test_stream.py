@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import pytest
 
 from backend.db.session import Database
+from backend.domain.json import Json
 from backend.domain.runs import RunNotFound
 from backend.training import record as progress
 from backend.training.forecast.eta import Standing
@@ -13,7 +14,7 @@ from backend.training.stream import Message, Watch, messages
 from tests.backend.training.scene import Scene, epoch_finished, step_finished
 
 Answer = TypeVar("Answer")
-Sent = dict[str, Any]  # Any: JSON values
+Sent = dict[str, Json]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import safetensors.torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backend.domain.json import Json
 from backend.domain.results import Evaluation
 from backend.domain.training import TrainingConfig
 from backend.imaging.preprocessing import Preprocessing
@@ -37,7 +38,7 @@ class Checkpoint:
         parity: how the exported model compares.
     """
 
-    content: Mapping[str, Any]  # Any: JSON values
+    content: Mapping[str, Json]
     weights: Mapping[str, Tensor]
     parity: Parity
 
@@ -147,5 +148,5 @@ def read_predictions(folder: Path, split: str = "valid") -> Evaluation:
     return Evaluation(tuple(ids["classes"]), tuple(ids["image_ids"]), tensors["probabilities"], tensors["targets"])
 
 
-def _json(content: Mapping[str, Any]) -> bytes:  # Any: JSON values
+def _json(content: Mapping[str, Json]) -> bytes:
     return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from backend.domain.ids import Digest
+from backend.domain.json import Json
 from backend.domain.manifest import Manifest
 from backend.domain.training import MaxLearningRate, TrainingConfig
 from worker.engine.checkpoints.durable import sha256, write_file
@@ -244,7 +245,7 @@ def _load_backbone(folder: Path, kept: KeptBackbone) -> dict[str, Tensor] | None
     return safetensors.torch.load(content) if sha256(content) == kept.sha256 else None
 
 
-def _header(file: Path) -> dict[str, Any]:  # Any: JSON values
+def _header(file: Path) -> dict[str, Json]:
     with safetensors.safe_open(file, framework="pt") as opened:
         content: dict[str, Any] = json.loads(opened.metadata()["state"])
     return content

@@ -20,6 +20,7 @@ from backend.domain.events import (
     StateSaved,
     StepFinished,
 )
+from backend.domain.json import Json
 from backend.domain.results import Evaluation
 from tests.fixtures.engine import Killed, Listener, frozen, order_in, tiny_config, unfrozen
 from worker.engine.checkpoints.checkpoint import read_predictions
@@ -71,7 +72,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return judge
 
 
-def content(order: TrainingOrder) -> dict[str, Any]:  # Any: JSON values
+def content(order: TrainingOrder) -> dict[str, Json]:
     read: dict[str, Any] = json.loads((order.output_folder / "stage-0" / "checkpoint.json").read_bytes())
     return read
 
