@@ -16,8 +16,9 @@ from backend.accounts import pages as accounts_pages
 from backend.accounts.gate import Gate
 from backend.accounts.repeats import Repeats
 from backend.datasets import endpoints as dataset_endpoints
-from backend.datasets import label_endpoints, label_pages
 from backend.datasets import pages as dataset_pages
+from backend.datasets.labels import endpoints as label_endpoints
+from backend.datasets.labels import pages as label_pages
 from backend.db.session import Database
 from backend.dependencies import Services
 from backend.home import pages as home_pages

@@ -22,7 +22,7 @@ def main(what: str, job: dict[str, Json]) -> dict[str, Json]:
 
 
 def _train(job: dict[str, Json]) -> dict[str, Json]:
-    from backend.domain.labelling import FolderRule, PatternRule, parse_rule
+    from backend.domain.labels.rules import FolderRule, PatternRule, parse_rule
     from backend.domain.manifest import Split
     from backend.domain.splitting import RandomSplit
     from backend.domain.training import TrainingRequest, resolve

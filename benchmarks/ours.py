@@ -10,7 +10,7 @@ from typing import Any
 from backend.domain.architectures import ARCHITECTURES, PretrainedWeights, WeightSource
 from backend.domain.events import EpochFinished, Event
 from backend.domain.json import Json
-from backend.domain.labelling import FolderRule, PatternRule, parse_rule
+from backend.domain.labels.rules import FolderRule, PatternRule, parse_rule
 from backend.domain.manifest import Split
 from backend.domain.splitting import RandomSplit
 from backend.domain.training import TrainingRequest, resolve

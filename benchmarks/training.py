@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from backend.domain.errors import AppError
 from backend.domain.json import Json
-from backend.domain.labelling import FolderRule, PatternRule, parse_rule
+from backend.domain.labels.rules import FolderRule, PatternRule, parse_rule
 from backend.domain.manifest import Manifest, Split
 from backend.domain.splitting import RandomSplit
 from benchmarks import measuring

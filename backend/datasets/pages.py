@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
-from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.body import files_of_form, read_in_thread
+from backend.datasets.context import dataset_context
 from backend.datasets.imports import take_sample
 from backend.datasets.ingest import Ingested, ingest
 from backend.datasets.remove import remove_dataset
@@ -18,9 +18,8 @@ from backend.datasets.schemas import ImportRead
 from backend.datasets.urls import image_url, thumbnail_url
 from backend.datasets.versions import find_version, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, UnitDep
-from backend.domain.ids import DatasetId
 from backend.imaging.pool import decoding_pool
-from backend.journey.steps import StepName, spine
+from backend.journey.steps import StepName
 from backend.tables.datasets import ImportRow, VersionRow
 from backend.templating import address, counted, page
 
@@ -180,15 +179,6 @@ def delete(request: Request, services: ServicesDep, dataset_id: str, typed: Name
         return RedirectResponse(address(request, f"/datasets/{dataset_id}"), 303)
     remove_dataset(services.open_unit(), services.storage, dataset_id)
     return RedirectResponse(address(request, "/"), 303)
-
-
-def dataset_context(session: Session, dataset_id: str, step: StepName) -> dict[str, Any]:  # Any: the template's context
-    """What every page of a dataset shows: itself and the six steps. Raises DatasetNotFound."""
-    return {
-        "dataset": DatasetRepository(session).get(dataset_id),
-        "steps": spine(session, DatasetId(dataset_id), step),
-        "here": step.name.capitalize(),
-    }
 
 
 def _new(request: Request, name: str = "", error: str = "", status: int = 200) -> Response:

@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import OnlyOneClass, VersionNotFound
-from backend.datasets.labels import Labelled, label_dataset, split_dataset
+from backend.datasets.labels.preview import Labelled, label_dataset, split_dataset
 from backend.datasets.repository import DatasetRepository, VersionRepository
 from backend.db.session import WriteSession
 from backend.domain.ids import Digest, VersionId, new_id
 from backend.domain.json import Json
-from backend.domain.labelling import RuleSpec
+from backend.domain.labels.rules import RuleSpec
 from backend.domain.manifest import Split
 from backend.domain.splitting import RandomSplit, SplitSpec
 from backend.storage.base import Storage

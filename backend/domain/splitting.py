@@ -15,9 +15,9 @@ from backend.domain.errors import InvalidInput
 from backend.domain.ids import Digest
 from backend.domain.images import LabelledImage, normal, normal_path
 from backend.domain.json import Json
-from backend.domain.label_tables import InvalidTable, Lookup, Table, image_column
+from backend.domain.labels.patterns import Pattern
+from backend.domain.labels.tables import InvalidTable, Lookup, Table, image_column
 from backend.domain.manifest import Split
-from backend.domain.patterns import Pattern
 
 
 class InvalidSplit(InvalidInput):

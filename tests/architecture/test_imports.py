@@ -33,7 +33,7 @@ def test_nothing_but_the_wiring_imports_endpoints_and_pages() -> None:
 
 
 def kind(module: str) -> str:
-    """``pages`` for ``backend.datasets.label_pages``."""
+    """``pages`` for ``backend.datasets.labels.pages``."""
     return module.rpartition(".")[2].rpartition("_")[2]
 
 

@@ -24,7 +24,7 @@ from backend.domain.events import (
     StageStarted,
     StepFinished,
 )
-from backend.domain.labelling import FolderRule, PatternRule, parse_rule
+from backend.domain.labels.rules import FolderRule, PatternRule, parse_rule
 from backend.domain.results import Evaluation, wilson_interval
 from backend.domain.splitting import RandomSplit
 from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import Digest
 from backend.domain.images import LabelledImage
-from backend.domain.label_tables import Table
+from backend.domain.labels.tables import Table
 from backend.domain.manifest import Split
 from backend.domain.splitting import (
     CsvSplit,

@@ -8,7 +8,7 @@ from typing import Final
 
 from backend.domain.ids import Digest, ImageId
 from backend.domain.images import LabelledImage, is_junk
-from backend.domain.labelling import LabelRule, apply_rule
+from backend.domain.labels.rules import LabelRule, apply_rule
 from backend.domain.manifest import Manifest, ManifestImage
 from backend.domain.splitting import SplitSpec, assign_splits
 

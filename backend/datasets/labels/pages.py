@@ -8,17 +8,17 @@ from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.batch import batch
-from backend.datasets.label_form import KINDS, LEVELS, LabelForm
-from backend.datasets.label_view import bare_samples, samples
-from backend.datasets.labels import Preview, preview
-from backend.datasets.pages import dataset_context
+from backend.datasets.context import dataset_context
+from backend.datasets.labels.form import KINDS, LEVELS, LabelForm
+from backend.datasets.labels.preview import Preview, preview
+from backend.datasets.labels.suggestions import Suggestion, suggest
+from backend.datasets.labels.view import bare_samples, samples
 from backend.datasets.repository import DatasetRepository, ImageNames
-from backend.datasets.suggestions import Suggestion, suggest
 from backend.datasets.urls import batch_image_url, thumbnail_url
 from backend.datasets.versions import find_version, freeze, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
 from backend.domain.errors import InvalidInput
-from backend.domain.labelling import parse_spec as parse_rule_spec
+from backend.domain.labels.rules import parse_spec as parse_rule_spec
 from backend.domain.splitting import parse_spec as parse_split_spec
 from backend.journey.steps import StepName
 from backend.storage.base import Storage

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from backend.datasets.labels import Preview
+from backend.datasets.labels.preview import Preview
 from backend.datasets.repository import ImageNames
 from backend.datasets.urls import thumbnail_url
-from backend.domain.labelling import FolderRule, RuleSpec
+from backend.domain.labels.rules import FolderRule, RuleSpec
 
 SAMPLES: Final = 12
 _PART: Final = re.compile(r"[^\W_]+|[\W_]", re.UNICODE)

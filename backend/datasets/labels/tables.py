@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.datasets.repository import DatasetRepository
 from backend.domain.ids import Digest
-from backend.domain.label_tables import InvalidTable, Table
+from backend.domain.labels.tables import InvalidTable, Table
 from backend.storage.base import Storage
 from backend.tables.datasets import TableFileRow
 

@@ -7,12 +7,12 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from backend.datasets.label_tables import ReadTable, find_table
+from backend.datasets.labels.tables import ReadTable, find_table
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.domain.ids import Digest
 from backend.domain.images import LabelledImage, normal_path
-from backend.domain.label_warnings import LabelWarning, warnings_about
-from backend.domain.labelling import ByTable, CsvRule, LabelRule, RuleSpec, apply_rule, parse_rule
+from backend.domain.labels.rules import ByTable, CsvRule, LabelRule, RuleSpec, apply_rule, parse_rule
+from backend.domain.labels.warnings import LabelWarning, warnings_about
 from backend.domain.manifest import Split
 from backend.domain.splitting import (
     CsvSplit,

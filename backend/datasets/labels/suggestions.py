@@ -7,11 +7,11 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from backend.datasets.labels import Labelled, Preview, label_images, preview_of
+from backend.datasets.labels.preview import Labelled, Preview, label_images, preview_of
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.domain.errors import InvalidInput
 from backend.domain.images import normal
-from backend.domain.labelling import CsvRule, FolderRule, PatternRule, RuleSpec
+from backend.domain.labels.rules import CsvRule, FolderRule, PatternRule, RuleSpec
 from backend.domain.splitting import CsvSplit, FolderSplit, RandomSplit, SplitSpec
 from backend.storage.base import Storage
 

@@ -5,9 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from backend.datasets.batch import MAX_SEED, batch, batch_image
-from backend.datasets.labels import preview
-from backend.datasets.repository import DatasetRepository, VersionRepository
-from backend.datasets.schemas import (
+from backend.datasets.labels.preview import preview
+from backend.datasets.labels.schemas import (
     BatchItemRead,
     BatchRead,
     PreviewRead,
@@ -19,8 +18,9 @@ from backend.datasets.schemas import (
     VersionList,
     VersionRead,
 )
+from backend.datasets.labels.suggestions import suggest
+from backend.datasets.repository import DatasetRepository, VersionRepository
 from backend.datasets.serving import picture_headers
-from backend.datasets.suggestions import suggest
 from backend.datasets.urls import batch_image_url
 from backend.datasets.versions import find_version, freeze
 from backend.dependencies import ReadDep, StorageDep, UnitDep

@@ -15,11 +15,11 @@ from typing import Annotated, Any, Final, Literal, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from backend.domain.errors import InvalidInput
-from backend.domain.expressions import Expression
 from backend.domain.images import normal, normal_path
 from backend.domain.json import Json
-from backend.domain.label_tables import InvalidTable, Lookup, Table, image_column, label_column
-from backend.domain.patterns import Pattern
+from backend.domain.labels.expressions import Expression
+from backend.domain.labels.patterns import Pattern
+from backend.domain.labels.tables import InvalidTable, Lookup, Table, image_column, label_column
 
 MAX_LABEL: Final = 200
 """Characters of a label; a longer one is cut."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from backend.domain.errors import InvalidInput
-from backend.domain.labelling import (
+from backend.domain.labels.rules import (
     CsvRule,
     ExpressionRule,
     FolderRule,
@@ -14,7 +14,7 @@ from backend.domain.labelling import (
     PatternRule,
     RuleSpec,
 )
-from backend.domain.labelling import parse_spec as parse_rule_spec
+from backend.domain.labels.rules import parse_spec as parse_rule_spec
 from backend.domain.splitting import CsvSplit, FolderSplit, InvalidSplit, RandomSplit, SplitSpec
 from backend.domain.splitting import parse_spec as parse_split_spec
 

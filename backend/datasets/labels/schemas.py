@@ -1,0 +1,203 @@
+"""What the API of labels and versions takes and gives."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.datasets.labels.preview import Preview
+from backend.datasets.labels.suggestions import Suggestion
+from backend.datasets.repository import ImageNames
+from backend.datasets.urls import image_url, thumbnail_url
+from backend.domain.json import Json
+from backend.domain.labels.rules import ByTable, RuleSpec
+from backend.domain.manifest import Split
+from backend.domain.splitting import SplitSpec
+from backend.tables.datasets import VersionRow
+
+EXAMPLES_SHOWN = 20
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ExampleRead(BaseModel):
+    """A picture as an example."""
+
+    id: str
+    path: str
+    url: str
+    thumbnail_url: str
+
+    @classmethod
+    def of(cls, image: ImageNames, root_path: str) -> Self:
+        return cls(
+            id=image.id,
+            path=image.path,
+            url=root_path + image_url(image.id, image.digest),
+            thumbnail_url=root_path + thumbnail_url(image.id, digest=image.digest),
+        )
+
+
+class PreviewRequest(_Body):
+    """A rule and a split to try."""
+
+    rule: RuleSpec
+    split: SplitSpec | None = None
+
+
+class ClassRead(BaseModel):
+    """A class as it would be."""
+
+    name: str
+    images: int
+    train: int
+    valid: int
+    test: int
+    examples: list[ExampleRead]
+
+
+class UnlabelledRead(BaseModel):
+    images: int
+    examples: list[ExampleRead]
+
+
+class WarningRead(BaseModel):
+    code: str
+    message: str
+    classes: list[str]
+
+
+class TableRead(BaseModel):
+    """How a table was understood."""
+
+    file: str
+    columns: list[str]
+    rows: int
+    has_header: bool
+    delimiter: str
+    encoding: str
+    image_column: str
+    label_column: str
+
+
+class PreviewRead(BaseModel):
+    """What a rule and a split would give; nothing is stored."""
+
+    classes: list[ClassRead]
+    labelled: int
+    unlabelled: UnlabelledRead
+    warnings: list[WarningRead]
+    table: TableRead | None
+
+    @classmethod
+    def of(cls, preview: Preview, root_path: str) -> Self:
+        return cls(
+            classes=[
+                ClassRead(
+                    name=found.name,
+                    images=found.images,
+                    train=found.splits.get(Split.TRAIN, 0),
+                    valid=found.splits.get(Split.VALID, 0),
+                    test=found.splits.get(Split.TEST, 0),
+                    examples=[ExampleRead.of(image, root_path) for image in found.examples],
+                )
+                for found in preview.classes
+            ],
+            labelled=preview.labelled,
+            unlabelled=UnlabelledRead(
+                images=len(preview.unlabelled),
+                examples=[ExampleRead.of(image, root_path) for image in preview.unlabelled[:EXAMPLES_SHOWN]],
+            ),
+            warnings=[
+                WarningRead(code=warning.code, message=warning.message, classes=list(warning.classes))
+                for warning in preview.warnings
+            ],
+            table=_table(preview),
+        )
+
+
+def _table(preview: Preview) -> TableRead | None:
+    if preview.table is None or not isinstance(preview.rule, ByTable):
+        return None
+    table = preview.table.table
+    return TableRead(
+        file=table.file,
+        columns=list(table.columns),
+        rows=len(table.rows),
+        has_header=table.has_header,
+        delimiter=preview.table.delimiter,
+        encoding=preview.table.encoding,
+        image_column=preview.rule.image_column,
+        label_column=preview.rule.label_column,
+    )
+
+
+class SuggestionsRequest(_Body):
+    """Labels that are known already, by path."""
+
+    labels: dict[str, str] | None = None
+
+
+class SuggestionRead(BaseModel):
+    """A rule that would fit, in words."""
+
+    rule: dict[str, Json]
+    split: dict[str, Json]
+    words: str
+    score: float
+    preview: PreviewRead
+
+    @classmethod
+    def of(cls, suggestion: Suggestion, root_path: str) -> Self:
+        return cls(
+            rule=suggestion.rule.model_dump(exclude_none=True),
+            split=suggestion.split.model_dump(exclude_none=True),
+            words=suggestion.words,
+            score=suggestion.score,
+            preview=PreviewRead.of(suggestion.preview, root_path),
+        )
+
+
+class SuggestionList(BaseModel):
+    items: list[SuggestionRead]
+    next: None = None
+
+
+class VersionCreate(PreviewRequest):
+    """A rule and a split to freeze."""
+
+
+class VersionRead(BaseModel):
+    """A frozen version. ``classes`` stand in the order of the outputs."""
+
+    id: str
+    dataset_id: str
+    number: int
+    classes: list[str]
+    counts: Mapping[str, Mapping[str, int]]
+    rule: dict[str, Json]
+    split: dict[str, Json]
+    overrides: list[Json]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: VersionRow) -> Self:
+        return cls.model_validate(row, from_attributes=True)
+
+
+class VersionList(BaseModel):
+    items: list[VersionRead]
+    next: str | None
+
+
+class BatchItemRead(BaseModel):
+    image_id: str
+    label: str
+    url: str
+
+
+class BatchRead(BaseModel):
+    items: list[BatchItemRead]

@@ -1,0 +1,77 @@
+"""The labels page and the look at what the network will see, read without scripts."""
+
+import re
+
+from tests.backend.datasets.conftest import Ana
+from tests.backend.datasets.test_pages import seen, sent
+
+PAGE = {"Accept": "text/html"}
+
+
+def test_the_workbench_opens_with_the_best_rule_applied(ana: Ana) -> None:
+    ana.bring_shapes(3)
+
+    text = seen(ana.client, f"/datasets/{ana.dataset_id}/labels")
+
+    assert "We think: the folder the picture is in, because 9 of 9 fit" in text
+    assert "<h2>3 classes</h2>" in text
+    assert re.search(r"<mark[^>]*>circle</mark>", text)
+
+
+def test_without_pictures_the_workbench_asks_for_some(ana: Ana) -> None:
+    assert "Bring pictures first" in seen(ana.client, f"/datasets/{ana.dataset_id}/labels")
+
+
+def test_the_preview_is_a_fragment(ana: Ana) -> None:
+    ana.bring_shapes(3)
+
+    answer = ana.client.post(f"/datasets/{ana.dataset_id}/labels/preview", data={"kind": "folder", "level": "2"})
+
+    assert "<html" not in answer.text
+    assert 'data-can-freeze="false"' in answer.text
+    assert "There&#39;s only one kind here (shapes)" in answer.text
+
+
+def test_a_rule_that_cant_be_used_is_told_in_words(ana: Ana) -> None:
+    ana.bring_shapes(1)
+
+    answer = ana.client.post(f"/datasets/{ana.dataset_id}/labels/preview", data={"kind": "pattern", "pattern": "(["})
+
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"].startswith("This pattern isn't complete")
+
+
+def test_these_labels_are_right_freezes_a_version_and_leads_to_it(ana: Ana) -> None:
+    ana.bring_shapes(5)
+
+    path = sent(ana.client, f"/datasets/{ana.dataset_id}/labels", kind="pattern", pattern=r"/(\w+)/\d+\.png$")
+
+    text = seen(ana.client, path)
+    assert "What the network will see" in text
+    assert text.count('class="batch-title"') == 9
+    assert ana.dataset()["classes"] == 3
+
+
+def test_labels_that_cant_be_frozen_stay_in_the_form(ana: Ana) -> None:
+    ana.bring_shapes(2)
+
+    answer = ana.client.post(
+        f"/datasets/{ana.dataset_id}/labels", data={"kind": "expression", "expression": "'same'"}, headers=PAGE
+    )
+
+    assert answer.status_code == 422
+    assert 'value="&#39;same&#39;"' in answer.text
+    assert ana.dataset()["versions"] == 0
+
+
+def test_the_look_page_keeps_its_nine_by_the_address(ana: Ana) -> None:
+    ana.bring_shapes(6)
+    version = ana.freeze({"kind": "folder"})["id"]
+
+    pictures = [
+        re.findall(r"/batch/[^\"]+", seen(ana.client, f"/versions/{version}?seed=7&augmented=false")) for _ in range(2)
+    ]
+
+    assert len(pictures[0]) == 9
+    assert pictures[0] == pictures[1]
+    assert all("augmented=false" in address for address in pictures[0])
