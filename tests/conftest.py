@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
+from sqlalchemy import create_engine, make_url, text
 from starlette.testclient import TestClient
 
 from backend import migrations
@@ -62,6 +62,22 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url: str = request.getfixturevalue("postgres_url")
     yield url
     _empty(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of either kind, without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+        return
+    shared = make_url(request.getfixturevalue("postgres_url"))
+    administration = create_engine(shared, isolation_level="AUTOCOMMIT")
+    with administration.connect() as connection:
+        connection.execute(text("CREATE DATABASE migrated"))
+    yield shared.set(database="migrated").render_as_string(hide_password=False)
+    with administration.connect() as connection:
+        connection.execute(text("DROP DATABASE migrated WITH (FORCE)"))
+    administration.dispose()
 
 
 @pytest.fixture

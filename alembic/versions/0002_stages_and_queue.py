@@ -28,9 +28,11 @@ def upgrade() -> None:
     with op.batch_alter_table("state_points") as points:
         points.add_column(sa.Column("step", sa.Integer(), nullable=False, server_default="0"))
         points.drop_constraint("uq_state_points_run_id_stage_epoch", type_="unique")
-        points.create_unique_constraint("uq_state_points_run_id_stage_epoch_step", ["run_id", "stage", "epoch", "step"])
-    # Until now the epoch after which a point was saved; now the one with which training goes on.
+    # Until now the epoch after which a point was saved; now the one with which training goes on. Both databases check
+    # a unique constraint row by row, so there must be none while neighbouring epochs move.
     op.execute("UPDATE state_points SET epoch = epoch + 1")
+    with op.batch_alter_table("state_points") as points:
+        points.create_unique_constraint("uq_state_points_run_id_stage_epoch_step", ["run_id", "stage", "epoch", "step"])
     op.create_table(
         "lr_finds",
         sa.Column("id", ID, primary_key=True),
@@ -73,9 +75,10 @@ def downgrade() -> None:
     op.drop_table("lr_finds")
     # Points within an epoch mean nothing to the version before.
     op.execute("DELETE FROM state_points WHERE step > 0")
-    op.execute("UPDATE state_points SET epoch = epoch - 1")
     with op.batch_alter_table("state_points") as points:
         points.drop_constraint("uq_state_points_run_id_stage_epoch_step", type_="unique")
+    op.execute("UPDATE state_points SET epoch = epoch - 1")
+    with op.batch_alter_table("state_points") as points:
         points.create_unique_constraint("uq_state_points_run_id_stage_epoch", ["run_id", "stage", "epoch"])
         points.drop_column("step")
     with op.batch_alter_table("workers") as workers:

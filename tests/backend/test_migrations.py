@@ -3,35 +3,17 @@
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import text
 
 from backend import migrations
 from backend.db.session import Database
 from backend.tables.metadata import metadata
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database without any table."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'empty.sqlite3'}"
-        return
-    shared = make_url(request.getfixturevalue("postgres_url"))
-    administration = create_engine(shared, isolation_level="AUTOCOMMIT")
-    with administration.connect() as connection:
-        connection.execute(text("CREATE DATABASE migrated"))
-    yield shared.set(database="migrated").render_as_string(hide_password=False)
-    with administration.connect() as connection:
-        connection.execute(text("DROP DATABASE migrated WITH (FORCE)"))
-    administration.dispose()
+from tests.fixtures.databases import differences
 
 
 def _tables(url: str) -> set[str]:
@@ -47,15 +29,6 @@ def _tables(url: str) -> set[str]:
     return found - {"alembic_version"}
 
 
-def _differences(url: str) -> list[object]:
-    database = Database(url)
-    with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        found: list[object] = compare_metadata(context, metadata)
-    database.dispose()
-    return found
-
-
 def test_there_is_one_newest_migration() -> None:
     assert ScriptDirectory(str(migrations.SCRIPTS)).get_heads() == [migrations.newest()]
 
@@ -63,7 +36,7 @@ def test_there_is_one_newest_migration() -> None:
 def test_migrations_make_the_tables_of_the_code(empty_url: str) -> None:
     migrations.upgrade(empty_url)
 
-    assert _differences(empty_url) == []
+    assert differences(empty_url) == []
     assert _tables(empty_url) == set(metadata.tables)
 
 
@@ -75,7 +48,7 @@ def test_they_run_up_down_and_up_again(empty_url: str) -> None:
 
     assert after_down == set()
     assert migrations.current(empty_url) == migrations.newest()
-    assert _differences(empty_url) == []
+    assert differences(empty_url) == []
 
 
 def test_a_second_upgrade_changes_nothing(database: Database) -> None:
@@ -115,7 +88,7 @@ def test_servers_that_start_together_take_turns(empty_url: str) -> None:
     endings = [(process.communicate(timeout=60)[1], process.returncode) for process in starting]
 
     assert endings == [("", 0)] * 3
-    assert _differences(empty_url) == []
+    assert differences(empty_url) == []
 
 
 def test_a_filled_sqlite_file_is_copied_before_it_changes(tmp_path: Path) -> None:
@@ -186,7 +159,7 @@ migrations.upgrade({empty_url!r})
 
     assert killed.returncode == -9
     assert half == set()
-    assert _differences(empty_url) == []
+    assert differences(empty_url) == []
 
 
 def test_a_worker_waits_for_the_schema_it_needs(empty_url: str) -> None:
