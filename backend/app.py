@@ -41,7 +41,7 @@ from backend.training.lr_finds import endpoints as lr_finds_endpoints
 from backend.training.pages import lr_find as lr_find_pages
 from backend.training.pages import runs as runs_pages
 from backend.training.pages import train as train_pages
-from backend.training.stream import Watch
+from backend.training.stream import EventFeed
 
 
 def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastAPI:
@@ -91,7 +91,7 @@ class Tellapart(FastAPI):
         )
         self.state.services = services
         self.state.models = ModelShelf()
-        self.state.watch = Watch(services.database)
+        self.state.event_feed = EventFeed(services.database)
 
     def build_middleware_stack(self) -> ASGIApp:
         """From the outside in; each sees only what the ones before let through."""
@@ -116,7 +116,7 @@ async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
     yield
     stop.set()
     thread.join(timeout=2)
-    app.state.watch.stop()
+    app.state.event_feed.stop()
 
 
 def _operation_id(route: APIRoute) -> str:

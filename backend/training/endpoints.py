@@ -33,7 +33,7 @@ from backend.training.schemas import (
     RunRead,
 )
 from backend.training.start import plan, start
-from backend.training.stream import Watch, messages
+from backend.training.stream import EventFeed, messages
 from backend.weights import at_hand
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
@@ -87,14 +87,14 @@ class ExportMissing(Unavailable):
 _FILE_OF: Final = {ExportFormat.ONNX: "model.onnx", ExportFormat.SAFETENSORS: "weights.safetensors"}
 
 
-def watch(request: Request) -> Watch:
+def event_feed(request: Request) -> EventFeed:
     """The application's open streams."""
-    found = request.app.state.watch
-    assert isinstance(found, Watch)
+    found = request.app.state.event_feed
+    assert isinstance(found, EventFeed)
     return found
 
 
-WatchDep = Annotated[Watch, Depends(watch)]
+EventFeedDep = Annotated[EventFeed, Depends(event_feed)]
 
 
 @router.post("/runs", status_code=201, responses={200: {"model": PlanRead}})
@@ -217,30 +217,30 @@ def read_architectures(settings: SettingsDep) -> ArchitectureList:
 
 @router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
 async def stream_run(
-    run_id: str, watch: WatchDep, last: LastEventId = None, last_query: LastEventIdQuery = None
+    run_id: str, feed: EventFeedDep, last: LastEventId = None, last_query: LastEventIdQuery = None
 ) -> EventSourceResponse:
     """A run's events as they happen; ``Last-Event-ID`` goes on where a stream broke off. Ends with the run."""
-    return await _stream(watch, run_id, last or last_query, wants_pill=False)
+    return await _stream(feed, run_id, last or last_query, wants_pill=False)
 
 
 @router.get("/events", response_class=EventSourceResponse)
 async def stream_events(
-    watch: WatchDep,
+    feed: EventFeedDep,
     run: AfterQuery = None,
     last: LastEventId = None,
     last_query: LastEventIdQuery = None,
 ) -> EventSourceResponse:
     """A tab's one stream: the newest run, and the events of one run where it is named."""
-    return await _stream(watch, run, last or last_query, wants_pill=True)
+    return await _stream(feed, run, last or last_query, wants_pill=True)
 
 
-async def _stream(watch: Watch, run_id: str | None, last: str | None, *, wants_pill: bool) -> EventSourceResponse:
+async def _stream(feed: EventFeed, run_id: str | None, last: str | None, *, wants_pill: bool) -> EventSourceResponse:
     after = int(last) if last and last.isascii() and last.isdigit() and len(last) < 19 else None
     loop = asyncio.get_running_loop()
-    listener = await run_in_threadpool(watch.open, loop, run_id=run_id, after=after, wants_pill=wants_pill)
+    subscription = await run_in_threadpool(feed.open, loop, run_id=run_id, after=after, wants_pill=wants_pill)
     leaving = anyio.Event()
     return EventSourceResponse(
-        messages(watch, listener, leaving),
+        messages(feed, subscription, leaving),
         ping=_PING_S,
         headers={"Cache-Control": "no-store"},
         # So that a stream is ended in order, and not cut, when the server leaves.

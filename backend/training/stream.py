@@ -1,32 +1,35 @@
-"""What happens, as it happens: one thread looks at the database for all who listen.
+"""Events of runs as they happen: one thread reads the database for all open streams.
 
-The load on the database is the same for one listener as for five hundred, and no
-listener holds a connection. Each run's events carry their numbers, so that a stream
-that broke off goes on where it was. Kinds of message:
+The load on the database is the same for one subscriber as for five hundred, and no
+subscriber holds a connection. Every message has an id, the number of the last recorded
+event that it includes, so that a stream that broke off goes on after it. Kinds of message:
 
 * ``snapshot``: first in every stream of a run: ``run``, ``epochs`` and the ``curve`` so far;
-* ``phase stage steps epoch checkpoint image-skipped``: what the run recorded (``progress.KIND_OF``), with numbers;
-* ``run``: the run's own line (``RunRead``), whenever it has changed;
-* ``end``: the run has come to its end, ``{"status": ...}``; nothing follows in a stream of that run alone;
-* ``pill``: what the frame says about the run at work, whenever that changes; with it comes that run's ``run``.
+* ``phase stage steps epoch checkpoint image-skipped``: what the run recorded (``record.KIND_OF``);
+* ``run``: the run as the API shows it (``RunRead``), whenever that has changed;
+* ``end``: the run has ended, ``{"status": ...}``, or was deleted (``deleted``), or can't be read (``unavailable``);
+  nothing follows in a stream of that run alone;
+* ``pill``: what the frame shows of the run at work, whenever that changes; with it comes that run's ``run``.
 """
 
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import anyio
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from backend.db.session import Database
 from backend.domain.json import Json
+from backend.domain.runs import RunNotFound
 from backend.training.forecast.durations import eta_words
 from backend.training.repository import RunRepository
 from backend.training.run_view import Pill, pill_of, show_pill, show_run
@@ -34,10 +37,13 @@ from backend.training.schemas import EpochRead, RunRead
 
 log = structlog.get_logger()
 
+DATABASE_AWAY: Final = (OperationalError, InterfaceError, PoolTimeout)
 POLL_S: Final = 0.5
 _BATCH: Final = 500
-_ROOM: Final = 2000
-"""Messages that may wait for a listener; one that is slower is cut off and comes back by itself."""
+_MOST_WAITING: Final = 2000
+"""Messages that may wait for a subscriber; one that is slower is cut off and reconnects by itself."""
+_DELETED: Final = "deleted"
+_UNAVAILABLE: Final = "unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,64 +52,64 @@ class Message:
 
     kind: str
     data: Json
-    number: int | None = None
+    number: int
 
 
 @dataclass(slots=True, eq=False)
-class Listener:
+class Subscription:
     """One open stream.
 
     Attributes:
         run_id: the run whose events it gets; None for none.
-        wants_pill: whether it gets the pill.
-        ends_with_run: whether it ends when the run does.
-        seen: number of the last event it got.
+        wants_pill: whether it gets the pill; such a stream outlives its run.
+        sent: number of the last recorded event that was put into it.
+        run, pill: what was sent of them last.
     """
 
     run_id: str | None
     wants_pill: bool
-    ends_with_run: bool
     loop: asyncio.AbstractEventLoop
-    seen: int = 0
+    sent: int = 0
     run: dict[str, Json] | None = None
     pill: Pill | None = None
     has_ended: bool = False
-    queue: asyncio.Queue[Message | None] = field(default_factory=lambda: asyncio.Queue(_ROOM))
+    # One place more, for the mark of the end.
+    queue: asyncio.Queue[Message | None] = field(default_factory=lambda: asyncio.Queue(_MOST_WAITING + 1))
     _is_closed: bool = False
 
-    def send(self, message: Message) -> None:
+    def send(self, kind: str, data: Json) -> None:
         """Put a message into the stream, from any thread."""
-        with suppress(RuntimeError):  # its loop has been closed: nobody listens any more
+        message = Message(kind, data, self.sent)
+        with suppress(RuntimeError):  # its event loop is closed: the connection has gone
             self.loop.call_soon_threadsafe(self._put, message)
 
     def end(self) -> None:
-        """Close the stream after what it was sent, from any thread."""
+        """Close the stream after what was put into it, from any thread."""
         with suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._close)
 
     def _put(self, message: Message) -> None:
-        if self.queue.full():
+        if self._is_closed:
+            return
+        # What comes first is kept: the ids then say truly where to go on.
+        if self.queue.qsize() >= _MOST_WAITING:
             self._close()
-        elif not self._is_closed:
+        else:
             self.queue.put_nowait(message)
 
     def _close(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self.queue.full():
-            self.queue.get_nowait()
-        self.queue.put_nowait(None)
+        if not self._is_closed:
+            self._is_closed = True
+            self.queue.put_nowait(None)
 
 
-class Watch:
-    """All open streams of this process and the thread that feeds them; it ends when nobody listens."""
+class EventFeed:
+    """All open streams of this process and the thread that feeds them; it ends when there are none."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._listeners: set[Listener] = set()
+        self._subscriptions: set[Subscription] = set()
         self._lock = threading.Lock()
-        self._is_running = False
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
 
@@ -114,126 +120,155 @@ class Watch:
         run_id: str | None = None,
         after: int | None = None,
         wants_pill: bool = False,
-    ) -> Listener:
-        """A new stream, its first messages in it already. Looks into the database: not for the event loop.
+    ) -> Subscription:
+        """A new stream, its first messages in it already. Reads the database: not for the event loop.
 
         Raises:
             RunNotFound: no such run.
         """
-        listener = Listener(run_id, wants_pill, ends_with_run=not wants_pill, loop=loop)
+        subscription = Subscription(run_id, wants_pill, loop)
         with self._database.read() as session:
             if run_id is not None:
-                self._begin(session, listener, run_id, after)
+                _send_snapshot(session, subscription, run_id, after)
             if wants_pill:
-                listener.pill = show_pill(session)
-                _send_pill(session, listener)
-        self._add(listener)
-        return listener
+                subscription.pill = show_pill(session)
+                _send_pill(session, subscription)
+        self._add(subscription)
+        return subscription
 
-    def close(self, listener: Listener) -> None:
-        """Nobody listens to this stream any more."""
+    def close(self, subscription: Subscription) -> None:
+        """Forget a stream whose connection has gone."""
         with self._lock:
-            self._listeners.discard(listener)
+            self._subscriptions.discard(subscription)
         self._wake.set()
 
     def stop(self) -> None:
         """End all streams and wait for the thread that feeds them: the database is going to be closed."""
         with self._lock:
-            listeners, thread = list(self._listeners), self._thread
-            self._listeners.clear()
-        for listener in listeners:
-            listener.end()
+            subscriptions, thread = list(self._subscriptions), self._thread
+            self._subscriptions.clear()
+        for subscription in subscriptions:
+            subscription.end()
         self._wake.set()
         if thread is not None:
             thread.join(timeout=5)
 
     @property
-    def listeners(self) -> int:
+    def subscriptions(self) -> int:
         """How many streams are open."""
-        return len(self._listeners)
+        return len(self._subscriptions)
 
-    def _begin(self, session: Session, listener: Listener, run_id: str, after: int | None) -> None:
-        runs = RunRepository(session)
-        newest = runs.newest_event(run_id)
-        # A number from another run or database would hide everything that is to come.
-        listener.seen = newest if after is None or after > newest else after
-        listener.run = _run_json(session, run_id)
-        snapshot = {
-            "run": listener.run,
-            "epochs": [EpochRead.of(row).model_dump(mode="json") for row in runs.epochs(run_id)],
-            "curve": runs.curve(run_id),
-        }
-        listener.send(Message("snapshot", snapshot, listener.seen))
-
-    def _add(self, listener: Listener) -> None:
+    def _add(self, subscription: Subscription) -> None:
         with self._lock:
-            self._listeners.add(listener)
-            if self._is_running:
+            self._subscriptions.add(subscription)
+            # Asked of the thread itself: a flag beside it would outlive a thread that ended in an error.
+            if self._thread is not None and self._thread.is_alive():
                 return
-            self._is_running = True
-            self._thread = threading.Thread(target=self._feed, name="watch", daemon=True)
+            self._thread = threading.Thread(target=self._feed, name="events", daemon=True)
             self._thread.start()
 
     def _feed(self) -> None:
         while True:
             with self._lock:
-                listeners = list(self._listeners)
-                if not listeners:
-                    self._is_running = False
+                subscriptions = list(self._subscriptions)
+                if not subscriptions:
+                    self._thread = None
                     return
                 self._wake.clear()
             try:
-                self._look(listeners)
-            except (DBAPIError, PoolTimeout) as error:
+                self._send_news(subscriptions)
+            except DATABASE_AWAY as error:
                 log.warning("stream_without_database", error=type(error).__name__)
             self._wake.wait(POLL_S)
 
-    def _look(self, listeners: list[Listener]) -> None:
-        """Find out what is new, and tell everybody whom it concerns."""
+    def _send_news(self, subscriptions: list[Subscription]) -> None:
+        """Send to every subscription what is new of its run and of the pill."""
+        by_run: dict[str, list[Subscription]] = {}
+        for subscription in subscriptions:
+            if subscription.run_id is not None and not subscription.has_ended:
+                by_run.setdefault(subscription.run_id, []).append(subscription)
         with self._database.read() as session:
-            for run_id in {listener.run_id for listener in listeners if listener.run_id}:
-                self._tell_run(session, run_id, [listener for listener in listeners if listener.run_id == run_id])
-            if asking := [listener for listener in listeners if listener.wants_pill]:
-                _tell_pill(session, asking)
+            for run_id, concerned in by_run.items():
+                self._guarded(session, concerned, partial(self._send_run, session, run_id, concerned))
+            if with_pill := [one for one in subscriptions if one.wants_pill]:
+                self._guarded(session, with_pill, partial(_send_pills, session, with_pill))
 
-    def _tell_run(self, session: Session, run_id: str, listeners: list[Listener]) -> None:
-        # The run's line first: what is recorded after it can only be newer, never missing before an end.
+    def _guarded(self, session: Session, concerned: list[Subscription], send: Callable[[], None]) -> None:
+        """Send, and end those streams that this fails for: one of them must never silence the others.
+
+        Raises:
+            DATABASE_AWAY: all streams wait for the database.
+        """
+        try:
+            send()
+        except DATABASE_AWAY:
+            raise
+        except RunNotFound:
+            self._end(concerned, _DELETED)
+        # Whatever is wrong with one run is no reason to end the thread that all streams are fed by.
+        except Exception:
+            log.exception("stream_failed")
+            session.rollback()
+            self._end(concerned, _UNAVAILABLE)
+
+    def _send_run(self, session: Session, run_id: str, subscriptions: list[Subscription]) -> None:
+        # The run first: what is recorded after it can only be newer, never missing before an end.
         run = _run_json(session, run_id)
-        events = RunRepository(session).events(run_id, min(listener.seen for listener in listeners), _BATCH)
-        messages = [Message(event.kind, event.data, event.id) for event in events]
-        has_all = len(messages) < _BATCH
-        for listener in listeners:
-            for message in messages:
-                if message.number is not None and message.number > listener.seen:
-                    listener.seen = message.number
-                    listener.send(message)
-            if run != listener.run:
-                listener.run = run
-                listener.send(Message("run", run))
-            if has_all and not listener.has_ended and run["status"] in ("succeeded", "failed", "cancelled"):
-                listener.has_ended = True
-                listener.send(Message("end", {"status": run["status"]}))
-                if listener.ends_with_run:
-                    self.close(listener)
-                    listener.end()
+        events = RunRepository(session).events(run_id, min(one.sent for one in subscriptions), _BATCH)
+        is_over = len(events) < _BATCH and run["status"] in ("succeeded", "failed", "cancelled")
+        for subscription in subscriptions:
+            for event in events:
+                if event.id > subscription.sent:
+                    subscription.sent = event.id
+                    subscription.send(event.kind, event.data)
+            if run != subscription.run:
+                subscription.run = run
+                subscription.send("run", run)
+        if is_over:
+            self._end(subscriptions, run["status"])
+
+    def _end(self, subscriptions: Iterable[Subscription], status: str) -> None:
+        """Say that the run of these streams has ended; a stream of the pill goes on without the run."""
+        for subscription in subscriptions:
+            subscription.has_ended = True
+            subscription.send("end", {"status": status})
+            if not subscription.wants_pill or status == _UNAVAILABLE:
+                self.close(subscription)
+                subscription.end()
 
 
-def _tell_pill(session: Session, listeners: list[Listener]) -> None:
+def _send_snapshot(session: Session, subscription: Subscription, run_id: str, after: int | None) -> None:
+    runs = RunRepository(session)
+    newest = runs.newest_event(run_id)
+    # A number from another run or database would hide everything that is to come.
+    subscription.sent = newest if after is None or after > newest else after
+    subscription.run = _run_json(session, run_id)
+    snapshot = {
+        "run": subscription.run,
+        "epochs": [EpochRead.of(row).model_dump(mode="json") for row in runs.epochs(run_id)],
+        "curve": runs.curve(run_id),
+    }
+    subscription.send("snapshot", snapshot)
+
+
+def _send_pills(session: Session, subscriptions: list[Subscription]) -> None:
     newest = show_pill(session)
-    for listener in listeners:
+    for subscription in subscriptions:
         pill = newest
-        if pill is None and listener.pill is not None:
-            # Nothing goes on any more: how the last one ended is worth a message.
-            pill = pill_of(session, listener.pill.run_id)
-        if pill != listener.pill:
-            listener.pill = pill
-            _send_pill(session, listener)
+        if pill is None and subscription.pill is not None:
+            # No run is left: how the last one ended is worth a message.
+            pill = pill_of(session, subscription.pill.run_id)
+        if pill != subscription.pill:
+            subscription.pill = pill
+            _send_pill(session, subscription)
 
 
-def _send_pill(session: Session, listener: Listener) -> None:
-    listener.send(Message("pill", pill_json(listener.pill)))
-    if listener.pill is not None and listener.pill.run_id != listener.run_id:
-        listener.send(Message("run", _run_json(session, listener.pill.run_id)))
+def _send_pill(session: Session, subscription: Subscription) -> None:
+    pill = subscription.pill
+    subscription.send("pill", pill_json(pill))
+    if pill is not None and pill.run_id != subscription.run_id:
+        with suppress(RunNotFound):  # deleted since the pill was read; the next look finds another
+            subscription.send("run", _run_json(session, pill.run_id))
 
 
 def pill_json(pill: Pill | None) -> dict[str, Json] | None:
@@ -249,22 +284,23 @@ def _run_json(session: Session, run_id: str) -> dict[str, Json]:
 
 
 async def messages(
-    watch: Watch, listener: Listener, leaving: anyio.Event | None = None
+    feed: EventFeed, subscription: Subscription, leaving: anyio.Event | None = None
 ) -> AsyncIterator[dict[str, Any]]:  # Any: as sse-starlette takes it
-    """The stream's messages, until it ends, nobody listens, or the server leaves (``leaving``)."""
-    farewell = asyncio.create_task(_end_when(leaving, listener)) if leaving else None
+    """The stream's messages, until it ends, its connection has gone, or the server leaves (``leaving``)."""
+    farewell = asyncio.create_task(_end_when(leaving, subscription)) if leaving else None
     try:
-        while (message := await listener.queue.get()) is not None:
-            sent: dict[str, Any] = {"event": message.kind, "data": json.dumps(message.data, ensure_ascii=False)}
-            if message.number is not None:
-                sent["id"] = str(message.number)
-            yield sent
+        while (message := await subscription.queue.get()) is not None:
+            yield {
+                "id": str(message.number),
+                "event": message.kind,
+                "data": json.dumps(message.data, ensure_ascii=False),
+            }
     finally:
-        watch.close(listener)
+        feed.close(subscription)
         if farewell is not None:
             farewell.cancel()
 
 
-async def _end_when(leaving: anyio.Event, listener: Listener) -> None:
+async def _end_when(leaving: anyio.Event, subscription: Subscription) -> None:
     await leaving.wait()
-    listener.end()
+    subscription.end()
