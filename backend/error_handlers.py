@@ -9,12 +9,12 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from psycopg.errors import DiskFull
-from sqlalchemy.exc import DataError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
+from backend.db.session import DATABASE_AWAY
 from backend.domain.errors import AppError, Conflict, InvalidInput, LimitExceeded, NoRoom, NotFound, Unavailable
 
 log = structlog.get_logger()
@@ -55,8 +55,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(OperationalError, database_busy)
-    app.add_exception_handler(PoolTimeout, database_busy)
+    for error in DATABASE_AWAY:
+        app.add_exception_handler(error, database_busy)
     app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(UnicodeEncodeError, _unstorable)
     app.add_exception_handler(ClientDisconnect, _gone)

@@ -12,7 +12,7 @@ from backend.ledger.timers import Timers
 from backend.settings import SettingsError, load
 from worker.hardware import new_identity
 from worker.host import Host
-from worker.identity import open_parts
+from worker.identity import open_context
 
 _USER_MUST_CHANGE_SOMETHING: Final = 2
 
@@ -26,10 +26,10 @@ def main(arguments: Sequence[str]) -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return _USER_MUST_CHANGE_SOMETHING
-    post = new_identity(settings, options.timers)
+    identity = new_identity(settings, options.timers)
     if options.trainer:
-        post = replace(post, trainer=options.trainer)
-    return Host(open_parts(post, settings), os.environ).run()
+        identity = replace(identity, trainer=options.trainer)
+    return Host(open_context(identity, settings), os.environ).run()
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:

@@ -15,11 +15,11 @@ from celery.signals import worker_shutting_down
 from backend.ledger.doorbell import celery_settings
 from backend.settings import Settings, SettingsError, load
 from worker.hardware import new_identity
-from worker.identity import WorkerContext, WorkerIdentity, open_parts
+from worker.identity import WorkerContext, WorkerIdentity, open_context
 from worker.tasks import register
 
 
-def make_app(settings: Settings, post: WorkerIdentity) -> Any:  # Any: Celery comes without types
+def make_app(settings: Settings, identity: WorkerIdentity) -> Any:  # Any: Celery comes without types
     """The application that a worker's processes run."""
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL is not set, so there is no doorbell to listen to. Run `python -m worker`.")
@@ -27,12 +27,12 @@ def make_app(settings: Settings, post: WorkerIdentity) -> Any:  # Any: Celery co
     app.conf.update(celery_settings(settings.redis_url))
 
     @functools.cache
-    def parts_of(_process: int) -> WorkerContext:
+    def context_of(_process: int) -> WorkerContext:
         # Opened in the process that uses them: connections don't survive a fork.
-        return open_parts(post, settings)
+        return open_context(identity, settings)
 
-    register(app, lambda: parts_of(os.getpid()))
-    worker_shutting_down.connect(_draining(Path(post.drain_flag)), weak=False)
+    register(app, lambda: context_of(os.getpid()))
+    worker_shutting_down.connect(_draining(Path(identity.drain_flag)), weak=False)
     return app
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from backend.ledger.job import DEVICE_FAILED as DEVICE_FAILURE
-from backend.ledger.job import OUT_OF_MEMORY, TRAINER_CRASHED, Failure, Outcome
+from backend.ledger.job import OUT_OF_MEMORY, TRAINER_CRASHED, TRAINER_KILLED, Failure, Outcome
 from backend.ledger.queries import KILLED
 
 DONE: Final = 0
@@ -18,6 +18,8 @@ REFUSED_FOR: Final = {"out-of-memory": 30, "diverged": 31}
 """The same, with numbers of their own for whoever reads a list of attempts; by the reason's code."""
 DEVICE_FAILED: Final = 40
 """The GPU reported an error that nothing in that process can recover from."""
+NOT_STARTED: Final = 60
+"""No process could be started for it; no process ends so itself."""
 NO_ROOM: Final = 50
 """The disk is full: the job rests until there is room."""
 
@@ -39,6 +41,13 @@ def outcome_of(exit_code: int) -> Outcome:
     return _OUTCOME_OF.get(exit_code, Outcome.CRASHED)
 
 
-def failure_of(exit_code: int) -> Failure:
-    """What is said when it was the last try. A kill that we didn't send is most often the system's, for memory."""
-    return {KILLED: OUT_OF_MEMORY, DEVICE_FAILED: DEVICE_FAILURE}.get(exit_code, TRAINER_CRASHED)
+def failure_of(exit_code: int, *, memory_ran_out: bool | None = None) -> Failure:
+    """Why the job failed, given how its last attempt ended.
+
+    Args:
+        memory_ran_out: whether the system killed processes for memory meanwhile; None where it doesn't tell. A kill
+            that nobody can explain is most often that.
+    """
+    if exit_code == KILLED:
+        return TRAINER_KILLED if memory_ran_out is False else OUT_OF_MEMORY
+    return DEVICE_FAILURE if exit_code == DEVICE_FAILED else TRAINER_CRASHED

@@ -12,10 +12,11 @@ from typing import Final
 import structlog
 
 from backend.datasets.manifests import manifest
-from backend.db.session import Database, WriteSession
+from backend.db.session import DATABASE_AWAY, Database, ReadSession, WriteSession
 from backend.domain.events import Event, PhaseProgress
 from backend.domain.ids import VersionId
 from backend.domain.lr_finder import Curve, Finding
+from backend.domain.manifest import Manifest
 from backend.domain.training import TrainingConfig
 from backend.ledger.job import Claim, Desired, Failure
 from backend.ledger.queries import Jobs
@@ -27,7 +28,7 @@ from backend.training.find import folder_to_start_from
 from backend.training.lr_finds import record as progress
 from backend.training.phases import phase_in_words
 from worker.engine.order import StopSignal, TrainingOrder
-from worker.recording import DatabaseAway, recording, write_with_retry
+from worker.recording import read_with_retry, recording, write_with_retry
 
 log = structlog.get_logger()
 
@@ -99,7 +100,7 @@ class FindRecorder:
             with self._database.write() as session:
                 # The whole is shown only with its result.
                 progress.show(session, self._claim, phase=self._phase, progress=min(self._progress, 0.99))
-        except DatabaseAway as error:
+        except DATABASE_AWAY as error:
             log.warning("record_delayed", error=type(error).__name__)
 
 
@@ -115,7 +116,7 @@ def find_job(
     recorder = FindRecorder(database, claim, stop)
     with recording(recorder) as code:
         write_with_retry(database, lambda session: progress.begin(session, claim), stop)
-        order = _make_order(database, storage, settings, claim, find)
+        order = _make_order(database, storage, settings, claim, find, stop)
         # Here: seconds of importing torch, in which the search is under way already.
         from worker.engine.recipe import find_learning_rate
 
@@ -124,12 +125,20 @@ def find_job(
 
 
 def _make_order(
-    database: Database, storage: LocalStorage, settings: Settings, claim: Claim, find: LearningRateFindRow
+    database: Database,
+    storage: LocalStorage,
+    settings: Settings,
+    claim: Claim,
+    find: LearningRateFindRow,
+    stop: StopSignal,
 ) -> TrainingOrder:
     mine = _empty_folder(storage.folder("states", find.id) / f"attempt-{claim.attempt}")
-    with database.read() as session:
+
+    def ordered(session: ReadSession) -> tuple[Manifest, Path | None]:
         learnt_from = manifest(session, VersionId(find.version_id))
-        starts_from = folder_to_start_from(session, storage, find.starts_from)
+        return learnt_from, folder_to_start_from(session, storage, find.starts_from)
+
+    learnt_from, starts_from = read_with_retry(database, ordered, stop)
     return TrainingOrder(
         manifest=learnt_from,
         config=TrainingConfig.model_validate(find.config),

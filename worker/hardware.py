@@ -18,6 +18,7 @@ from worker.identity import WorkerIdentity
 
 _NVIDIA: Final = Path("/proc/driver/nvidia/gpus")
 _MEMINFO: Final = Path("/proc/meminfo")
+_VMSTAT: Final = Path("/proc/vmstat")
 _ASK: Final = ("nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits")
 _ASK_TIMEOUT_S: Final = 10.0
 _MIB: Final = 2**20
@@ -63,6 +64,16 @@ def memory_of(device: str) -> Memory | None:
         return memory_in(_MEMINFO.read_text())
     except (OSError, KeyError, ValueError):
         return None
+
+
+def out_of_memory_kills() -> int | None:
+    """How many processes the system has killed since its start because memory ran out; None where it doesn't count."""
+    try:
+        lines = _VMSTAT.read_text().splitlines()
+    except OSError:
+        return None
+    counts = (line.partition(" ")[2] for line in lines if line.startswith("oom_kill "))
+    return next((int(count) for count in counts if count.isdigit()), None)
 
 
 def memory_in(meminfo: str) -> Memory:

@@ -16,10 +16,9 @@ from types import FrameType
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from backend.children import Child, end_all
+from backend.db.session import DATABASE_AWAY
 from backend.ledger.job import JobKind
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
@@ -29,6 +28,7 @@ from backend.training.forecast.speed_repository import Speeds
 from worker.hardware import device_name, machine, memory_of
 from worker.housekeeping import EVERY_S, clear_leftovers
 from worker.identity import WorkerContext
+from worker.logfile import attempt_logs
 
 log = structlog.get_logger()
 
@@ -44,11 +44,11 @@ _TITLE_OF: Final = {JobKind.TRAIN: "The listener for trainings", JobKind.IMPORT:
 class Host:
     """One worker."""
 
-    def __init__(self, parts: WorkerContext, environment: Mapping[str, str]) -> None:
-        self._parts, self._post, self._timers = parts, parts.post, parts.post.timers
+    def __init__(self, context: WorkerContext, environment: Mapping[str, str]) -> None:
+        self._context, self._identity, self._timers = context, context.identity, context.identity.timers
         self._environment = environment
-        self._device_name = device_name(parts.post.device)
-        self._has_bell = parts.settings.redis_url is not None
+        self._device_name = device_name(context.identity.device)
+        self._has_bell = context.settings.redis_url is not None
         self._stops = 0
         self._hurried_at: float | None = None
         self._leaving = threading.Event()
@@ -63,10 +63,12 @@ class Host:
         """Work until told to end; the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        Path(self._post.drain_flag).unlink(missing_ok=True)
-        log.info("worker_started", worker_id=self._post.worker_id, device=self._post.device, bell=self._has_bell)
+        Path(self._identity.drain_flag).unlink(missing_ok=True)
+        log.info(
+            "worker_started", worker_id=self._identity.worker_id, device=self._identity.device, bell=self._has_bell
+        )
         sweeper = Sweeper(
-            self._parts.database, self._parts.doorbell, self._timers, free_bytes=self._parts.storage.free_bytes
+            self._context.database, self._context.doorbell, self._timers, free_bytes=self._context.storage.free_bytes
         )
         threading.Thread(target=sweeper.run, args=(self._leaving,), name="sweep", daemon=True).start()
         for listener in self._listeners.values():
@@ -87,7 +89,7 @@ class Host:
             self._look_at_ledger()
             self._tidy()
             self._test_machine()
-        except (DBAPIError, PoolTimeout) as error:
+        except DATABASE_AWAY as error:
             log.warning("worker_without_database", error=type(error).__name__)
 
     def _look_at_ledger(self) -> None:
@@ -101,19 +103,24 @@ class Host:
         if time.monotonic() - self._tidied_at >= EVERY_S:
             self._tidied_at = time.monotonic()
             try:
-                clear_leftovers(self._parts.database, self._parts.storage)
+                clear_leftovers(
+                    self._context.database, self._context.storage, attempt_logs(self._context.settings.data)
+                )
             except OSError as error:  # another worker was faster, or the disk is ill: there is another time
                 log.warning("leftovers_stay", error=str(error))
 
     def _test_machine(self) -> None:
         """Measure a machine that nobody has measured, once, while nothing is trained: for the first forecasts."""
-        if self._test is not None or time.monotonic() - self._began < TEST_AFTER_S:
+        if self._test is not None:
+            _ = self._test.exit_code  # asking collects a process that has ended
             return
-        with self._parts.database.read() as session:
-            if Jobs(session).is_busy(self._post.worker_id, JobKind.TRAIN):
+        if time.monotonic() - self._began < TEST_AFTER_S:
+            return
+        with self._context.database.read() as session:
+            if Jobs(session).is_busy(self._identity.worker_id, JobKind.TRAIN):
                 return
-            is_known = Speeds(session).knows(machine(self._post.device))
-        command = (sys.executable, "-m", "worker.machine_test", self._post.device, str(os.getpid()))
+            is_known = Speeds(session).knows(machine(self._identity.device))
+        command = (sys.executable, "-m", "worker.machine_test", self._identity.device, str(os.getpid()))
         self._test = Child("The test of this machine", command, self._environment)
         if not is_known:
             self._test.start()
@@ -121,10 +128,10 @@ class Host:
     def _say_alive(self) -> None:
         if time.monotonic() - self._said_alive_at < self._timers.heartbeat:
             return
-        memory = memory_of(self._post.device)  # asking a card takes time: not within the transaction
-        with self._parts.database.write() as session:
+        memory = memory_of(self._identity.device)  # asking a card takes time: not within the transaction
+        with self._context.database.write() as session:
             Ledger(session).heartbeat(
-                self._post.worker(JobKind.TRAIN), list(JobKind), self._device_name, version(), memory
+                self._identity.worker(JobKind.TRAIN), list(JobKind), self._device_name, version(), memory
             )
         self._said_alive_at = time.monotonic()
 
@@ -134,10 +141,10 @@ class Host:
         if looker is not None and looker.is_running:
             return
         patience = self._timers.missed_notification if self._has_bell else 0.0
-        with self._parts.database.read() as session:
+        with self._context.database.read() as session:
             jobs = Jobs(session)
-            suits_us = jobs.has_waiting(kind, patience, self._post.worker(kind))
-            if not suits_us or jobs.is_busy(self._post.worker_id, kind):
+            suits_us = jobs.has_waiting(kind, patience, self._identity.worker(kind))
+            if not suits_us or jobs.is_busy(self._identity.worker_id, kind):
                 return
         if self._has_bell:
             self._note_unheard(kind)
@@ -152,7 +159,7 @@ class Host:
             self._listeners[kind].kill()
 
     def _child(self, kind: JobKind, *options: str) -> Child:
-        command = (sys.executable, "-m", "worker.listener", kind.value, self._post.to_json(), *options)
+        command = (sys.executable, "-m", "worker.listener", kind.value, self._identity.to_json(), *options)
         return Child(_TITLE_OF[kind], command, self._environment)
 
     def _rest(self) -> None:
@@ -165,7 +172,7 @@ class Host:
         # In a signal's handler nothing may wait for a lock, not even for an event's own: this very thread may hold it.
         self._stops += 1
         with suppress(OSError):
-            Path(self._post.drain_flag).touch()
+            Path(self._identity.drain_flag).touch()
 
     def _must_hurry(self) -> bool:
         """Whether a second signal came, and some seconds ago."""
@@ -175,12 +182,12 @@ class Host:
 
     def _leave(self) -> None:
         """Let every training reach the end of its step and give it back; the second signal hurries."""
-        log.info("worker_leaving", worker_id=self._post.worker_id)
+        log.info("worker_leaving", worker_id=self._identity.worker_id)
         if self._test is not None and self._test.is_running:
             self._test.kill()
         children = [*self._listeners.values(), *self._lookers.values()]
         end_all(children, grace_s=GRACE_S, hurry=self._must_hurry)
-        with suppress(DBAPIError, PoolTimeout), self._parts.database.write() as session:
-            Ledger(session).say_goodbye(self._post.worker_id)
-        Path(self._post.drain_flag).unlink(missing_ok=True)
-        log.info("worker_left", worker_id=self._post.worker_id)
+        with suppress(*DATABASE_AWAY), self._context.database.write() as session:
+            Ledger(session).say_goodbye(self._identity.worker_id)
+        Path(self._identity.drain_flag).unlink(missing_ok=True)
+        log.info("worker_left", worker_id=self._identity.worker_id)

@@ -1,9 +1,10 @@
-"""What killed processes left behind and nobody will ever ask for: states of ended runs, checkpoints without a row.
+"""What nobody needs any more: states of ended runs, checkpoints without a row, unfinished uploads, old logs.
 
 Everything here is old enough that nobody can still be writing it, and is looked up in the database first.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from backend.db.session import Database
 from backend.storage.local import LocalStorage
 from backend.training.repository import RunRepository
+from worker.logfile import remove_old_logs
 
 log = structlog.get_logger()
 
@@ -26,9 +28,10 @@ class Cleared:
     states: int
     checkpoints: int
     incoming: int
+    logs: int = 0
 
 
-def clear_leftovers(database: Database, storage: LocalStorage) -> Cleared:
+def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cleared:
     """Remove what nobody needs any more. Safe to repeat, and to be done by several workers at once."""
     states = storage.old_folders("states", _HOUR_S)
     checkpoints = storage.old_folders("checkpoints", _DAY_S)
@@ -39,12 +42,13 @@ def clear_leftovers(database: Database, storage: LocalStorage) -> Cleared:
         storage.delete_folder("states", name)
     for name in ownerless:
         storage.delete_folder("checkpoints", name)
-    cleared = Cleared(len(ended), len(ownerless), storage.clear_incoming(_DAY_S))
+    cleared = Cleared(len(ended), len(ownerless), storage.clear_incoming(_DAY_S), remove_old_logs(logs))
     if cleared != Cleared(0, 0, 0):
         log.info(
             "leftovers_removed",
             states=cleared.states,
             checkpoints=cleared.checkpoints,
             incoming=cleared.incoming,
+            logs=cleared.logs,
         )
     return cleared

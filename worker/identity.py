@@ -73,17 +73,17 @@ class WorkerIdentity:
 class WorkerContext:
     """What a worker's process works with; opened after the fork, as connections can't be shared."""
 
-    post: WorkerIdentity
+    identity: WorkerIdentity
     settings: Settings
     database: Database
     storage: LocalStorage
     doorbell: Doorbell
 
 
-def open_parts(post: WorkerIdentity, settings: Settings) -> WorkerContext:
+def open_context(identity: WorkerIdentity, settings: Settings) -> WorkerContext:
     """The parts of one process."""
     return WorkerContext(
-        post,
+        identity,
         settings,
         Database(settings.sql_url),
         LocalStorage(settings.storage_folder),

@@ -12,14 +12,16 @@ from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from worker import exits
 from worker.engine.order import Stopped, StopSignal
-from worker.recording import recording, write_with_retry
+from worker.recording import read_with_retry, recording, write_with_retry
 
 
 def import_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:
     """Do the import that an attempt holds; the exit code."""
     database, storage = Database(settings.sql_url), LocalStorage(settings.storage_folder)
-    with database.read() as session:
-        claim = Jobs(session).claim_of(job_id, attempt)
+    try:
+        claim = read_with_retry(database, lambda session: Jobs(session).claim_of(job_id, attempt), stop)
+    except Stopped:
+        return exits.YIELDED
     if claim is None:
         return exits.LOST
     record = ImportRecord(database, claim, stop)

@@ -21,14 +21,14 @@ def main(arguments: Sequence[str]) -> int:
     from backend import log
     from backend.ledger.job import JobKind
     from backend.settings import load
-    from worker.identity import WorkerIdentity, open_parts
+    from worker.identity import WorkerIdentity, open_context
 
     log.configure()
-    kind, post, settings = JobKind(arguments[0]), WorkerIdentity.from_json(arguments[1]), load()
+    kind, identity, settings = JobKind(arguments[0]), WorkerIdentity.from_json(arguments[1]), load()
     if "--once" in arguments:
         from worker.supervisor import run_waiting_jobs
 
-        run_waiting_jobs(open_parts(post, settings), kind)
+        run_waiting_jobs(open_context(identity, settings), kind)
         return 0
 
     from celery.platforms import SecurityWarning
@@ -39,14 +39,14 @@ def main(arguments: Sequence[str]) -> int:
     options = [
         *("--queues", QUEUE_OF[kind]),
         *("--concurrency", str(_AT_ONCE[kind])),
-        *("--hostname", f"{kind}-{post.worker_id}@{post.host}"),
+        *("--hostname", f"{kind}-{identity.worker_id}@{identity.host}"),
         *("--loglevel", "WARNING"),
         "--without-gossip",
         "--without-mingle",
     ]
     # It warns of root because messages could carry code; ours are JSON, and say nothing but "look".
     warnings.simplefilter("ignore", SecurityWarning)
-    make_app(settings, post).worker_main(["--quiet", "worker", *options])
+    make_app(settings, identity).worker_main(["--quiet", "worker", *options])
     return 0
 
 

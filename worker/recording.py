@@ -10,16 +10,14 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from backend.db.session import Database, WriteSession
+from backend.db.session import DATABASE_AWAY, Database, ReadSession, WriteSession
 from backend.domain.errors import AppError
 from backend.domain.events import EpochFinished, Event, StageFinished, StateSaved
 from backend.domain.ids import CheckpointId, new_id
@@ -40,7 +38,7 @@ from worker.stall_timeout import StallTimeout
 log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
-DatabaseAway: Final = (DBAPIError, PoolTimeout)
+AnySession = TypeVar("AnySession", ReadSession, WriteSession)
 _WRITE_EVERY_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 5.0
 
@@ -150,7 +148,7 @@ class Recorder:
         try:
             with self._database.write() as session:
                 self._flush(session)
-        except DatabaseAway as error:
+        except DATABASE_AWAY as error:
             log.warning("record_delayed", error=type(error).__name__, events=len(self._waiting))
         else:
             self._forget_what_waited()
@@ -227,13 +225,30 @@ def write_with_retry(database: Database, write: Callable[[WriteSession], Answer]
     Raises:
         Stopped: told to stop meanwhile.
     """
+    return _with_retry(database.write, write, stop)
+
+
+def read_with_retry(database: Database, read: Callable[[ReadSession], Answer], stop: StopSignal) -> Answer:
+    """Read in a transaction, again and again while the database is away.
+
+    Raises:
+        Stopped: told to stop meanwhile.
+    """
+    return _with_retry(database.read, read, stop)
+
+
+def _with_retry(
+    transaction: Callable[[], AbstractContextManager[AnySession]],
+    action: Callable[[AnySession], Answer],
+    stop: StopSignal,
+) -> Answer:
     wait_s = 0.1
     while True:
         try:
-            with database.write() as session:
-                return write(session)
-        except DatabaseAway as error:
-            log.warning("record_waits", error=type(error).__name__, seconds=wait_s)
+            with transaction() as session:
+                return action(session)
+        except DATABASE_AWAY as error:
+            log.warning("database_away", error=type(error).__name__, seconds=wait_s)
             if stop.requested():
                 raise Stopped from error
             time.sleep(wait_s)
@@ -309,7 +324,7 @@ def _stopped(recorder: Record) -> int:
         return _EXIT_FOR.get(recorder.wanted(), exits.YIELDED)
     except LostLease:
         return exits.LOST
-    except DatabaseAway:
+    except DATABASE_AWAY:
         return exits.YIELDED
 
 

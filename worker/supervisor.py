@@ -15,9 +15,8 @@ from contextlib import suppress
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from backend.db.session import DATABASE_AWAY
 from backend.ledger.claiming import claim_next
 from backend.ledger.job import (
     NO_ROOM,
@@ -35,32 +34,32 @@ from backend.ledger.job import (
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from worker import exits
+from worker.hardware import out_of_memory_kills
 from worker.identity import WorkerContext
-from worker.logfile import LogFile
+from worker.logfile import LogFile, attempt_logs
 
 log = structlog.get_logger()
 
-DatabaseAway: Final = (DBAPIError, PoolTimeout)
 _LOOK_S: Final = 0.1
 _STUCK: Final = "stuck"
 _DEAF: Final = "did_not_stop"
 
 
-def run_waiting_jobs(parts: WorkerContext, kind: JobKind) -> int:
+def run_waiting_jobs(context: WorkerContext, kind: JobKind) -> int:
     """Do the jobs of a kind that wait, one after the other; how many were done.
 
     Safe to call any number of times at once: whoever finds nothing to claim returns.
     """
     done = 0
-    while not parts.post.is_draining:
+    while not context.identity.is_draining:
         try:
-            claim = claim_next(parts.database, kind, parts.post.worker(kind), parts.post.timers)
-        except DatabaseAway as error:
+            claim = claim_next(context.database, kind, context.identity.worker(kind), context.identity.timers)
+        except DATABASE_AWAY as error:
             log.warning("claim_without_database", error=type(error).__name__)
             return done
         if claim is None:
             return done
-        Supervision(parts, claim).run()
+        Supervision(context, claim).run()
         done += 1
     return done
 
@@ -68,44 +67,63 @@ def run_waiting_jobs(parts: WorkerContext, kind: JobKind) -> int:
 class Supervision:
     """One attempt at one job."""
 
-    def __init__(self, parts: WorkerContext, claim: Claim) -> None:
-        self._parts, self._claim, self._timers = parts, claim, parts.post.timers
+    def __init__(self, context: WorkerContext, claim: Claim) -> None:
+        self._context, self._claim, self._timers = context, claim, context.identity.timers
         self._log = log.bind(job_id=claim.job_id, attempt=claim.attempt)
-        self._file = LogFile(parts.settings.data / "logs" / "jobs" / f"{claim.job_id}-{claim.attempt}.log")
+        self._file = LogFile(attempt_logs(context.settings.data) / f"{claim.job_id}-{claim.attempt}.log")
         self._renewed_at = self._looked_at = time.monotonic()
         self._stop_asked_at: float | None = None
         self._kill_reason: str | None = None
         self._is_suspended = self._was_told_to_finish = False
         self._signs = Signs(None, None)
+        self._kills_before = out_of_memory_kills()
         self._signs_at = self._renewed_at
 
     def run(self) -> JobState | None:
-        """Start, watch, write down; the job's new state, None where somebody else has it."""
-        self._start()
-        exit_code = self._watch()
+        """Start, watch, write down; the job's new state, None where somebody else has it.
+
+        Whatever goes wrong with the supervision itself, the process doesn't outlive it: it would use the device
+        unwatched while the next attempt starts there.
+        """
+        try:
+            self._process = self._start()
+        except OSError as error:  # no log file, or no more processes on this machine
+            self._log.error("attempt_not_started", error=str(error))
+            return self._close(exits.NOT_STARTED)
+        try:
+            self._note_pid()
+            exit_code = self._watch()
+        except BaseException:
+            self._log.exception("supervision_failed")
+            self._signal_group(signal.SIGKILL)
+            self._close(self._process.wait())
+            raise
         self._log.info("attempt_ended", exit_code=exit_code, killed_for=self._kill_reason)
         state = self._close(exit_code)
         self._clear_up(state)
         return state
 
-    def _start(self) -> None:
+    def _start(self) -> subprocess.Popen[bytes]:
         command = [
-            *self._parts.post.command(self._claim.kind),
+            *self._context.identity.command(self._claim.kind),
             self._claim.job_id,
             str(self._claim.attempt),
             str(os.getpid()),
         ]
         with self._file.open() as file:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 command,
-                env=self._parts.post.environment(self._claim),
+                env=self._context.identity.environment(self._claim),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
             )
-        self._log.info("attempt_started", kind=self._claim.kind, pid=self._process.pid)
-        with suppress(*DatabaseAway), self._parts.database.write() as session:
+        self._log.info("attempt_started", kind=self._claim.kind, pid=process.pid)
+        return process
+
+    def _note_pid(self) -> None:
+        with suppress(*DATABASE_AWAY), self._context.database.write() as session:
             Ledger(session).note_pid(self._claim.job_id, self._claim.attempt, self._process.pid)
 
     def _watch(self) -> int:
@@ -128,11 +146,11 @@ class Supervision:
             wanted = self._ask_ledger()
         except LostLease:
             self._stop_if_overtaken()
-        except DatabaseAway as error:
+        except DATABASE_AWAY as error:
             self._hold_still(type(error).__name__)
         else:
             self._go_on()
-            if wanted in (Desired.PAUSE, Desired.CANCEL) or self._parts.post.is_draining:
+            if wanted in (Desired.PAUSE, Desired.CANCEL) or self._context.identity.is_draining:
                 self._ask_to_stop()
             elif wanted is Desired.FINISH:
                 self._ask_to_finish()
@@ -147,18 +165,18 @@ class Supervision:
         """
         claim, is_due = self._claim, time.monotonic() - self._renewed_at >= self._timers.heartbeat
         if is_due:
-            with self._parts.database.write() as session:
+            with self._context.database.write() as session:
                 wanted = Ledger(session, self._timers).renew(claim.job_id, claim.attempt)
             self._renewed_at = time.monotonic()
         else:
-            with self._parts.database.read() as session:
+            with self._context.database.read() as session:
                 wanted = Jobs(session).wanted(claim)
         self._kill_if_stuck()
         return wanted
 
     def _stop_if_overtaken(self) -> None:
         """Kill at once where another attempt has the job or may have it; else the process is on its way out."""
-        with suppress(*DatabaseAway), self._parts.database.read() as session:
+        with suppress(*DATABASE_AWAY), self._context.database.read() as session:
             job = Jobs(session).state_of(self._claim)
             if job is None or job is JobState.QUEUED:
                 self._kill("overtaken")
@@ -195,7 +213,7 @@ class Supervision:
         """SIGUSR1, but only to a process that has got so far as to know what that means: others would die of it."""
         if self._was_told_to_finish:
             return
-        with suppress(*DatabaseAway), self._parts.database.read() as session:
+        with suppress(*DATABASE_AWAY), self._context.database.read() as session:
             if Jobs(session).state_of(self._claim) is not JobState.RUNNING:
                 return
             self._was_told_to_finish = True
@@ -209,7 +227,7 @@ class Supervision:
         Timed by our own clock from the moment at which we saw the last sign: a machine that slept, or a
         database that was away, makes nobody look stuck.
         """
-        with self._parts.database.read() as session:
+        with self._context.database.read() as session:
             signs = Jobs(session).signs_of(self._claim)
         if signs.progress_at != self._signs.progress_at:
             self._signs_at = time.monotonic()
@@ -236,11 +254,11 @@ class Supervision:
         deadline = time.monotonic() + self._timers.lease
         while True:
             try:
-                with self._parts.database.write() as session:
+                with self._context.database.write() as session:
                     return self._write_down(Ledger(session, self._timers), exit_code)
-            except DatabaseAway as error:
+            except DATABASE_AWAY as error:
                 self._log.warning("close_without_database", error=type(error).__name__)
-                if time.monotonic() > deadline or self._parts.post.is_draining:
+                if time.monotonic() > deadline or self._context.identity.is_draining:
                     return None
                 time.sleep(min(1.0, self._timers.flags))
 
@@ -254,7 +272,7 @@ class Supervision:
             job_id, attempt, self._outcome_of(exit_code), exit_code=exit_code, failure=self._failure_of(exit_code)
         )
         if exit_code == exits.DEVICE_FAILED and ledger.note_device_failure(job_id, attempt):
-            self._log.warning("device_rests", device=self._parts.post.device, seconds=self._timers.quarantined)
+            self._log.warning("device_rests", device=self._context.identity.device, seconds=self._timers.quarantined)
         return state
 
     def _outcome_of(self, exit_code: int) -> Outcome:
@@ -266,17 +284,24 @@ class Supervision:
     def _failure_of(self, exit_code: int) -> Failure:
         if self._kill_reason == _STUCK:
             return STALLED
-        return exits.failure_of(exit_code) if self._kill_reason is None else TRAINER_CRASHED
+        if self._kill_reason is not None:
+            return TRAINER_CRASHED
+        return exits.failure_of(exit_code, memory_ran_out=self._memory_ran_out())
+
+    def _memory_ran_out(self) -> bool | None:
+        """Whether the system has killed processes for memory since this attempt began; None where it doesn't count."""
+        now = out_of_memory_kills()
+        return None if now is None or self._kills_before is None else now > self._kills_before
 
     def _clear_up(self, state: JobState | None) -> None:
-        if state is JobState.QUEUED and self._parts.post.is_draining:
+        if state is JobState.QUEUED and self._context.identity.is_draining:
             # Another worker need not wait for the sweep.
-            self._parts.doorbell.notify(self._claim.kind)
+            self._context.doorbell.notify(self._claim.kind)
         if self._claim.kind is JobKind.TRAIN and self._is_at_its_end():
-            shutil.rmtree(self._parts.storage.folder("states", self._claim.subject_id), ignore_errors=True)
+            shutil.rmtree(self._context.storage.folder("states", self._claim.subject_id), ignore_errors=True)
 
     def _is_at_its_end(self) -> bool:
-        with suppress(*DatabaseAway), self._parts.database.read() as session:
+        with suppress(*DATABASE_AWAY), self._context.database.read() as session:
             state = Jobs(session).state_of(self._claim)
             return state is not None and state.is_final
         return False

@@ -9,16 +9,16 @@ from worker.identity import WorkerContext
 from worker.supervisor import run_waiting_jobs
 
 
-def register(app: Any, parts: Callable[[], WorkerContext]) -> None:  # Any: Celery comes without types
+def register(app: Any, context: Callable[[], WorkerContext]) -> None:  # Any: Celery comes without types
     """Teach ``app`` to answer rings."""
 
     def train() -> None:
         """Do the trainings that wait."""
-        run_waiting_jobs(parts(), JobKind.TRAIN)
+        run_waiting_jobs(context(), JobKind.TRAIN)
 
     def bring_in() -> None:
         """Do the imports that wait."""
-        run_waiting_jobs(parts(), JobKind.IMPORT)
+        run_waiting_jobs(context(), JobKind.IMPORT)
 
     app.task(name=TASK_OF[JobKind.TRAIN], ignore_result=True)(train)
     app.task(name=TASK_OF[JobKind.IMPORT], ignore_result=True)(bring_in)

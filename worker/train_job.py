@@ -12,27 +12,29 @@ from typing import Final
 import structlog
 
 from backend.datasets.manifests import manifest
-from backend.db.session import Database
+from backend.db.session import Database, ReadSession
 from backend.domain.ids import VersionId
+from backend.domain.json import Json
+from backend.domain.manifest import Manifest
 from backend.domain.training import TrainingConfig
 from backend.ledger.job import Claim
 from backend.ledger.queries import Jobs
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
-from backend.tables.training import RunRow
+from backend.tables.training import LearningRateFindRow, RunRow
 from backend.training import record as progress
 from backend.training.find import find_run, folder_to_start_from
 from backend.training.forecast.eta import EtaEstimator, usual_timetable
-from backend.training.forecast.forecast import timetable
+from backend.training.forecast.forecast import Timetable, timetable
 from backend.training.forecast.speeds import Stopwatch
 from backend.training.forecast.work import Counts
 from backend.training.lr_finds.repository import LearningRateFinds
 from backend.training.repository import RunRepository
 from worker import exits
-from worker.engine.order import BESIDE_STATES, StatePoint, StopSignal, TrainingOrder
+from worker.engine.order import BESIDE_STATES, StatePoint, Stopped, StopSignal, TrainingOrder
 from worker.find_rate_job import find_job
 from worker.hardware import machine
-from worker.recording import Clocked, Recorder, recording, write_with_retry
+from worker.recording import Clocked, Recorder, read_with_retry, recording, write_with_retry
 
 log = structlog.get_logger()
 
@@ -42,28 +44,36 @@ _ATTEMPT: Final = "attempt-"
 def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:
     """Do the training, or the search for a rate, that an attempt holds; the exit code."""
     database, storage = Database(settings.sql_url), LocalStorage(settings.storage_folder)
-    with database.read() as session:
+
+    def held(session: ReadSession) -> tuple[Claim | None, LearningRateFindRow | None, RunRow | None]:
         claim = Jobs(session).claim_of(job_id, attempt)
         find = LearningRateFinds(session).find(claim.subject_id) if claim else None
-        run = find_run(session, claim.subject_id) if claim and not find else None
+        return claim, find, find_run(session, claim.subject_id) if claim and not find else None
+
+    try:
+        claim, find, run = read_with_retry(database, held, stop)
+    except Stopped:
+        return exits.YIELDED
     if claim is not None and find is not None:
         return find_job(settings, database, storage, claim, find, stop)
     if claim is None or run is None:
         return exits.LOST
     config = TrainingConfig.model_validate(run.config)
-    pace, stopwatch = _clocks(database, run, config, goes_on=attempt > 1)
+    try:
+        pace, stopwatch = _clocks(database, run, config, stop, goes_on=attempt > 1)
+    except Stopped:
+        return exits.YIELDED
     clocked = Clocked(machine(settings.device), stopwatch)
     recorder = Recorder(database, storage, claim, config, stop, pace=pace, clocked=clocked)
     with recording(recorder) as code:
         write_with_retry(database, lambda session: progress.begin(session, claim), stop)
-        order = make_order(database, storage, settings, claim, run)
+        order = make_order(database, storage, settings, claim, run, stop)
         recorder.output_folder = order.output_folder
         # Here: seconds of importing torch, in which the run is under way already.
         from worker.engine.hardware.devices import keep_loader_processes_to
         from worker.engine.recipe import train
 
-        with database.read() as session:
-            kills = Jobs(session).kills_in_a_row(job_id)
+        kills = read_with_retry(database, lambda session: Jobs(session).kills_in_a_row(job_id), stop)
         if kills:
             log.warning("fewer_loader_processes", killed_before=kills)
             keep_loader_processes_to(loader_processes_after(kills))
@@ -77,31 +87,37 @@ def loader_processes_after(kills: int) -> int:
 
 
 def _clocks(
-    database: Database, run: RunRow, config: TrainingConfig, *, goes_on: bool
+    database: Database, run: RunRow, config: TrainingConfig, stop: StopSignal, *, goes_on: bool
 ) -> tuple[EtaEstimator, Stopwatch]:
     """What tells how far the run is, and what takes down how fast it goes."""
-    with database.read() as session:
+
+    def planned(session: ReadSession) -> tuple[Json, Timetable | None]:
         version = RunRepository(session).version(VersionId(run.version_id))
         counts = version.counts if version else {}
-        found = timetable(session, config, counts, version_id=None if run.starts_from else run.version_id)
+        return counts, timetable(session, config, counts, version_id=None if run.starts_from else run.version_id)
+
+    counts, found = read_with_retry(database, planned, stop)
     thought = found.pieces if found else usual_timetable(config, Counts.of(counts))
     return EtaEstimator(config, thought), Stopwatch(config, Counts.of(counts), run.id, goes_on=goes_on)
 
 
 def make_order(
-    database: Database, storage: LocalStorage, settings: Settings, claim: Claim, run: RunRow
+    database: Database, storage: LocalStorage, settings: Settings, claim: Claim, run: RunRow, stop: StopSignal
 ) -> TrainingOrder:
     """What the engine is asked to do, to go on from where the last attempt got to."""
     states = storage.folder("states", run.id)
     mine = states / f"{_ATTEMPT}{claim.attempt}"
     mine.mkdir(exist_ok=True)
-    with database.read() as session:
-        learnt_from = manifest(session, VersionId(run.version_id))
+
+    def ordered(session: ReadSession) -> tuple[Manifest, tuple[StatePoint, ...], Path | None]:
         points = tuple(
             StatePoint(row.stage, row.epoch, row.step, row.file, row.sha256)
             for row in RunRepository(session).states(run.id, progress.KEPT_STATES)
         )
-        starts_from = folder_to_start_from(session, storage, run.starts_from)
+        learnt_from = manifest(session, VersionId(run.version_id))
+        return learnt_from, points, folder_to_start_from(session, storage, run.starts_from)
+
+    learnt_from, points, starts_from = read_with_retry(database, ordered, stop)
     for point in points:
         _bring(states, mine, point.file)
     for kept in {file.name for pattern in BESIDE_STATES for file in states.glob(f"{_ATTEMPT}*/{pattern}")}:

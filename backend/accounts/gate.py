@@ -10,8 +10,6 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import structlog
 from anyio import to_thread
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette._utils import get_route_path  # the router's own view of the path: what we judge is what it serves
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -20,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.accounts import sessions, tokens
 from backend.accounts.cookies import session_cookie
 from backend.caller import Caller
-from backend.db.session import Database
+from backend.db.session import DATABASE_AWAY, Database
 from backend.error_handlers import database_busy, error_body, respond
 from backend.settings import Settings
 
@@ -64,7 +62,7 @@ class Gate:
     async def _judge(self, request: Request, receive: Receive) -> tuple[Response | None, Receive]:
         try:
             caller = await to_thread.run_sync(self._identify, request)
-        except (OperationalError, PoolTimeout) as error:
+        except DATABASE_AWAY as error:
             return database_busy(request, error), receive
         if caller is None:
             return self._turn_away(request), receive

@@ -11,8 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from anyio import to_thread
-from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import IntegrityError
 from starlette._utils import get_route_path
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.accounts.repository import KeptAnswerRepository
 from backend.caller import caller_of
 from backend.db.base import utc_now
-from backend.db.session import Database
+from backend.db.session import DATABASE_AWAY, Database
 from backend.error_handlers import database_busy, error_body
 from backend.tables.accounts import KeptAnswerRow
 
@@ -121,7 +120,7 @@ class Repeats:
         request_sha256 = hashlib.sha256(scope["query_string"] + b"\0" + body).hexdigest()
         try:
             standing = await to_thread.run_sync(stand, self._database, key_sha256, request_sha256)
-        except (OperationalError, PoolTimeout) as error:
+        except DATABASE_AWAY as error:
             await database_busy(request, error)(scope, request.receive, send)
             return
         match standing:

@@ -5,13 +5,11 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy.exc import OperationalError
-
 from backend.accounts.repository import SessionRepository
 from backend.accounts.tokens import NOTE_EVERY, SECRET_BYTES, is_live
 from backend.caller import Caller, csrf_token_of, secret_sha256
 from backend.db.base import utc_now
-from backend.db.session import Database, WriteSession
+from backend.db.session import DATABASE_AWAY, Database, WriteSession
 from backend.domain.ids import TokenId
 from backend.tables.accounts import SessionRow
 
@@ -48,6 +46,6 @@ def find_session(database: Database, secret: str) -> Caller | None:
         caller = Caller(TokenId(token.id), token.is_owner, sha256, csrf_token_of(secret))
         is_noted = row.last_seen_at > now - NOTE_EVERY
     if not is_noted:
-        with suppress(OperationalError), database.write() as writing:  # there is another time
+        with suppress(*DATABASE_AWAY), database.write() as writing:  # there is another time
             SessionRepository(writing).note_use(sha256, now)
     return caller

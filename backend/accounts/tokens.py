@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
 from backend.accounts.repository import TokenRepository
 from backend.caller import Caller, secret_sha256
 from backend.db.base import utc_now
-from backend.db.session import Database, ReadSession, WriteSession
+from backend.db.session import DATABASE_AWAY, Database, ReadSession, WriteSession
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.ids import TokenId, new_id
 from backend.settings import Settings
@@ -109,7 +109,7 @@ def authenticate(database: Database, secret: str) -> Caller | None:
         is_noted = row.last_used_at is not None and row.last_used_at > now - NOTE_EVERY
     if not is_noted:
         # For want of a note, such as on a full disk, nobody is locked out: there is another time.
-        with suppress(OperationalError), database.write() as writing:
+        with suppress(*DATABASE_AWAY), database.write() as writing:
             TokenRepository(writing).note_use(caller.token_id, now)
     return caller
 

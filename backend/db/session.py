@@ -5,13 +5,22 @@ WAL, full sync, foreign keys, a long busy time-out, and write transactions that
 take the write lock at once (a read that turns into a write can't wait for it).
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
+
+DATABASE_AWAY: Final = (OperationalError, InterfaceError, PoolTimeout)
+"""What the driver and the pool raise while the database can't be reached or is too busy; worth another try later.
+
+Integrity, data and programming errors are faults of ours, which no waiting heals: they aren't among these.
+"""
 
 
 class ReadSession(Session):
@@ -60,6 +69,7 @@ def _make_engine(url: str) -> Engine:
         engine = create_engine(url, connect_args={"timeout": 10})
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "handle_error", _tell_faults_from_absence)
         return engine
     engine = create_engine(
         url,
@@ -84,6 +94,17 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # Any: a DB-API c
         "journal_size_limit=67108864",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _tell_faults_from_absence(context: ExceptionContext) -> None:
+    """Make SQLite's "no such column" a programming error; its driver calls it operational, as it calls a busy file.
+
+    Raises:
+        ProgrammingError: the statement itself is wrong, so that no repetition helps.
+    """
+    error = context.original_exception
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+        raise ProgrammingError(context.statement, context.parameters, error) from error
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -120,7 +120,12 @@ OUT_OF_MEMORY = Failure(
     "The work was ended from outside, several times in a row; most often the machine has run out of memory.",
     "Choose smaller images, a smaller batch or a smaller architecture, close other programs, and start again.",
 )
-
+TRAINER_KILLED = Failure(
+    "worker-killed",
+    "The program that does the work was ended from outside (signal 9), several times in a row, before it could save"
+    " anything. The machine hadn't run out of memory.",
+    "Find out who or what ends programs on this machine; then start again.",
+)
 
 NO_ROOM = Failure(
     "disk-full",

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from backend.db.session import Database
+from backend.db.session import DATABASE_AWAY, Database
 from backend.ledger.job import WORKER_LOST, JobKind, JobState, Outcome
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
@@ -73,7 +71,7 @@ class Sweeper:
         """Look through the ledger once; rings after its transaction. Never raises for a database that is away."""
         try:
             swept = self._transaction()
-        except (DBAPIError, PoolTimeout) as error:
+        except DATABASE_AWAY as error:
             self._calm_until = self._monotonic() + self._timers.startup_grace
             log.warning("sweep_without_database", error=type(error).__name__)
             return Swept(startup_grace=True)

@@ -23,11 +23,9 @@ from typing import Any, Final
 
 import anyio
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from backend.db.session import Database
+from backend.db.session import DATABASE_AWAY, Database
 from backend.domain.json import Json
 from backend.domain.runs import RunNotFound
 from backend.training.forecast.durations import eta_words
@@ -37,7 +35,6 @@ from backend.training.schemas import EpochRead, RunRead
 
 log = structlog.get_logger()
 
-DATABASE_AWAY: Final = (OperationalError, InterfaceError, PoolTimeout)
 POLL_S: Final = 0.5
 _BATCH: Final = 500
 _MOST_WAITING: Final = 2000

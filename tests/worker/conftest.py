@@ -17,7 +17,7 @@ QUICK = Timers(heartbeat=0.3, lease=5, flags=0.1, kill_grace=3, backoff=(0.0, 0.
 
 
 @pytest.fixture
-def parts(
+def context(
     settings: Settings, database: Database, doorbell: CollectingDoorbell, monkeypatch: pytest.MonkeyPatch
 ) -> WorkerContext:
     """Parts of a worker whose trainer is the steady one; its children find the same data."""
@@ -27,6 +27,6 @@ def parts(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(os.curdir).resolve()))
-    post = WorkerIdentity("hound", "host-1", "cpu:hound", str(settings.data / "drain"), QUICK)
-    post = replace(post, trainer="tests.worker.kill.steady_trainer")
-    return WorkerContext(post, settings, database, LocalStorage(settings.storage_folder), doorbell)
+    identity = WorkerIdentity("hound", "host-1", "cpu:hound", str(settings.data / "drain"), QUICK)
+    identity = replace(identity, trainer="tests.worker.kill.steady_trainer")
+    return WorkerContext(identity, settings, database, LocalStorage(settings.storage_folder), doorbell)

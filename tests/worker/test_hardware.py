@@ -33,16 +33,16 @@ def test_two_workers_on_one_card_share_its_place(tmp_path: Path) -> None:
 
 
 def test_only_a_training_needs_the_device_for_itself(settings: Settings) -> None:
-    post = new_identity(settings)
+    identity = new_identity(settings)
 
-    assert post.worker(JobKind.TRAIN).device == post.device
-    assert post.worker(JobKind.IMPORT).device is None
+    assert identity.worker(JobKind.TRAIN).device == identity.device
+    assert identity.worker(JobKind.IMPORT).device is None
 
 
 def test_a_child_gets_the_same_place(settings: Settings) -> None:
-    post = new_identity(settings, Timers(lease=3.0))
+    identity = new_identity(settings, Timers(lease=3.0))
 
-    assert WorkerIdentity.from_json(post.to_json()) == post
+    assert WorkerIdentity.from_json(identity.to_json()) == identity
 
 
 @pytest.mark.parametrize("module", ["worker.__main__", "worker.listener", "worker.celery_app", "worker.supervisor"])
@@ -122,8 +122,8 @@ def test_a_training_may_use_the_device_that_was_taken_for_it(
     device: str, asked: str, given: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TELLAPART_DEVICE", raising=False)
-    post = WorkerIdentity("hound", "host-1", device, "drain")
+    identity = WorkerIdentity("hound", "host-1", device, "drain")
 
-    environment = post.environment(Claim(JobId("job"), JobKind.TRAIN, "run", 1, asked))
+    environment = identity.environment(Claim(JobId("job"), JobKind.TRAIN, "run", 1, asked))
 
     assert environment.get("TELLAPART_DEVICE") == given

@@ -8,9 +8,9 @@ from worker.host import Host
 from worker.identity import WorkerContext
 
 
-def test_a_signal_in_any_instant_is_heard_and_waits_for_nobody(parts: WorkerContext) -> None:
+def test_a_signal_in_any_instant_is_heard_and_waits_for_nobody(context: WorkerContext) -> None:
     """Also one that comes while this very thread is at an event's lock, such as in the handler of another signal."""
-    host = Host(parts, os.environ)
+    host = Host(context, os.environ)
 
     def hear_while_at_the_lock() -> None:
         with host._leaving._cond:  # type: ignore[attr-defined]  # the stub keeps it to itself
@@ -21,4 +21,4 @@ def test_a_signal_in_any_instant_is_heard_and_waits_for_nobody(parts: WorkerCont
     hearing.join(10)
 
     assert not hearing.is_alive()
-    assert parts.post.is_draining
+    assert context.identity.is_draining

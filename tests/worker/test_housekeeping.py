@@ -30,7 +30,9 @@ def test_states_of_a_run_that_goes_on_are_kept(scene: Scene, storage: LocalStora
     storage.folder("states", run_id)
     age(storage, "states", run_id, 5)
 
-    assert clear_leftovers(scene.database, storage) == Cleared(states=0, checkpoints=0, incoming=0)
+    assert clear_leftovers(scene.database, storage, storage.root / "logs") == Cleared(
+        states=0, checkpoints=0, incoming=0
+    )
     assert (storage.root / "states" / run_id).is_dir()
 
 
@@ -39,9 +41,9 @@ def test_states_of_an_ended_run_go_after_an_hour(scene: Scene, storage: LocalSto
     scene.finish(scene.claim())
     storage.folder("states", run_id)
 
-    young = clear_leftovers(scene.database, storage)
+    young = clear_leftovers(scene.database, storage, storage.root / "logs")
     age(storage, "states", run_id, 2)
-    old = clear_leftovers(scene.database, storage)
+    old = clear_leftovers(scene.database, storage, storage.root / "logs")
 
     assert (young.states, old.states) == (0, 1)
     assert not (storage.root / "states" / run_id).exists()
@@ -60,7 +62,7 @@ def test_a_checkpoint_without_a_row_goes_after_a_day_and_one_with_a_row_stays(
         storage.folder("checkpoints", name)
         age(storage, "checkpoints", name, 30)
 
-    assert clear_leftovers(scene.database, storage).checkpoints == 1
+    assert clear_leftovers(scene.database, storage, storage.root / "logs").checkpoints == 1
     assert (storage.root / "checkpoints" / stored.folder).is_dir()
     assert not (storage.root / "checkpoints" / orphan).exists()
     assert scene.view(run_id).checkpoints[0].id == stored.id
@@ -72,5 +74,5 @@ def test_broken_uploads_go_after_a_day(scene: Scene, storage: LocalStorage) -> N
     old = time.time() - 2 * 86_400
     os.utime(partial, (old, old))
 
-    assert clear_leftovers(scene.database, storage).incoming == 1
+    assert clear_leftovers(scene.database, storage, storage.root / "logs").incoming == 1
     assert not partial.exists()

@@ -7,6 +7,7 @@ from backend.training import record as progress
 from backend.training.find import find_run
 from backend.training.forecast.eta import Standing
 from tests.backend.training.scene import Scene, epoch_finished, state_saved
+from worker.engine.order import NeverStop
 from worker.train_job import make_order
 
 
@@ -26,7 +27,7 @@ def test_an_attempt_is_given_the_states_and_best_weights_of_the_one_before(
     with database.read() as session:
         run = find_run(session, claim.subject_id)
 
-    order = make_order(database, storage, Settings(data=tmp_path), claim, run)
+    order = make_order(database, storage, Settings(data=tmp_path), claim, run, NeverStop())
 
     assert sorted(file.name for file in order.state_folder.iterdir()) == [
         "best-0-0-abc.safetensors",

@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from backend.db.session import Database
+from backend.db.session import DATABASE_AWAY, Database
 from backend.domain.ids import new_id
 from backend.tables.datasets import DatasetRow, ImageRow
 
@@ -72,3 +72,24 @@ def test_it_sets_up_every_sqlite_connection(sqlite_url: str) -> None:
 
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
     database.dispose()
+
+
+def test_a_fault_in_a_statement_does_not_look_like_a_database_that_is_away(database: Database) -> None:
+    with pytest.raises(DBAPIError) as raised, database.read() as session:
+        session.execute(text("SELECT no_such_column FROM datasets"))
+
+    assert not isinstance(raised.value, DATABASE_AWAY)
+
+
+def test_a_broken_rule_of_a_table_does_not_look_like_a_database_that_is_away(database: Database) -> None:
+    with pytest.raises(IntegrityError) as raised, database.write() as session:
+        session.execute(text("INSERT INTO datasets (id) VALUES (NULL)"))
+
+    assert not isinstance(raised.value, DATABASE_AWAY)
+
+
+def test_a_database_that_can_not_be_reached_is_away() -> None:
+    unreachable = Database("postgresql+psycopg://nobody@127.0.0.1:1/none?connect_timeout=1")
+
+    with pytest.raises(DATABASE_AWAY), unreachable.read() as session:
+        session.execute(text("SELECT 1"))

@@ -19,7 +19,7 @@ from backend.ledger.repository import Ledger
 from backend.ledger.sweep import Sweeper
 from tests.conftest import CollectingDoorbell
 from tests.worker.kill.conftest import TIMERS, Broker
-from tests.worker.test_supervisor import _attempts, _run, _view
+from tests.worker.supervising import attempts, ordered_run, view_of
 from worker.identity import WorkerContext
 from worker.supervisor import run_waiting_jobs
 
@@ -39,32 +39,33 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_b07_two_hundred_times_the_end_comes_with_the_ring_and_no_job_is_left(
-    parts: WorkerContext, broker: Broker, doorbell: CollectingDoorbell
+    context: WorkerContext, broker: Broker, doorbell: CollectingDoorbell
 ) -> None:
     """Each time the ring is taken for good, as Celery takes it, and the end comes within the next milliseconds:
 
     before the ledger is looked at, while the job is claimed, or while its process starts.
     """
-    parts = replace(
-        parts, post=replace(parts.post, trainer="tests.worker.kill.leaver", timers=replace(TIMERS, flags=0.01))
+    context = replace(
+        context,
+        identity=replace(context.identity, trainer="tests.worker.kill.leaver", timers=replace(TIMERS, flags=0.01)),
     )
-    bell, chance, flag = CeleryDoorbell(broker.url), random.Random(7), Path(parts.post.drain_flag)
+    bell, chance, flag = CeleryDoorbell(broker.url), random.Random(7), Path(context.identity.drain_flag)
     jobs = []
     with redis.Redis.from_url(broker.url) as client:
         for _time in range(TIMES):
-            with parts.database.write() as session:
+            with context.database.write() as session:
                 jobs.append(Ledger(session).add(JobKind.TRAIN, "run"))
             bell.notify(JobKind.TRAIN)
             leaving = threading.Timer(chance.uniform(0, 0.012), flag.touch)
             leaving.start()
             assert client.lpop(QUEUE) is not None
-            run_waiting_jobs(parts, JobKind.TRAIN)
+            run_waiting_jobs(context, JobKind.TRAIN)
             leaving.join()
             flag.unlink()
         assert client.llen(QUEUE) == 0
 
     # Nobody holds any of them, nothing was counted against them, and the sweep rings for them.
-    with parts.database.read() as session:
+    with context.database.read() as session:
         states = [(job.state, job.no_progress) for job in map(Jobs(session).find, jobs) if job]
         tried = sum(len(Jobs(session).attempts(job_id)) for job_id in jobs)
         assert all(row.ended_at for job_id in jobs for row in Jobs(session).attempts(job_id))
@@ -72,15 +73,15 @@ def test_b07_two_hundred_times_the_end_comes_with_the_ring_and_no_job_is_left(
     assert tried > 0
     doorbell.notifications.clear()
     time.sleep(TIMERS.notify_again)
-    assert Sweeper(parts.database, doorbell, TIMERS).sweep().rang == (JobKind.TRAIN,)
-    done = [claim.job_id for claim in all_that_wait(parts)]
+    assert Sweeper(context.database, doorbell, TIMERS).sweep().rang == (JobKind.TRAIN,)
+    done = [claim.job_id for claim in all_that_wait(context)]
     assert sorted(done) == sorted(jobs)
 
 
-def all_that_wait(parts: WorkerContext) -> Iterator[Claim]:
+def all_that_wait(context: WorkerContext) -> Iterator[Claim]:
     """Take and do every job that waits."""
-    while claim := claim_next(parts.database, JobKind.TRAIN, parts.post.worker(JobKind.TRAIN), TIMERS):
-        finish(parts.database, claim)
+    while claim := claim_next(context.database, JobKind.TRAIN, context.identity.worker(JobKind.TRAIN), TIMERS):
+        finish(context.database, claim)
         yield claim
 
 
@@ -92,16 +93,18 @@ def finish(database: Database, claim: Claim) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_b08_ten_thousand_stale_rings_are_heard_and_no_run_is_done_twice(parts: WorkerContext, broker: Broker) -> None:
-    run_id = _run(parts, epochs=1)
+def test_b08_ten_thousand_stale_rings_are_heard_and_no_run_is_done_twice(
+    context: WorkerContext, broker: Broker
+) -> None:
+    run_id = ordered_run(context, epochs=1)
     CeleryDoorbell(broker.url).notify(JobKind.TRAIN)
     done: list[int] = []
 
     def listen(number: int) -> None:
-        post = replace(parts.post, worker_id=f"worker-{number}", device=f"cpu:{number}")
+        identity = replace(context.identity, worker_id=f"worker-{number}", device=f"cpu:{number}")
         with redis.Redis.from_url(broker.url) as client:
             while client.lpop(QUEUE) is not None:
-                done.append(run_waiting_jobs(replace(parts, post=post), JobKind.TRAIN))
+                done.append(run_waiting_jobs(replace(context, identity=identity), JobKind.TRAIN))
 
     with redis.Redis.from_url(broker.url) as client:
         (ring,) = client.lrange(QUEUE, 0, -1)
@@ -113,5 +116,5 @@ def test_b08_ten_thousand_stale_rings_are_heard_and_no_run_is_done_twice(parts: 
         listener.join()
 
     assert (len(done), sum(done)) == (10_000, 1)
-    assert _view(parts, run_id).status == "succeeded"
-    assert len(_attempts(parts, run_id)) == 1
+    assert view_of(context, run_id).status == "succeeded"
+    assert len(attempts(context, run_id)) == 1

@@ -195,7 +195,7 @@ def test_j06_a_run_that_dies_each_time_fails_with_a_reason(farm: Farm) -> None:
 
     view = farm.view(run_id)
     assert view.failure is not None
-    assert view.failure.code == "machine-out-of-memory"
+    assert view.failure.code == "worker-killed"
     assert len(farm.attempts(run_id)) == 3
 
 
