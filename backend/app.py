@@ -123,5 +123,5 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _in_openapi(_: Annotated[object, Depends(HTTPBearer(auto_error=False, description="A token"))]) -> None:
-    """Has the OpenAPI document say how to call; the gate is what decides."""
+async def _in_openapi(_: Annotated[object, Depends(HTTPBearer(auto_error=False, description="A token"))]) -> None:
+    """Put the way to call into the OpenAPI document; the gate is what decides."""

@@ -43,7 +43,7 @@ def csrf_token(request: Request) -> str:
     return caller.csrf_token if caller else ""
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     caller = caller_of(request)
     assert caller is not None, "the gate lets nobody through to here"
     return caller

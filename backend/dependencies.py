@@ -26,7 +26,9 @@ class Services:
         return lambda: unit_of_work(self.database, self.doorbell)
 
 
-def services(request: Request) -> Services:
+# Dependencies that only hand something out are async: a plain function would take a thread for each request, and on a
+# busy server /healthz and /readyz would wait for one.
+async def services(request: Request) -> Services:
     """The application's parts."""
     found = request.app.state.services
     assert isinstance(found, Services)
@@ -46,11 +48,11 @@ def _working(services: ServicesDep) -> Iterator[UnitOfWork]:
         yield unit
 
 
-def _storage(services: ServicesDep) -> Storage:
+async def _storage(services: ServicesDep) -> Storage:
     return services.storage
 
 
-def _settings(services: ServicesDep) -> Settings:
+async def _settings(services: ServicesDep) -> Settings:
     return services.settings
 
 

@@ -1,18 +1,25 @@
-"""One log: lines for people at a terminal, JSON for machines. Never a token, never a query string."""
+"""One log: lines for people at a terminal, JSON for machines. Never a secret, a query string or a local variable."""
 
+import io
 import logging
 import sys
 import time
 import uuid
-from collections.abc import MutableMapping
-from typing import Any, Final
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Final, TextIO, cast
+from urllib.parse import parse_qsl
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend import redaction
+
 _QUIET: Final = frozenset({"/healthz", "/readyz"})
-_SECRET_KEYS: Final = frozenset({"token", "key", "secret", "password", "authorization", "cookie"})
+
+_SECRET_PARAMETERS: Final = frozenset({"token", "key", "code"})
 
 access_log = structlog.get_logger("access")
 
@@ -29,26 +36,30 @@ def configure(*, as_json: bool | None = None, level: int = logging.INFO) -> None
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _hide_secrets,
+        # As Python prints it: a renderer of its own would add local variables, and with them keys and pictures.
+        structlog.processors.format_exc_info,
+        redaction.hide_secrets,
+        redaction.shorten,
     ]
     rendering: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.JSONRenderer(ensure_ascii=False)]
         if is_json
         else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
+    output = cast(TextIO, _Output(sys.stderr))  # all that is asked of it is to write
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(output),
         cache_logger_on_first_use=False,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(formatter)
-    handler.addFilter(_told_already)
+    handler.addFilter(_is_no_second_report)
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
@@ -78,11 +89,39 @@ class RequestLog:
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), redaction.hiding(_secrets_of(scope)):
             try:
                 await self._app(scope, receive, send_with_id)
             finally:
                 _line(scope, status, time.perf_counter() - started)
+
+
+class _Output(io.TextIOBase):
+    """The log's file. One that can't be written, on a full disk or in a closed window, must not end the work."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand it on, if possible."""
+        with suppress(OSError):
+            self._file.flush()
+
+
+def _secrets_of(scope: Scope) -> Iterator[str]:
+    """Keys, cookies and query values that a request brings."""
+    headers = Headers(scope=scope)
+    yield headers.get("authorization", "").partition(" ")[2].strip()
+    yield headers.get("x-csrf-token", "")
+    yield from cookie_parser(headers.get("cookie", "")).values()
+    query = scope["query_string"].decode("latin-1")
+    yield from (value for name, value in parse_qsl(query, max_num_fields=None) if name in _SECRET_PARAMETERS)
 
 
 def _line(scope: Scope, status: int, seconds: float) -> None:
@@ -100,13 +139,6 @@ def _line(scope: Scope, status: int, seconds: float) -> None:
     )
 
 
-def _hide_secrets(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    # Any: structlog's own signature
-    for key in _SECRET_KEYS & event.keys():
-        event[key] = "(hidden)"
-    return event
-
-
-def _told_already(record: logging.LogRecord) -> bool:
-    """Leave out what our own handler of bugs has told, with its id."""
+def _is_no_second_report(record: logging.LogRecord) -> bool:
+    """Leave out what our own handler of bugs has logged already, with its id."""
     return not record.getMessage().startswith("Exception in ASGI application")

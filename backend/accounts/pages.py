@@ -12,6 +12,7 @@ from backend.accounts.sessions import close_session
 from backend.accounts.sign_in import SignedIn, TooManyTries, WrongKey, sign_in
 from backend.caller import CallerDep
 from backend.dependencies import Services, ServicesDep, SettingsDep, UnitDep
+from backend.redaction import hide
 from backend.templating import render
 
 router = APIRouter(include_in_schema=False)
@@ -65,6 +66,7 @@ def place_on_this_site(wanted: str, root_path: str) -> str:
 
 
 def _try_key(request: Request, services: Services, key: str, wanted: str) -> Response:
+    hide(key)
     address = request.client.host if request.client else "unknown"
     with services.open_unit()() as unit:
         outcome = sign_in(unit.session, key, address)

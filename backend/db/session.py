@@ -66,13 +66,14 @@ class Database:
 
 def _make_engine(url: str) -> Engine:
     if make_url(url).get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": 10})
+        engine = create_engine(url, connect_args={"timeout": 10}, hide_parameters=True)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         event.listen(engine, "handle_error", _tell_faults_from_absence)
         return engine
     engine = create_engine(
         url,
+        hide_parameters=True,  # values of people's rows have no business in an error's text
         pool_pre_ping=True,
         pool_size=10,
         max_overflow=10,

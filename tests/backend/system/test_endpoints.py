@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
+import anyio
+import httpx
 import pytest
+from anyio import fail_after, to_thread
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
@@ -148,3 +151,17 @@ def test_the_api_pages_load_nothing_from_elsewhere(client: TestClient) -> None:
     assert "<script>" not in page.text
     assert "https://" not in page.text
     assert "style=" not in page.text
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_answered_while_every_thread_is_busy(app: FastAPI, path: str) -> None:
+    async def ask() -> int:
+        threads = to_thread.current_default_thread_limiter()
+        threads.total_tokens = 1
+        threads.acquire_on_behalf_of_nowait("somebody else")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000") as client:
+            with fail_after(20):
+                answer = await client.get(path)
+        return answer.status_code
+
+    assert anyio.run(ask) == 200
