@@ -1,4 +1,4 @@
-"""What a checkpoint did on images it had not learnt from, and what follows from that.
+"""A checkpoint's predictions on images that it wasn't trained on, and the tables that follow from them.
 
 One record (`Evaluation`); every table and list of the pages is computed from it.
 """
@@ -6,6 +6,7 @@ One record (`Evaluation`); every table and list of the pages is computed from it
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class ClassReport:
-    """How one class fares. ``precision`` is None where it was never predicted, ``recall`` where it has no images."""
+    """One class: ``precision`` is None where it was never predicted, ``recall`` where it has no images."""
 
     name: str
     images: int
@@ -26,7 +27,7 @@ class ClassReport:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """``count`` images of class ``actual`` that the model took for ``predicted``."""
+    """``count`` images of class ``actual`` that were predicted as ``predicted``."""
 
     actual: str
     predicted: str
@@ -113,6 +114,7 @@ def _class_report(name: str, images: int, predicted: int, correct: int) -> Class
 def wilson_interval(errors: int, images: int, z: float = 1.959964) -> tuple[float, float]:
     """95 % interval of an error rate: (low, high) in [0, 1], given ``errors`` of ``images``.
 
+    Exactly 0 below no errors and exactly 1 above nothing but errors.
     Source: Wilson, "Probable Inference", JASA 1927. Unlike the textbook's normal
     interval it stays honest at 0 errors and for few images.
     """
@@ -121,14 +123,51 @@ def wilson_interval(errors: int, images: int, z: float = 1.959964) -> tuple[floa
     rate = errors / images
     centre = (rate + z**2 / (2 * images)) / (1 + z**2 / images)
     spread = z / (1 + z**2 / images) * math.sqrt(rate * (1 - rate) / images + z**2 / (4 * images**2))
-    return (max(0.0, centre - spread), min(1.0, centre + spread))
+    return (centre - spread if errors else 0.0, centre + spread if errors < images else 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ProportionWords:
+    """A share of images and its 95 % interval for people: ``94.2 %`` and ``likely 92.9 to 95.3 %``."""
+
+    share: str
+    interval: str
+
+
+_WIDE: Final = 0.05
+"""An interval this wide makes a decimal of the share meaningless."""
+
+
+def proportion_words(count: int, images: int) -> ProportionWords:
+    """The share ``count`` of ``images`` with as many decimals as its 95 % interval allows.
+
+    It reads 0 % or 100 % only where it is exactly that.
+    """
+    low, high = wilson_interval(count, images)
+    digits = 0 if high - low > _WIDE else 1
+    share = _percent(count / images if images else 0.0, digits)
+    return ProportionWords(f"{share} %", f"likely {_percent(low, digits)} to {_percent(high, digits)} %")
+
+
+def accuracy_words(errors: int, images: int) -> str:
+    """``100 % right (likely 68 to 100 %)``: the one way in which pages give a result."""
+    words = proportion_words(images - errors, images)
+    return f"{words.share} right ({words.interval})"
+
+
+def _percent(share: float, digits: int) -> str:
+    if share in (0.0, 1.0):
+        return f"{100 * share:.0f}"
+    while (text := f"{100 * share:.{digits}f}") in (f"{0:.{digits}f}", f"{100:.{digits}f}"):
+        digits += 1
+    return text
 
 
 def chance_of_flips(mended: int, spoiled: int) -> float:
-    """How often chance alone gives as uneven a pair of counts: the p-value of McNemar's exact test, two-sided.
+    """The p-value of McNemar's exact test, two-sided: how often chance alone gives as uneven a pair of counts.
 
-    ``mended`` images were wrong before and are right now, ``spoiled`` the other way round; those that stayed as
-    they were say nothing. Source: McNemar, Psychometrika 1947, with the binomial in place of its approximation.
+    ``mended`` images were wrong before and are right now, ``spoiled`` the other way round; those with the same
+    answer don't count. Source: McNemar, Psychometrika 1947, with the binomial in place of its approximation.
     """
     flips = mended + spoiled
     rarer = sum(math.comb(flips, k) for k in range(min(mended, spoiled) + 1))

@@ -1,6 +1,6 @@
-"""What an epoch table says, in one sentence for people.
+"""What an epoch table shows, in one sentence for people.
 
-One rule at most speaks; each names the numbers it rests on.
+At most one sentence, and none where nothing is wrong or a difference is smaller than what the sentence would print.
 """
 
 from collections.abc import Sequence
@@ -38,57 +38,75 @@ class Remark:
     text: str
 
 
-_JUMP = 1.5
-"""A validation loss this many times the lowest so far, with more errors than before, is no wobble."""
-_LEVEL = 0.01
+_JUMP: Final = 1.5
+"""A validation loss this many times the lowest so far, with more errors than then, is more than a fluctuation."""
+_LEVEL: Final = 0.01
 """A change of the validation loss below this share is none."""
-_MEMORISING = 0.02
+_MEMORISING: Final = 0.02
 """A rise of the validation loss over its lowest value by this share, while the training loss falls."""
+_LEAST: Final = 0.005
+"""Nats: sentences print losses with three decimals, and smaller differences than this would hardly show."""
+_ENOUGH_EPOCHS: Final = 3
+"""Two epochs are one difference, which can't go up and down."""
 
 
 def remark(epochs: Sequence[EpochFigures], *, valid_images: int) -> Remark | None:
-    """What the epochs of one stage say together; None before the second one.
+    """The sentence for the epochs of one stage; None where there is nothing to say.
 
     Args:
         epochs: of one stage, first to last.
         valid_images: how many images the error rates were measured on.
     """
-    if len(epochs) < 2:
+    if len(epochs) < 2 or epochs[-1].error_rate == 0:
         return None
     last, before = epochs[-1], epochs[-2]
-    lowest = min(epoch.valid_loss for epoch in epochs[:-1])
-    if last.valid_loss > _JUMP * lowest and last.error_rate > before.error_rate:
+    best = min(epochs[:-1], key=lambda epoch: epoch.valid_loss)
+    rise, fall = last.valid_loss - best.valid_loss, before.valid_loss - last.valid_loss
+    if rise >= _LEAST and last.valid_loss > _JUMP * best.valid_loss and last.error_rate > best.error_rate:
         return Remark(
             Trend.JUMPED,
-            f"In the last epoch valid_loss jumped from {before.valid_loss:.3f} to {last.valid_loss:.3f}. "
-            "That mostly means the learning rate was too high.",
+            f"valid_loss jumped from {best.valid_loss:.3f} to {last.valid_loss:.3f}. "
+            "The learning rate was probably too high.",
         )
-    if last.train_loss < before.train_loss and last.valid_loss > lowest * (1 + _MEMORISING):
+    if _is_memorising(epochs, rise / best.valid_loss if best.valid_loss else 0.0, rise):
         return Remark(
             Trend.MEMORISING,
-            f"train_loss still falls, but valid_loss has risen from {lowest:.3f} to {last.valid_loss:.3f}: "
-            "it begins to learn its own pictures by heart. More epochs won't help; more pictures would.",
+            f"train_loss is still falling, but valid_loss rose from {best.valid_loss:.3f} to {last.valid_loss:.3f}: "
+            "the model starts to memorise its training pictures. More epochs won't help; more pictures would.",
         )
-    change = (last.valid_loss - before.valid_loss) / before.valid_loss if before.valid_loss else 0.0
-    if abs(change) < _LEVEL:
-        return Remark(
-            Trend.LEVEL,
-            f"valid_loss has levelled off at {last.valid_loss:.3f}, so more of the same will hardly change it.",
-        )
-    if change < 0 and last.train_loss < before.train_loss:
+    if abs(fall) < max(_LEAST, _LEVEL * before.valid_loss):
+        return _levelled_off(last, before)
+    if fall > 0 and last.train_loss < before.train_loss:
         return Remark(Trend.IMPROVING, _improving(before, last, valid_images))
+    if fall < 0 and len(epochs) >= _ENOUGH_EPOCHS:
+        return Remark(
+            Trend.UNSTEADY,
+            f"valid_loss goes up and down ({before.valid_loss:.3f}, then {last.valid_loss:.3f}). "
+            "A few more epochs will show where it is going.",
+        )
+    return None
+
+
+def _is_memorising(epochs: Sequence[EpochFigures], share: float, rise: float) -> bool:
+    last, before = epochs[-1], epochs[-2]
+    makes_fewest_errors = last.error_rate < min(epoch.error_rate for epoch in epochs[:-1])
+    return last.train_loss < before.train_loss and share > _MEMORISING and rise >= _LEAST and not makes_fewest_errors
+
+
+def _levelled_off(last: EpochFigures, before: EpochFigures) -> Remark | None:
+    # A loss that is small already leaves nothing to gain, and fewer errors are a change.
+    if last.valid_loss < _LEAST or last.error_rate < before.error_rate:
+        return None
     return Remark(
-        Trend.UNSTEADY,
-        f"valid_loss goes up and down (last {before.valid_loss:.3f}, then {last.valid_loss:.3f}). "
-        "A few more epochs will tell.",
+        Trend.LEVEL, f"valid_loss has levelled off at {last.valid_loss:.3f}; more epochs will hardly change it."
     )
 
 
 def _improving(before: EpochFigures, last: EpochFigures, valid_images: int) -> str:
-    text = "Both losses still fall, so more of this helps."
-    mended = round((before.error_rate - last.error_rate) * valid_images)
-    if mended > 0:
-        text += f" The last epoch mended {mended:,} of {valid_images:,} test pictures."
+    text = "Both losses are still falling, so more epochs should help."
+    more_right = round((before.error_rate - last.error_rate) * valid_images)
+    if more_right > 0:
+        text += f" The last epoch got {more_right:,} more right."
     return text
 
 
@@ -96,7 +114,7 @@ class Change(StrEnum):
     """What a stage did to the model, as far as its test pictures can tell."""
 
     BETTER = "better"
-    NOISE = "no better than noise"
+    NOISE = "no measurable change"
     WORSE = "worse"
 
 
@@ -116,7 +134,7 @@ class StageVerdict:
     """What a stage changed; ``text`` says it with its numbers.
 
     Attributes:
-        chance: how often luck alone would change as much, in [0, 1].
+        chance: the p-value in [0, 1]: how often chance alone would change as much.
     """
 
     change: Change
@@ -124,25 +142,31 @@ class StageVerdict:
     text: str
 
 
-_MORE_THAN_LUCK: Final = 0.05
+_SIGNIFICANT: Final = 0.05
 
 
 def stage_verdict(flips: Flips, *, freeze: bool) -> StageVerdict:
     """Whether a stage made the model better than the one before it, from their answers to the same images.
 
-    A change counts where luck alone would bring as much less than one time in twenty.
+    A change counts where chance alone would bring as much less than one time in twenty.
     """
     chance = chance_of_flips(flips.mended, flips.spoiled)
     what = "This stage" if freeze else "Unfreezing"
-    before, after = (wrong / flips.images for wrong in (flips.wrong_before, flips.wrong_after))
-    figures = (
-        f"{before:.1%} to {after:.1%}".replace("%", " %") + f" ({flips.mended:,} mended, {flips.spoiled:,} spoiled)"
-    )
-    if chance < _MORE_THAN_LUCK and after < before:
-        return StageVerdict(Change.BETTER, chance, f"{what} helped: error went from {figures}, more than luck.")
-    if chance < _MORE_THAN_LUCK:
-        return StageVerdict(Change.WORSE, chance, f"{what} didn't help: error went from {figures}, more than luck.")
+    figures = _figures(flips)
+    if chance < _SIGNIFICANT and flips.wrong_after < flips.wrong_before:
+        return StageVerdict(Change.BETTER, chance, f"{what} helped: {figures}, more than chance would explain.")
+    if chance < _SIGNIFICANT:
+        return StageVerdict(
+            Change.WORSE, chance, f"{what} made the model worse: {figures}, more than chance would explain."
+        )
     if flips.mended == flips.spoiled == 0:
-        return StageVerdict(Change.NOISE, chance, f"{what} changed nothing: not one answer is another than before.")
-    result = "made no difference that counts" if after < before else "didn't help"
-    return StageVerdict(Change.NOISE, chance, f"{what} {result}: error went from {figures}, within what chance does.")
+        return StageVerdict(Change.NOISE, chance, f"{what} changed none of the answers.")
+    return StageVerdict(
+        Change.NOISE, chance, f"{what} made no measurable change: {figures}, which chance would explain."
+    )
+
+
+def _figures(flips: Flips) -> str:
+    before, after = (f"{100 * wrong / flips.images:.1f} %" for wrong in (flips.wrong_before, flips.wrong_after))
+    went = f"error stayed at {after}" if before == after else f"error went from {before} to {after}"
+    return f"{went} ({flips.mended:,} now right, {flips.spoiled:,} now wrong)"

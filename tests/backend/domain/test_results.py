@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from backend.domain.results import Confusion, Evaluation, chance_of_flips, wilson_interval
+from backend.domain.results import (
+    Confusion,
+    Evaluation,
+    ProportionWords,
+    accuracy_words,
+    chance_of_flips,
+    proportion_words,
+    wilson_interval,
+)
 
 EVALUATION = Evaluation(
     classes=("cat", "dog", "owl"),
@@ -52,6 +60,33 @@ def test_each_class_has_its_report() -> None:
 )
 def test_the_interval_is_wilsons(errors: int, images: int, low: float, high: float) -> None:
     assert wilson_interval(errors, images) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("images", [1, 7, 8, 45, 166, 1478, 99_999])
+def test_an_interval_ends_exactly_where_nothing_can_be_better_or_worse(images: int) -> None:
+    # 8 of 8 gave 5.55e-17 instead of 0.
+    assert wilson_interval(0, images)[0] == 0.0
+    assert wilson_interval(images, images)[1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("errors", "images", "words"),
+    [
+        (0, 8, "100 % right (likely 68 to 100 %)"),
+        (7, 45, "84 % right (likely 71 to 92 %)"),
+        (86, 1478, "94.2 % right (likely 92.9 to 95.3 %)"),
+        (8, 8, "0 % right (likely 0 to 32 %)"),
+        (1, 10_000, "99.99 % right (likely 99.9 to 99.998 %)"),
+        (1, 200, "99.5 % right (likely 97.2 to 99.9 %)"),
+    ],
+)
+def test_a_result_is_told_as_right_with_its_interval(errors: int, images: int, words: str) -> None:
+    assert accuracy_words(errors, images) == words
+
+
+def test_a_share_has_no_more_decimals_than_its_interval_allows() -> None:
+    assert proportion_words(12, 166) == ProportionWords("7 %", "likely 4 to 12 %")
+    assert proportion_words(105, 1478) == ProportionWords("7.1 %", "likely 5.9 to 8.5 %")
 
 
 @pytest.mark.parametrize(
