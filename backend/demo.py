@@ -24,6 +24,7 @@ from rich.table import Table
 from backend.children import Child, end_all
 from backend.domain.errors import AppError
 from backend.domain.json import Json
+from backend.domain.results import accuracy_words
 
 PATTERN: Final = r"/(\d)_\d+\.png$"
 START_PATIENCE_S: Final = 60.0
@@ -126,14 +127,12 @@ class Journey:
     def show_mistakes(self, run_id: str) -> None:
         """Print how often it errs, and which classes it confuses most."""
         evaluation = self._get(f"/runs/{run_id}/evaluation")
-        low, high = evaluation["error_rate_interval"]
-        self._console.print(
-            f"Wrong on {evaluation['error_rate']:.1%} of {evaluation['images']} pictures that it had never seen "
-            f"(95 % interval {low:.1%} to {high:.1%})."
-        )
+        images = evaluation["images"]
+        errors = round(evaluation["error_rate"] * images)
+        self._console.print(f"{accuracy_words(errors, images)} on {images:,} pictures that it wasn't trained on.")
         pairs = self._get(f"/runs/{run_id}/most-confused?min_count=1")["items"][:5]
         if not pairs:
-            self._console.print("It confused no two classes.")
+            self._console.print("No two classes were confused.")
             return
         table = Table("actual", "predicted", "times", title="Most confused")
         for pair in pairs:

@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from backend.caller import csrf_token
 from backend.domain.glossary import explanation
+from backend.domain.results import proportion_words
 
 FRONTEND: Final = Path(__file__).resolve().parent.parent / "frontend"
 STATIC: Final = FRONTEND / "static"
@@ -100,6 +101,7 @@ def _environment() -> Environment:
         ago=ago,
         explanation=explanation,
     )
+    environment.globals["proportion_words"] = proportion_words
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     return environment
 

@@ -1,25 +1,21 @@
 """REST: tokens for programs."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from backend.accounts import tokens
-from backend.accounts.schemas import NewToken, Token, TokenList, TokenOrder
+from backend.accounts.schemas import NewToken, Token, TokenOrder
 from backend.dependencies import ReadDep, UnitDep
 from backend.domain.ids import TokenId
+from backend.pagination import IdCursorDep, LimitQuery, Page
 
 router = APIRouter(prefix="/api/v1", tags=["tokens"])
 
 
 @router.get("/tokens")
-def list_tokens(
-    session: ReadDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100, after: str | None = None
-) -> TokenList:
+def list_tokens(session: ReadDep, limit: LimitQuery = 100, after: IdCursorDep = None) -> Page[Token]:
     """Tokens that work, oldest first, without their secrets."""
     rows = tokens.list_tokens(session, after=after, limit=limit)
-    items = [Token.of(row) for row in rows[:limit]]
-    return TokenList(items=items, next=items[-1].id if len(rows) > limit else None)
+    return Page[Token].of(rows, limit, Token.of)
 
 
 @router.post("/tokens", status_code=201)

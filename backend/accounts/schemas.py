@@ -49,10 +49,3 @@ class NewToken(Token):
     """A token with its secret, shown this once."""
 
     token: str
-
-
-class TokenList(BaseModel):
-    """A page of tokens."""
-
-    items: list[Token]
-    next: str | None

@@ -16,13 +16,10 @@ from backend.datasets.repository import DatasetRepository, Rejection
 from backend.datasets.samples import SAMPLES
 from backend.datasets.schemas import (
     DatasetCreate,
-    DatasetList,
     DatasetRead,
     FromUrls,
-    ImageList,
     ImageRead,
     ImportRead,
-    RejectionList,
     RejectionRead,
     SampleRead,
     Side,
@@ -37,10 +34,9 @@ from backend.domain.ids import Digest
 from backend.imaging.decoding import MEDIA_TYPES
 from backend.imaging.pool import decoding_pool
 from backend.imaging.thumbnails import MEDIA_TYPE
+from backend.pagination import IdCursorDep, LimitQuery, Page
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
-Limit = Annotated[int, Query(ge=1, le=1000)]
-After = Annotated[str | None, Query(max_length=64)]
 _REJECTIONS_SHOWN = 1000
 
 
@@ -52,11 +48,11 @@ def create_dataset(body: DatasetCreate, unit: UnitDep) -> DatasetRead:
 
 
 @router.get("/datasets")
-def list_datasets(session: ReadDep, limit: Limit = 100, after: After = None) -> DatasetList:
+def list_datasets(session: ReadDep, limit: LimitQuery = 100, after: IdCursorDep = None) -> Page[DatasetRead]:
     """Datasets, the newest first."""
     found = DatasetRepository(session).summaries(limit=limit + 1, after=after)
     page = found[:limit]
-    return DatasetList(
+    return Page[DatasetRead](
         items=[DatasetRead.of(summary) for summary in page], next=page[-1].row.id if len(found) > limit else None
     )
 
@@ -126,15 +122,15 @@ async def upload_images(dataset_id: str, request: Request, services: ServicesDep
 
 
 @router.get("/datasets/{dataset_id}/rejections")
-def list_rejections(dataset_id: str, session: ReadDep, limit: Limit = 100, after: After = None) -> RejectionList:
+def list_rejections(
+    dataset_id: str, session: ReadDep, limit: LimitQuery = 100, after: IdCursorDep = None
+) -> Page[RejectionRead]:
     """Files that were left aside, and why."""
     repository = DatasetRepository(session)
     repository.get(dataset_id)
     rows = repository.rejections(dataset_id, limit=limit + 1, after=after)
-    page = rows[:limit]
-    return RejectionList(
-        items=[RejectionRead(path=row.path, code=row.code, message=row.message) for row in page],
-        next=page[-1].id if len(rows) > limit else None,
+    return Page[RejectionRead].of(
+        rows, limit, lambda row: RejectionRead(path=row.path, code=row.code, message=row.message)
     )
 
 
@@ -193,9 +189,9 @@ def list_images(
     split: Side | None = None,
     version: Annotated[str | None, Query(max_length=64)] = None,
     newest: bool = False,
-    limit: Limit = 100,
-    after: After = None,
-) -> ImageList:
+    limit: LimitQuery = 100,
+    after: IdCursorDep = None,
+) -> Page[ImageRead]:
     """Pictures in the order of arrival, or the newest first; label and split by a version, else the newest one."""
     repository = DatasetRepository(session)
     repository.get(dataset_id)
@@ -211,7 +207,7 @@ def list_images(
     )
     page = found[:limit]
     root_path: str = request.scope.get("root_path", "")
-    return ImageList(
+    return Page[ImageRead](
         items=[ImageRead.of(image, root_path) for image in page], next=page[-1].row.id if len(found) > limit else None
     )
 

@@ -20,6 +20,7 @@ from backend.datasets.versions import find_version, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, UnitDep
 from backend.imaging.pool import decoding_pool
 from backend.journey.steps import StepName
+from backend.pagination import IdCursorDep
 from backend.tables.datasets import ImportRow, VersionRow
 from backend.templating import address, counted, page
 
@@ -131,7 +132,7 @@ def images(
     label: Annotated[str, Query(alias="class", max_length=200)] = "",
     split: Literal["", "train", "valid", "test"] = "",
     version: Annotated[str, Query(max_length=64)] = "",
-    after: Annotated[str | None, Query(max_length=64)] = None,
+    after: IdCursorDep = None,
 ) -> Response:
     """All pictures, or those of a class or a side."""
     context = dataset_context(session, dataset_id, StepName.PICTURES) | {"here": "All pictures"}

@@ -56,22 +56,12 @@ class DatasetRead(BaseModel):
         )
 
 
-class DatasetList(BaseModel):
-    items: list[DatasetRead]
-    next: str | None
-
-
 class RejectionRead(BaseModel):
     """A file that was left aside, and why."""
 
     path: str
     code: str
     message: str
-
-
-class RejectionList(BaseModel):
-    items: list[RejectionRead]
-    next: str | None
 
 
 class UploadRead(BaseModel):
@@ -202,11 +192,6 @@ class ImageRead(BaseModel):
             url=root_path + image_url(row.id, row.digest),
             thumbnail_url=root_path + thumbnail_url(row.id, digest=row.digest),
         )
-
-
-class ImageList(BaseModel):
-    items: list[ImageRead]
-    next: str | None
 
 
 Side = Literal["train", "valid", "test"]

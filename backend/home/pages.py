@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
@@ -12,6 +12,7 @@ from backend.datasets.samples import SAMPLES
 from backend.dependencies import ReadDep, SettingsDep
 from backend.home.repository import Best, CardRepository
 from backend.ledger.job import CLAIMED
+from backend.pagination import IdCursorDep
 from backend.templating import THEME_COOKIE, THEMES, address, page
 from backend.training.run_view import ACTIVE, RunView, list_runs
 
@@ -36,7 +37,7 @@ class DatasetCard:
 
 
 @router.get("/")
-def home(request: Request, session: ReadDep, after: Annotated[str | None, Query(max_length=64)] = None) -> Response:
+def home(request: Request, session: ReadDep, after: IdCursorDep = None) -> Response:
     """What runs now, and the datasets, the newest first."""
     found = DatasetRepository(session).summaries(limit=DATASETS_A_PAGE + 1, after=after)
     shown = found[:DATASETS_A_PAGE]

@@ -11,14 +11,13 @@ from backend.interpretation import service
 from backend.interpretation.find import results_of
 from backend.interpretation.repository import Filter
 from backend.interpretation.schemas import (
-    AnsweredImageList,
     AnsweredImageRead,
-    ConfusionList,
     ConfusionMatrixRead,
     ConfusionRead,
     EvaluationRead,
 )
 from backend.interpretation.service import Results
+from backend.pagination import LimitQuery, Page
 
 router = APIRouter(prefix="/api/v1", tags=["understanding"])
 
@@ -49,19 +48,19 @@ def read_confusion_matrix(results: ResultsDep, session: ReadDep) -> ConfusionMat
 @router.get("/runs/{run_id}/most-confused")
 def list_most_confused(
     results: ResultsDep, session: ReadDep, min_count: Annotated[int, Query(ge=1)] = 2
-) -> ConfusionList:
+) -> Page[ConfusionRead]:
     """Pairs mixed up at least `min_count` times, one direction at a time, most first."""
     pairs = service.confused_pairs(session, results, min_count=min_count)
-    return ConfusionList(items=[ConfusionRead.of(pair) for pair in pairs])
+    return Page[ConfusionRead](items=[ConfusionRead.of(pair) for pair in pairs])
 
 
 @router.get("/runs/{run_id}/top-losses")
 def list_top_losses(
     request: Request, results: ResultsDep, session: ReadDep, k: Annotated[int, Query(ge=1, le=1000)] = 9
-) -> AnsweredImageList:
+) -> Page[AnsweredImageRead]:
     """The `k` images the model was most wrong about, worst first."""
     found = service.top_losses(session, results, k=k)
-    return AnsweredImageList(items=[AnsweredImageRead.of(image, request.scope["root_path"]) for image in found])
+    return Page[AnsweredImageRead](items=[AnsweredImageRead.of(image, request.scope["root_path"]) for image in found])
 
 
 @router.get("/runs/{run_id}/images")
@@ -71,12 +70,12 @@ def list_run_images(
     session: ReadDep,
     actual: str | None = None,
     predicted: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: LimitQuery = 100,
     after: str | None = None,
-) -> AnsweredImageList:
+) -> Page[AnsweredImageRead]:
     """The images behind one cell of the confusion matrix, or of a row, a column or all, worst first."""
     page, following = service.images(
         session, results, Filter(actual=actual, predicted=predicted), limit=limit, after=after
     )
     items = [AnsweredImageRead.of(image, request.scope["root_path"]) for image in page]
-    return AnsweredImageList(items=items, next=following)
+    return Page[AnsweredImageRead](items=items, next=following)

@@ -13,7 +13,6 @@ from backend.datasets.urls import image_url, thumbnail_url
 from backend.dependencies import ReadDep
 from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
-from backend.domain.results import wilson_interval
 from backend.interpretation import matrix_view, service
 from backend.interpretation.class_table import SortBy, class_table
 from backend.interpretation.find import OpenedRun, open_run
@@ -76,7 +75,6 @@ def overview(request: Request, session: ReadDep, opened: OpenedDep) -> Response:
         request,
         "interpretation/overview.html",
         **context,
-        accuracy_interval=_accuracy_interval(summary),
         certainty=service.certainty(session, opened.results),
         pairs=pairs[:6],
         more_pairs=max(0, len(pairs) - 6),
@@ -235,8 +233,3 @@ def _linker(request: Request, keep: dict[str, str]) -> Callable[..., str]:
         return address(request, path) + (f"?{urlencode(given)}" if given else "")
 
     return link
-
-
-def _accuracy_interval(summary: Summary) -> tuple[float, float]:
-    low, high = wilson_interval(summary.errors, summary.images)
-    return 1 - high, 1 - low

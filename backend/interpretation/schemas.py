@@ -107,17 +107,3 @@ class AnsweredImageRead(BaseModel):
             thumbnail_url=root_path + thumbnail_url(image.image_id),
             heatmap_url=None,
         )
-
-
-class ConfusionList(BaseModel):
-    """Pairs, most first."""
-
-    items: list[ConfusionRead]
-    next: str | None = None
-
-
-class AnsweredImageList(BaseModel):
-    """Images, worst first."""
-
-    items: list[AnsweredImageRead]
-    next: str | None = None

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from backend.domain.errors import Conflict, InvalidInput
+from backend.domain.errors import Conflict
 from backend.domain.ids import CheckpointId, ImageId, RunId
 from backend.domain.manifest import Split
 from backend.domain.results import ClassReport, Confusion, class_reports, most_confused, wilson_interval
 from backend.interpretation.repository import AnsweredImage, Filter, Place, PredictionRepository
+from backend.pagination import CursorUnknown
 
 
 class NoResultsYet(Conflict):
@@ -37,19 +38,6 @@ class NothingTested(Conflict):
             f"The model wasn't tried on any pictures of the split “{split}”.",
             advice="Look at the split “valid”, which every training has.",
             details={"split": split},
-        )
-
-
-class CursorUnknown(InvalidInput):
-    """A list was asked to go on after a place that it never gave."""
-
-    code = "cursor-unknown"
-
-    def __init__(self, cursor: str) -> None:
-        super().__init__(
-            "The list can't go on from there.",
-            advice="Leave “after” out, or send the value of “next” as it came.",
-            details={"after": cursor},
         )
 
 

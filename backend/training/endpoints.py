@@ -16,20 +16,18 @@ from backend.dependencies import ReadDep, SettingsDep, StorageDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.errors import InvalidInput, Unavailable
 from backend.domain.training import RunStatus
+from backend.pagination import IdCursorDep, LimitQuery, Page
 from backend.training import control
 from backend.training.find import checkpoint_folder, find_checkpoint, find_run
 from backend.training.forecast.forecast import forecast
 from backend.training.repository import RunRepository
 from backend.training.run_view import list_runs, show_run, states_of
 from backend.training.schemas import (
-    ArchitectureList,
     ArchitectureRead,
     CheckpointRead,
-    EpochList,
     EpochRead,
     PlanRead,
     RunCreate,
-    RunList,
     RunRead,
 )
 from backend.training.start import plan, start
@@ -41,8 +39,7 @@ router = APIRouter(prefix="/api/v1", tags=["runs"])
 _PING_S: Final = 15
 _FAREWELL_S: Final = 2
 
-LimitQuery = Annotated[int, Query(ge=1, le=1000)]
-AfterQuery = Annotated[str | None, Query(max_length=64)]
+IdQuery = Annotated[str | None, Query(max_length=64)]
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="Number of the last event received.")]
 LastEventIdQuery = Annotated[
     str | None, Query(alias="last_event_id", description="The same, for browsers that open a stream anew.")
@@ -122,17 +119,16 @@ def create_run(
 def read_runs(
     session: ReadDep,
     limit: LimitQuery = 100,
-    after: AfterQuery = None,
-    version: AfterQuery = None,
-    dataset: AfterQuery = None,
+    after: IdCursorDep = None,
+    version: IdQuery = None,
+    dataset: IdQuery = None,
     status: RunStatus | None = None,
-) -> RunList:
+) -> Page[RunRead]:
     """Runs, the newest first; of one version, dataset or status where that is named."""
     views = list_runs(
         session, limit=limit + 1, after=after, version_id=version, dataset_id=dataset, states=states_of(status)
     )
-    items = [RunRead.of(view) for view in views[:limit]]
-    return RunList(items=items, next=items[-1].id if len(views) > limit else None)
+    return Page[RunRead].of(views, limit, RunRead.of)
 
 
 @router.get("/runs/{run_id}")
@@ -142,13 +138,11 @@ def read_run(run_id: str, session: ReadDep) -> RunRead:
 
 
 @router.get("/runs/{run_id}/epochs")
-def read_epochs(run_id: str, session: ReadDep, limit: LimitQuery = 1000, after: AfterQuery = None) -> EpochList:
+def read_epochs(run_id: str, session: ReadDep, limit: LimitQuery = 1000, after: IdCursorDep = None) -> Page[EpochRead]:
     """The course's table: one row per finished epoch."""
     find_run(session, run_id)
     rows = RunRepository(session).epochs(run_id, limit=limit + 1, after=after)
-    return EpochList(
-        items=[EpochRead.of(row) for row in rows[:limit]], next=rows[limit - 1].id if len(rows) > limit else None
-    )
+    return Page[EpochRead].of(rows, limit, EpochRead.of)
 
 
 @router.post("/runs/{run_id}/cancel", status_code=202)
@@ -204,10 +198,10 @@ def export_checkpoint(
 
 
 @router.get("/architectures", tags=["models"])
-def read_architectures(settings: SettingsDep) -> ArchitectureList:
+def read_architectures(settings: SettingsDep) -> Page[ArchitectureRead]:
     """The catalogue, and which pretrained weights are on this machine already."""
     folder = settings.weights_folder
-    return ArchitectureList(
+    return Page[ArchitectureRead](
         items=[
             ArchitectureRead.of(entry, {source.name: at_hand(source, folder) for source in entry.weights})
             for entry in ARCHITECTURES.values()
@@ -226,7 +220,7 @@ async def stream_run(
 @router.get("/events", response_class=EventSourceResponse)
 async def stream_events(
     feed: EventFeedDep,
-    run: AfterQuery = None,
+    run: IdQuery = None,
     last: LastEventId = None,
     last_query: LastEventIdQuery = None,
 ) -> EventSourceResponse:

@@ -155,13 +155,6 @@ class RunRead(BaseModel):
         )
 
 
-class RunList(BaseModel):
-    """Runs, the newest first."""
-
-    items: list[RunRead]
-    next: str | None
-
-
 class EpochRead(BaseModel):
     """One row of the course's table; losses in nats."""
 
@@ -179,13 +172,6 @@ class EpochRead(BaseModel):
     def of(cls, row: EpochRow) -> Self:
         """From its row."""
         return cls(**{name: getattr(row, name) for name in cls.model_fields})
-
-
-class EpochList(BaseModel):
-    """The course's table."""
-
-    items: list[EpochRead]
-    next: str | None
 
 
 class CheckpointRead(BaseModel):
@@ -246,10 +232,3 @@ class ArchitectureRead(BaseModel):
         ]
         kept = {name: getattr(entry, name) for name in cls.model_fields if name != "weights"}
         return cls(weights=weights, **kept)
-
-
-class ArchitectureList(BaseModel):
-    """The catalogue, the one whose weights are always at hand first."""
-
-    items: list[ArchitectureRead]
-    next: str | None = None

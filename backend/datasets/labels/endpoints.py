@@ -11,11 +11,9 @@ from backend.datasets.labels.schemas import (
     BatchRead,
     PreviewRead,
     PreviewRequest,
-    SuggestionList,
     SuggestionRead,
     SuggestionsRequest,
     VersionCreate,
-    VersionList,
     VersionRead,
 )
 from backend.datasets.labels.suggestions import suggest
@@ -24,6 +22,7 @@ from backend.datasets.serving import picture_headers
 from backend.datasets.urls import batch_image_url
 from backend.datasets.versions import find_version, freeze
 from backend.dependencies import ReadDep, StorageDep, UnitDep
+from backend.pagination import IdCursorDep, LimitQuery, Page
 
 router = APIRouter(prefix="/api/v1", tags=["labels and versions"])
 Seed = Annotated[int, Query(ge=0, le=MAX_SEED)]
@@ -46,11 +45,11 @@ def suggest_rules(
     session: ReadDep,
     storage: StorageDep,
     body: SuggestionsRequest | None = None,
-) -> SuggestionList:
+) -> Page[SuggestionRead]:
     """Rules that would fit, the best first, each with its preview."""
     found = suggest(session, storage, dataset_id, body.labels if body else None)
     root_path: str = request.scope.get("root_path", "")
-    return SuggestionList(items=[SuggestionRead.of(suggestion, root_path) for suggestion in found])
+    return Page[SuggestionRead](items=[SuggestionRead.of(suggestion, root_path) for suggestion in found])
 
 
 @router.post("/datasets/{dataset_id}/versions", status_code=201)
@@ -63,14 +62,13 @@ def create_version(dataset_id: str, body: VersionCreate, unit: UnitDep, storage:
 def list_versions(
     dataset_id: str,
     session: ReadDep,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after: Annotated[str | None, Query(max_length=64)] = None,
-) -> VersionList:
+    limit: LimitQuery = 100,
+    after: IdCursorDep = None,
+) -> Page[VersionRead]:
     """A dataset's versions, the newest first."""
     DatasetRepository(session).get(dataset_id)
     rows = VersionRepository(session).of_dataset(dataset_id, limit=limit + 1, after=after)
-    page = rows[:limit]
-    return VersionList(items=[VersionRead.of(row) for row in page], next=page[-1].id if len(rows) > limit else None)
+    return Page[VersionRead].of(rows, limit, VersionRead.of)
 
 
 @router.get("/versions/{version_id}")

@@ -161,11 +161,6 @@ class SuggestionRead(BaseModel):
         )
 
 
-class SuggestionList(BaseModel):
-    items: list[SuggestionRead]
-    next: None = None
-
-
 class VersionCreate(PreviewRequest):
     """A rule and a split to freeze."""
 
@@ -186,11 +181,6 @@ class VersionRead(BaseModel):
     @classmethod
     def of(cls, row: VersionRow) -> Self:
         return cls.model_validate(row, from_attributes=True)
-
-
-class VersionList(BaseModel):
-    items: list[VersionRead]
-    next: str | None
 
 
 class BatchItemRead(BaseModel):

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query
 
 from backend.caller import CallerDep
 from backend.dependencies import ReadDep, SettingsDep, UnitDep
-from backend.training.lr_finds.schemas import FindCreate, FindList, FindRead
+from backend.pagination import IdCursorDep, LimitQuery, Page
+from backend.training.lr_finds.schemas import FindCreate, FindRead
 from backend.training.lr_finds.service import cancel_find, list_finds, show_find, start_find
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
-LimitQuery = Annotated[int, Query(ge=1, le=1000)]
 IdQuery = Annotated[str | None, Query(max_length=64)]
 
 
@@ -26,12 +26,11 @@ def create_lr_find(body: FindCreate, unit: UnitDep, settings: SettingsDep, calle
 
 @router.get("/lr-finds")
 def read_lr_finds(
-    session: ReadDep, limit: LimitQuery = 100, after: IdQuery = None, version: IdQuery = None, run: IdQuery = None
-) -> FindList:
+    session: ReadDep, limit: LimitQuery = 100, after: IdCursorDep = None, version: IdQuery = None, run: IdQuery = None
+) -> Page[FindRead]:
     """Searches, the newest first; of one version or beside one run where that is named."""
     views = list_finds(session, limit=limit + 1, after=after, version_id=version, run_id=run)
-    items = [FindRead.of(view) for view in views[:limit]]
-    return FindList(items=items, next=items[-1].id if len(views) > limit else None)
+    return Page[FindRead].of(views, limit, FindRead.of)
 
 
 @router.get("/lr-finds/{find_id}")

@@ -84,10 +84,3 @@ class FindRead(BaseModel):
             **choice,
             **rest,
         )
-
-
-class FindList(BaseModel):
-    """Searches, the newest first."""
-
-    items: list[FindRead]
-    next: str | None

@@ -14,6 +14,7 @@ from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import DatasetId
 from backend.domain.json import Json
 from backend.journey.steps import StepName, spine
+from backend.pagination import IdCursorDep
 from backend.templating import address, page
 from backend.training import control
 from backend.training.find import find_run
@@ -40,7 +41,7 @@ _YEAR_S: Final = 31_536_000
 def runs_page(
     request: Request,
     session: ReadDep,
-    after: Annotated[str | None, Query(max_length=64)] = None,
+    after: IdCursorDep = None,
     dataset: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
     """All runs, the newest first."""

@@ -37,14 +37,14 @@ class StageState(StrEnum):
     DONE = "done"
     HELPED = "helped"
     DID_NOT_HELP = "did not help"
-    NO_BETTER = "no better than noise"
+    NO_CHANGE = "no measurable change"
     NOT_REACHED = "not reached"
 
 
 _LOOKED_AT: Final = 10
 _STATE_AFTER: Final = {
     Change.BETTER: StageState.HELPED,
-    Change.NOISE: StageState.NO_BETTER,
+    Change.NOISE: StageState.NO_CHANGE,
     Change.WORSE: StageState.DID_NOT_HELP,
 }
 

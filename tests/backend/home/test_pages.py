@@ -54,8 +54,8 @@ def test_it_shows_the_best_model_of_a_dataset(client: TestClient, database: Data
     text = client.get("/", headers=PAGE).text
 
     # 4 of 40, as the checkpoint says.
-    assert "10.0 % wrong" in text
-    assert "4.0 % to 23.1 %" in text
+    assert "90 % right" in text
+    assert "(likely 77 to 96 %)" in text
     assert "never trained" not in text
 
 

@@ -11,8 +11,8 @@ PAGE = {"Accept": "text/html"}
 def test_the_overview_says_how_much_is_right_and_between_what(client: TestClient, tried_run: TriedRun) -> None:
     text = client.get(f"/runs/{tried_run.run_id}/understand", headers=PAGE).text
 
-    assert "50.0 % right" in text
-    assert "between 18.8 % and 81.2 %" in text
+    assert "50 % right" in text
+    assert "likely 19 to 81 %" in text
     assert "3 of 6 wrong" in text
     assert "<b>cat</b> taken for <b>dog</b>" in text
 

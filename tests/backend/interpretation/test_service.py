@@ -11,7 +11,8 @@ from backend.interpretation import service
 from backend.interpretation.find import results_of
 from backend.interpretation.record import record_predictions
 from backend.interpretation.repository import Filter
-from backend.interpretation.service import CursorUnknown, NoResultsYet, NothingTested
+from backend.interpretation.service import NoResultsYet, NothingTested
+from backend.pagination import CursorUnknown
 from tests.backend.interpretation.conftest import TriedRun, add_checkpoint, evaluation_of
 
 

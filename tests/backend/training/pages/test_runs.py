@@ -198,8 +198,8 @@ def test_a_stage_that_made_it_worse_offers_the_better_model(
 
     text = client.get(f"/runs/{run_id}", headers=PAGE).text
 
-    assert "Unfreezing didn&#39;t help: error went from 6.0 % to 9.0 % (5 mended, 8 spoiled)" in text
-    assert "no better than noise" in text
+    assert "Unfreezing made no measurable change: error went from 6.0 % to 9.0 % (5 now right, 8 now wrong)" in text
+    assert "no measurable change" in text
     assert "Use the model from stage 1" in text
     assert f"/checkpoints/{first}/try" in text
 
@@ -359,7 +359,7 @@ def test_a_line_of_stages_goes_through_several_runs(
     assert f"/versions/{version_id}/train?starts_from={frozen}" in earlier
     assert "This run goes on from" in later
     assert f'href="/runs/{first}"' in later
-    assert "error went from 6.0 % to 9.0 % (0 mended, 3 spoiled), within what chance does" in later
+    assert "error went from 6.0 % to 9.0 % (0 now right, 3 now wrong), which chance would explain" in later
 
 
 def test_the_results_of_a_run_are_those_of_its_best_stage(
