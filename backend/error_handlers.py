@@ -1,14 +1,17 @@
 """Error families to HTTP: one table, one shape of JSON, one page."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from sqlite3 import SQLITE_FULL
-from typing import Any
+from typing import Any, Final, cast, get_type_hints
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from psycopg.errors import DiskFull
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -16,8 +19,12 @@ from starlette.responses import JSONResponse, Response
 
 from backend.db.session import DATABASE_AWAY
 from backend.domain.errors import AppError, Conflict, InvalidInput, LimitExceeded, NoRoom, NotFound, Unavailable
+from backend.field_problems import Problem, problems
 
 log = structlog.get_logger()
+
+_SAID: Final = 3
+"""So many problems of a request are in its message; all are in its details."""
 
 STATUS_OF: Mapping[type[AppError], int] = {
     NotFound: 404,
@@ -87,21 +94,20 @@ def _app_error(request: Request, error: Exception) -> Response:
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    problems = [{"field": _field(problem["loc"]), "problem": problem["msg"]} for problem in error.errors()]
-    field = problems[0]["field"] if problems else ""
-    where = f"“{field}”" if field else "The request"
-    # A field that may be one of several things has a problem as each of them.
-    whys = dict.fromkeys(
-        why[:1].lower() + why[1:] for why in (one["problem"] for one in problems if one["field"] == field)
-    )
-    message = f"{where} can't be used as it is: {'; or '.join(whys)}."
-    body = error_body("invalid-input", message, "Correct it and send it again.", {"problems": problems})
+    found = list(_problems(error.errors(), request.scope.get("endpoint")))
+    message = " ".join(dict.fromkeys(problem.sentence for problem in found[:_SAID]))
+    details = [{"field": ".".join(map(str, problem.path)), "problem": problem.sentence} for problem in found]
+    body = error_body("invalid-input", message, "Correct it and send it again.", {"problems": details})
     return respond(request, 422, body)
 
 
-def _field(place: tuple[int | str, ...]) -> str:
-    """The path to a field, without what the checker calls its kinds, such as ``constrained-float``."""
-    return ".".join(str(part) for part in place[1:] if isinstance(part, int) or part.isidentifier())
+def _problems(errors: Sequence[Any], endpoint: object) -> Iterator[Problem]:  # Any: pydantic's ErrorDetails
+    """What is wrong with a request; the first part of an error's location is where in the request it was found."""
+    parameters = get_type_hints(endpoint, include_extras=True) if callable(endpoint) else {}
+    body = next((one for one in parameters.values() if isinstance(one, type) and issubclass(one, BaseModel)), None)
+    for source, some in groupby(errors, key=lambda error: error["loc"][0]):
+        inner = [{**error, "loc": error["loc"][1:]} for error in some]
+        yield from problems(cast("list[ErrorDetails]", inner), body if source == "body" else parameters)
 
 
 def _http_error(request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@ Facts only; ``worker.engine.network.architectures`` builds the networks and
 ``worker.engine.network.weights`` fetches and checks the files.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -123,3 +124,19 @@ ARCHITECTURES: dict[str, Architecture] = {
     )
 }
 """Every architecture by name, the one whose weights are always at hand first."""
+
+
+def canonical_name(name: str) -> str:
+    """The catalogue's name for an architecture as papers, timm or people spell it; unknown ones as they are.
+
+    ``efficientnet_lite0``, timm's ``tf_efficientnet_lite0`` and ``EfficientNet-Lite0`` are all ``efficientnet-lite0``.
+    """
+    return _BY_SPELLING.get(_spelling(name), name)
+
+
+def _spelling(name: str) -> str:
+    """Letters and digits only, without timm's mark for weights from TensorFlow."""
+    return re.sub(r"[^a-z0-9]", "", name.lower()).removeprefix("tf")
+
+
+_BY_SPELLING = {_spelling(name): name for name in ARCHITECTURES}

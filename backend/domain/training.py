@@ -12,9 +12,9 @@ import math
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from backend.domain.architectures import ARCHITECTURES
+from backend.domain.architectures import ARCHITECTURES, canonical_name
 from backend.domain.errors import InvalidInput
 
 
@@ -37,7 +37,7 @@ class Precision(StrEnum):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DeviceWanted(StrEnum):
@@ -84,7 +84,7 @@ class Augmentation(_Part):
     @model_validator(mode="after")
     def _zoom_in_order(self) -> Self:
         if self.min_zoom > self.max_zoom:
-            raise ValueError("min_zoom must not be larger than max_zoom")
+            raise ValueError("The smallest zoom must not be larger than the largest.")
         return self
 
 
@@ -192,6 +192,11 @@ class TrainingRequest(_Part):
     last_layer_bias: bool | None = None
     adam_betas: tuple[MomentumShare, MomentumShare] | None = None
     adam_epsilon: float | None = Field(None, gt=0, le=1)
+
+    @field_validator("architecture")
+    @classmethod
+    def _known_spelling(cls, name: str | None) -> str | None:
+        return name if name is None else canonical_name(name)
 
 
 class TrainingConfig(_Part):

@@ -19,7 +19,6 @@ from backend.domain.training import RunStatus
 from backend.pagination import IdCursorDep, LimitQuery, Page
 from backend.training import control
 from backend.training.find import checkpoint_folder, find_checkpoint, find_run
-from backend.training.forecast.forecast import forecast
 from backend.training.repository import RunRepository
 from backend.training.run_view import list_runs, show_run, states_of
 from backend.training.schemas import (
@@ -106,11 +105,8 @@ def create_run(
     """Queue a training; with ``dry_run`` only say how it would run and how long it would take."""
     order = replace(body.order(), asked_by=caller.token_id)
     if dry_run:
-        planned = plan(unit.session, order, settings.weights_folder)
         response.status_code = 200
-        version_id = None if order.starts_from else planned.version.id
-        known = forecast(unit.session, planned.config, planned.version.counts, version_id=version_id)
-        return PlanRead.of(planned, known)
+        return PlanRead.of(plan(unit.session, order, settings.weights_folder))
     run = start(unit, order, settings.weights_folder)
     return RunRead.of(show_run(unit.session, run.id))
 

@@ -207,8 +207,8 @@ class RunRepository:
         self._session.add(row)
         self._session.flush()
 
-    def finished_configs(self, version_id: str, architecture: str, limit: int = 20) -> Sequence[Mapping[str, Any]]:
-        """Configs of the latest runs of an architecture on a version that came to their end; JSON values.
+    def finished_configs(self, version_id: str, limit: int = 50) -> Sequence[Mapping[str, Any]]:
+        """Configs of the latest runs on a version that came to their end; JSON values.
 
         Only of runs that began with pretrained weights.
         """
@@ -219,7 +219,6 @@ class RunRepository:
                 JobRow.state == JobState.SUCCEEDED,
                 RunRow.version_id == version_id,
                 RunRow.starts_from.is_(None),
-                RunRow.config["architecture"].as_string() == architecture,
             )
         )
         return self._session.scalars(query.order_by(RunRow.id.desc()).limit(limit)).all()

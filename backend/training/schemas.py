@@ -10,7 +10,6 @@ from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.json import Json
 from backend.domain.training import RunStatus, TrainingConfig, TrainingRequest
 from backend.tables.training import CheckpointRow, EpochRow
-from backend.training.forecast.forecast import Forecast
 from backend.training.run_view import RunView
 from backend.training.start import Plan, RunOrder
 
@@ -53,8 +52,9 @@ class PlanRead(BaseModel):
     warnings: list[RemarkRead]
 
     @classmethod
-    def of(cls, plan: Plan, forecast: Forecast) -> Self:
+    def of(cls, plan: Plan) -> Self:
         """From the use case's words."""
+        forecast = plan.forecast
         return cls(
             config=plan.config,
             forecast=ForecastRead(

@@ -12,13 +12,13 @@ from backend.domain.cautions import Caution, cautions
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
 from backend.domain.json import Json
-from backend.domain.training import TrainingConfig, TrainingRequest, resolve
+from backend.domain.training import DeviceWanted, TrainingConfig, TrainingRequest, resolve
 from backend.ledger.job import JobKind
 from backend.ledger.unit_of_work import UnitOfWork
 from backend.tables.datasets import VersionRow
 from backend.tables.training import RunRow
 from backend.training.find import find_checkpoint
-from backend.training.forecast.forecast import forecast
+from backend.training.forecast.forecast import Forecast, Forecaster
 from backend.training.repository import RunRepository
 from backend.weights import at_hand
 
@@ -81,8 +81,9 @@ class StartDiffers(InvalidInput):
 class RunOrder:
     """A training as asked for.
 
-    ``run_id``: the id that a form has given it, so that a second press makes no second; ``asked_by``: the token
-    whose turn it is in the line.
+    Attributes:
+        run_id: the id that a form has given the run, so that a second press of its button starts no second one.
+        asked_by: the token whose fair share of the queue the training counts towards.
     """
 
     version_id: VersionId
@@ -95,29 +96,76 @@ class RunOrder:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training that could start now: its version, every number, and what should be known."""
+    """A training that could start now: its version, every number, its forecast, and what should be known."""
 
     version: VersionRow
     config: TrainingConfig
+    forecast: Forecast
     warnings: tuple[Caution, ...]
+
+
+class Planner:
+    """Checks trainings on one version and fills in all that they leave open; stores nothing.
+
+    ``architecture``: of the model that they start from; None where that is the pretrained weights.
+
+    Raises:
+        OneClassOnly, ClassWithoutImages, NothingHeldOut: the version can't be trained on.
+    """
+
+    def __init__(
+        self, version: VersionRow, forecaster: Forecaster, weights_folder: Path, architecture: str | None = None
+    ) -> None:
+        _require_trainable(version.classes, version.counts)
+        self.version, self.forecaster = version, forecaster
+        self._folder, self._architecture = weights_folder, architecture
+
+    def plan(self, request: TrainingRequest) -> Plan:
+        """A training as it would run.
+
+        Raises:
+            StartDiffers: the model to start from has another architecture.
+            UnknownArchitecture, UnknownWeights: see ``resolve``.
+        """
+        config = resolve(_with_architecture(request, self._architecture))
+        is_fresh = self._architecture is None
+        known = self.forecaster.forecast(config, is_fresh=is_fresh)
+        warnings = (*self._of_device(config), *(_weights_warnings(config, self._folder) if is_fresh else ()))
+        return Plan(self.version, config, known, (*warnings, *cautions(config, self.version.counts)))
+
+    def _of_device(self, config: TrainingConfig) -> tuple[Caution, ...]:
+        if config.device is not DeviceWanted.CUDA or self.forecaster.has_gpu:
+            return ()
+        message = (
+            "This training asks for a graphics card, and no worker with one is running. It waits in the queue until "
+            "there is one; choose “auto” to train on the processor."
+        )
+        return (Caution("no-gpu", message),)
+
+
+def planner(
+    session: Session, version_id: VersionId, weights_folder: Path, starts_from: CheckpointId | None = None
+) -> Planner:
+    """What checks trainings on a version, from pretrained weights or from a checkpoint.
+
+    Raises:
+        VersionNotFound, CheckpointNotFound: no such thing.
+        OneClassOnly, ClassWithoutImages, NothingHeldOut: the version can't be trained on.
+    """
+    version = RunRepository(session).version(version_id)
+    if version is None:
+        raise VersionNotFound
+    architecture = find_checkpoint(session, starts_from).architecture if starts_from else None
+    return Planner(version, Forecaster(session, version.counts, version_id), weights_folder, architecture)
 
 
 def plan(session: Session, order: RunOrder, weights_folder: Path) -> Plan:
     """Check an order and fill in all that it leaves open; nothing is stored.
 
     Raises:
-        VersionNotFound, CheckpointNotFound: no such thing.
-        OneClassOnly, ClassWithoutImages, NothingHeldOut: the version can't be trained on.
-        StartDiffers: the checkpoint to start from has another architecture.
-        UnknownArchitecture, UnknownWeights: see ``resolve``.
+        AppError: as ``planner`` and ``Planner.plan`` do.
     """
-    version = RunRepository(session).version(order.version_id)
-    if version is None:
-        raise VersionNotFound
-    _require_trainable(version.classes, version.counts)
-    config = resolve(_with_start(session, order))
-    warnings = () if order.starts_from else _weights_warnings(config, weights_folder)
-    return Plan(version, config, (*warnings, *cautions(config, version.counts)))
+    return planner(session, order.version_id, weights_folder, order.starts_from).plan(order.request)
 
 
 def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
@@ -129,12 +177,6 @@ def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
     planned = plan(unit.session, order, weights_folder)
     runs = RunRepository(unit.session)
     run_id = order.run_id or RunId(new_id())
-    said = forecast(
-        unit.session,
-        planned.config,
-        planned.version.counts,
-        version_id=None if order.starts_from else order.version_id,
-    )
     run = RunRow(
         id=run_id,
         name=order.name or f"run {runs.runs_of_dataset(planned.version.dataset_id) + 1}",
@@ -144,11 +186,11 @@ def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
             run_id,
             asked_by=order.asked_by,
             device=planned.config.device,
-            memory_bytes=said.memory_bytes,
+            memory_bytes=planned.forecast.memory_bytes,
         ),
         config=planned.config.model_dump(mode="json"),
         starts_from=order.starts_from,
-        forecast=asdict(said),
+        forecast=asdict(planned.forecast),
     )
     runs.add(run)
     return run
@@ -163,15 +205,14 @@ def _require_trainable(classes: list[str], counts: Mapping[str, Json]) -> None:
         raise NothingHeldOut
 
 
-def _with_start(session: Session, order: RunOrder) -> TrainingRequest:
-    """The request; one that starts from a checkpoint and names no architecture has the checkpoint's."""
-    if order.starts_from is None:
-        return order.request
-    found = find_checkpoint(session, order.starts_from).architecture
-    wanted = order.request.architecture or found
+def _with_architecture(request: TrainingRequest, found: str | None) -> TrainingRequest:
+    """The request; one that starts from a model and names no architecture has the model's (``found``)."""
+    if found is None:
+        return request
+    wanted = request.architecture or found
     if wanted != found:
         raise StartDiffers(wanted, found)
-    return order.request.model_copy(update={"architecture": wanted})
+    return request.model_copy(update={"architecture": wanted})
 
 
 def _weights_warnings(config: TrainingConfig, folder: Path) -> tuple[Caution, ...]:

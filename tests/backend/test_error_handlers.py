@@ -129,13 +129,46 @@ def test_what_fastapi_refuses_has_the_same_shape(failing: TestClient) -> None:
     assert (wrong_method.status_code, wrong_method.json()["error"]["code"]) == (405, "method-not-allowed")
 
 
-def test_a_field_that_may_be_several_things_is_named_without_the_checkers_kinds(client: TestClient) -> None:
+def test_a_field_that_may_be_several_things_is_named_once_with_all_of_them(client: TestClient) -> None:
     body = {"version_id": "v", "config": {"stages": [{"max_lr": "seek"}]}}
 
-    message = client.post("/api/v1/runs", json=body).json()["error"]["message"]
+    error = client.post("/api/v1/runs", json=body).json()["error"]
 
-    assert message.startswith("“config.stages.0.max_lr” can't be used as it is: input should be a valid number")
-    assert message.endswith("; or input should be 'find'.")
+    sentence = (
+        "“config.stages.0.max_lr” must be a number above 0 and up to 10, "
+        "or a list of 2 values, each a number above 0 and up to 10, or “find”."
+    )
+    assert error["message"] == sentence
+    assert error["details"]["problems"] == [{"field": "config.stages.0.max_lr", "problem": sentence}]
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({}, "“version_id” is missing: it must be text of at most 64 characters."),
+        ({"version_id": "v", "config": {"batch_size": 0}},
+         "“config.batch_size” must be a whole number from 2 to 1,024."),
+        ({"version_id": "v", "config": {"stages": [{"epochs": 0}]}},
+         "“config.stages.0.epochs” must be a whole number from 1 to 1,000."),
+        ({"version_id": "v", "config": {"epochs": 4}}, "“config.epochs” isn't a setting that is known here."),
+        ({"version_id": "v", "config": {"recipe": "magic"}},
+         "“config.recipe” must be one of “lesson-1”, “fine-tune”, “recommended”, “custom”."),
+        ({"version_id": "v", "config": {"augmentation": {"min_zoom": 3}}},
+         "The smallest zoom must not be larger than the largest."),
+        ({"version_id": 5, "name": ""},
+         "“version_id” must be text of at most 64 characters. “name” must be text of 1 to 200 characters."),
+    ],
+)  # fmt: skip
+def test_each_field_has_its_own_sentence_with_what_it_accepts(
+    client: TestClient, body: dict[str, object], sentence: str
+) -> None:
+    assert client.post("/api/v1/runs", json=body).json()["error"]["message"] == sentence
+
+
+def test_a_parameter_of_an_address_says_what_it_accepts(client: TestClient) -> None:
+    answer = client.get("/api/v1/runs?limit=0")
+
+    assert answer.json()["error"]["message"] == "“limit” must be a whole number from 1 to 1,000."
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'"x"', b"", b"\xff\xfe", b'{"name": "\\u0000"}'])

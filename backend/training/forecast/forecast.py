@@ -1,19 +1,22 @@
-"""How long a training will take and how much memory it needs, said before it starts.
+"""How long a training will take and how much memory it needs, before it starts.
 
-A training is taken apart (``backend.training.forecast.work``), each piece gets the time that
-such pieces took on this machine, and the range is the wider, the less that rests on.
+A training is taken apart (``backend.training.forecast.work``), each item gets the time that
+such work took on this machine, and the range is the wider, the less that rests on.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from backend.domain.json import Json
 from backend.domain.memory import memory_needed
 from backend.domain.training import DeviceWanted, TrainingConfig
 from backend.ledger.job import JobKind
 from backend.ledger.queries import Jobs
+from backend.tables.ledger import WorkerRow
 from backend.training.forecast.speed_repository import Speeds
 from backend.training.forecast.speeds import Estimate, Rates, Source
 from backend.training.forecast.work import Counts, Work, WorkItem, pieces
@@ -24,67 +27,129 @@ _MANY_RUNS: Final = 3
 _SPREAD: Final = {Source.RUNS: 0.2, Source.TEST: 0.3, Source.OTHERS: 0.33, Source.USUAL: 0.33}
 """Share by which a time may be off, by what it rests on; few runs count as a test."""
 _ASIDE: Final = frozenset({Work.START, Work.PREPARE, Work.EXPORT})
-"""Work that a forecast isn't said to rest on."""
+"""Work that isn't named as the basis of a forecast."""
+_NOT_IN_A_SEARCH: Final = frozenset({Work.ANSWER, Work.EXPORT})
+"""Work of a training that a search for a learning rate leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Seconds at the least and most; None where nothing is known. ``basis`` says what they rest on."""
+    """Seconds at the least and most; None where nothing is known.
+
+    Attributes:
+        basis: what the times rest on, in words.
+        is_prepared: an earlier training has left the features of all stages on disk.
+    """
 
     seconds_low: float | None
     seconds_high: float | None
     memory_bytes: int | None
     basis: str
+    is_prepared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """The pieces of a training, first to last, each with the seconds that it is thought to take."""
+    """The work items of a training, first to last, each with the seconds that it is thought to take."""
 
     estimates: tuple[Estimate, ...]
 
     @property
     def pieces(self) -> list[tuple[WorkItem, float]]:
-        """Each piece with its seconds."""
+        """Each item with its seconds."""
         return [(one.piece, one.seconds) for one in self.estimates]
 
+    def range(self) -> tuple[float, float]:
+        """Seconds at the least and most."""
+        return (
+            sum(one.seconds * (1 - _spread(one)) for one in self.estimates),
+            sum(one.seconds * (1 + _spread(one)) for one in self.estimates),
+        )
 
-def forecast(
-    session: Session, config: TrainingConfig, counts: Mapping[str, Any], *, version_id: str | None = None
-) -> Forecast:
-    """What a training of ``config`` on a version with these ``counts`` will take.
 
-    With ``version_id`` it knows what an earlier training on that version has left on disk.
+class Forecaster:
+    """Forecasts trainings on pictures with these ``counts``; what they rest on is read once, when it is first needed.
+
+    With ``version_id`` it knows what earlier trainings on that version have left on disk.
     """
-    device = likely_device(session, config.device)
-    memory = memory_needed(config, device, images=Counts.of(counts).train)
-    found = timetable(session, config, counts, version_id=version_id)
-    if found is None:
-        return Forecast(None, None, memory, "unknown, first run")
-    low = sum(one.seconds * (1 - _spread(one)) for one in found.estimates)
-    high = sum(one.seconds * (1 + _spread(one)) for one in found.estimates)
-    return Forecast(low, high, memory, _basis(found.estimates))
+
+    def __init__(self, session: Session, counts: Mapping[str, Json], version_id: str | None = None) -> None:
+        self._session, self._version_id = session, version_id
+        self.counts = Counts.of(counts)
+        self._rates: dict[str, Rates] = {}
+
+    @cached_property
+    def workers(self) -> list[WorkerRow]:
+        """Workers that are alive and train."""
+        return [row for row in Jobs(self._session).workers(HEARD_WITHIN_S) if JobKind.TRAIN in row.kinds.split(",")]
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether a worker with a graphics card is alive."""
+        return any((row.device or "").startswith(DeviceWanted.CUDA) for row in self.workers)
+
+    def device(self, wanted: DeviceWanted) -> str:
+        """The kind of device that a training will run on: ``cpu`` or ``cuda``."""
+        if wanted is not DeviceWanted.AUTO:
+            return wanted.value
+        return "cuda" if self.has_gpu else "cpu"
+
+    def forecast(self, config: TrainingConfig, *, is_fresh: bool = True) -> Forecast:
+        """What a training will take. ``is_fresh``: it begins with the pretrained weights, not with a trained model."""
+        memory = memory_needed(config, self.device(config.device), images=self.counts.train)
+        found = self.timetable(config, is_fresh=is_fresh)
+        if found is None:
+            return Forecast(None, None, memory, "unknown, first run")
+        low, high = found.range()
+        kept = self._kept_stages(config) if is_fresh else frozenset[int]()
+        is_prepared = len(kept) == len(config.stages)
+        return Forecast(low, high, memory, _basis(found.estimates), is_prepared)
+
+    def timetable(self, config: TrainingConfig, *, is_fresh: bool = True) -> Timetable | None:
+        """The training taken apart, with times; None where nothing was ever measured."""
+        kept = self._kept_stages(config) if is_fresh else frozenset[int]()
+        return self._timed(config, pieces(config, self.counts, kept_stages=kept))
+
+    def search(self, config: TrainingConfig, *, is_fresh: bool = True) -> Timetable | None:
+        """A search for the learning rate of the one stage of ``config``, taken apart; None where nothing is known."""
+        kept = self._kept_stages(config) if is_fresh else frozenset[int]()
+        items = pieces(config, self.counts, kept_stages=kept)
+        return self._timed(config, [one for one in items if one.epoch is None and one.work not in _NOT_IN_A_SEARCH])
+
+    def _timed(self, config: TrainingConfig, items: Iterable[WorkItem]) -> Timetable | None:
+        rates = self._rates_of(self.device(config.device))
+        estimates = [rates.estimate(item, config.architecture) for item in items]
+        known = tuple(one for one in estimates if one is not None)
+        return Timetable(known) if len(known) == len(estimates) else None
+
+    def _rates_of(self, device: str) -> Rates:
+        if device not in self._rates:
+            self._rates[device] = Rates(Speeds(self._session).latest(device))
+        return self._rates[device]
+
+    @cached_property
+    def _finished(self) -> list[TrainingConfig]:
+        if self._version_id is None:
+            return []
+        found = RunRepository(self._session).finished_configs(self._version_id)
+        return [TrainingConfig.model_validate(one) for one in found]
+
+    def _kept_stages(self, config: TrainingConfig) -> Set[int]:
+        """Stages whose frozen network has computed all features in an earlier training on the same pictures."""
+        known: dict[object, int] = {}
+        for one in self._finished:
+            if one.architecture == config.architecture:
+                for asked, views in _asked_of_the_backbone(one).values():
+                    known[asked] = max(views, known.get(asked, 0))
+        wanted = _asked_of_the_backbone(config)
+        return {number for number, (asked, views) in wanted.items() if known.get(asked, 0) >= views}
 
 
 def timetable(
     session: Session, config: TrainingConfig, counts: Mapping[str, Any], *, version_id: str | None = None
 ) -> Timetable | None:
-    """The training taken apart, with times; None where nothing was ever measured."""
-    kept = _kept_stages(session, config, version_id) if version_id else frozenset[int]()
-    rates = Rates(Speeds(session).latest(likely_device(session, config.device)))
-    estimates = [
-        rates.estimate(piece, config.architecture) for piece in pieces(config, Counts.of(counts), kept_stages=kept)
-    ]
-    known = tuple(one for one in estimates if one is not None)
-    return Timetable(known) if len(known) == len(estimates) else None
-
-
-def likely_device(session: Session, wanted: DeviceWanted) -> str:
-    """The kind of device that a training will run on: ``cpu`` or ``cuda``."""
-    if wanted is not DeviceWanted.AUTO:
-        return wanted.value
-    workers = [row for row in Jobs(session).workers(HEARD_WITHIN_S) if JobKind.TRAIN in row.kinds.split(",")]
-    return "cuda" if any((row.device or "").startswith("cuda") for row in workers) else "cpu"
+    """One training taken apart, with times; None where nothing was ever measured."""
+    return Forecaster(session, counts, version_id).timetable(config)
 
 
 def _spread(estimate: Estimate) -> float:
@@ -94,25 +159,15 @@ def _spread(estimate: Estimate) -> float:
 
 
 def _basis(estimates: Sequence[Estimate]) -> str:
-    """What the piece that takes longest rests on; the start and the end are left aside."""
+    """What the item that takes longest rests on; the start and the end are left aside."""
     main = [one for one in estimates if one.piece.work not in _ASIDE] or estimates
     longest = max(main, key=lambda one: one.seconds)
     runs = len(longest.runs)
     if not runs:
         return "a short test of this machine"
-    kind = "with this architecture" if longest.source is Source.RUNS else "of other kinds"
-    return f"{runs} earlier run{'s' if runs > 1 else ''} {kind} here"
-
-
-def _kept_stages(session: Session, config: TrainingConfig, version_id: str) -> Set[int]:
-    """Stages whose frozen network has said all it is asked for in an earlier training on the same pictures."""
-    earlier = RunRepository(session).finished_configs(version_id, config.architecture)
-    known: dict[object, int] = {}
-    for one in earlier:
-        for asked, views in _asked_of_the_backbone(TrainingConfig.model_validate(one)).values():
-            known[asked] = max(views, known.get(asked, 0))
-    wanted = _asked_of_the_backbone(config)
-    return {number for number, (asked, views) in wanted.items() if known.get(asked, 0) >= views}
+    if longest.source is Source.RUNS:
+        return "an earlier run of this model here" if runs == 1 else f"{runs} earlier runs of this model here"
+    return "a different model's run here" if runs == 1 else f"{runs} runs of different models here"
 
 
 def _asked_of_the_backbone(config: TrainingConfig) -> dict[int, tuple[object, int]]:

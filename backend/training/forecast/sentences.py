@@ -1,20 +1,14 @@
 """What is said of a training's device, time and memory before it starts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy.orm import Session
-
-from backend.domain.json import Json
 from backend.domain.memory import memory_needed
 from backend.domain.training import TrainingConfig
-from backend.ledger.job import JobKind
-from backend.ledger.queries import Jobs
-from backend.tables.ledger import WorkerRow
 from backend.training.forecast.durations import range_words
-from backend.training.forecast.forecast import HEARD_WITHIN_S, Forecast, Timetable, likely_device, timetable
-from backend.training.forecast.work import Counts, Work
+from backend.training.forecast.forecast import Forecast, Forecaster, Timetable
+from backend.training.forecast.work import Work
 
 _MUCH_QUICKER: Final = 0.5
 _HALVES_FROM: Final = 4
@@ -43,15 +37,11 @@ class Outlook:
 
 
 def forecast_sentences(
-    session: Session,
-    config: TrainingConfig,
-    known: Forecast,
-    others: Iterable[tuple[str, Forecast]],
-    counts: Mapping[str, Any],
+    forecaster: Forecaster, config: TrainingConfig, known: Forecast, others: Iterable[tuple[str, Forecast]]
 ) -> Outlook:
-    """What to say of a training on a version with these ``counts``; ``others`` are the cards beside it, by title."""
-    kind = likely_device(session, config.device)
-    workers = [row for row in Jobs(session).workers(HEARD_WITHIN_S) if _may_do_it(row, kind)]
+    """What a person should know of a training's time and memory; ``others``: the presets beside it, by title."""
+    kind = forecaster.device(config.device)
+    workers = [row for row in forecaster.workers if (row.device or "cpu").startswith(kind)]
     roomiest = max(workers, key=lambda row: row.memory_bytes or 0, default=None)
     total = roomiest.memory_bytes if roomiest else None
     needed = known.memory_bytes or 0
@@ -60,8 +50,8 @@ def forecast_sentences(
         device=device_sentence(kind, known, others),
         memory=memory_sentence(kind, needed, total, roomiest.memory_free_bytes if roomiest else None),
         fits=fits,
-        half=None if fits else _half(config, kind, needed, Counts.of(counts).train),
-        reading=_reading(session, config, counts),
+        half=None if fits else _half(config, kind, needed, forecaster.counts.train),
+        reading=_reading(forecaster, config),
     )
 
 
@@ -124,10 +114,10 @@ def slower_words(said: Forecast | None, elapsed_s: float, left_s: float | None, 
     return f"{said_now}, because {because}" if because else said_now
 
 
-def _reading(session: Session, config: TrainingConfig, counts: Mapping[str, Json]) -> str:
-    if Counts.of(counts).whole < _MANY:
+def _reading(forecaster: Forecaster, config: TrainingConfig) -> str:
+    if forecaster.counts.whole < _MANY:
         return ""
-    found = timetable(session, config, counts)
+    found = forecaster.timetable(config)
     is_kept = all(stage.features_are_constant for stage in config.stages)
     return reading_sentence(found, is_kept=is_kept) if found else ""
 
@@ -135,10 +125,6 @@ def _reading(session: Session, config: TrainingConfig, counts: Mapping[str, Json
 def _round(speed: float) -> int:
     """To two figures: nobody knows it better."""
     return 10 * round(speed / 10) if speed >= 100 else max(1, round(speed))
-
-
-def _may_do_it(row: WorkerRow, kind: str) -> bool:
-    return JobKind.TRAIN in row.kinds.split(",") and (row.device or "cpu").startswith(kind)
 
 
 def _half(config: TrainingConfig, kind: str, needed: int, images: int) -> int | None:

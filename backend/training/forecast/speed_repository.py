@@ -1,5 +1,6 @@
 """All SQL over measured speeds."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -11,8 +12,10 @@ from backend.tables.training import SpeedRow
 from backend.training.forecast.speeds import Speed
 from backend.training.forecast.work import Work
 
-_KEPT: Final = 500
-"""Rows of a machine that are looked at; older ones go."""
+KEPT: Final = 30
+"""Measurements of one kind of work with one network that a machine keeps; older ones go."""
+KEPT_OF_A_RUN: Final = 5
+"""Of these, so many of one run at most, so that a long one doesn't displace all others."""
 
 
 class Speeds:
@@ -22,8 +25,9 @@ class Speeds:
         self._session = session
 
     def add(self, machine: str, speeds: Iterable[Speed]) -> None:
-        """Keep what was measured on a machine, in order."""
-        for speed in speeds:
+        """Keep what was measured on a machine, in order, and drop what is too old to be looked at."""
+        added = list(speeds)
+        for speed in added:
             self._session.add(
                 SpeedRow(
                     id=new_id(),
@@ -38,6 +42,8 @@ class Speeds:
                 )
             )
         self._session.flush()
+        for work, architecture in sorted({(speed.work, speed.architecture or "") for speed in added}):
+            self._forget_old(machine, work, architecture or None)
 
     def knows(self, machine: str) -> bool:
         """Whether anything was measured on this machine."""
@@ -47,14 +53,25 @@ class Speeds:
         """What was measured on the machine that last worked with that kind of device, the latest first."""
         newest = select(SpeedRow.machine).where(SpeedRow.device == device).order_by(SpeedRow.id.desc()).limit(1)
         query = select(SpeedRow).where(SpeedRow.machine == newest.scalar_subquery())
-        rows = self._session.scalars(query.order_by(SpeedRow.id.desc()).limit(_KEPT))
+        rows = self._session.scalars(query.order_by(SpeedRow.id.desc()))
         return [
             Speed(Work(row.work), row.architecture, row.image_size, row.amount, row.seconds, row.run_id) for row in rows
         ]
 
-    def forget_old(self, machine: str) -> None:
-        """Drop what is too old to be looked at."""
-        kept = select(SpeedRow.id).where(SpeedRow.machine == machine).order_by(SpeedRow.id.desc()).limit(_KEPT)
-        ids = list(self._session.scalars(kept))
-        if len(ids) == _KEPT:
-            self._session.execute(delete(SpeedRow).where(SpeedRow.machine == machine, SpeedRow.id < ids[-1]))
+    def _forget_old(self, machine: str, work: Work, architecture: str | None) -> None:
+        """Drop the oldest measurements of one kind of work with one network; tests of the machine stay."""
+        of_kind = (SpeedRow.machine == machine, SpeedRow.work == work, SpeedRow.architecture == architecture)
+        rows = self._session.execute(
+            select(SpeedRow.id, SpeedRow.run_id)
+            .where(*of_kind, SpeedRow.run_id.is_not(None))
+            .order_by(SpeedRow.id.desc())
+        ).all()
+        of_run: Counter[str | None] = Counter()
+        kept: set[str] = set()
+        for row_id, run_id in rows:
+            of_run[run_id] += 1
+            if of_run[run_id] <= KEPT_OF_A_RUN and len(kept) < KEPT:
+                kept.add(row_id)
+        old = [row_id for row_id, _ in rows if row_id not in kept]
+        if old:
+            self._session.execute(delete(SpeedRow).where(SpeedRow.id.in_(old)))

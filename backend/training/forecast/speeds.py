@@ -22,6 +22,7 @@ from backend.domain.events import (
     StepFinished,
 )
 from backend.domain.training import Precision, TrainingConfig
+from backend.training.forecast.fit import fit
 from backend.training.forecast.work import (
     LEARNING,
     USUAL,
@@ -38,7 +39,12 @@ _OF_NETWORK: Final = frozenset({Work.FEATURES, Work.BELOW, Work.NORMS, Work.MOVE
 """Work whose time depends on the network and grows with its pictures' area."""
 _BY_FORMAT: Final = frozenset({Work.FEATURES, Work.BELOW, Work.NORMS, Work.MOVE})
 """Work whose time depends on the number format."""
+_ONCE: Final = frozenset({Work.START, Work.PREPARE, Work.EXPORT})
+"""Work that is done as a whole, so that it has no cost for each unit."""
 _LATEST: Final = 5
+"""So many runs, the latest, say how long work takes."""
+_MOST_SLOWNESS: Final = 5.0
+"""What doesn't grow with the pictures takes at most so many times longer than on the usual machine."""
 _PHASES: Final = {
     "data": Work.READ,
     "features": Work.FEATURES,
@@ -209,6 +215,7 @@ class Rates:
 
     def __init__(self, speeds: Iterable[Speed]) -> None:
         self._speeds = [speed for speed in speeds if speed.architecture is None or speed.architecture in ARCHITECTURES]
+        self._tests = [speed for speed in self._speeds if speed.run_id is None]
 
     def estimate(self, piece: WorkItem, architecture: str) -> Estimate | None:
         """How long a piece of a training of that network takes; None where nothing can be said."""
@@ -222,18 +229,29 @@ class Rates:
             if speeds:
                 return self._of(piece, architecture, source, _nearest(speeds, piece.size))
         if piece.work in _OF_NETWORK:
-            others = [speed for speed in self._speeds if speed.work in _OF_NETWORK]
-            own = [speed for speed in others if speed.architecture == architecture]
-            return self._of(piece, architecture, Source.OTHERS, _alike(own or others, piece.work)) if others else None
+            others = _alike_to(self._speeds, piece.work, architecture)
+            return self._of(piece, architecture, Source.OTHERS, others) if others else None
         return self._usual(piece) if self._speeds else None
 
     def _of(self, piece: WorkItem, architecture: str, source: Source, speeds: Sequence[Speed]) -> Estimate:
-        latest = speeds[:_LATEST]
-        known = [speed.of_one * _times_as_much(piece, architecture, speed) for speed in latest]
-        # What was once made ready is kept; only the first time is long.
-        of_one = min(known) if piece.work is Work.PREPARE else median(known)
+        points = _points(piece, architecture, speeds)
         runs = frozenset(speed.run_id for speed in speeds if speed.run_id is not None)
-        return Estimate(piece, of_one * piece.amount, source, runs)
+        if piece.work in _ONCE:
+            taken = [seconds / amount for amount, seconds in points]
+            # What was once made ready is kept; only the first time is long.
+            of_one = min(taken) if piece.work is Work.PREPARE else median(taken)
+            return Estimate(piece, of_one * piece.amount, source, runs)
+        return Estimate(piece, fit(points, self._tested(piece, architecture)).seconds(piece.amount), source, runs)
+
+    def _tested(self, piece: WorkItem, architecture: str) -> float | None:
+        """What a unit took in the test of this machine; None where the test says nothing of such work."""
+        if piece.work is Work.READ:
+            found = [speed for speed in self._tests if speed.work is Work.READ]
+        else:
+            found = _alike_to(self._tests, piece.work, architecture) if piece.work in _OF_NETWORK else []
+        if not found:
+            return None
+        return median(seconds / amount for amount, seconds in _points(piece, architecture, found))
 
     def _usual(self, piece: WorkItem) -> Estimate:
         return Estimate(piece, USUAL[piece.work] * piece.amount * self._slowness, Source.USUAL)
@@ -241,8 +259,33 @@ class Rates:
     @property
     def _slowness(self) -> float:
         """How many times longer this machine takes than the usual one, by the pictures it has read."""
-        read = [speed.of_one for speed in self._speeds if speed.work is Work.READ][:_LATEST]
-        return median(read) / USUAL[Work.READ] if read else 1.0
+        read = [speed for speed in self._speeds if speed.work is Work.READ]
+        if not read:
+            return 1.0
+        tested = [speed for speed in read if speed.run_id is None]
+        of_one = fit([(speed.amount, speed.seconds) for speed in (tested or read)[:_LATEST]]).of_one
+        return min(max(of_one / USUAL[Work.READ], 1 / _MOST_SLOWNESS), _MOST_SLOWNESS)
+
+
+def _points(piece: WorkItem, architecture: str, speeds: Sequence[Speed]) -> list[tuple[float, float]]:
+    """(amount in units of the piece, seconds) of the latest runs, for each run and amount the middle one.
+
+    So a long run counts no more than a short one.
+    """
+    found: dict[str, dict[float, list[float]]] = {}
+    for number, speed in enumerate(speeds):
+        amount = speed.amount / _times_as_much(piece, architecture, speed)
+        of_run = found.setdefault(speed.run_id or f"test {number}", {})
+        of_run.setdefault(round(amount, 6), []).append(speed.seconds)
+    latest = list(found.values())[:_LATEST]
+    return [(amount, median(seconds)) for of_run in latest for amount, seconds in of_run.items()]
+
+
+def _alike_to(speeds: Sequence[Speed], work: Work, architecture: str) -> list[Speed]:
+    """What was measured of work nearest to this one: of the same network where there is any."""
+    others = [speed for speed in speeds if speed.work in _OF_NETWORK]
+    own = [speed for speed in others if speed.architecture == architecture]
+    return _alike(own or others, work) if others else []
 
 
 def _nearest(speeds: Sequence[Speed], size: int) -> list[Speed]:

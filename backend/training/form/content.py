@@ -16,7 +16,7 @@ from backend.domain.training import StageRequest, TrainingConfig, TrainingReques
 from backend.tables.datasets import VersionRow
 from backend.training.find import find_checkpoint, find_run
 from backend.training.forecast.durations import range_words
-from backend.training.forecast.forecast import Forecast, forecast
+from backend.training.forecast.forecast import Forecast, Forecaster
 from backend.training.forecast.sentences import forecast_sentences
 from backend.training.forecast.work import Counts
 from backend.training.form import fields as train_fields
@@ -174,7 +174,9 @@ def chooser(
     beside = [(offered.card.title, offered.forecast) for offered in cards]
     return {
         "version": version,
-        "outlook": forecast_sentences(session, chosen["plan"].config, chosen["forecast"], beside, version.counts),
+        "outlook": forecast_sentences(
+            Forecaster(session, version.counts, version.id), chosen["plan"].config, chosen["forecast"], beside
+        ),
         "cards": [offered for offered in cards if not is_handful or offered.card is QUICK_LOOK],
         "other_cards": [offered for offered in cards if is_handful and offered.card is not QUICK_LOOK],
         "pictures": _pictures(version),
@@ -253,8 +255,7 @@ def _order_or_recipe(session: Session, version_id: str, fields: Mapping[str, str
 
 def _planned(session: Session, order: RunOrder, weights_folder: Path) -> tuple[Plan, Forecast]:
     planned = plan(session, order, weights_folder)
-    version_id = None if order.starts_from else order.version_id
-    return planned, forecast(session, planned.config, planned.version.counts, version_id=version_id)
+    return planned, planned.forecast
 
 
 def _offered(session: Session, version_id: str, card: Preset, weights_folder: Path) -> OfferedCard:

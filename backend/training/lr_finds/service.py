@@ -17,7 +17,6 @@ from backend.ledger.repository import Ledger
 from backend.ledger.unit_of_work import UnitOfWork
 from backend.tables.training import LearningRateFindRow
 from backend.training.find import find_run
-from backend.training.forecast.forecast import forecast
 from backend.training.lr_finds.repository import FindRecord, LearningRateFinds
 from backend.training.run_view import status_of
 from backend.training.start import RunOrder, plan
@@ -107,7 +106,7 @@ def start_find(unit: UnitOfWork, order: RunOrder, weights_folder: Path, *, run_i
             find_id,
             asked_by=order.asked_by,
             device=planned.config.device,
-            memory_bytes=forecast(unit.session, planned.config, planned.version.counts).memory_bytes,
+            memory_bytes=planned.forecast.memory_bytes,
         ),
         run_id=run_id,
         config=one_stage(planned.config).model_dump(mode="json"),

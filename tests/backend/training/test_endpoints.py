@@ -89,6 +89,15 @@ def test_a_dry_run_says_what_must_be_fetched_first(client: TestClient, version_i
     assert "resnet18-f37072fd.pth" in remark["message"]
 
 
+def test_a_dry_run_on_a_graphics_card_that_nobody_has_says_so(client: TestClient, version_id: str) -> None:
+    body = {"version_id": version_id, "config": {"device": "cuda"}}
+
+    (warning,) = client.post("/api/v1/runs?dry_run=true", json=body).json()["warnings"]
+
+    assert warning["code"] == "no-gpu"
+    assert warning["message"].startswith("This training asks for a graphics card, and no worker with one is running.")
+
+
 def test_a_forecast_rests_on_earlier_runs(client: TestClient, version_id: VersionId, scene: Scene) -> None:
     # Of 160 pictures to learn from and 40 to test on.
     with scene.database.write() as session:
@@ -107,7 +116,7 @@ def test_a_forecast_rests_on_earlier_runs(client: TestClient, version_id: Versio
 
     forecast = client.post("/api/v1/runs?dry_run=true", json=body).json()["forecast"]
 
-    assert forecast["basis"] == "1 earlier run with this architecture here"
+    assert forecast["basis"] == "an earlier run of this model here"
     # 5 s, 2 s, 1 s, 36 s for one view of 40 and two of 160, half a second three times, 6 s; 30 % either way.
     assert forecast["seconds_low"] == pytest.approx(51.5 * 0.7)
     assert forecast["seconds_high"] == pytest.approx(51.5 * 1.3)

@@ -6,7 +6,7 @@ from backend.db.session import Database
 from backend.domain.ids import RunId, VersionId
 from backend.domain.training import DeviceWanted, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
-from backend.training.forecast.forecast import forecast, likely_device, timetable
+from backend.training.forecast.forecast import Forecaster, timetable
 from backend.training.forecast.speed_repository import Speeds
 from backend.training.forecast.speeds import Speed
 from backend.training.forecast.work import Work
@@ -36,7 +36,7 @@ def scene(database: Database) -> Scene:
 
 def test_nothing_is_known_of_the_time_before_anything_was_measured(database: Database) -> None:
     with database.read() as session:
-        said = forecast(session, CONFIG, COUNTS)
+        said = Forecaster(session, COUNTS).forecast(CONFIG)
 
     assert (said.seconds_low, said.seconds_high, said.basis) == (None, None, "unknown, first run")
     assert said.memory_bytes == 1_618_608_032
@@ -46,7 +46,7 @@ def test_a_test_of_the_machine_gives_the_first_run_a_time(database: Database) ->
     keep(database, "cpu: a", TESTED)
 
     with database.read() as session:
-        said = forecast(session, CONFIG, COUNTS)
+        said = Forecaster(session, COUNTS).forecast(CONFIG)
 
     # 5.5 s start, 0.4 reading, 1.2 preparing, 200 pictures at 0.45 of 0.02 s, 480 of the head at 0.6 ms, 2.2 export.
     middle = 5.5 + 0.4 + 1.2 + 200 * 0.45 * 0.02 + 480 * 0.0006 + 2.2
@@ -62,9 +62,9 @@ def test_runs_of_this_network_count_before_a_test(database: Database) -> None:
     moves = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=1),)))
 
     with database.read() as session:
-        said = forecast(session, moves, COUNTS)
+        said = Forecaster(session, COUNTS).forecast(moves)
 
-    assert said.basis == "3 earlier runs with this architecture here"
+    assert said.basis == "3 earlier runs of this model here"
 
 
 def test_the_machine_that_worked_last_counts_and_only_such_a_device(database: Database) -> None:
@@ -116,7 +116,9 @@ def test_a_run_keeps_what_was_said_of_it(scene: Scene) -> None:
 
 def test_a_device_that_was_asked_for_is_the_likely_one(database: Database) -> None:
     with database.read() as session:
-        assert [likely_device(session, wanted) for wanted in DeviceWanted] == ["cpu", "cpu", "cuda"]
+        forecaster = Forecaster(session, COUNTS)
+
+        assert [forecaster.device(wanted) for wanted in DeviceWanted] == ["cpu", "cpu", "cuda"]
 
 
 def works(database: Database, version_id: str, config: TrainingConfig) -> set[Work]:
@@ -132,3 +134,32 @@ def finish_run(scene: Scene, version_id: VersionId, request: TrainingRequest) ->
     with unit_of_work(scene.database, NoDoorbell()) as unit:
         start(unit, RunOrder(version_id, request), Path("/nowhere"))
     scene.finish(scene.claim())
+
+
+def test_a_training_whose_features_are_on_disk_is_said_to_be_prepared(scene: Scene) -> None:
+    keep(scene.database, "cpu: a", TESTED)
+    version_id = scene.version()
+    finish_run(scene, version_id, TrainingRequest(stages=(StageRequest(freeze=True, epochs=5),)))
+
+    with scene.database.read() as session:
+        forecaster = Forecaster(session, COUNTS, version_id)
+        small = CONFIG.model_copy(update={"image_size": 160})
+
+        assert [forecaster.forecast(config).is_prepared for config in (CONFIG, small)] == [True, False]
+        assert not forecaster.forecast(CONFIG, is_fresh=False).is_prepared
+
+
+def test_a_search_leaves_out_epochs_answers_and_the_export(scene: Scene) -> None:
+    keep(scene.database, "cpu: a", TESTED)
+    moves = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=3, max_lr="find"),)))
+
+    with scene.database.read() as session:
+        found = Forecaster(session, COUNTS).search(moves)
+
+    assert found is not None
+    # 100 steps of 32 pictures at 0.25 s each.
+    assert [(one.piece.work.value, round(one.seconds, 1)) for one in found.estimates] == [
+        ("start", 5.5),
+        ("read", 0.4),
+        ("move", 800.0),
+    ]

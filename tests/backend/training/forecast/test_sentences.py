@@ -6,7 +6,7 @@ from backend.domain.ids import VersionId
 from backend.domain.training import StageRequest, TrainingRequest, resolve
 from backend.ledger.clock import database_now
 from backend.tables.ledger import WorkerRow
-from backend.training.forecast.forecast import Forecast, Timetable
+from backend.training.forecast.forecast import Forecast, Forecaster, Timetable
 from backend.training.forecast.sentences import (
     device_sentence,
     forecast_sentences,
@@ -97,7 +97,7 @@ def test_half_the_batch_is_offered_where_the_memory_is_too_small(database: Datab
     add_worker(database, "cuda:0", 3 * GB)
 
     with database.read() as session:
-        said = forecast_sentences(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(500))
+        said = forecast_sentences(Forecaster(session, of_class(500)), MOVES, takes(60, 90, memory=4 * GB), [])
 
     assert (said.fits, said.half, said.memory) == (False, 32, "4.0 GB of memory needed, 3.0 GB there.")
 
@@ -106,7 +106,7 @@ def test_half_of_so_few_images_is_offered_as_they_are_the_batch(database: Databa
     add_worker(database, "cuda:0", 3 * GB)
 
     with database.read() as session:
-        said = forecast_sentences(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(40))
+        said = forecast_sentences(Forecaster(session, of_class(40)), MOVES, takes(60, 90, memory=4 * GB), [])
 
     assert said.half == 20
 
@@ -116,7 +116,7 @@ def test_the_device_with_most_memory_counts(database: Database) -> None:
     add_worker(database, "cuda:1", 24 * GB)
 
     with database.read() as session:
-        said = forecast_sentences(session, MOVES, takes(60, 90, memory=4 * GB), [], of_class(500))
+        said = forecast_sentences(Forecaster(session, of_class(500)), MOVES, takes(60, 90, memory=4 * GB), [])
 
     assert (said.fits, said.half) == (True, None)
 

@@ -9,7 +9,7 @@ from backend.domain.events import (
 )
 from backend.domain.training import Precision, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training.forecast.speeds import Rates, Source, Speed, Stopwatch
-from backend.training.forecast.work import Counts, Work, WorkItem
+from backend.training.forecast.work import Counts, Work, WorkItem, pieces
 from tests.backend.training.scene import epoch_finished, stage_finished, step_finished
 
 COUNTS = Counts(train=80, valid=20, test=0)
@@ -121,15 +121,60 @@ def test_runs_of_the_same_network_say_it_best() -> None:
     assert (said.seconds, said.source, said.runs) == (40.0, Source.RUNS, frozenset({"a"}))
 
 
-def test_the_middle_of_the_latest_five_counts() -> None:
+def test_the_middle_of_the_latest_five_runs_counts() -> None:
     seconds = (9, 1, 2, 2, 3, 100, 100, 100)
 
-    said = Rates([Speed(Work.READ, None, 224, 1, one, "a") for one in seconds]).estimate(
+    said = Rates([Speed(Work.READ, None, 224, 1, one, str(run)) for run, one in enumerate(seconds)]).estimate(
         WorkItem(Work.READ, 1, 128), NET
     )
 
     assert said is not None
     assert said.seconds == 2
+
+
+def test_a_run_of_many_epochs_counts_no_more_than_one_of_few() -> None:
+    slow = [Speed(Work.MOVE, NET, 224, 80, 80, "long") for _ in range(100)]
+    quick = [Speed(Work.MOVE, NET, 224, 80, 40, run) for run in ("a", "b")]
+
+    said = Rates([*slow, *quick]).estimate(WorkItem(Work.MOVE, 80, 224), NET)
+
+    assert said is not None
+    assert said.seconds == 40
+
+
+TESTED = [
+    Speed(Work.READ, None, 224, 24, 0.05),
+    Speed(Work.ANSWER, NET, 224, 8, 0.16),
+    Speed(Work.MOVE, NET, 224, 8, 2.0),
+    Speed(Work.FEATURES, NET, 224, 24, 0.3),
+]
+
+
+def test_runs_of_a_few_pictures_on_a_busy_machine_dont_turn_six_epochs_into_hours() -> None:
+    loaded = [
+        Speed(work, architecture, 224, amount, seconds, run)
+        for run in ("a", "b")
+        for work, architecture, amount, seconds in (
+            (Work.READ, None, 6, 3.0),
+            (Work.MOVE, NET, 4, 50.0),
+            (Work.ANSWER, NET, 2, 24.0),
+            (Work.FEATURES, NET, 4, 9.0),
+        )
+    ]
+    config = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=6),)))
+    rates = Rates([*loaded, *TESTED])
+
+    said = [rates.estimate(piece, NET) for piece in pieces(config, Counts(train=126, valid=30, test=0))]
+
+    # Each epoch: 5 s and 126 pictures at 0.75 s, 5 s and 30 answers at 0.06 s. 10,016 to 18,601 s was said of it.
+    assert sum(one.seconds for one in said if one is not None) == pytest.approx(650, abs=1)
+
+
+def test_what_nobody_measured_takes_at_most_five_times_as_long_as_elsewhere() -> None:
+    said = Rates([Speed(Work.READ, None, 224, 4, 40.0, "a")]).estimate(WorkItem(Work.EXPORT, 1, 224), NET)
+
+    assert said is not None
+    assert said.seconds == 11.0
 
 
 def test_it_scales_with_the_area_of_the_pictures() -> None:
