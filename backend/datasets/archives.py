@@ -16,7 +16,7 @@ from backend.datasets.errors import NotAnArchive
 from backend.datasets.ingest import MAX_FILE_BYTES, IncomingFile
 from backend.domain.errors import InvalidInput, LimitExceeded
 from backend.domain.images import as_given, is_junk
-from backend.imaging.pool import Refused
+from backend.imaging.errors import Refused
 
 MAX_ENTRIES: Final = 1_000_000
 MAX_TOTAL_BYTES: Final = 200 << 30

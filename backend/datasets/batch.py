@@ -1,24 +1,23 @@
 """Look at what goes in: pictures of a version exactly as the network will see them."""
 
-import io
 import random
 import secrets
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-from PIL import Image
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import ImageNotFound
+from backend.datasets.images import content_of, or_raised
 from backend.datasets.repository import DatasetRepository, VersionRepository
 from backend.datasets.versions import find_version
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import Digest
 from backend.domain.manifest import Split
 from backend.domain.training import TrainingRequest, resolve
-from backend.imaging.decoding import decode_near
-from backend.imaging.preprocessing import Preprocessing, evaluation_view, training_view
+from backend.imaging.pool import DecodingPool
+from backend.imaging.preprocessing import Preprocessing
+from backend.imaging.tasks import network_view_png
 from backend.storage.base import Storage
 
 MAX_SEED: Final = 2**53 - 1
@@ -48,28 +47,33 @@ def batch(session: Session, version_id: str, *, n: int, seed: int | None) -> lis
 
 
 def batch_image(
-    session: Session, storage: Storage, version_id: str, image_id: str, *, seed: int, augmented: bool, size: int
+    session: Session,
+    storage: Storage,
+    decoders: DecodingPool,
+    version_id: str,
+    image_id: str,
+    *,
+    seed: int,
+    augmented: bool,
+    size: int,
 ) -> bytes:
     """A PNG of one image of a version as the network sees it; the same arguments give the same pixels.
 
     Raises:
         ImageNotFound: the image isn't in that version.
+        ImageFileMissing: its file isn't in the storage.
+        PictureUnreadable: its file can't be decoded any more.
+        DecodersBusy, DecodersDown: no picture can be read at the moment.
     """
     if VersionRepository(session).label_of(version_id, image_id) is None:
         raise ImageNotFound
     digest = Digest(DatasetRepository(session).image(image_id).digest)
     # The connection isn't needed while pixels are computed.
     session.close()
-    content = storage.read_blob(digest)
+    content = content_of(storage, digest)
     # What a training does that nobody has changed anything about.
     config = resolve(TrainingRequest(image_size=size))
     architecture = ARCHITECTURES[config.architecture]
     preprocessing = Preprocessing(size, round(size / config.crop_share), architecture.mean, architecture.deviation)
-    image = decode_near(content, preprocessing.resize_to)
-    if augmented:
-        pixels = training_view(image, preprocessing, config.augmentation, np.random.default_rng(seed))
-    else:
-        pixels = evaluation_view(image, preprocessing)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    augmentation = config.augmentation if augmented else None
+    return or_raised(decoders.run(network_view_png, content, preprocessing, augmentation, seed))

@@ -230,4 +230,6 @@ def get_thumbnail(
     digest = Digest(find_image(session, image_id).digest)
     # The connection isn't needed while the file is read.
     session.close()
-    return Response(thumbnail(storage, digest, size), media_type=MEDIA_TYPE, headers=picture_headers(digest))
+    return Response(
+        thumbnail(storage, decoding_pool(), digest, size), media_type=MEDIA_TYPE, headers=picture_headers(digest)
+    )

@@ -21,6 +21,31 @@ class ImageNotFound(NotFound):
         super().__init__("There is no picture here, or it isn't shared with you.")
 
 
+class ImageFileMissing(NotFound):
+    """An image is recorded, but its bytes are gone from the storage."""
+
+    code = "image-file-missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The file of this picture isn't in the server's storage any more.",
+            advice="Add the picture again, or bring back the data folder from a backup.",
+        )
+
+
+class PictureUnreadable(InvalidInput):
+    """A picture of a dataset can't be decoded (any more)."""
+
+    code = "image-unreadable"
+
+    def __init__(self, reason_code: str, reason: str) -> None:
+        super().__init__(
+            f"This picture can't be shown: {reason.rstrip('.')}.",
+            advice="Its file may be damaged. Add the picture again.",
+            details={"reason": reason_code},
+        )
+
+
 class ImportNotFound(NotFound):
     """No such import."""
 

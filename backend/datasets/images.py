@@ -1,15 +1,21 @@
 """Serve pictures: the file as it was brought, and small copies."""
 
+from typing import TypeVar
+
 from sqlalchemy.orm import Session
 
+from backend.datasets.errors import ImageFileMissing, PictureUnreadable
 from backend.datasets.ingest import thumbnail_name
 from backend.datasets.repository import DatasetRepository
 from backend.domain.ids import Digest
-from backend.imaging.decoding import decode
-from backend.imaging.thumbnails import thumbnails
+from backend.imaging.errors import Refused
+from backend.imaging.pool import DecodingPool
+from backend.imaging.tasks import read_image
 from backend.storage.base import Storage
 from backend.storage.local import write_file
 from backend.tables.datasets import ImageRow
+
+Answer = TypeVar("Answer")
 
 
 def find_image(session: Session, image_id: str) -> ImageRow:
@@ -17,15 +23,41 @@ def find_image(session: Session, image_id: str) -> ImageRow:
     return DatasetRepository(session).image(image_id)
 
 
-def thumbnail(storage: Storage, digest: Digest, side: int) -> bytes:
-    """A small copy as WebP; made anew where it got lost."""
-    folder = storage.folder("thumbnails", digest[:2])
-    place = folder / thumbnail_name(digest, side)
+def content_of(storage: Storage, digest: Digest) -> bytes:
+    """All bytes of a picture's file.
+
+    Raises:
+        ImageFileMissing
+    """
     try:
-        return place.read_bytes()
+        return storage.read_blob(digest)
     except FileNotFoundError:
-        # The file was decoded once in a process of its own, so it may be decoded here.
-        made = thumbnails(decode(storage.read_blob(digest))[1])
+        raise ImageFileMissing from None
+
+
+def or_raised(answer: Answer | Refused) -> Answer:
+    """What a decoding process answered about a picture of a dataset.
+
+    Raises:
+        PictureUnreadable: it was refused.
+    """
+    if isinstance(answer, Refused):
+        raise PictureUnreadable(answer.code, answer.reason)
+    return answer
+
+
+def thumbnail(storage: Storage, decoders: DecodingPool, digest: Digest, side: int) -> bytes:
+    """A small copy as WebP; made anew where it got lost.
+
+    Raises:
+        ImageFileMissing, PictureUnreadable, DecodersBusy, DecodersDown
+    """
+    folder = storage.folder("thumbnails", digest[:2])
+    kept = folder / thumbnail_name(digest, side)
+    try:
+        return kept.read_bytes()
+    except FileNotFoundError:
+        made = or_raised(decoders.run(read_image, content_of(storage, digest))).thumbnails
         for size, content in made.items():
             write_file(folder / thumbnail_name(digest, size), content)
         return made[side]

@@ -10,7 +10,9 @@ from backend.datasets.repository import DatasetRepository, NewImage, Rejection
 from backend.db.session import WriteSession
 from backend.domain.ids import Digest
 from backend.domain.images import as_given, is_junk
-from backend.imaging.pool import DecodingPool, ReadImage, Refused
+from backend.imaging.errors import Refused
+from backend.imaging.pool import DecodingPool
+from backend.imaging.tasks import ReadImage
 from backend.imaging.thumbnails import SIZES
 from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
@@ -133,10 +135,11 @@ def _outcomes(storage: Storage, decoders: DecodingPool, files: Iterable[Incoming
             yield _rejection(file.path, Refused("image-file-too-large", f"larger than {MAX_FILE_BYTES >> 20} MB"))
         elif _is_table(file):
             yield _Table(file.path, storage.put_bytes(file.content), len(file.content))
-        elif isinstance(answer, Refused):
-            yield _rejection(file.path, answer)
-        else:
+        elif isinstance(answer, ReadImage):
             yield _stored(storage, file, answer)
+        else:
+            assert answer is not None, "everything else was decoded"
+            yield _rejection(file.path, answer)
 
 
 def _named(file: IncomingFile) -> IncomingFile:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from backend.domain.errors import InvalidInput
+from backend.imaging.errors import UnreadableImage
 
 MAX_PIXELS: Final = 64_000_000
 """Pixels of width times height that an image may have; a 50,000 x 50,000 bomb has 2,500 million."""
@@ -26,16 +26,6 @@ MEDIA_TYPES: Final[dict[str, str]] = {
 
 # Set on the module because Pillow has no other place for it; the size check below is ours and comes first.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-
-
-class UnreadableImage(InvalidInput):
-    """A file is not an image that can be used."""
-
-    code = "image-unreadable"
-
-    def __init__(self, reason_code: str, reason: str) -> None:
-        super().__init__(reason, details={"reason": reason_code})
-        self.reason_code = reason_code
 
 
 @dataclass(frozen=True, slots=True)

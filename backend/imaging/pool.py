@@ -1,130 +1,275 @@
 """Decode what strangers sent in processes of their own: slow, greedy or crashing files cost only themselves."""
 
 import atexit
-import contextlib
-import functools
 import multiprocessing
 import os
-import resource
-import sys
+import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from concurrent.futures import CancelledError, Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
 
+import structlog
 from pebble import ProcessExpired, ProcessPool
 
-from backend.imaging.decoding import ImageFacts, UnreadableImage, decode
-from backend.imaging.thumbnails import thumbnails
+from backend.imaging.errors import DecodersBusy, DecodersDown, Refused
+from backend.imaging.limits import LIMITS, Limits, limit_process, within_limits
+from backend.imaging.tasks import ReadImage, read_image
 
-TIMEOUT_S: Final = 10.0
-_MEMORY: Final = 2 << 30
-"""Bytes of address space of a decoding process."""
+log = structlog.get_logger()
 
-
-@dataclass(frozen=True, slots=True)
-class ReadImage:
-    """What is kept of a readable image besides its bytes: facts, and WebP thumbnails by longest side."""
-
-    facts: ImageFacts
-    thumbnails: dict[int, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why an image can't be used: a code for programs, a reason for people."""
-
-    code: str
-    reason: str
-
-
-def read_image(content: bytes) -> ReadImage | Refused:
-    """Decode all pixels of an image and make it small; never raises for a bad one."""
-    try:
-        facts, image = decode(content)
-        return ReadImage(facts, thumbnails(image))
-    except UnreadableImage as refusal:
-        return Refused(refusal.reason_code, refusal.message)
-    except MemoryError:
-        return Refused("image-too-large", "it needs more memory than there is")
-
+WAIT_S: Final = 20.0
+"""How long a request waits for its turn before it is answered with 503."""
+_UPLOAD_WAIT_S: Final = 600.0
+_UNSTARTED_S: Final = 45.0
+"""A picture that no process has begun by then, though one is idle, is evidence that the pool is broken."""
+_PROBE_EVERY_S: Final = 20.0
+_ATTEMPTS: Final = 3
 
 Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class _Task(Generic[Answer]):
+    """One call on its way: what is called, the pool that has it, and the answer to come."""
+
+    function: Callable[..., Answer]
+    arguments: tuple[Any, ...]
+    pool: ProcessPool
+    answer: "Future[Answer | Refused]"
+    given_at: float = field(default_factory=time.monotonic)
 
 
 class DecodingPool:
-    """A few decoding processes, started with the first image."""
+    """A few decoding processes, started with the first picture; a broken pool is replaced at once.
 
-    def __init__(
-        self,
-        workers: int | None = None,
-        *,
-        timeout_s: float = TIMEOUT_S,
-        read: Callable[[bytes], ReadImage | Refused] = read_image,
-    ) -> None:
+    Args:
+        workers: processes; None for as many as the machine has processors, between 2 and 8.
+        limits: what each picture may cost.
+        wait_s: how long ``run`` waits for its turn.
+    """
+
+    def __init__(self, workers: int | None = None, *, limits: Limits = LIMITS, wait_s: float = WAIT_S) -> None:
         self._workers = workers or min(8, max(2, os.cpu_count() or 2))
-        self._timeout_s = timeout_s
-        self._read = read
-        # Spawned, not forked: this process has threads, and a fork would copy their locks.
-        self._pool = ProcessPool(
-            max_workers=self._workers,
-            max_tasks=2_000,
-            initializer=_limit_memory,
-            context=multiprocessing.get_context("spawn"),
-        )
+        self._limits = limits
+        self._wait_s = wait_s
+        self._lock = threading.Lock()
+        self._pool: ProcessPool | None = None
+        # One upload takes half of the turns at most, so that predictions get theirs beside it.
+        self._turns = threading.BoundedSemaphore(4 * self._workers)
+        self._unfinished: set[Future[Any]] = set()  # those that have a turn
+        self._probe: _Task[int] | None = None
+        self._answered_at = float("-inf")
+        self._is_down = False
+
+    @property
+    def unfinished(self) -> int:
+        """Pictures that are being decoded or wait for a process."""
+        return len(self._unfinished)
+
+    def run(self, function: Callable[..., Answer], *arguments: object) -> Answer | Refused:
+        """``function(*arguments)`` in a decoding process; the function must be importable.
+
+        Raises:
+            DecodersBusy: it would have to wait too long.
+            DecodersDown: no decoding process can be started.
+        """
+        return self._answer(self._schedule(function, arguments, self._wait_s))
+
+    def run_all(
+        self,
+        items: Iterable[Item],
+        call: Callable[[Item], tuple[Callable[..., Answer], tuple[Any, ...]] | None],
+        *,
+        wait_s: float = _UPLOAD_WAIT_S,
+    ) -> Iterator[tuple[Item, Answer | Refused | None]]:
+        """Every item with the answer of its call, in order; a few are decoded ahead, so memory stays flat.
+
+        ``call`` gives a function with its arguments, or None for an item that isn't to be decoded.
+
+        Raises:
+            DecodersBusy, DecodersDown: as ``run`` does.
+        """
+        ahead: deque[tuple[Item, _Task[Answer] | None]] = deque()
+        for item in items:
+            called = call(item)
+            ahead.append((item, None if called is None else self._schedule(*called, wait_s)))
+            if len(ahead) > 2 * self._workers:
+                first = self._first(ahead)
+                yield first
+        while ahead:
+            rest = self._first(ahead)
+            yield rest
 
     def read_all(
         self, items: Iterable[Item], content: Callable[[Item], bytes | None]
-    ) -> Iterator[tuple[Item, ReadImage | Refused]]:
-        """Every item with what was read, in order; a few are decoded ahead, so memory stays flat.
+    ) -> Iterator[tuple[Item, ReadImage | Refused | None]]:
+        """Every item with facts and thumbnails of its picture; None where ``content`` gives None."""
 
-        ``content`` gives None for an item that isn't to be decoded.
+        def call(item: Item) -> tuple[Callable[..., ReadImage], tuple[Any, ...]] | None:
+            found = content(item)
+            return None if found is None else (read_image, (found,))
+
+        return self.run_all(items, call)
+
+    def check(self) -> None:
+        """For readiness: returns at once. A probe is sent to the processes now and then.
+
+        Raises:
+            DecodersDown: the last picture or probe got no answer though a process was idle, or none can be started.
         """
-        ahead: deque[tuple[Item, Future[ReadImage | Refused]]] = deque()
-        for item in items:
-            ahead.append((item, self._schedule(content(item))))
-            if len(ahead) > 2 * self._workers:
-                yield _next(ahead)
-        while ahead:
-            yield _next(ahead)
+        if (probe := self._probe) is not None and probe.answer.done():
+            self._probe = probe = None
+        if probe is None and not self._unfinished and time.monotonic() - self._answered_at > _PROBE_EVERY_S:
+            self._probe = probe = self._schedule(abs, (-1,), 0.0)
+        if probe is not None and self._is_lost(probe):
+            self._give_up(probe)
+        if self._is_down:
+            raise DecodersDown
 
     def close(self) -> None:
         """End the processes."""
-        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble has half of its types
-        self._pool.join()
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            _end(pool)
 
-    def _schedule(self, content: bytes | None) -> "Future[ReadImage | Refused]":
-        if content is None:
-            skipped: Future[ReadImage | Refused] = Future()
-            skipped.set_result(Refused("image-not-read", "it wasn't read"))
-            return skipped
-        future: Future[ReadImage | Refused] = self._pool.schedule(self._read, args=(content,), timeout=self._timeout_s)
-        return future
+    def _schedule(self, function: Callable[..., Answer], arguments: tuple[Any, ...], wait_s: float) -> "_Task[Answer]":
+        if not self._turns.acquire(timeout=wait_s):
+            raise DecodersBusy
+        try:
+            task = self._given(function, arguments)
+        except BaseException:
+            self._turns.release()
+            raise
+        return task
+
+    def _given(self, function: Callable[..., Answer], arguments: tuple[Any, ...]) -> "_Task[Answer]":
+        """The call in the hands of a working pool; its turn ends with its answer."""
+        for _ in range(_ATTEMPTS):
+            pool = self._working_pool()
+            try:
+                answer: Future[Answer | Refused] = pool.schedule(
+                    within_limits, args=(self._limits, function, *arguments), timeout=self._limits.clock_s
+                )
+            except (RuntimeError, BrokenProcessPool, OSError) as error:
+                self._replace(pool, error)
+                continue
+            self._unfinished.add(answer)
+            answer.add_done_callback(self._finished)
+            return _Task(function, arguments, pool, answer)
+        self._is_down = True
+        raise DecodersDown
+
+    def _finished(self, answer: "Future[Any]") -> None:
+        self._unfinished.discard(answer)
+        if not answer.cancelled() and answer.exception() is None:
+            self._answered_at = time.monotonic()
+            self._is_down = False
+        self._turns.release()
+
+    def _first(self, ahead: "deque[tuple[Item, _Task[Answer] | None]]") -> tuple[Item, Answer | Refused | None]:
+        item, task = ahead.popleft()
+        if task is None:
+            return item, None
+        answer = self._answer(task)
+        return item, answer
+
+    def _answer(self, task: "_Task[Answer]") -> Answer | Refused:
+        was_killed = False
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._waited(task)
+            except TimeoutError:
+                return Refused("image-too-slow", "it takes too long to decode")
+            except ProcessExpired as expired:
+                # Whoever killed it once (the system, short of memory, for one) may not have meant this picture.
+                if was_killed or expired.exitcode != -signal.SIGKILL:
+                    return _refusal(expired.exitcode)
+                was_killed = True
+            except (BrokenProcessPool, CancelledError) as error:
+                self._replace(task.pool, error)
+            task = self._schedule(task.function, task.arguments, self._wait_s)
+        self._give_up(task)
+        raise DecodersDown
+
+    def _waited(self, task: "_Task[Answer]") -> Answer | Refused:
+        while True:
+            try:
+                return task.answer.result(timeout=1.0)
+            except TimeoutError:
+                if task.answer.done():
+                    raise
+            if task.pool is not self._pool:
+                task.answer.cancel()
+            elif self._is_lost(task):
+                self._give_up(task)
+                raise DecodersDown
+
+    def _is_lost(self, task: "_Task[Any]") -> bool:
+        """Whether a process is idle and yet none takes the task."""
+        running = sum(answer.running() for answer in tuple(self._unfinished))
+        waits = not task.answer.running() and not task.answer.done()
+        return waits and running < self._workers and time.monotonic() - task.given_at > _UNSTARTED_S
+
+    def _give_up(self, task: "_Task[Any]") -> None:
+        self._is_down = True
+        self._replace(task.pool, DecodersDown())
+        task.answer.cancel()
+
+    def _working_pool(self) -> ProcessPool:
+        with self._lock:
+            if self._pool is None:
+                # Spawned, not forked: this process has threads, and a fork would copy their locks.
+                self._pool = ProcessPool(
+                    max_workers=self._workers,
+                    max_tasks=2_000,
+                    initializer=limit_process,
+                    initargs=(self._limits,),
+                    context=multiprocessing.get_context("spawn"),
+                )
+            return self._pool
+
+    def _replace(self, broken: ProcessPool, error: BaseException) -> None:
+        with self._lock:
+            if self._pool is not broken:
+                return
+            self._pool = None
+        log.warning("decoding_pool_replaced", error=f"{type(error).__name__}: {error}")
+        # Ending what is left of it takes a moment, for which nobody needs to wait.
+        threading.Thread(target=_end, args=(broken,), name="end-decoding-pool", daemon=True).start()
 
 
-@functools.cache
+def _refusal(exitcode: int) -> Refused:
+    match -exitcode:
+        case signal.SIGXCPU:
+            return Refused("image-too-slow", "it takes too long to decode")
+        case signal.SIGKILL:
+            return Refused("image-too-large", "it needs more memory than the server has")
+        case _:
+            return Refused("image-crashed-decoder", "broken: it crashes the program that reads pictures")
+
+
+def _end(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]  # pebble has half of its types
+    pool.join()
+
+
+_of_this_process: DecodingPool | None = None
+_making = threading.Lock()
+
+
 def decoding_pool() -> DecodingPool:
     """The one of this process; processes are too dear to have several."""
-    pool = DecodingPool()
-    # Else Python complains, in the window of whoever pressed Ctrl-C, of what the pool's processes left open.
-    atexit.register(pool.close)
-    return pool
-
-
-def _next(
-    ahead: "deque[tuple[Item, Future[ReadImage | Refused]]]",
-) -> tuple[Item, ReadImage | Refused]:
-    item, future = ahead.popleft()
-    try:
-        return item, future.result()
-    except TimeoutError:
-        return item, Refused("image-too-slow", "it takes too long to decode")
-    except ProcessExpired:
-        return item, Refused("image-crashed-decoder", "broken: it crashes the program that reads pictures")
-
-
-def _limit_memory() -> None:
-    if sys.platform == "linux":
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    global _of_this_process
+    with _making:
+        if _of_this_process is None:
+            _of_this_process = DecodingPool()
+            # Else Python complains, in the window of whoever pressed Ctrl-C, of what the pool's processes left open.
+            atexit.register(_of_this_process.close)
+        return _of_this_process

@@ -7,7 +7,7 @@ and tilted in one interpolation with mirrored borders, then lit differently.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,12 @@ from backend.imaging.augmentation import Lighting, Movement, random_lighting, ra
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""
+
+MAX_ASPECT: Final = 8
+"""Of a picture whose long side is more than so many times its short one, only the middle so many are used.
+
+Making its short side ``resize_to`` pixels long would otherwise take any amount of memory: a line of
+1 x 20,000 pixels would become 256 x 5,120,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +74,26 @@ def _triple(values: list[float]) -> tuple[float, float, float]:
 
 
 def resized(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """The image with its short side ``resize_to`` pixels long; doing it twice changes nothing."""
+    """The image with its short side ``resize_to`` pixels long, the long one at most ``MAX_ASPECT`` times that.
+
+    Doing it twice changes nothing.
+    """
+    image = _without_far_ends(image)
     scale = preprocessing.resize_to / min(image.size)
     width, height = (max(preprocessing.resize_to, round(side * scale)) for side in image.size)
     if image.size == (width, height):
         return image
     return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
+def _without_far_ends(image: Image.Image) -> Image.Image:
+    """The middle of an image that is too long for its width."""
+    longest = MAX_ASPECT * min(image.size)
+    width, height = (min(side, longest) for side in image.size)
+    if image.size == (width, height):
+        return image
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
 
 
 def evaluation_view(image: Image.Image, preprocessing: Preprocessing) -> Pixels:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, File, UploadFile
 
 from backend.dependencies import ServicesDep
 from backend.domain.ids import CheckpointId
+from backend.imaging.pool import decoding_pool
 from backend.prediction.dependencies import ModelsDep, contents
 from backend.prediction.find import source_of
 from backend.prediction.schemas import AnswersRead
@@ -24,4 +25,4 @@ def create_predictions(
     # A short look-up of its own: no transaction stays open while the model thinks.
     with services.database.read() as session:
         source = source_of(session, services.storage, CheckpointId(checkpoint_id))
-    return AnswersRead.of(predict(shelf, source, contents(files)))
+    return AnswersRead.of(predict(shelf, decoding_pool(), source, contents(files)))

@@ -10,6 +10,7 @@ from backend.datasets.urls import thumbnail_url
 from backend.dependencies import ReadDep, Services, ServicesDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import CheckpointId, DatasetId, ImageId
+from backend.imaging.pool import decoding_pool
 from backend.interpretation import service as results
 from backend.interpretation.repository import AnsweredImage
 from backend.journey.steps import StepName, spine
@@ -41,7 +42,7 @@ def try_page(
     tested = _tested(session, source.checkpoint_id, image) if image else None
     answers = None
     if tested is not None:
-        answers = predict(shelf, source, [("test picture", services.storage.read_blob(tested.digest))])
+        answers = predict(shelf, decoding_pool(), source, [("test picture", services.storage.read_blob(tested.digest))])
     return _answer(request, session, services, checkpoint_id, answers, tested)
 
 
@@ -58,7 +59,7 @@ def try_pictures(
         raise TooManyFiles(len(files))
     with services.database.read() as session:
         source = source_of(session, services.storage, checkpoint_id)
-    answers = predict(shelf, source, contents(files))
+    answers = predict(shelf, decoding_pool(), source, contents(files))
     with services.database.read() as session:
         return _answer(request, session, services, checkpoint_id, answers, None)
 

@@ -1,15 +1,17 @@
 """Answers for pictures that nobody has labelled."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from backend.counters import PREDICTION_SECONDS, PREDICTIONS
 from backend.domain.errors import LimitExceeded
-from backend.imaging.decoding import UnreadableImage, decode_near
-from backend.imaging.preprocessing import Pixels, evaluation_view
+from backend.imaging.errors import Refused
+from backend.imaging.pool import WAIT_S, DecodingPool
+from backend.imaging.preprocessing import Pixels, Preprocessing
+from backend.imaging.tasks import network_view
 from backend.prediction.models import ModelShelf, ModelSource
 
 MAX_FILES: Final = 64
@@ -71,16 +73,19 @@ class Answers:
     milliseconds: float
 
 
-def predict(shelf: ModelShelf, source: ModelSource, files: Iterable[tuple[str, bytes]]) -> Answers:
+def predict(
+    shelf: ModelShelf, decoders: DecodingPool, source: ModelSource, files: Iterable[tuple[str, bytes]]
+) -> Answers:
     """Ask a model about files; one that isn't a picture is answered with its reason and spoils nothing.
 
     Raises:
         ModelMissing: the model can't be loaded.
+        DecodersBusy, DecodersDown: no picture can be read at the moment.
     """
     model = shelf.model(source)
     started = time.perf_counter()
     items: list[Answer | Refusal] = []
-    for group in _groups(_prepared(source, files)):
+    for group in _groups(_prepared(decoders, source, files)):
         views = [view for _, view in group if not isinstance(view, Refusal)]
         rows = iter(model.probabilities(views) if views else ())
         for name, view in group:
@@ -98,20 +103,22 @@ def _groups(prepared: Iterator[tuple[str, Pixels | Refusal]]) -> Iterator[list[t
         yield group
 
 
-def _prepared(source: ModelSource, files: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, Pixels | Refusal]]:
-    for name, content in files:
-        yield name, _prepare(source, name, content)
+def _prepared(
+    decoders: DecodingPool, source: ModelSource, files: Iterable[tuple[str, bytes]]
+) -> Iterator[tuple[str, Pixels | Refusal]]:
+    def call(file: tuple[str, bytes]) -> tuple[Callable[..., Pixels], tuple[bytes, Preprocessing]] | None:
+        _, content = file
+        return None if len(content) > MAX_FILE_BYTES else (network_view, (content, source.preprocessing))
 
-
-def _prepare(source: ModelSource, name: str, content: bytes) -> Pixels | Refusal:
-    if len(content) > MAX_FILE_BYTES:
-        allowed = MAX_FILE_BYTES // 1_000_000
-        return Refusal(name, "file-too-large", f"the file is larger than the {allowed} MB allowed")
-    try:
-        image = decode_near(content, source.preprocessing.resize_to)
-    except UnreadableImage as error:
-        return Refusal(name, error.reason_code, error.message)
-    return evaluation_view(image, source.preprocessing)
+    for (name, _), view in decoders.run_all(files, call, wait_s=WAIT_S):
+        match view:
+            case None:
+                allowed = MAX_FILE_BYTES // 1_000_000
+                yield name, Refusal(name, "file-too-large", f"the file is larger than the {allowed} MB allowed")
+            case Refused(code, reason):
+                yield name, Refusal(name, code, reason)
+            case _:
+                yield name, view
 
 
 def _answer(name: str, classes: tuple[str, ...], probabilities: list[float]) -> Answer:

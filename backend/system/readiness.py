@@ -12,6 +12,7 @@ from redis import Redis
 from backend.db.session import Database
 from backend.dependencies import Services
 from backend.domain.errors import NoRoom
+from backend.imaging.pool import decoding_pool
 from backend.settings import Settings
 from backend.storage.base import Storage
 from backend.system.repository import HouseRepository
@@ -55,12 +56,13 @@ class Readiness:
 
 
 def readiness_of(services: Services) -> Readiness:
-    """The three parts that requests need."""
+    """The parts that requests need."""
     return Readiness(
         {
             "database": lambda: _database(services.database),
             "queue": lambda: _queue(services.settings),
             "storage": lambda: _storage(services.storage),
+            "pictures": lambda: decoding_pool().check(),
         }
     )
 

@@ -22,6 +22,7 @@ from backend.datasets.serving import picture_headers
 from backend.datasets.urls import batch_image_url
 from backend.datasets.versions import find_version, freeze
 from backend.dependencies import ReadDep, StorageDep, UnitDep
+from backend.imaging.pool import decoding_pool
 from backend.pagination import IdCursorDep, LimitQuery, Page
 
 router = APIRouter(prefix="/api/v1", tags=["labels and versions"])
@@ -113,6 +114,8 @@ def get_batch_image(
     size: Size = 224,
 ) -> Response:
     """One picture exactly as the network sees it, as PNG; the same address always gives the same pixels."""
-    png = batch_image(session, storage, version_id, image_id, seed=seed, augmented=augmented, size=size)
+    png = batch_image(
+        session, storage, decoding_pool(), version_id, image_id, seed=seed, augmented=augmented, size=size
+    )
     tag = f"{version_id}-{image_id}-{seed}-{augmented}-{size}"
     return Response(png, media_type="image/png", headers=picture_headers(tag))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend.imaging.decoding import UnreadableImage, decode, decode_near
+from backend.imaging.decoding import decode, decode_near
+from backend.imaging.errors import UnreadableImage
 from tests.fixtures.pictures import draw, encode
 
 

@@ -1,57 +1,168 @@
 import os
+import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from backend.imaging.pool import DecodingPool, ReadImage, Refused, read_image
+from backend.imaging.errors import DecodersBusy, DecodersDown, Refused
+from backend.imaging.limits import Limits
+from backend.imaging.pool import DecodingPool
+from backend.imaging.tasks import ReadImage, read_image
 from tests.fixtures.pictures import draw, encode
 
+PICTURE = encode(draw("circle", 1))
+LIMITS = Limits(processor_s=2, clock_s=4, memory_bytes=1 << 30)
 
-def read_or_misbehave(content: bytes) -> ReadImage | Refused:
-    """A decoder with two flaws."""
-    if content == b"crash":
-        os.abort()
-    if content == b"hang":
-        time.sleep(60)
+
+def read_or_misbehave(content: bytes) -> ReadImage | int:
+    """A decoder with a few flaws."""
+    match content:
+        case b"crash":
+            os.abort()
+        case b"hang":
+            time.sleep(60)
+        case b"work":
+            while True:
+                pass
+        case b"grow":
+            return len(bytearray(2 << 30))
     return read_image(content)
+
+
+def wait_long_in_little_processor_time() -> str:
+    """As a sound picture on a machine that is busy with other things."""
+    time.sleep(3)
+    return "read"
+
+
+def number_of_process() -> int:
+    """Its process id."""
+    return os.getpid()
+
+
+def begin_and_wait(folder: Path) -> str:
+    """Leave a file named by the process id, then take a while."""
+    (folder / str(os.getpid())).touch()
+    time.sleep(3)
+    return "read"
 
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[DecodingPool]:
-    pool = DecodingPool(2, timeout_s=2, read=read_or_misbehave)
+    pool = DecodingPool(2, limits=LIMITS)
     yield pool
     pool.close()
 
 
 def test_one_bad_file_costs_only_itself(pool: DecodingPool) -> None:
-    picture = encode(draw("circle", 1))
-    contents = [picture, b"crash", picture, b"hang", b"text", b"", picture]
+    contents = [PICTURE, b"crash", PICTURE, b"hang", b"grow", b"text", b"", PICTURE]
 
-    answers = [answer for _, answer in pool.read_all(contents, lambda content: content)]
+    answers = [answer for _, answer in pool.run_all(contents, lambda content: (read_or_misbehave, (content,)))]
 
-    assert [answer.code if isinstance(answer, Refused) else answer.facts.format for answer in answers] == [
-        "PNG",
+    assert [answer.code if isinstance(answer, Refused) else type(answer).__name__ for answer in answers] == [
+        "ReadImage",
         "image-crashed-decoder",
-        "PNG",
+        "ReadImage",
         "image-too-slow",
+        "image-too-large",
         "image-format-unknown",
         "image-empty",
-        "PNG",
+        "ReadImage",
     ]
 
 
+def test_a_file_that_takes_too_much_processor_time_is_refused(pool: DecodingPool) -> None:
+    assert pool.run(read_or_misbehave, b"work") == Refused("image-too-slow", "it takes too long to decode")
+
+
+def test_time_by_the_clock_alone_refuses_nothing(pool: DecodingPool) -> None:
+    assert pool.run(wait_long_in_little_processor_time) == "read"
+
+
 def test_it_reads_from_an_endless_stream(pool: DecodingPool) -> None:
-    picture = encode(draw("circle", 1))
     drawn = 0
 
     def endless() -> Iterator[bytes]:
         nonlocal drawn
         while True:
             drawn += 1
-            yield picture
+            yield PICTURE
 
     answers = pool.read_all(endless(), lambda content: content)
     next(answers)
 
     assert drawn == 5
+
+
+def test_what_isnt_to_be_decoded_is_passed_on(pool: DecodingPool) -> None:
+    assert list(pool.read_all(["table.csv"], lambda _: None)) == [("table.csv", None)]
+
+
+@pytest.mark.kill
+def test_a_killed_idle_process_costs_no_picture(pool: DecodingPool) -> None:
+    for _ in range(5):
+        process = pool.run(number_of_process)
+        assert isinstance(process, int)
+        os.kill(process, signal.SIGKILL)
+
+        assert isinstance(pool.run(read_image, PICTURE), ReadImage)
+
+
+@pytest.mark.kill
+def test_a_picture_whose_process_is_killed_once_is_read_by_another(pool: DecodingPool, tmp_path: Path) -> None:
+    answers: list[object] = []
+    waiting = threading.Thread(target=lambda: answers.append(pool.run(begin_and_wait, tmp_path)))
+    waiting.start()
+    _until(lambda: any(tmp_path.iterdir()))
+
+    os.kill(int(next(tmp_path.iterdir()).name), signal.SIGKILL)
+    waiting.join(60)
+
+    assert answers == ["read"]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_processes_that_cant_start_are_said_and_readiness_knows() -> None:
+    pool = DecodingPool(1, limits=Limits(memory_bytes=1 << 20))
+    try:
+        with pytest.raises(DecodersDown):
+            pool.run(read_image, PICTURE)
+        with pytest.raises(DecodersDown):
+            pool.check()
+    finally:
+        pool.close()
+
+
+def test_a_pool_that_answers_is_ready(pool: DecodingPool) -> None:
+    pool.run(read_image, PICTURE)
+
+    pool.check()
+
+
+def test_who_waits_too_long_for_a_turn_is_told_to_come_back() -> None:
+    pool = DecodingPool(1, wait_s=0.1)
+    try:
+        waiting = [threading.Thread(target=pool.run, args=(time.sleep, 1)) for _ in range(4)]
+        for thread in waiting:
+            thread.start()
+        _until(lambda: pool.unfinished == 4)
+
+        with pytest.raises(DecodersBusy) as refusal:
+            pool.run(read_image, PICTURE)
+        for thread in waiting:
+            thread.join()
+    finally:
+        pool.close()
+
+    assert refusal.value.code == "pictures-busy"
+    assert pool.unfinished == 0
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.02)

@@ -22,6 +22,21 @@ def test_the_short_side_gets_its_length(given: tuple[int, int], made: tuple[int,
     assert resized(Image.new("RGB", given), PREPROCESSING).size == made
 
 
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [((1, 20_000), (36, 288)), ((20_000, 1), (288, 36)), ((10, 80), (36, 288)), ((10, 81), (36, 288))],
+)
+def test_of_a_line_only_the_middle_is_made_large(given: tuple[int, int], made: tuple[int, int]) -> None:
+    assert resized(Image.new("RGB", given), PREPROCESSING).size == made
+
+
+def test_the_view_of_a_line_shows_its_middle() -> None:
+    line = Image.new("RGB", (1, 4000), "black")
+    line.paste("white", (0, 1900, 1, 2100))
+
+    assert evaluation_view(line, PREPROCESSING).min() == 255
+
+
 def test_resizing_twice_changes_nothing() -> None:
     once = resized(draw("cross", 1, 70), PREPROCESSING)
 

@@ -8,6 +8,7 @@ import torch
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.training import TrainingRequest, resolve
 from backend.imaging.decoding import decode
+from backend.imaging.pool import decoding_pool
 from backend.imaging.preprocessing import evaluation_view
 from backend.prediction.models import ModelShelf, ModelSource
 from backend.prediction.service import Answer, predict
@@ -34,7 +35,12 @@ def test_a_picture_gets_the_probabilities_that_the_engine_gives_it(tmp_path: Pat
         expected = torch.softmax(model(to_input(pixels, preprocessing, torch.device("cpu"))), dim=1)
 
     source = ModelSource("c" * 32, "0" * 64, tmp_path, CLASSES, preprocessing)
-    found = predict(ModelShelf(), source, [(shape, content) for shape, content in zip(CLASSES, contents, strict=True)])
+    found = predict(
+        ModelShelf(),
+        decoding_pool(),
+        source,
+        [(shape, content) for shape, content in zip(CLASSES, contents, strict=True)],
+    )
 
     for answer, row in zip(found.items, expected.tolist(), strict=True):
         assert isinstance(answer, Answer)

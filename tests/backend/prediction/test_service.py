@@ -3,16 +3,22 @@
 import pytest
 from PIL import Image
 
+from backend.imaging.pool import decoding_pool
 from backend.prediction.models import ModelShelf, ModelSource
-from backend.prediction.service import Answer, Refusal, predict
+from backend.prediction.service import Answer, Answers, Refusal, predict
 from tests.fixtures.pictures import encode
 
 RED = encode(Image.new("RGB", (40, 30), (255, 0, 0)))
 GREEN = encode(Image.new("RGB", (30, 40), (0, 255, 0)))
 
 
+def ask(model: ModelSource, files: list[tuple[str, bytes]]) -> Answers:
+    """The answers of a model that is loaded for this."""
+    return predict(ModelShelf(), decoding_pool(), model, files)
+
+
 def test_it_answers_with_every_class_the_likeliest_first(colour_model: ModelSource) -> None:
-    (answer,) = predict(ModelShelf(), colour_model, [("red.png", RED)]).items
+    (answer,) = ask(colour_model, [("red.png", RED)]).items
 
     assert isinstance(answer, Answer)
     assert (answer.file, answer.predicted) == ("red.png", "red")
@@ -23,7 +29,9 @@ def test_it_answers_with_every_class_the_likeliest_first(colour_model: ModelSour
 
 
 def test_a_file_that_is_no_picture_is_answered_in_its_place(colour_model: ModelSource) -> None:
-    found = predict(ModelShelf(), colour_model, [("a.png", RED), ("notes.jpg", b"hello"), ("b.png", GREEN)]).items
+    found = predict(
+        ModelShelf(), decoding_pool(), colour_model, [("a.png", RED), ("notes.jpg", b"hello"), ("b.png", GREEN)]
+    ).items
 
     assert [item.file for item in found] == ["a.png", "notes.jpg", "b.png"]
     assert found[1] == Refusal("notes.jpg", "image-format-unknown", "not a picture we can read (text)")
@@ -34,7 +42,7 @@ def test_a_file_that_is_no_picture_is_answered_in_its_place(colour_model: ModelS
 def test_many_pictures_keep_their_order(colour_model: ModelSource) -> None:
     files = [(f"{place}.png", RED if place % 3 else GREEN) for place in range(20)]
 
-    found = predict(ModelShelf(), colour_model, files).items
+    found = ask(colour_model, files).items
 
     assert [item.predicted for item in found if isinstance(item, Answer)] == [
         "red" if place % 3 else "green" for place in range(20)
@@ -42,7 +50,7 @@ def test_many_pictures_keep_their_order(colour_model: ModelSource) -> None:
 
 
 def test_no_pictures_give_no_answers(colour_model: ModelSource) -> None:
-    assert predict(ModelShelf(), colour_model, []).items == ()
+    assert ask(colour_model, []).items == ()
 
 
 def test_a_picture_stored_on_its_side_gets_the_same_answer_as_the_upright_one(colour_model: ModelSource) -> None:
@@ -52,7 +60,9 @@ def test_a_picture_stored_on_its_side_gets_the_same_answer_as_the_upright_one(co
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise when shown
     on_its_side = encode(upright.transpose(Image.Transpose.ROTATE_90), exif=exif.tobytes())
 
-    straight, turned = predict(ModelShelf(), colour_model, [("a", encode(upright)), ("b", on_its_side)]).items
+    straight, turned = predict(
+        ModelShelf(), decoding_pool(), colour_model, [("a", encode(upright)), ("b", on_its_side)]
+    ).items
 
     assert isinstance(straight, Answer)
     assert isinstance(turned, Answer)
@@ -63,7 +73,7 @@ def test_a_picture_stored_on_its_side_gets_the_same_answer_as_the_upright_one(co
 def test_a_transparent_picture_is_laid_on_white(colour_model: ModelSource) -> None:
     clear = encode(Image.new("RGBA", (20, 20), (255, 0, 0, 0)))
 
-    (answer,) = predict(ModelShelf(), colour_model, [("clear.png", clear)]).items
+    (answer,) = ask(colour_model, [("clear.png", clear)]).items
 
     assert isinstance(answer, Answer)
     assert answer.confidence == pytest.approx(1 / 3, abs=1e-6)

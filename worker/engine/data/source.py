@@ -19,7 +19,8 @@ from backend.domain.errors import NotFound
 from backend.domain.ids import Digest
 from backend.domain.manifest import ManifestImage
 from backend.domain.training import TrainingConfig
-from backend.imaging.decoding import UnreadableImage, decode_near
+from backend.imaging.decoding import decode_near
+from backend.imaging.errors import UnreadableImage
 from backend.imaging.preprocessing import Preprocessing, resized
 from worker.engine.order import OpenBytes
 

@@ -1,0 +1,65 @@
+"""What one decoding process may use. Set inside of that process; Linux and macOS."""
+
+import contextlib
+import math
+import os
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from backend.imaging.errors import Refused, UnreadableImage
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on the work for one picture.
+
+    Attributes:
+        processor_s: seconds of processor time, counted by the system in whole seconds. A busy machine
+            makes a picture take longer by the clock, but not longer by this measure.
+        clock_s: seconds by the clock, for a process that hangs without working.
+        memory_bytes: address space of the process, programs and libraries included (Linux only).
+    """
+
+    processor_s: float = 20.0
+    clock_s: float = 300.0
+    memory_bytes: int = 2 << 30
+
+
+LIMITS: Final = Limits()
+
+Answer = TypeVar("Answer")
+
+
+def limit_process(limits: Limits) -> None:
+    """Set what holds for the whole life of this process."""
+    # Numerical libraries reserve address space for each thread that they might start.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+
+
+def within_limits(limits: Limits, function: Callable[..., Answer], *arguments: object) -> Answer | Refused:
+    """``function(*arguments)``, or why the picture was refused.
+
+    The system ends this process (SIGXCPU) where the call takes more processor time than allowed.
+    """
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, highest = resource.getrlimit(resource.RLIMIT_CPU)
+    allowed = math.ceil(used.ru_utime + used.ru_stime + limits.processor_s)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CPU, (allowed, highest))
+    try:
+        return function(*arguments)
+    except UnreadableImage as refusal:
+        return Refused(refusal.reason_code, refusal.message)
+    except MemoryError:
+        return Refused("image-too-large", "it needs more memory than the server allows for one picture")
+    finally:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_CPU, (highest, highest))

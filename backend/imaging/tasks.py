@@ -1,0 +1,57 @@
+"""What is done with bytes that strangers sent; called in decoding processes (``pool``), never in the web process."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from backend.domain.training import Augmentation
+from backend.imaging.decoding import ImageFacts, decode, decode_near
+from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, training_view
+from backend.imaging.thumbnails import thumbnails
+
+
+@dataclass(frozen=True, slots=True)
+class ReadImage:
+    """What is kept of a readable image besides its bytes: facts, and WebP thumbnails by longest side."""
+
+    facts: ImageFacts
+    thumbnails: dict[int, bytes]
+
+
+def read_image(content: bytes) -> ReadImage:
+    """Decode all pixels of an image and make it small.
+
+    Raises:
+        UnreadableImage
+    """
+    facts, image = decode(content)
+    return ReadImage(facts, thumbnails(image))
+
+
+def network_view(content: bytes, preprocessing: Preprocessing) -> Pixels:
+    """(size, size, 3): what the network sees of a picture when nothing is random.
+
+    Raises:
+        UnreadableImage
+    """
+    return evaluation_view(decode_near(content, preprocessing.resize_to), preprocessing)
+
+
+def network_view_png(
+    content: bytes, preprocessing: Preprocessing, augmentation: Augmentation | None, seed: int
+) -> bytes:
+    """The same as a PNG file; with an augmentation, the random view that belongs to the seed.
+
+    Raises:
+        UnreadableImage
+    """
+    image = decode_near(content, preprocessing.resize_to)
+    if augmentation is None:
+        pixels = evaluation_view(image, preprocessing)
+    else:
+        pixels = training_view(image, preprocessing, augmentation, np.random.default_rng(seed))
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+    return file.getvalue()
