@@ -15,6 +15,7 @@ from backend.accounts import endpoints as accounts_endpoints
 from backend.accounts import pages as accounts_pages
 from backend.accounts.gate import Gate
 from backend.accounts.repeats import Repeats
+from backend.bodies import BodyLimit
 from backend.datasets import endpoints as dataset_endpoints
 from backend.datasets import pages as dataset_pages
 from backend.datasets.labels import endpoints as label_endpoints
@@ -30,7 +31,7 @@ from backend.log import RequestLog
 from backend.prediction import endpoints as prediction_endpoints
 from backend.prediction import pages as prediction_pages
 from backend.prediction.models import ModelShelf
-from backend.security import BodyLimit, KnownHosts, RootPath, SecurityHeaders
+from backend.security import KnownHosts, RootPath, SecurityHeaders
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from backend.system import endpoints as system_endpoints

@@ -24,7 +24,9 @@ from backend.field_problems import Problem, problems
 log = structlog.get_logger()
 
 _SAID: Final = 3
-"""So many problems of a request are in its message; all are in its details."""
+"""So many problems of a request are in its message."""
+_NAMED: Final = 20
+"""So many are in its details."""
 
 STATUS_OF: Mapping[type[AppError], int] = {
     NotFound: 404,
@@ -94,7 +96,7 @@ def _app_error(request: Request, error: Exception) -> Response:
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = list(_problems(error.errors(), request.scope.get("endpoint")))
+    found = list(_problems(error.errors()[:_NAMED], request.scope.get("endpoint")))
     message = " ".join(dict.fromkeys(problem.sentence for problem in found[:_SAID]))
     details = [{"field": ".".join(map(str, problem.path)), "problem": problem.sentence} for problem in found]
     body = error_body("invalid-input", message, "Correct it and send it again.", {"problems": details})

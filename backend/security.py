@@ -1,4 +1,4 @@
-"""What every answer carries and what no request gets past: headers, host names, sizes of bodies."""
+"""What every answer carries and what no request gets past: headers, host names, paths."""
 
 import ipaddress
 import re
@@ -8,14 +8,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
-from starlette._utils import get_route_path
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend.error_handlers import error_body, respond, wants_page
+from backend.error_handlers import error_body, wants_page
 from backend.settings import Settings
 
 log = structlog.get_logger()
@@ -143,67 +141,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-SMALL_BODY: Final = 2 * 1024 * 1024
-LISTS_BODY: Final = 64 * 1024 * 1024
-_LISTS: Final = ("/labels", "/labels/preview", "/labels/suggestions", "/versions")
-PICTURES_BODY: Final = 256 * 1024 * 1024
-_PICTURES: Final = ("/predictions", "/try")
-_UPLOADS: Final = ("/images", "/archive")
-
-
-class BodyLimit:
-    """Ends a request whose body is larger than its address takes. Uploads watch their own size."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = body_limit(scope) if scope["type"] == "http" else None
-        if limit is None:
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope)
-        announced = request.headers.get("content-length", "0")
-        if not announced.isascii() or not announced.isdecimal() or int(announced) > limit:
-            await _too_large(request, limit)(scope, receive, send)
-            return
-        try:
-            await self._app(scope, _counting(receive, limit), send)
-        except HTTPException:  # read by a middleware, outside of the place where errors become answers
-            await _too_large(request, limit)(scope, receive, send)
-
-
-def body_limit(scope: Scope) -> int | None:
-    """How many bytes a request may have; None where files are taken."""
-    path = get_route_path(scope)
-    if path.endswith(_PICTURES):
-        return PICTURES_BODY
-    is_form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
-    if path.endswith(_UPLOADS) or (is_form and not path.startswith("/api/") and path != "/sign-in"):
-        return None
-    return LISTS_BODY if path.endswith(_LISTS) else SMALL_BODY
-
-
-def _counting(receive: Receive, limit: int) -> Receive:
-    received = 0
-
-    async def count() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > limit:
-            raise HTTPException(413)
-        return message
-
-    return count
-
-
-def _too_large(request: Request, limit: int) -> Response:
-    body = error_body(
-        "too-large",
-        f"This is larger than the {limit // 1024 // 1024} MB that this address takes.",
-        "Send it in parts.",
-    )
-    return respond(request, 413, body)

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.accounts.repository import KeptAnswerRepository
+from backend.bodies import read_again
 from backend.caller import caller_of
 from backend.db.base import utc_now
 from backend.db.session import DATABASE_AWAY, Database
@@ -142,7 +143,7 @@ class Repeats:
             held.append(message)
 
         try:
-            await self._app(request.scope, _read_again(body, request.receive), hold)
+            await self._app(request.scope, read_again(body, request.receive), hold)
             answer = _answer_in(held)
             if answer is None:
                 await to_thread.run_sync(forget, self._database, key_sha256)
@@ -169,19 +170,6 @@ def _key_sha256(request: Request, key: str) -> str:
     assert caller is not None, "stands behind the gate"
     said = json.dumps([caller.token_id, get_route_path(request.scope), key])
     return hashlib.sha256(said.encode()).hexdigest()
-
-
-def _read_again(body: bytes, receive: Receive) -> Receive:
-    is_given = False
-
-    async def again() -> Message:
-        nonlocal is_given
-        if is_given:
-            return await receive()
-        is_given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
 
 
 def _answer_in(held: list[Message]) -> Replay | None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from backend.bodies import LargeJsonRoute
 from backend.datasets.batch import MAX_SEED, batch, batch_image
 from backend.datasets.labels.preview import preview
 from backend.datasets.labels.schemas import (
@@ -25,7 +26,7 @@ from backend.dependencies import ReadDep, StorageDep, UnitDep
 from backend.imaging.pool import decoding_pool
 from backend.pagination import IdCursorDep, LimitQuery, Page
 
-router = APIRouter(prefix="/api/v1", tags=["labels and versions"])
+router = APIRouter(prefix="/api/v1", tags=["labels and versions"], route_class=LargeJsonRoute)
 Seed = Annotated[int, Query(ge=0, le=MAX_SEED)]
 Size = Annotated[int, Query(ge=32, le=1024)]
 

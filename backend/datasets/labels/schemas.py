@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from backend.datasets.labels.preview import Preview
 from backend.datasets.labels.suggestions import Suggestion
 from backend.datasets.repository import ImageNames
 from backend.datasets.urls import image_url, thumbnail_url
 from backend.domain.json import Json
-from backend.domain.labels.rules import ByTable, RuleSpec
+from backend.domain.labels.rules import ByTable, RuleSpec, all_texts
 from backend.domain.manifest import Split
 from backend.domain.splitting import SplitSpec
 from backend.tables.datasets import VersionRow
@@ -138,7 +138,7 @@ def _table(preview: Preview) -> TableRead | None:
 class SuggestionsRequest(_Body):
     """Labels that are known already, by path."""
 
-    labels: dict[str, str] | None = None
+    labels: Annotated[dict[str, str], BeforeValidator(all_texts)] | None = None
 
 
 class SuggestionRead(BaseModel):

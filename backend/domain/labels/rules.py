@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from backend.domain.errors import InvalidInput
 from backend.domain.images import normal, normal_path
@@ -76,11 +76,19 @@ class ExpressionRule(_Spec):
     expression: str = Field(min_length=1, examples=["stem.split('_')[0]"])
 
 
+def all_texts(labels: Any) -> Any:  # Any: what somebody sent
+    """Stop at the first label that is no text; pydantic would report every one of a million."""
+    found = labels.values() if isinstance(labels, dict) else labels if isinstance(labels, list) else ()
+    if not all(label is None or isinstance(label, str) for label in found):
+        raise ValueError("each label has to be a text, or null for none")
+    return labels
+
+
 class ListRule(_Spec):
     """An explicit map from path to label, or an array as long as the sorted image paths."""
 
     kind: Literal["list"] = "list"
-    labels: dict[str, str | None] | list[str | None]
+    labels: Annotated[dict[str, str | None] | list[str | None], BeforeValidator(all_texts)]
 
 
 RuleSpec = Annotated[
