@@ -24,7 +24,7 @@ from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.ledger.sweep import Sweeper
 from backend.system.version import version
-from backend.training.forecast.speed_repository import Speeds
+from backend.training.forecast.measurements import is_measured
 from worker.hardware import device_name, machine, memory_of
 from worker.housekeeping import EVERY_S, clear_leftovers
 from worker.identity import WorkerContext
@@ -119,7 +119,7 @@ class Host:
         with self._context.database.read() as session:
             if Jobs(session).is_busy(self._identity.worker_id, JobKind.TRAIN):
                 return
-            is_known = Speeds(session).knows(machine(self._identity.device))
+            is_known = is_measured(session, machine(self._identity.device))
         command = (sys.executable, "-m", "worker.machine_test", self._identity.device, str(os.getpid()))
         self._test = Child("The test of this machine", command, self._environment)
         if not is_known:

@@ -11,7 +11,7 @@ import structlog
 
 from backend.db.session import Database
 from backend.storage.local import LocalStorage
-from backend.training.repository import RunRepository
+from backend.training.leftovers import unneeded_folders
 from worker.logfile import remove_old_logs
 
 log = structlog.get_logger()
@@ -36,13 +36,14 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
     states = storage.old_folders("states", _HOUR_S)
     checkpoints = storage.old_folders("checkpoints", _DAY_S)
     with database.read() as session:
-        runs = RunRepository(session)
-        ended, ownerless = runs.ended(states), runs.folders_of_nobody(checkpoints)
-    for name in ended:
+        unneeded = unneeded_folders(session, states=states, checkpoints=checkpoints)
+    for name in unneeded.states:
         storage.delete_folder("states", name)
-    for name in ownerless:
+    for name in unneeded.checkpoints:
         storage.delete_folder("checkpoints", name)
-    cleared = Cleared(len(ended), len(ownerless), storage.clear_incoming(_DAY_S), remove_old_logs(logs))
+    cleared = Cleared(
+        len(unneeded.states), len(unneeded.checkpoints), storage.clear_incoming(_DAY_S), remove_old_logs(logs)
+    )
     if cleared != Cleared(0, 0, 0):
         log.info(
             "leftovers_removed",

@@ -21,14 +21,14 @@ def main(arguments: Sequence[str]) -> int:
     from backend import log
     from backend.db.session import Database
     from backend.settings import load
-    from backend.training.forecast.speed_repository import Speeds
+    from backend.training.forecast.measurements import keep_speeds
     from worker.hardware import machine
     from worker.speed_test import measured
 
     log.configure()
     speeds = measured("cpu" if device.startswith("cpu") else device)
     with Database(load().sql_url).write() as session:
-        Speeds(session).add(machine(device), speeds)
+        keep_speeds(session, machine(device), speeds)
     return 0
 
 

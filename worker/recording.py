@@ -28,7 +28,7 @@ from backend.ledger.repository import Ledger
 from backend.storage.base import Storage
 from backend.training import record as progress
 from backend.training.forecast.eta import EtaEstimator
-from backend.training.forecast.speed_repository import Speeds
+from backend.training.forecast.measurements import keep_speeds
 from backend.training.forecast.speeds import Stopwatch
 from backend.training.record import StoredCheckpoint
 from worker import exits
@@ -161,7 +161,7 @@ class Recorder:
     def _flush(self, session: WriteSession) -> None:
         progress.record_events(session, self._claim, self._waiting, self._pace.standing)
         if self._clocked is not None and self._clocked.stopwatch.taken:
-            Speeds(session).add(self._clocked.machine, self._clocked.stopwatch.taken)
+            keep_speeds(session, self._clocked.machine, self._clocked.stopwatch.taken)
         patience = self._patience.stall_after_s
         if patience and not 0.8 < self._patience_written / patience < 1.25:
             Ledger(session).set_stall_timeout(self._claim.job_id, self._claim.attempt, patience)

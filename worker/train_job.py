@@ -14,22 +14,19 @@ import structlog
 from backend.datasets.manifests import manifest
 from backend.db.session import Database, ReadSession
 from backend.domain.ids import VersionId
-from backend.domain.json import Json
 from backend.domain.manifest import Manifest
 from backend.domain.training import TrainingConfig
 from backend.ledger.job import Claim
 from backend.ledger.queries import Jobs
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
-from backend.tables.training import LearningRateFindRow, RunRow
+from backend.tables.training import RunRow
 from backend.training import record as progress
-from backend.training.find import find_run, folder_to_start_from
+from backend.training.attempts import attempt_of, planned_work, saved_states
+from backend.training.find import folder_to_start_from
 from backend.training.forecast.eta import EtaEstimator, usual_timetable
-from backend.training.forecast.forecast import Timetable, timetable
 from backend.training.forecast.speeds import Stopwatch
 from backend.training.forecast.work import Counts
-from backend.training.lr_finds.repository import LearningRateFinds
-from backend.training.repository import RunRepository
 from worker import exits
 from worker.engine.order import BESIDE_STATES, StatePoint, Stopped, StopSignal, TrainingOrder
 from worker.find_rate_job import find_job
@@ -44,20 +41,16 @@ _ATTEMPT: Final = "attempt-"
 def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:
     """Do the training, or the search for a rate, that an attempt holds; the exit code."""
     database, storage = Database(settings.sql_url), LocalStorage(settings.storage_folder)
-
-    def held(session: ReadSession) -> tuple[Claim | None, LearningRateFindRow | None, RunRow | None]:
-        claim = Jobs(session).claim_of(job_id, attempt)
-        find = LearningRateFinds(session).find(claim.subject_id) if claim else None
-        return claim, find, find_run(session, claim.subject_id) if claim and not find else None
-
     try:
-        claim, find, run = read_with_retry(database, held, stop)
+        held = read_with_retry(database, lambda session: attempt_of(session, job_id, attempt), stop)
     except Stopped:
         return exits.YIELDED
-    if claim is not None and find is not None:
-        return find_job(settings, database, storage, claim, find, stop)
-    if claim is None or run is None:
+    if held is None:
         return exits.LOST
+    if held.find is not None:
+        return find_job(settings, database, storage, held.claim, held.find, stop)
+    claim, run = held.claim, held.run
+    assert run is not None, "an attempt holds a run or a search"
     config = TrainingConfig.model_validate(run.config)
     try:
         pace, stopwatch = _clocks(database, run, config, stop, goes_on=attempt > 1)
@@ -90,13 +83,7 @@ def _clocks(
     database: Database, run: RunRow, config: TrainingConfig, stop: StopSignal, *, goes_on: bool
 ) -> tuple[EtaEstimator, Stopwatch]:
     """What tells how far the run is, and what takes down how fast it goes."""
-
-    def planned(session: ReadSession) -> tuple[Json, Timetable | None]:
-        version = RunRepository(session).version(VersionId(run.version_id))
-        counts = version.counts if version else {}
-        return counts, timetable(session, config, counts, version_id=None if run.starts_from else run.version_id)
-
-    counts, found = read_with_retry(database, planned, stop)
+    counts, found = read_with_retry(database, lambda session: planned_work(session, run, config), stop)
     thought = found.pieces if found else usual_timetable(config, Counts.of(counts))
     return EtaEstimator(config, thought), Stopwatch(config, Counts.of(counts), run.id, goes_on=goes_on)
 
@@ -111,8 +98,7 @@ def make_order(
 
     def ordered(session: ReadSession) -> tuple[Manifest, tuple[StatePoint, ...], Path | None]:
         points = tuple(
-            StatePoint(row.stage, row.epoch, row.step, row.file, row.sha256)
-            for row in RunRepository(session).states(run.id, progress.KEPT_STATES)
+            StatePoint(row.stage, row.epoch, row.step, row.file, row.sha256) for row in saved_states(session, run.id)
         )
         learnt_from = manifest(session, VersionId(run.version_id))
         return learnt_from, points, folder_to_start_from(session, storage, run.starts_from)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
-from backend.datasets.repository import DatasetRepository, DatasetSummary
+from backend.datasets.lists import DatasetSummary, list_datasets
 from backend.datasets.samples import SAMPLES
 from backend.dependencies import ReadDep, SettingsDep
 from backend.home.repository import Best, CardRepository
@@ -39,7 +39,7 @@ class DatasetCard:
 @router.get("/")
 def home(request: Request, session: ReadDep, after: IdCursorDep = None) -> Response:
     """What runs now, and the datasets, the newest first."""
-    found = DatasetRepository(session).summaries(limit=DATASETS_A_PAGE + 1, after=after)
+    found = list_datasets(session, limit=DATASETS_A_PAGE + 1, after=after)
     shown = found[:DATASETS_A_PAGE]
     return page(
         request,

@@ -8,8 +8,8 @@ from backend.dependencies import ReadDep
 from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
 from backend.interpretation import service
+from backend.interpretation.answers import Filter
 from backend.interpretation.find import results_of
-from backend.interpretation.repository import Filter
 from backend.interpretation.schemas import (
     AnsweredImageRead,
     ConfusionMatrixRead,

@@ -14,10 +14,10 @@ from backend.dependencies import ReadDep
 from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
 from backend.interpretation import matrix_view, service
+from backend.interpretation.answers import Filter
 from backend.interpretation.class_table import SortBy, class_table
 from backend.interpretation.find import OpenedRun, open_run
 from backend.interpretation.matrix_view import Numbers, Order
-from backend.interpretation.repository import Filter
 from backend.interpretation.service import Results, Summary
 from backend.journey.steps import StepName, spine
 from backend.templating import address, page

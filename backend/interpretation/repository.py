@@ -9,51 +9,12 @@ from sqlalchemy.orm import Session, aliased
 
 from backend.domain.ids import CheckpointId, DatasetId, Digest, ImageId, RunId
 from backend.domain.manifest import Split
+from backend.interpretation.answers import AnsweredImage, Filter, ListPosition
 from backend.tables.datasets import DatasetRow, ImageRow, VersionRow
 from backend.tables.interpretation import PredictionRow
 from backend.tables.training import CheckpointRow, RunRow
 
 _BATCH = 500
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweredImage:
-    """One image and what the model said of it. Loss in nats."""
-
-    image_id: ImageId
-    digest: Digest
-    path: str
-    width: int
-    height: int
-    actual: str
-    predicted: str
-    loss: float
-    probability_actual: float
-    probability_predicted: float
-
-    @property
-    def is_right(self) -> bool:
-        """Whether the model said what the label says."""
-        return self.actual == self.predicted
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which answers to list; None leaves a question open. ``sure_*`` bound the largest probability."""
-
-    actual: str | None = None
-    predicted: str | None = None
-    wrong: bool = False
-    sure_from: float | None = None
-    sure_below: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a list went on: after the image with this loss and id."""
-
-    loss: float
-    image_id: ImageId
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +129,13 @@ class PredictionRepository:
         return list(zip(sums[::2], sums[1::2], strict=True))
 
     def images(
-        self, checkpoint_id: CheckpointId, split: Split, chosen: Filter, *, limit: int, after: Place | None = None
+        self,
+        checkpoint_id: CheckpointId,
+        split: Split,
+        chosen: Filter,
+        *,
+        limit: int,
+        after: ListPosition | None = None,
     ) -> list[AnsweredImage]:
         """Images and answers, largest loss first."""
         query = _answers().where(*_of(checkpoint_id, split), *_conditions(chosen))

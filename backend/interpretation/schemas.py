@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from backend.datasets.urls import image_url, thumbnail_url
 from backend.domain.results import ClassReport, Confusion
-from backend.interpretation.repository import AnsweredImage
+from backend.interpretation.answers import AnsweredImage
 from backend.interpretation.service import Results, Summary
 
 

@@ -11,7 +11,8 @@ from backend.domain.errors import Conflict
 from backend.domain.ids import CheckpointId, ImageId, RunId
 from backend.domain.manifest import Split
 from backend.domain.results import ClassReport, Confusion, class_reports, most_confused, wilson_interval
-from backend.interpretation.repository import AnsweredImage, Filter, Place, PredictionRepository
+from backend.interpretation.answers import AnsweredImage, Filter, ListPosition
+from backend.interpretation.repository import PredictionRepository
 from backend.pagination import CursorUnknown
 
 
@@ -162,9 +163,9 @@ def _cursor(image: AnsweredImage) -> str:
     return f"{image.loss!r}_{image.image_id}"
 
 
-def _place(cursor: str) -> Place:
+def _place(cursor: str) -> ListPosition:
     loss, _, image_id = cursor.partition("_")
     try:
-        return Place(float(loss), ImageId(image_id))
+        return ListPosition(float(loss), ImageId(image_id))
     except ValueError:
         raise CursorUnknown(cursor) from None

@@ -12,7 +12,7 @@ from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import CheckpointId, DatasetId, ImageId
 from backend.imaging.pool import decoding_pool
 from backend.interpretation import service as results
-from backend.interpretation.repository import AnsweredImage
+from backend.interpretation.answers import AnsweredImage
 from backend.journey.steps import StepName, spine
 from backend.prediction.dependencies import ModelsDep, contents
 from backend.prediction.find import source_of

@@ -42,8 +42,8 @@ from backend.training.form.presets import (
     first_card,
 )
 from backend.training.form.schedule import schedule_of
+from backend.training.lineage_repository import LineageRepository, Origin
 from backend.training.repository import RunRepository
-from backend.training.run_page.lineage_repository import LineageRepository, Origin
 from backend.training.start import Plan, RunOrder, plan
 from backend.weights import at_hand
 

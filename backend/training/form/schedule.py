@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from backend.domain.lr_finder import words
-from backend.domain.training import Stage, group_rates, one_cycle, one_cycle_momentum
+from backend.domain.schedule import SHARES, momentum_at, rate_at
+from backend.domain.training import Stage, group_rates
 
 WIDTH: Final = 240
 HEIGHT: Final = 48
-_POINTS: Final = 60
 _ROWS: Final = 10
 
 
@@ -43,9 +43,9 @@ def schedule_of(stage: Stage, groups: int) -> Schedule:
     """The schedule of a stage of an architecture with so many layer groups."""
     is_found = stage.max_lr == "find"
     peaks = (1.0, 1.0) if is_found else _ends(group_rates(stage.peak, groups))
-    shares = [point / _POINTS for point in range(_POINTS + 1)]
+    shares = list(SHARES)
     return Schedule(
-        rate=_points(shares, [_rate(stage, share, 1.0) for share in shares]),
+        rate=_points(shares, [rate_at(stage, share, 1.0) for share in shares]),
         momentum=_points(shares, [_momentum_height(stage, share) for share in shares]),
         moments=tuple(_moment(stage, row / _ROWS, peaks, is_found) for row in range(_ROWS + 1)),
         text=_text(stage, peaks[1], is_found),
@@ -53,34 +53,14 @@ def schedule_of(stage: Stage, groups: int) -> Schedule:
     )
 
 
-def planned_points(stage: Stage) -> list[tuple[float, float, float]]:
-    """(share of the steps, rate of the head, momentum) over a stage, to be drawn; none before its rate is known."""
-    if stage.max_lr == "find":
-        return []
-    peak = stage.peak[-1] if isinstance(stage.peak, tuple) else stage.peak
-    shares = [point / _POINTS for point in range(_POINTS + 1)]
-    return [
-        (round(share, 4), float(f"{_rate(stage, share, peak):.4g}"), round(_momentum(stage, share), 4))
-        for share in shares
-    ]
-
-
 def _ends(rates: tuple[float, ...]) -> tuple[float, float]:
     return rates[0], rates[-1]
-
-
-def _rate(stage: Stage, share: float, peak: float) -> float:
-    return one_cycle(share, peak=peak, warmup=stage.warmup, start_div=stage.start_div, final_div=stage.final_div)
-
-
-def _momentum(stage: Stage, share: float) -> float:
-    return one_cycle_momentum(share, high=stage.momentum_high, low=stage.momentum_low, warmup=stage.warmup)
 
 
 def _momentum_height(stage: Stage, share: float) -> float:
     """0 at the lowest momentum of the stage, 1 at its highest."""
     span = stage.momentum_high - stage.momentum_low
-    return (_momentum(stage, share) - stage.momentum_low) / span if span else 0.5
+    return (momentum_at(stage, share) - stage.momentum_low) / span if span else 0.5
 
 
 def _points(shares: list[float], heights: list[float]) -> str:
@@ -89,11 +69,11 @@ def _points(shares: list[float], heights: list[float]) -> str:
 
 
 def _moment(stage: Stage, share: float, peaks: tuple[float, float], is_found: bool) -> Moment:
-    lowest, head = (_rate(stage, share, peak) for peak in peaks)
+    lowest, head = (rate_at(stage, share, peak) for peak in peaks)
     if is_found:
-        return Moment(share, "", f"{head:.1%} of the one found".replace("%", " %"), _momentum(stage, share))
+        return Moment(share, "", f"{head:.1%} of the one found".replace("%", " %"), momentum_at(stage, share))
     return Moment(
-        share, "stands still" if stage.features_are_constant else words(lowest), words(head), _momentum(stage, share)
+        share, "stands still" if stage.features_are_constant else words(lowest), words(head), momentum_at(stage, share)
     )
 
 

@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.json import Json
-from backend.domain.manifest import Split
 from backend.domain.results import wilson_interval
+from backend.domain.schedule import planned_points
 from backend.domain.training import RunStatus, Stage
 from backend.domain.trends import Change, EpochFigures, Remark, StageVerdict, remark, stage_verdict
+from backend.interpretation.answers import AnsweredImage
 from backend.interpretation.flips import flips_between
-from backend.interpretation.repository import AnsweredImage, PredictionRepository
+from backend.interpretation.service import samples
 from backend.tables.training import CheckpointRow, EpochRow
-from backend.training.form.schedule import planned_points
 from backend.training.queue import Before, ahead_in_queue
 from backend.training.repository import RunRepository
 from backend.training.run_page.hardware import Machine, machine_of, silence
@@ -156,7 +156,7 @@ def _look(session: Session, run: RunView) -> tuple[AnsweredImage, ...]:
     if not run.checkpoints:
         return ()
     newest = CheckpointId(run.checkpoints[-1].id)
-    return tuple(PredictionRepository(session).samples(newest, Split.VALID, _LOOKED_AT))
+    return tuple(samples(session, newest, limit=_LOOKED_AT))
 
 
 def _verdicts(session: Session, run: RunView) -> dict[int, StageVerdict]:

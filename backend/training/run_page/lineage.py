@@ -10,7 +10,7 @@ from backend.domain.json import Json
 from backend.domain.training import RunStatus
 from backend.ledger.job import JobState
 from backend.tables.training import CheckpointRow, LearningRateFindRow, RunRow
-from backend.training.run_page.lineage_repository import LineageRepository, Origin
+from backend.training.lineage_repository import LineageRepository, Origin
 from backend.training.run_view import RunView, status_of
 
 _LONGEST: Final = 20

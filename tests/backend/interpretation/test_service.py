@@ -8,9 +8,9 @@ from backend.domain.manifest import Split
 from backend.domain.results import Confusion
 from backend.domain.runs import CheckpointNotFound
 from backend.interpretation import service
+from backend.interpretation.answers import Filter
 from backend.interpretation.find import results_of
 from backend.interpretation.record import record_predictions
-from backend.interpretation.repository import Filter
 from backend.interpretation.service import NoResultsYet, NothingTested
 from backend.pagination import CursorUnknown
 from tests.backend.interpretation.conftest import TriedRun, add_checkpoint, evaluation_of
