@@ -10,9 +10,7 @@ from backend.training.forecast.speeds import Speed
 
 def keep_speeds(session: Session, machine: str, speeds: Iterable[Speed]) -> None:
     """Keep what was measured on a machine, in order; the oldest of many measurements go."""
-    kept = Speeds(session)
-    kept.add(machine, speeds)
-    kept.forget_old(machine)
+    Speeds(session).add(machine, speeds)
 
 
 def is_measured(session: Session, machine: str) -> bool:
