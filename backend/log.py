@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend import redaction
 
-_QUIET: Final = frozenset({"/healthz", "/readyz"})
+_QUIET: Final = frozenset({"/healthz", "/readyz", "/session"})
 
 _SECRET_PARAMETERS: Final = frozenset({"token", "key", "code"})
 

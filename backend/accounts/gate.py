@@ -93,7 +93,9 @@ class Gate:
             seen = urlsplit(request.headers.get("hx-current-url", "")).path
             return Response(status_code=401, headers={"HX-Redirect": _with_next(target, seen)})
         if request.method not in _SAFE_METHODS:
-            return RedirectResponse(target, 303)
+            # Back to the page whose form it was: what was typed is put back there.
+            page = urlsplit(request.headers.get("referer", "")) if self._comes_from_us(request) else urlsplit("")
+            return RedirectResponse(_with_next(target, page.path + (f"?{page.query}" if page.query else "")), 303)
         query = request.scope["query_string"].decode("latin-1")
         here = self._settings.root_path + path + (f"?{query}" if query else "")
         return RedirectResponse(_with_next(target, here), 303)

@@ -71,6 +71,11 @@ def datasets(request: Request) -> Response:
     return RedirectResponse(address(request, "/"), 303)
 
 
+@router.get("/session", status_code=204)
+def session() -> None:
+    """Nothing, to whoever is signed in: by this a page finds out whether the server answers and knows its caller."""
+
+
 @router.post("/theme")
 def choose_theme(
     request: Request, settings: SettingsDep, theme: Annotated[str, Form(max_length=10)] = "system"

@@ -1,7 +1,9 @@
 import htmx from "htmx.org";
 import { announce, find } from "./lib/dom";
+import { watchConnection } from "./lib/connection";
 import { openDialog, setUpDialogs } from "./lib/dialogs";
 import { address, csrfToken } from "./lib/http";
+import { setUpKeptForms } from "./lib/kept_forms";
 import { bindKey, setUpKeySwitch } from "./lib/keys";
 import { setUpPill } from "./lib/pill";
 import { setUpTheme } from "./lib/theme";
@@ -40,6 +42,8 @@ function start(): void {
     const pressed = event.submitter ?? [...form.elements].find((element) => element.matches("button[data-once]"));
     if (pressed?.matches("[data-once]")) pressed.setAttribute("aria-busy", "true");
   });
+  watchConnection();
+  setUpKeptForms();
   setUpDialogs();
   setUpTheme();
   setUpKeySwitch();

@@ -1,5 +1,5 @@
 import { announce, find } from "./lib/dom";
-import { ApiError, address, api } from "./lib/http";
+import { ApiError, address, api, request } from "./lib/http";
 import { onReturn, onServerEvent } from "./lib/events";
 import { bindKey } from "./lib/keys";
 import { refreshLive } from "./lib/live";
@@ -14,7 +14,7 @@ async function begin(picked: Picked): Promise<void> {
   if (!picked.files.length && !picked.archives.length) return announce("There is nothing in there that could be a picture.");
   const dataset = await api<{ id: string }>("/api/v1/datasets", { method: "POST", body: { name: nameOf(picked) } });
   const path = address(`/datasets/${dataset.id}`);
-  const response = await fetch(path, { headers: { Accept: "text/html" } });
+  const response = await request(path, { headers: { Accept: "text/html" } });
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   const main = find("main");
   const freshMain = find("main", fresh);

@@ -1,6 +1,7 @@
 import htmx from "htmx.org";
 import { all, announce, find, need } from "./lib/dom";
-import { ApiError, api, csrfToken, errorOf } from "./lib/http";
+import { onReturn } from "./lib/events";
+import { ApiError, api, errorOf, request } from "./lib/http";
 import { bindKey } from "./lib/keys";
 import { patternFor } from "./lib/pattern_for";
 
@@ -28,6 +29,7 @@ class Workbench {
       if (turn) this.turn(Number(turn.dataset["turn"]));
       if (part) void this.takePart(part);
     });
+    onReturn(() => this.preview.dataset["stale"] && this.ask(0));
     this.follow();
   }
 
@@ -63,18 +65,16 @@ class Workbench {
       this.turn(0);
       this.follow();
     } catch (reason) {
-      if (reason instanceof ApiError) this.refuse(reason);
+      // What the banner says needs no second sentence here; the preview is asked for again when the server answers.
+      if (reason instanceof ApiError && ![0, 401].includes(reason.status)) this.refuse(reason);
     }
   }
 
   private async fetchPreview(signal: AbortSignal): Promise<string> {
     const fields = new URLSearchParams();
     new FormData(this.form).forEach((value, name) => fields.append(name, String(value)));
-    const headers = { Accept: "application/json", "X-CSRF-Token": csrfToken() };
     const url = this.form.dataset["previewUrl"] ?? "";
-    const response = await fetch(url, { method: "POST", body: fields, headers, signal }).catch((reason: unknown) => {
-      throw signal.aborted ? reason : errorOf(0, null);
-    });
+    const response = await request(url, { method: "POST", body: fields, headers: { Accept: "application/json", "HX-Request": "true" }, signal });
     if (!response.ok) throw errorOf(response.status, await response.json().catch(() => null));
     return response.text();
   }

@@ -1,5 +1,6 @@
 import { element, find, need } from "./lib/dom";
 import { setUpGrid } from "./lib/grid";
+import { request } from "./lib/http";
 import { LargeMatrix } from "./lib/large_matrix";
 
 interface Image {
@@ -32,8 +33,8 @@ async function fetchFaces(link: HTMLAnchorElement, faces: HTMLElement): Promise<
   query.set("limit", "6");
   query.set("checkpoint", faces.dataset["checkpoint"] ?? "");
   query.set("split", faces.dataset["split"] ?? "");
-  const response = await fetch(`${faces.dataset["images"]}?${query}`, { credentials: "same-origin" });
-  if (!response.ok) return [];
+  const response = await request(`${faces.dataset["images"]}?${query}`).catch(() => null);
+  if (!response?.ok) return [];
   const { items } = (await response.json()) as { items: Image[] };
   return items.map((image) =>
     element("img", {

@@ -1,6 +1,7 @@
 import { all, find } from "./lib/dom";
 import { onReturn, onServerEvent } from "./lib/events";
 import { counted } from "./lib/format";
+import { request } from "./lib/http";
 import { bindKey } from "./lib/keys";
 import { refreshAnew, refreshLive } from "./lib/live";
 import type { Curves, Epoch, Steps } from "./lib/curves";
@@ -75,8 +76,8 @@ function countBatches({ stage, epoch, step, steps }: Steps & { epoch: number }):
 
 /** What is said in words is hidden, or shown again, without a new page. */
 async function choose(form: HTMLFormElement, button: HTMLElement | null): Promise<void> {
-  const response = await fetch(form.action, { method: "POST", body: new FormData(form, button), credentials: "same-origin" });
-  if (response.ok) await refreshAnew().catch(() => undefined);
+  const response = await request(form.action, { method: "POST", body: new FormData(form, button) }).catch(() => null);
+  if (response?.ok) await refreshAnew().catch(() => undefined);
   find("#remark-button")?.focus();
 }
 document.addEventListener("submit", (event) => {

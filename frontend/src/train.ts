@@ -1,6 +1,8 @@
 import htmx from "htmx.org";
 import { all, announce, find, need } from "./lib/dom";
-import { csrfToken } from "./lib/http";
+import { onReturn } from "./lib/events";
+import { request } from "./lib/http";
+import { fill } from "./lib/kept_forms";
 import { bindKey } from "./lib/keys";
 
 const form = need<HTMLFormElement>("[data-train]");
@@ -12,23 +14,26 @@ let latest = 0;
 
 /** What the form asks for as it would run, worked out by the server; with the drawer where that is to change too. */
 async function foresee({ fresh = false, act = "", whole = false } = {}): Promise<void> {
-  window.clearTimeout(planned);
-  const mine = ++latest;
   const body = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
     if (typeof value === "string" && (!fresh || KEPT.includes(name))) body.append(name, value);
   }
   if (act) body.append("do", act);
-  const response = await fetch(form.dataset["forecast"] ?? "", {
-    method: "POST",
-    body,
-    headers: { "HX-Request": "true", Accept: "text/html", "X-CSRF-Token": csrfToken() },
-    credentials: "same-origin",
-  }).catch(() => null);
+  await foreseeFor(body, whole || fresh || act !== "");
+}
+
+async function foreseeFor(body: URLSearchParams, whole: boolean): Promise<void> {
+  window.clearTimeout(planned);
+  const mine = ++latest;
+  const shown = need("[data-part=forecast]", form);
+  shown.dataset["stale"] = "true";
+  const headers = { "HX-Request": "true", Accept: "text/html" };
+  const response = await request(form.dataset["forecast"] ?? "", { method: "POST", body, headers }).catch(() => null);
   if (!response || mine !== latest) return;
+  delete shown.dataset["stale"];
   const text = await response.text();
   if (!response.ok) return htmx.swap({ text, target: need("[data-part=forecast]", form), swap: "innerHTML" });
-  await show(new DOMParser().parseFromString(text, "text/html"), whole || fresh || act !== "");
+  await show(new DOMParser().parseFromString(text, "text/html"), whole);
 }
 
 async function show(fresh: Document, whole: boolean): Promise<void> {
@@ -74,6 +79,16 @@ form.addEventListener("submit", (event) => {
   drawer.open ||= button.value !== "back";
   void foresee(button.value === "back" ? { fresh: true } : { act: button.value });
 });
+// After a sign-in: the drawer has other fields than the page as it opens, so the server makes them of what was typed.
+form.addEventListener("tellapart:restore", (event) => {
+  event.preventDefault();
+  const fields = (event as CustomEvent<[string, string][]>).detail;
+  void foreseeFor(new URLSearchParams(fields), true).then(() => {
+    fill(form, fields);
+    drawer.open ||= find("[data-back]", form) !== null;
+  });
+});
+onReturn(() => void foresee());
 const train = (): void => form.requestSubmit();
 form.addEventListener("keydown", (event) => {
   if (event.key !== "Enter") return;

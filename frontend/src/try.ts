@@ -1,5 +1,5 @@
 import { all, announce, element, find, need } from "./lib/dom";
-import { csrfToken, errorOf } from "./lib/http";
+import { request } from "./lib/http";
 
 const MOST = 64;
 const form = need<HTMLFormElement>("[data-try]");
@@ -7,9 +7,7 @@ const answers = need("[data-answers]");
 let latest = 0;
 
 async function fetchAnswers(init: RequestInit, path: string): Promise<string> {
-  const headers = { "HX-Request": "true", "X-CSRF-Token": csrfToken() };
-  const response = await fetch(path, { ...init, headers, credentials: "same-origin" }).catch(() => null);
-  if (!response) throw errorOf(0, null);
+  const response = await request(path, { ...init, headers: { "HX-Request": "true" } });
   return response.text();
 }
 

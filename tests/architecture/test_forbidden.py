@@ -145,3 +145,10 @@ SCRIPT_SINS = re.compile(r"\beval\(|new Function\(|document\.write|setTimeout\(\
 @pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: str(file.relative_to(ROOT / "frontend/src")))
 def test_scripts_make_no_code_of_text(file: Path) -> None:
     assert SCRIPT_SINS.search(file.read_text("utf-8")) is None
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_scripts_ask_the_server_only_where_the_connection_is_watched(file: Path) -> None:
+    if file.name in ("http.ts", "connection.ts", "send.ts"):
+        return
+    assert re.findall(r"(?<![\w.])fetch\(|new XMLHttpRequest", file.read_text("utf-8")) == []

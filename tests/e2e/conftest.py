@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright, sync_playwright
 
 from backend.accounts.tokens import ensure_owner_token
@@ -28,17 +29,51 @@ CHROMIUM_ARGUMENTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Server:
-    """A running server; ``url`` ends without a slash."""
+    """A server that can go away and come back at the same address; without a worker."""
 
-    url: str
-    services: Services
+    app: FastAPI
+    root_path: str = ""
+    port: int = 0
+    _running: uvicorn.Server | None = None
+    _thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}{self.root_path}"
+
+    @property
+    def services(self) -> Services:
+        """What its routes work with."""
+        services: Services = self.app.state.services
+        return services
 
     @property
     def sign_in(self) -> str:
         """The address that signs the owner in."""
         return f"{self.url}/sign-in?token={OWNER_TOKEN}"
+
+    def start(self) -> None:
+        """Listen on a free port, or on the one it had."""
+        config = uvicorn.Config(
+            self.app, host="127.0.0.1", port=self.port, log_level="warning", timeout_graceful_shutdown=1
+        )
+        self._running = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._running.run, daemon=True)
+        self._thread.start()
+        while not self._running.started:
+            time.sleep(0.02)
+        self.port = self._running.servers[0].sockets[0].getsockname()[1]
+
+    def stop(self) -> None:
+        """Go away; open connections are cut."""
+        if self._running is None or self._thread is None:
+            return
+        self._running.should_exit = True
+        self._thread.join(10)
+        self._running = None
 
 
 @dataclass
@@ -103,16 +138,10 @@ def serving(folder: Path, migrated: Path, root_path: str = "") -> Iterator[Serve
     )
     app = create_app(settings)
     ensure_owner_token(app.state.services.database, settings)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1)
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started:
-        time.sleep(0.02)
-    port = running.servers[0].sockets[0].getsockname()[1]
-    yield Server(f"http://127.0.0.1:{port}{root_path}", app.state.services)
-    running.should_exit = True
-    thread.join(10)
+    server = Server(app, root_path)
+    server.start()
+    yield server
+    server.stop()
     app.state.services.database.dispose()
 
 

@@ -2,6 +2,8 @@
  * The tab's one event stream. It is closed while the tab is hidden, so that many open tabs never use up the
  * browser's connections; on return everybody who listens fetches the present state anew.
  */
+import { doubted, onRecovery, reached } from "./connection";
+
 type Handler = (data: unknown) => void;
 
 const handlers = new Map<string, Set<Handler>>();
@@ -13,6 +15,7 @@ let wait = 0;
 let isLoaded = document.readyState === "complete";
 
 function dispatch(event: Event): void {
+  reached();
   const message = event as MessageEvent<string>;
   if (message.lastEventId) lastId = message.lastEventId;
   const data: unknown = message.data ? JSON.parse(message.data) : null;
@@ -26,8 +29,14 @@ function open(): void {
   if (lastId) url.searchParams.set("last_event_id", lastId);
   source = new EventSource(url);
   for (const kind of handlers.keys()) source.addEventListener(kind, dispatch);
-  source.addEventListener("open", () => (wait = 0));
-  source.addEventListener("error", reopenWhenGivenUp);
+  source.addEventListener("open", () => {
+    wait = 0;
+    reached();
+  });
+  source.addEventListener("error", () => {
+    doubted();
+    reopenWhenGivenUp();
+  });
 }
 
 /** A browser tries again by itself after a cut, but gives up for good when the server answers with an error. */
@@ -54,7 +63,7 @@ export function onServerEvent(kind: string, handle: Handler): void {
   open();
 }
 
-/** Call `refetch` when the tab is seen again; the stream has missed what happened meanwhile. */
+/** Call `refetch` when the tab is seen again, or the server answers again: the stream has missed what happened meanwhile. */
 export function onReturn(refetch: () => void): void {
   returns.add(refetch);
 }
@@ -66,6 +75,10 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return close();
+  open();
+  returns.forEach((refetch) => refetch());
+});
+onRecovery(() => {
   open();
   returns.forEach((refetch) => refetch());
 });

@@ -1,5 +1,6 @@
 import { element, need } from "./dom";
 import { setUpGrid } from "./grid";
+import { request } from "./http";
 
 const LENS = 24;
 
@@ -16,8 +17,8 @@ export class LargeMatrix {
   }
 
   async start(): Promise<void> {
-    const response = await fetch(this.root.dataset["matrixUrl"] ?? "", { credentials: "same-origin" });
-    if (!response.ok) return;
+    const response = await request(this.root.dataset["matrixUrl"] ?? "").catch(() => null);
+    if (!response?.ok) return;
     const { classes, matrix } = (await response.json()) as { classes: string[]; matrix: number[][] };
     const places = JSON.parse(this.root.dataset["places"] ?? "[]") as number[];
     this.classes = places.map((place) => classes[place] ?? "");

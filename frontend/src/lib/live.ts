@@ -1,5 +1,5 @@
 import htmx from "htmx.org";
-import { address } from "./http";
+import { address, request } from "./http";
 import { all } from "./dom";
 
 let running: Promise<void> | null = null;
@@ -20,8 +20,7 @@ export async function refreshAnew(): Promise<void> {
 }
 
 async function fetchAndMorph(path: string): Promise<void> {
-  const response = await fetch(path, { headers: { Accept: "text/html" }, credentials: "same-origin" });
-  if (response.redirected && new URL(response.url).pathname.endsWith("/sign-in")) return location.assign(response.url);
+  const response = await request(path, { headers: { Accept: "text/html" } });
   if (!response.ok) return;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of all("[data-live]")) {

@@ -1,3 +1,4 @@
+import { isOnline } from "./connection";
 import { find } from "./dom";
 import { onServerEvent } from "./events";
 import { address } from "./http";
@@ -40,11 +41,15 @@ function draw(pill: Pill | null): void {
   find("[data-run-ring]", link)?.setAttribute("stroke-dashoffset", String(100 - pill.progress * 100));
 }
 
+/** A title seen from another tab must not go on with an old percentage. */
+function entitle(): void {
+  const isLive = !document.hidden && isOnline();
+  document.title = shown === TITLE || isLive ? shown : `${shown} (not live)`;
+}
+
 /** Keep the run pill and the tab's title true; the stream sends the pill at once after every connection. */
 export function setUpPill(): void {
   onServerEvent("pill", (data) => draw(data as Pill | null));
-  // A hidden tab hears nothing: its title says that it stands still.
-  document.addEventListener("visibilitychange", () => {
-    if (shown !== TITLE) document.title = document.hidden ? `${shown} (not live while hidden)` : shown;
-  });
+  document.addEventListener("visibilitychange", entitle);
+  document.addEventListener("tellapart:connection", entitle);
 }

@@ -1,3 +1,4 @@
+import { doubted, reached, signedOut } from "./connection";
 import { ApiError, csrfToken, errorOf } from "./http";
 
 /** Send a body with progress (which `fetch` can't report); answers the parsed JSON. */
@@ -17,10 +18,15 @@ export function send(
     request.responseType = "json";
     request.upload.addEventListener("progress", (event) => onSent(event.loaded));
     request.addEventListener("load", () => {
+      if (request.status === 401) signedOut();
+      else reached();
       if (request.status >= 200 && request.status < 300) resolve(request.response);
       else reject(errorOf(request.status, request.response));
     });
-    request.addEventListener("error", () => reject(errorOf(0, null)));
+    request.addEventListener("error", () => {
+      doubted();
+      reject(errorOf(0, null));
+    });
     request.addEventListener("abort", () => reject(new DOMException("Stopped.", "AbortError")));
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(body);

@@ -123,6 +123,20 @@ class TestPagesWithoutAKey:
 
         assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
 
+    def test_after_the_sign_in_the_page_with_the_form_comes_back(self, browser: TestClient) -> None:
+        headers = {"Origin": ORIGIN, "Referer": f"{ORIGIN}/versions/7/train?starts_from=8"}
+
+        answer = browser.post("/versions/7/runs", headers=headers, follow_redirects=False)
+
+        assert answer.headers["location"] == "/sign-in?next=/versions/7/train%3Fstarts_from%3D8"
+
+    def test_another_sites_form_leads_to_no_page_of_its_choice(self, browser: TestClient) -> None:
+        headers = {"Origin": "https://evil.example", "Referer": "https://evil.example/datasets/new"}
+
+        answer = browser.post("/versions/7/runs", headers=headers, follow_redirects=False)
+
+        assert answer.headers["location"] == "/sign-in"
+
     def test_a_part_of_a_page_takes_the_whole_page_there(self, browser: TestClient) -> None:
         headers = {"HX-Request": "true", "HX-Current-URL": "http://127.0.0.1:8000/runs/7?x=1"}
         answer = browser.get("/runs/7/table", headers=headers)
