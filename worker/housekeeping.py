@@ -9,7 +9,9 @@ from typing import Final
 
 import structlog
 
+from backend.datasets.blobs import forget_archives
 from backend.db.session import Database
+from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
 from backend.storage.local import LocalStorage
 from backend.training.leftovers import unneeded_folders
 from worker.logfile import remove_old_logs
@@ -29,6 +31,7 @@ class Cleared:
     checkpoints: int
     incoming: int
     logs: int = 0
+    archives: int = 0
 
 
 def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cleared:
@@ -42,7 +45,11 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
     for name in unneeded.checkpoints:
         storage.delete_folder("checkpoints", name)
     cleared = Cleared(
-        len(unneeded.states), len(unneeded.checkpoints), storage.clear_incoming(_DAY_S), remove_old_logs(logs)
+        len(unneeded.states),
+        len(unneeded.checkpoints),
+        storage.clear_incoming(_DAY_S),
+        remove_old_logs(logs),
+        forget_archives(lambda: unit_of_work(database, NoDoorbell()), storage),
     )
     if cleared != Cleared(0, 0, 0):
         log.info(
@@ -51,5 +58,6 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
             checkpoints=cleared.checkpoints,
             incoming=cleared.incoming,
             logs=cleared.logs,
+            archives=cleared.archives,
         )
     return cleared

@@ -12,9 +12,7 @@ from backend.storage.base import Storage
 _AT_ONCE = 200
 
 
-def forget_blobs(
-    open_unit: OpenUnit, storage: Storage, digests: Sequence[Digest], *, except_import: str | None = None
-) -> None:
+def forget_blobs(open_unit: OpenUnit, storage: Storage, digests: Sequence[Digest]) -> None:
     """Delete those of ``digests`` that nothing needs. To be called after the commit that dropped them.
 
     Looking and deleting happen while nobody can record images, so nothing is taken from under an upload.
@@ -23,7 +21,19 @@ def forget_blobs(
         with open_unit() as unit:
             repository = DatasetRepository(unit.session)
             repository.lock_references()
-            for digest in repository.unreferenced(digests[start : start + _AT_ONCE], except_import):
+            for digest in repository.unreferenced(digests[start : start + _AT_ONCE]):
                 storage.delete_blob(digest)
                 for side in SIZES:
                     (storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, side)).unlink(missing_ok=True)
+
+
+def forget_archives(open_unit: OpenUnit, storage: Storage) -> int:
+    """Delete the archives of imports that have ended, however they ended; how many. Safe to repeat."""
+    with open_unit() as unit:
+        archives = DatasetRepository(unit.session).archives_of_ended_imports()
+    if not archives:
+        return 0
+    forget_blobs(open_unit, storage, sorted(set(archives.values())))
+    with open_unit() as unit:
+        DatasetRepository(unit.session).note_archives_deleted(archives)
+    return len(archives)

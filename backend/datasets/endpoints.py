@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.errors import EmptyUpload, ImportFromLinksUnavailable
 from backend.datasets.images import find_image, thumbnail
-from backend.datasets.imports import take_archive, take_sample
+from backend.datasets.imports import cancel_import, take_archive, take_sample
 from backend.datasets.ingest import ingest
 from backend.datasets.remove import remove_dataset
 from backend.datasets.repository import DatasetRepository, Rejection
@@ -165,6 +165,14 @@ def import_sample(dataset_id: str, body: FromUrls, unit: UnitDep) -> ImportRead:
 def get_import(import_id: str, session: ReadDep) -> ImportRead:
     """How far an import is, and what it left aside (the first 1,000)."""
     return read_import(DatasetRepository(session), import_id)
+
+
+@router.post("/imports/{import_id}/cancel", status_code=202)
+def stop_import(import_id: str, services: ServicesDep) -> ImportRead:
+    """Stop an import; the pictures that it has added stay."""
+    cancel_import(services.open_unit(), services.storage, import_id)
+    with services.database.read() as session:
+        return read_import(DatasetRepository(session), import_id)
 
 
 @router.get("/samples")

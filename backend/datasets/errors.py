@@ -55,6 +55,19 @@ class ImportNotFound(NotFound):
         super().__init__("There is no import here, or it isn't shared with you.")
 
 
+class ImportEnded(Conflict):
+    """An import has ended, so it can't be cancelled."""
+
+    code = "import-ended"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(
+            f"This import has already {status}, so it can't be cancelled.",
+            advice="To take its pictures away, delete them or the dataset.",
+            details={"status": status},
+        )
+
+
 class VersionNotFound(NotFound):
     """No such version."""
 
@@ -65,15 +78,25 @@ class VersionNotFound(NotFound):
 
 
 class DatasetInUse(Conflict):
-    """A dataset can't go while work on it goes on."""
+    """A dataset can't be deleted while a training or an import uses it."""
 
     code = "dataset-in-use"
 
-    def __init__(self, users: list[str]) -> None:
-        shown = ", ".join(f"“{name}”" for name in users[:3])
-        super().__init__(
-            f"This dataset is being used by {shown}.", advice="Stop that first, then delete.", details={"users": users}
-        )
+    def __init__(self, trainings: list[str], imports: list[str]) -> None:
+        details = {"users": trainings} | ({"imports": imports} if imports else {})
+        if trainings:
+            shown = ", ".join(f"“{name}”" for name in trainings[:3])
+            super().__init__(
+                f"This dataset is in use by {shown}.",
+                advice="Stop that training first, then delete the dataset.",
+                details=details,
+            )
+        else:
+            super().__init__(
+                "Pictures are still being added to this dataset.",
+                advice="Cancel the import first, then delete the dataset.",
+                details=details,
+            )
 
 
 class OnlyOneClass(InvalidInput):

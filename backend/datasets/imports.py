@@ -1,20 +1,24 @@
-"""Archives and samples on their way into a dataset: taken at the door, read by a job in another process."""
+"""Archives and samples on their way into a dataset: stored at once, read by a job in another process."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final
 
-from backend.datasets.archives import count_entries, entries, first_bytes, kind_of
-from backend.datasets.blobs import forget_blobs
+from backend.datasets.archives.errors import ArchiveBroken, ArchiveTooLarge, NothingUsable
+from backend.datasets.archives.reading import Archive, first_bytes, kind_of, open_archive
+from backend.datasets.blobs import forget_archives
 from backend.datasets.body import limited
-from backend.datasets.errors import EmptyUpload, UploadLost
+from backend.datasets.errors import EmptyUpload, ImportEnded, UploadLost
 from backend.datasets.ingest import IncomingFile, Ingested, ingest
 from backend.datasets.repository import DatasetRepository
-from backend.datasets.samples import find_sample
+from backend.datasets.samples import Sample, find_sample
 from backend.db.session import WriteSession
 from backend.domain.errors import AppError
 from backend.domain.ids import Digest, ImportId, new_id
 from backend.imaging.pool import DecodingPool, decoding_pool
-from backend.ledger.job import JobKind
+from backend.ledger.job import JobKind, JobState
+from backend.ledger.repository import Ledger
 from backend.ledger.unit_of_work import OpenUnit, UnitOfWork
 from backend.storage.base import Storage
 from backend.tables.datasets import ImportRow
@@ -64,6 +68,22 @@ def _begin(unit: UnitOfWork, dataset_id: str, source: dict[str, Any], entries_to
     return import_id
 
 
+def cancel_import(open_unit: OpenUnit, storage: Storage, import_id: str) -> None:
+    """Stop an import as soon as its worker sees it; what it has added stays. May be repeated.
+
+    Raises:
+        ImportNotFound
+        ImportEnded: it has succeeded or failed.
+    """
+    with open_unit() as unit:
+        _, job = DatasetRepository(unit.session).get_import(import_id)
+        state = Ledger(unit.session).cancel(job.id)
+    if state in (JobState.SUCCEEDED, JobState.FAILED):
+        raise ImportEnded(state)
+    if state is JobState.CANCELLED:
+        forget_archives(open_unit, storage)
+
+
 class ImportStopped(Exception):
     """The import was asked to stop; what it has done so far is recorded and it can go on after that."""
 
@@ -78,64 +98,76 @@ def run_import(
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
     decoders: DecodingPool | None = None,
 ) -> None:
-    """Bring an import's files into its dataset; after a crash it goes on behind the last batch.
+    """Add an import's files to its dataset; after a crash it goes on behind the last batch.
 
     Args:
         fence: called inside every transaction; raises where another attempt has taken over.
         should_stop: asked before each entry.
-        on_progress: told (entries done, entries in all or 0 where that isn't known) after each batch.
+        on_progress: called with (entries done, entries in all or 0 where that isn't known) after each batch.
 
     Raises:
         ImportStopped: ``should_stop`` said so.
-        InvalidInput, LimitExceeded: the archive can't be read (any further).
+        UploadLost: the archive's bytes are gone.
+        InvalidInput, LimitExceeded: the archive can't be read (any further), or holds nothing usable.
         DiskFull
     """
     with open_unit() as unit:
         fence(unit.session)
         row, _ = DatasetRepository(unit.session).get_import(import_id)
-        dataset_id, source, done, total = row.dataset_id, row.source, row.entries_done, row.entries_total
-
+        dataset_id, source, done = row.dataset_id, row.source, row.entries_done
+    # The archive is deleted only after the import has ended, so here it can be missing only by accident.
     if "digest" in source and not storage.has_blob(Digest(source["digest"])):
-        if not done:
-            raise UploadLost
-        # Another attempt read it to its end and then died.
-        return
+        raise UploadLost
 
-    def record(session: WriteSession, batch: Ingested, files: int) -> None:
-        nonlocal done
-        fence(session)
-        DatasetRepository(session).advance_import(
-            import_id, entries_done=files, added=batch.added, already_there=batch.already_there, ignored=batch.ignored
-        )
-        done += files
-        on_progress(done, total)
+    failures: list[AppError] = []
+    with _opened(storage, source) as archive:
 
-    broken: list[AppError] = []
-    with _Source(storage, source) as files:
-        if not total:
-            total = files.count()
-            with open_unit() as unit:
-                fence(unit.session)
-                DatasetRepository(unit.session).set_import_total(import_id, total)
+        def record(session: WriteSession, batch: Ingested, files: int) -> None:
+            nonlocal done
+            fence(session)
+            DatasetRepository(session).advance_import(
+                import_id,
+                name_encoding=archive.name_encoding,
+                entries_done=files,
+                added=batch.added,
+                already_there=batch.already_there,
+                ignored=batch.ignored,
+                tables=batch.tables,
+            )
+            done += files
+            on_progress(done, archive.entries)
+
+        with open_unit() as unit:
+            fence(unit.session)
+            DatasetRepository(unit.session).set_import_total(import_id, archive.entries)
+        files = _until(should_stop, archive.files(done), failures)
         ingest(
             open_unit,
             storage,
             decoders or decoding_pool(),
             dataset_id,
-            _until(should_stop, files.after(done), broken),
+            files,
             import_id=import_id,
             before_commit=record,
         )
-    if broken:
-        raise broken[0]
-    if should_stop():
+    if not failures and should_stop():
         raise ImportStopped
-    if "digest" in source:
-        forget_blobs(open_unit, storage, [Digest(source["digest"])], except_import=import_id)
+    with open_unit() as unit:
+        _check_result(DatasetRepository(unit.session), import_id, failures)
+
+
+def _check_result(repository: DatasetRepository, import_id: str, failures: list[AppError]) -> None:
+    row, _ = repository.get_import(import_id)
+    kept = row.added + row.already_there
+    for failure in failures:
+        raise failure.with_kept(kept) if isinstance(failure, ArchiveBroken | ArchiveTooLarge) else failure
+    if not kept and not row.tables:
+        refused, reason = repository.most_common_rejection(import_id)
+        raise NothingUsable(row.entries_done, row.ignored, refused, reason)
 
 
 def _until(
-    should_stop: Callable[[], bool], files: Iterator[IncomingFile], broken: list[AppError]
+    should_stop: Callable[[], bool], files: Iterator[IncomingFile], failures: list[AppError]
 ) -> Iterator[IncomingFile]:
     # Ends instead of raising, so that what was read until then is still recorded.
     try:
@@ -144,32 +176,28 @@ def _until(
                 return
             yield file
     except AppError as error:
-        broken.append(error)
+        failures.append(error)
 
 
-class _Source:
+@contextmanager
+def _opened(storage: Storage, source: dict[str, Any]) -> Iterator[Archive]:  # Any: JSON values
     """The files of an import, wherever they come from."""
+    if source["kind"] == "sample":
+        yield _SampleFiles(find_sample(source["name"]))
+        return
+    with storage.open_blob(Digest(source["digest"])) as file:
+        yield open_archive(file, source["archive"], source["bytes"])
 
-    def __init__(self, storage: Storage, source: dict[str, Any]) -> None:
-        self._source = source
-        self._file = storage.open_blob(Digest(source["digest"])) if source["kind"] == "archive" else None
 
-    def __enter__(self) -> "_Source":
-        return self
+class _SampleFiles:
+    """A sample's pictures, which are drawn and not unpacked."""
 
-    def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.close()
+    name_encoding = None
 
-    def count(self) -> int:
-        """How many entries there are, or 0 where only reading tells."""
-        return count_entries(self._file, self._source["archive"]) if self._file else 0
+    def __init__(self, sample: Sample) -> None:
+        self._sample = sample
+        self.entries = sample.images
 
-    def after(self, done: int) -> Iterator[IncomingFile]:
-        """The files behind the first ``done``."""
-        if self._file:
-            yield from entries(self._file, self._source["archive"], self._source["bytes"], skip=done)
-            return
-        for number, file in enumerate(find_sample(self._source["name"]).files()):
-            if number >= done:
-                yield file
+    def files(self, skip: int) -> Iterator[IncomingFile]:
+        """The pictures after the first ``skip``."""
+        yield from islice(self._sample.files(), skip, None)

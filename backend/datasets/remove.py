@@ -18,11 +18,9 @@ def remove_dataset(open_unit: OpenUnit, storage: Storage, dataset_id: str) -> No
         repository = DatasetRepository(unit.session)
         repository.lock(dataset_id)
         trainings = TrainingsOfDataset(unit.session, dataset_id)
-        users = trainings.open_names()
-        if repository.open_imports(dataset_id):
-            users.append("bringing in pictures")
-        if users:
-            raise DatasetInUse(users)
+        users, imports = trainings.open_names(), repository.open_imports(dataset_id)
+        if users or imports:
+            raise DatasetInUse(users, imports)
         blobs = repository.blobs_of(dataset_id)
         folders = trainings.remove()
         repository.remove(dataset_id)

@@ -136,15 +136,15 @@ class DatasetRepository:
         archives = [source["digest"] for source in sources if "digest" in source]
         return [Digest(digest) for digest in {*images, *tables, *archives}]
 
-    def open_imports(self, dataset_id: str) -> int:
-        """Imports into a dataset that haven't ended."""
+    def open_imports(self, dataset_id: str) -> list[str]:
+        """Ids of imports into a dataset that haven't ended."""
         query = (
-            select(func.count())
-            .select_from(ImportRow)
+            select(ImportRow.id)
             .join(JobRow, JobRow.id == ImportRow.job_id)
             .where(ImportRow.dataset_id == dataset_id, JobRow.state.not_in(_FINAL))
+            .order_by(ImportRow.id)
         )
-        return self._session.scalar(query) or 0
+        return list(self._session.scalars(query))
 
     def remove(self, dataset_id: str) -> None:
         """The dataset and everything below it but runs, which must have gone before."""
@@ -315,14 +315,44 @@ class DatasetRepository:
         )
         return [(row, job) for row, job in self._session.execute(query)]
 
-    def advance_import(self, import_id: str, **changes: int) -> None:
-        """Add to an import's counters."""
-        values = {name: getattr(ImportRow, name) + change for name, change in changes.items()}
+    def advance_import(self, import_id: str, *, name_encoding: str | None, **counts: int) -> None:
+        """Add to an import's counters; ``name_encoding`` is how names were read, where it had to be guessed."""
+        values: dict[str, Any] = {name: getattr(ImportRow, name) + count for name, count in counts.items()}
+        values |= {"name_encoding": name_encoding} if name_encoding else {}
         self._session.execute(update(ImportRow).where(ImportRow.id == import_id).values(values))
 
     def set_import_total(self, import_id: str, entries: int) -> None:
-        """Say how many entries an import has."""
+        """Record how many entries an import has."""
         self._session.execute(update(ImportRow).where(ImportRow.id == import_id).values(entries_total=entries))
+
+    def most_common_rejection(self, import_id: str) -> tuple[int, str]:
+        """How many files of an import were left out, and the sentence given for most of them."""
+        query = (
+            select(func.count(), func.max(RejectionRow.message))
+            .where(RejectionRow.import_id == import_id)
+            .group_by(RejectionRow.code)
+            .order_by(func.count().desc())
+        )
+        found = self._session.execute(query).all()
+        return sum(count for count, _ in found), found[0][1] if found else ""
+
+    def archives_of_ended_imports(self) -> dict[str, Digest]:
+        """Archives that are still noted as kept though their imports have ended, by the imports' ids."""
+        query = (
+            select(ImportRow.id, ImportRow.source)
+            .join(JobRow, JobRow.id == ImportRow.job_id)
+            .where(JobRow.state.in_(_FINAL))
+        )
+        return {
+            import_id: Digest(source["digest"])
+            for import_id, source in self._session.execute(query)
+            if "digest" in source
+        }
+
+    def note_archives_deleted(self, import_ids: Iterable[str]) -> None:
+        """Record that imports have no archive any more."""
+        for row in self._session.scalars(select(ImportRow).where(ImportRow.id.in_(list(import_ids)))):
+            row.source = {name: value for name, value in row.source.items() if name != "digest"}
 
     # Blobs that nobody uses any more
 
@@ -331,19 +361,13 @@ class DatasetRepository:
         if self._session.get_bind().dialect.name == "postgresql":
             self._session.execute(text("LOCK TABLE images, table_files, imports IN SHARE ROW EXCLUSIVE MODE"))
 
-    def unreferenced(self, digests: Sequence[Digest], except_import: str | None = None) -> list[Digest]:
+    def unreferenced(self, digests: Sequence[Digest]) -> list[Digest]:
         """Those of ``digests`` that no image, table or unfinished import needs."""
         used: set[str] = set()
         for table in (ImageRow, TableFileRow):
             used |= set(self._session.scalars(select(table.digest).where(table.digest.in_(digests))))
-        query = (
-            select(ImportRow.id, ImportRow.source)
-            .join(JobRow, JobRow.id == ImportRow.job_id)
-            .where(JobRow.state.not_in(_FINAL))
-        )
-        used |= {
-            source.get("digest", "") for import_id, source in self._session.execute(query) if import_id != except_import
-        }
+        query = select(ImportRow.source).join(JobRow, JobRow.id == ImportRow.job_id).where(JobRow.state.not_in(_FINAL))
+        used |= {source.get("digest", "") for source in self._session.scalars(query)}
         return [digest for digest in digests if digest not in used]
 
 

@@ -93,16 +93,23 @@ _STATUS = {"starting": "running", "stopping": "running"}
 
 
 class ImportRead(BaseModel):
-    """An import on its way. ``progress`` is in [0, 1], or null where the number of files isn't known yet."""
+    """An import on its way.
+
+    ``progress`` is in [0, 1], or null where the number of files isn't known yet; ``entries`` of ``entries_total`` are
+    done. ``name_encoding`` is how file names were read, where their encoding had to be guessed.
+    """
 
     id: str
     dataset_id: str
     status: str
     progress: float | None
     entries: int
+    entries_total: int | None
     added: int
     already_there: int
     ignored: int
+    tables: int
+    name_encoding: str | None
     rejected: list[RejectionRead]
     failure: FailureRead | None
     created_at: datetime
@@ -116,9 +123,12 @@ class ImportRead(BaseModel):
             status=status,
             progress=_progress(row, status),
             entries=row.entries_done,
+            entries_total=row.entries_total or None,
             added=row.added,
             already_there=row.already_there,
             ignored=row.ignored,
+            tables=row.tables,
+            name_encoding=row.name_encoding,
             rejected=[RejectionRead(path=r.path, code=r.code, message=r.message) for r in rejections],
             failure=_failure(job),
             created_at=row.created_at,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.base import Base, BigInt, Id, PrimaryId, Sha256, utc_now
@@ -10,7 +10,10 @@ from backend.domain.json import Json
 
 
 class DatasetRow(Base):
-    """A named set of images. The totals are kept in step by ``repository``, never counted live."""
+    """A named set of images. The totals are kept in step by ``repository``, never counted live.
+
+    ``is_being_deleted`` hides a dataset whose rows are being deleted, batch by batch.
+    """
 
     __tablename__ = "datasets"
 
@@ -19,6 +22,7 @@ class DatasetRow(Base):
     images: Mapped[int] = mapped_column(default=0)
     bytes: Mapped[BigInt] = mapped_column(default=0)
     rejected: Mapped[int] = mapped_column(default=0)
+    is_being_deleted: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
@@ -87,7 +91,9 @@ class RejectionRow(Base):
 class ImportRow(Base):
     """An archive, sample or list of links on its way into a dataset; done by a job.
 
-    ``source`` says what: ``{"kind": "archive", "digest", "bytes"}`` or ``{"kind": "sample", "name"}``.
+    ``source`` says what: ``{"kind": "archive", "archive", "digest", "bytes"}`` or ``{"kind": "sample", "name"}``; the
+    digest goes when the archive is deleted after the end. ``name_encoding`` is the one that file names were read in,
+    where it had to be guessed.
     ``entries_done`` of ``entries_total`` is the progress; an import goes on after it when its worker died.
     """
 
@@ -103,6 +109,8 @@ class ImportRow(Base):
     added: Mapped[int] = mapped_column(default=0)
     already_there: Mapped[int] = mapped_column(default=0)
     ignored: Mapped[int] = mapped_column(default=0)
+    tables: Mapped[int] = mapped_column(default=0, server_default="0")
+    name_encoding: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

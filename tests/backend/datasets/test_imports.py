@@ -1,3 +1,4 @@
+import hashlib
 import io
 import tarfile
 import zipfile
@@ -5,36 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from backend.datasets import archives
-from backend.datasets.archives import ArchiveBroken, ArchiveEncrypted, ArchiveTooLarge
+from backend.datasets.blobs import forget_archives
+from backend.datasets.errors import UploadLost
 from backend.datasets.imports import ImportStopped, run_import
 from backend.db.session import WriteSession
 from backend.dependencies import Services
+from backend.domain.ids import Digest
+from backend.tables.ledger import JobRow
 from tests.backend.datasets.conftest import Ana
+from tests.fixtures.archives import tarred, zipped
 from tests.fixtures.pictures import draw, encode, folder_of_shapes, not_a_number
 
 PICTURE = encode(draw("circle", 1))
 OTHER = encode(draw("square", 1))
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-def tarred(files: dict[str, bytes], mode: str = "w:gz", extra: tuple[tarfile.TarInfo, ...] = ()) -> bytes:
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode=mode) as archive:  # type: ignore[call-overload]  # the mode is a variable
-        for info in extra:
-            archive.addfile(info)
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -55,15 +39,6 @@ def test_it_brings_the_pictures_of_an_archive(ana: Ana, archive: bytes) -> None:
     assert (done["added"], done["already_there"], done["rejected"]) == (12, 0, [])
     assert ana.dataset()["images"] == 12
     assert ana.services.doorbell.notifications == ["import"]  # type: ignore[attr-defined]  # the collecting one
-
-
-def test_the_archive_itself_is_not_kept(ana: Ana, services: Services) -> None:
-    asked = ana.send_archive(zipped({"1.png": PICTURE}))
-    ana.run(asked["id"])
-
-    blobs = [file for file in (services.settings.storage_folder / "blobs").rglob("*") if file.is_file()]
-
-    assert len(blobs) == 1
 
 
 def test_it_lists_what_it_does_not_take_and_why(ana: Ana) -> None:
@@ -115,71 +90,6 @@ def test_it_takes_no_links_and_devices_of_a_tar(ana: Ana) -> None:
 
     assert done["added"] == 1
     assert [left["code"] for left in done["rejected"]] == ["archive-entry-not-a-file"] * 3
-
-
-def test_it_keeps_the_good_part_of_a_tar_that_is_cut(ana: Ana) -> None:
-    whole = tarred(folder_of_shapes(10, 64), "w")
-    asked = ana.send_archive(whole[: len(whole) // 2])
-
-    with pytest.raises(ArchiveBroken):
-        ana.run(asked["id"])
-
-    found = ana.import_(asked["id"])
-    assert 5 <= found["added"] < 30
-    assert ana.dataset()["images"] == found["added"]
-
-
-def test_it_says_that_a_zip_is_cut(ana: Ana) -> None:
-    whole = zipped({"1.png": PICTURE})
-
-    with pytest.raises(ArchiveBroken):
-        ana.run(ana.send_archive(whole[:-30])["id"])
-
-
-def test_a_broken_entry_is_listed(ana: Ana) -> None:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("1.png", PICTURE)
-        archive.writestr("2.png", OTHER)
-    content = bytearray(file.getvalue())
-    content[100] ^= 0xFF
-
-    done = ana.run(ana.send_archive(bytes(content))["id"])
-
-    assert (done["added"], [left["code"] for left in done["rejected"]]) == (1, ["archive-entry-broken"])
-
-
-def test_it_says_that_a_zip_has_a_password(ana: Ana) -> None:
-    content = bytearray(zipped({"1.png": PICTURE}))
-    content[6] |= 1
-    content[content.find(b"PK\x01\x02") + 8] |= 1
-
-    with pytest.raises(ArchiveEncrypted):
-        ana.run(ana.send_archive(bytes(content))["id"])
-
-
-def test_a_bomb_stops_by_the_bytes_that_really_come_out(ana: Ana) -> None:
-    zeros = bytes(30 << 20)
-
-    with pytest.raises(ArchiveTooLarge):
-        ana.run(ana.send_archive(zipped({"0.png": PICTURE, "1.bmp": zeros, "2.bmp": zeros}))["id"])
-
-
-def test_too_many_entries_are_refused_before_they_are_read(ana: Ana, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MAX_ENTRIES", 3)
-
-    with pytest.raises(ArchiveTooLarge):
-        ana.run(ana.send_archive(zipped({f"{number}.png": b"" for number in range(5)}))["id"])
-
-
-def test_a_name_without_the_utf8_flag_is_read_as_utf8(ana: Ana) -> None:
-    content = zipped({"caf\u00e9/1.png": PICTURE})
-    for start in (content.find(b"PK\x03\x04") + 6, content.find(b"PK\x01\x02") + 8):
-        content = content[: start + 1] + bytes([content[start + 1] & ~0x08]) + content[start + 2 :]
-
-    ana.run(ana.send_archive(content)["id"])
-
-    assert ana.images()[0]["path"] == "caf\u00e9/1.png"
 
 
 def test_names_that_differ_little_all_come_in(ana: Ana) -> None:
@@ -279,7 +189,85 @@ def test_it_knows_no_import_of_another_id(ana: Ana) -> None:
     assert ana.client.get("/api/v1/imports/nosuch").status_code == 404
 
 
-def test_a_dataset_stays_while_pictures_come_in(ana: Ana) -> None:
-    ana.send_archive(zipped({"1.png": PICTURE}))
+def test_a_dataset_stays_while_pictures_come_in_and_the_way_out_is_told(ana: Ana) -> None:
+    asked = ana.send_archive(zipped({"1.png": PICTURE}))
 
-    assert ana.client.delete(f"/api/v1/datasets/{ana.dataset_id}").status_code == 409
+    answer = ana.client.delete(f"/api/v1/datasets/{ana.dataset_id}")
+
+    assert answer.status_code == 409
+    assert answer.json()["error"] == {
+        "code": "dataset-in-use",
+        "message": "Pictures are still being added to this dataset.",
+        "advice": "Cancel the import first, then delete the dataset.",
+        "details": {"users": [], "imports": [asked["id"]]},
+    }
+
+
+# Cancelled
+
+
+def test_an_import_that_waits_is_cancelled_at_once_and_its_archive_goes(ana: Ana, services: Services) -> None:
+    asked = ana.send_archive(zipped({"1.png": PICTURE}))
+
+    answers = [ana.client.post(f"/api/v1/imports/{asked['id']}/cancel") for _ in range(2)]
+
+    assert [(answer.status_code, answer.json()["status"]) for answer in answers] == [(202, "cancelled")] * 2
+    assert blobs(services) == []
+    assert ana.client.delete(f"/api/v1/datasets/{ana.dataset_id}").status_code == 204
+
+
+def test_an_import_that_has_ended_cannot_be_cancelled(ana: Ana, services: Services) -> None:
+    asked = ana.send_archive(zipped({"1.png": PICTURE}))
+    with services.database.write() as session:
+        session.query(JobRow).update({"state": "succeeded"})
+
+    answer = ana.client.post(f"/api/v1/imports/{asked['id']}/cancel")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "import-ended")
+    assert ana.client.post("/api/v1/imports/nosuch/cancel").status_code == 404
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled"])
+def test_the_archive_goes_once_its_import_has_ended(ana: Ana, services: Services, state: str) -> None:
+    asked = ana.send_archive(zipped({"1.png": PICTURE}))
+    ana.run(asked["id"])
+    before = forget_archives(services.open_unit(), services.storage)
+    with services.database.write() as session:
+        session.query(JobRow).update({"state": state})
+
+    after = [forget_archives(services.open_unit(), services.storage) for _ in range(2)]
+
+    assert (before, after) == (0, [1, 0])
+    assert blobs(services) == [hashlib.sha256(PICTURE).hexdigest()]
+
+
+def test_an_archive_that_another_import_needs_stays(ana: Ana, services: Services) -> None:
+    archive = zipped({"1.png": PICTURE})
+    first, second = ana.send_archive(archive), ana.send_archive(archive)
+
+    ana.client.post(f"/api/v1/imports/{first['id']}/cancel")
+
+    assert ana.run(second["id"])["added"] == 1
+
+
+def test_an_import_whose_archive_got_lost_after_a_crash_is_no_success(ana: Ana, services: Services) -> None:
+    asked = ana.send_archive(zipped(folder_of_shapes(30, 16)))
+    asks: Iterator[int] = iter(range(1000))
+    with pytest.raises(ImportStopped):
+        run_import(
+            services.open_unit(),
+            services.storage,
+            asked["id"],
+            fence=lambda _session: None,
+            should_stop=lambda: next(asks) >= 40,
+        )
+    for name in blobs(services):
+        services.storage.delete_blob(Digest(name))
+
+    with pytest.raises(UploadLost):
+        ana.run(asked["id"])
+
+
+def blobs(services: Services) -> list[str]:
+    """Digests of all that is stored."""
+    return [file.name for file in (services.settings.storage_folder / "blobs").rglob("*") if file.is_file()]
