@@ -3,11 +3,12 @@
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.types import ASGIApp
 
 from backend import error_handlers
@@ -16,6 +17,7 @@ from backend.accounts import pages as accounts_pages
 from backend.accounts.gate import Gate
 from backend.accounts.repeats import Repeats
 from backend.bodies import BodyLimit
+from backend.built_files import BuiltFiles
 from backend.datasets import endpoints as dataset_endpoints
 from backend.datasets import pages as dataset_pages
 from backend.datasets.labels import endpoints as label_endpoints
@@ -36,7 +38,6 @@ from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from backend.system import endpoints as system_endpoints
 from backend.system import pages as system_pages
-from backend.templating import BuiltFiles
 from backend.training import endpoints as training_endpoints
 from backend.training.lr_finds import endpoints as lr_finds_endpoints
 from backend.training.pages import lr_find as lr_find_pages
@@ -77,6 +78,10 @@ def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastA
     return app
 
 
+_NOT_COMPRESSED: Final = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "image/*")
+"""Streams of events, pictures and models; session cookies are SameSite, so no other site can probe lengths of pages."""
+
+
 class Tellapart(FastAPI):
     """FastAPI behind our own doors. What is outermost sees even the answers to bugs."""
 
@@ -101,6 +106,7 @@ class Tellapart(FastAPI):
         self.add_middleware(Repeats, database=database)
         self.add_middleware(BodyLimit)
         self.add_middleware(Gate, settings=settings, database=database)
+        self.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6, exclude_content_types=_NOT_COMPRESSED)
         inner = super().build_middleware_stack()
         known = KnownHosts(RootPath(inner, settings), settings)
         return RequestLog(SecurityHeaders(known, settings))

@@ -1,25 +1,20 @@
 """Pages: the template environment, its filters, and addresses that hold under a sub-path."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
+from backend.built_files import FRONTEND, asset
 from backend.caller import csrf_token
 from backend.domain.glossary import explanation
 from backend.domain.results import proportion_words
 
-FRONTEND: Final = Path(__file__).resolve().parent.parent / "frontend"
-STATIC: Final = FRONTEND / "static"
 THEME_COOKIE: Final = "tellapart-theme"
 THEMES: Final = ("light", "dark")
 
@@ -104,40 +99,6 @@ def _environment() -> Environment:
     environment.globals["proportion_words"] = proportion_words
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     return environment
-
-
-def asset(name: str) -> str:
-    """The built file behind ``name``, such as ``js/frame.js``; its name says its content."""
-    return _manifest(_built_at()).get(name, name)
-
-
-def _built_at() -> int:
-    try:
-        return (STATIC / "manifest.json").stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
-
-
-@lru_cache(maxsize=2)
-def _manifest(built_at: int) -> Mapping[str, str]:
-    # Pages can be read without a built frontend; they only look plain.
-    return json.loads((STATIC / "manifest.json").read_text("utf-8")) if built_at else {}
-
-
-class BuiltFiles(StaticFiles):
-    """The built frontend. A file whose name says its content never changes."""
-
-    def __init__(self) -> None:
-        super().__init__(directory=STATIC, check_dir=False)
-
-    async def get_response(self, path: str, scope: Scope) -> Any:  # Any: starlette's Response
-        """The file, to be kept for a year where its name has a hash."""
-        response = await super().get_response(path, scope)
-        is_hashed = path in _manifest(_built_at()).values() or Path(path).name.startswith("chunk-")
-        response.headers["Cache-Control"] = (
-            "public, max-age=31536000, immutable" if is_hashed else "public, max-age=3600"
-        )
-        return response
 
 
 def number(value: int) -> str:

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
@@ -37,8 +38,19 @@ async function bundle() {
   return [scripts, styles].flatMap((result) => Object.entries(result.metafile.outputs));
 }
 
-/** Write a file whole or not at all; one that is there already is left alone, because a server may be sending it. */
+/** What is text also stands there as it travels: compressed once, here, and not for each visitor. */
 async function place(file, content) {
+  await write(file, content);
+  if (!/\.(js|css|svg)$/.test(file)) return;
+  const bytes = Buffer.from(content);
+  if (!(await readFile(`${file}.br`).catch(() => null))) {
+    await write(`${file}.gz`, gzipSync(bytes, { level: 9 }));
+    await write(`${file}.br`, brotliCompressSync(bytes));
+  }
+}
+
+/** Write a file whole or not at all; one that is there already is left alone, because a server may be sending it. */
+async function write(file, content) {
   const present = await readFile(file).catch(() => null);
   if (present && present.equals(Buffer.from(content))) return;
   await mkdir(path.dirname(file), { recursive: true });
@@ -81,23 +93,24 @@ async function sprite() {
 
 async function writeHashed(name, content) {
   const hash = createHash("sha256").update(content).digest("hex").slice(0, 8).toUpperCase();
-  const { name: stem, ext } = path.parse(name);
-  const file = `${stem}-${hash}${ext}`;
+  const { dir, name: stem, ext } = path.parse(name);
+  const file = path.posix.join(dir, `${stem}-${hash}${ext}`);
   await place(path.join(STATIC, file), content);
   return file;
 }
 
-async function copySwagger() {
+async function copySwagger(manifest) {
   for (const name of ["swagger-ui.css", "swagger-ui-bundle.js", "LICENSE"]) {
-    await place(path.join(STATIC, "swagger", name), await readFile(path.join(HERE, "node_modules/swagger-ui-dist", name)));
+    const content = await readFile(path.join(HERE, "node_modules/swagger-ui-dist", name));
+    manifest[`swagger/${name}`] = await writeHashed(`swagger/${name}`, content);
   }
 }
 
 async function removeOutdated(kept) {
-  for (const folder of ["js", "css", "."]) {
+  for (const folder of ["js", "css", "swagger", "."]) {
     for (const entry of await readdir(path.join(STATIC, folder), { withFileTypes: true })) {
       const file = path.posix.join(folder, entry.name);
-      if (entry.isFile() && !kept.has(file)) await rm(path.join(STATIC, file), { force: true });
+      if (entry.isFile() && !kept.has(file.replace(/\.(br|gz)$/, ""))) await rm(path.join(STATIC, file), { force: true });
     }
   }
 }
@@ -107,7 +120,7 @@ const outputs = await bundle();
 const manifest = manifestOf(outputs);
 manifest["icons.svg"] = await writeHashed("icons.svg", await sprite());
 manifest["favicon.svg"] = await writeHashed("favicon.svg", await readFile(path.join(HERE, "images/favicon.svg")));
-await copySwagger();
+await copySwagger(manifest);
 // The manifest is replaced in one step and old files go last, so that a running server never misses one.
 await place(path.join(STATIC, "manifest.json"), JSON.stringify(manifest, null, 1));
 await removeOutdated(

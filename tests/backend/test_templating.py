@@ -1,16 +1,13 @@
-"""What every page relies on: escaping, addresses below a sub-path, display strings, built files."""
+"""What every page relies on: escaping, addresses below a sub-path, display strings."""
 
-import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from jinja2 import UndefinedError
 from starlette.requests import Request
-from starlette.testclient import TestClient
 
-from backend import templating
-from backend.templating import ago, asset, counted, duration, error_page, number, page, percent, rough_time, size
+from backend.built_files import FRONTEND
+from backend.templating import ago, counted, duration, error_page, number, page, percent, rough_time, size
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ERROR = {"code": "odd", "message": "<b>Odd</b> name.", "advice": "Choose another."}
@@ -65,7 +62,7 @@ def test_an_unknown_theme_is_passed_over() -> None:
 
 
 def test_no_page_has_style_or_script_of_its_own() -> None:
-    for template in (templating.FRONTEND / "templates").rglob("*.html"):
+    for template in (FRONTEND / "templates").rglob("*.html"):
         text = template.read_text("utf-8")
         assert " style=" not in text, template
         assert "<script>" not in text, template
@@ -113,35 +110,3 @@ def test_times_are_rough_with_the_exact_one_on_hover(passed: timedelta, words: s
 
     assert f">{words}</time>" in shown
     assert 'title="' in shown
-
-
-@pytest.fixture
-def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder as the build leaves it; no Node is needed."""
-    (tmp_path / "js").mkdir()
-    (tmp_path / "js" / "frame-ABCD.js").write_text("1")
-    (tmp_path / "plain.txt").write_text("1")
-    (tmp_path / "manifest.json").write_text(json.dumps({"js/frame.js": "js/frame-ABCD.js"}))
-    monkeypatch.setattr(templating, "STATIC", tmp_path)
-    return tmp_path
-
-
-def test_a_built_file_is_found_by_its_name(built: Path) -> None:
-    assert asset("js/frame.js") == "js/frame-ABCD.js"
-
-
-def test_pages_can_be_drawn_without_a_built_frontend(built: Path) -> None:
-    (built / "manifest.json").unlink()
-
-    assert asset("js/frame.js") == "js/frame.js"
-
-
-def test_a_file_whose_name_says_its_content_is_kept_for_ever(built: Path, anonymous: TestClient) -> None:
-    anonymous.app.routes[-1].app.directory = built  # type: ignore[attr-defined]
-    anonymous.app.routes[-1].app.all_directories = [built]  # type: ignore[attr-defined]
-
-    kept = anonymous.get("/static/js/frame-ABCD.js").headers["cache-control"]
-    asked_again = anonymous.get("/static/plain.txt").headers["cache-control"]
-
-    assert kept == "public, max-age=31536000, immutable"
-    assert asked_again == "public, max-age=3600"

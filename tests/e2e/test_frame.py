@@ -1,6 +1,5 @@
 """The frame and the first three steps in a real browser, at the root and under a sub-path."""
 
-import gzip
 import re
 from pathlib import Path
 
@@ -142,7 +141,7 @@ def test_scripts_and_styles_are_light(page: Page, shapes: Path, server: Server) 
 
     def weigh(response: Response) -> None:
         if response.request.resource_type in sizes:
-            sizes[response.request.resource_type] += len(gzip.compress(response.body()))
+            sizes[response.request.resource_type] += response.request.sizes()["responseBodySize"]
 
     drop(page, shapes)
     expect(page.get_by_text("24 new")).to_be_visible()

@@ -1,6 +1,5 @@
 """How much a page weighs, whether it stands still, and how many streams it holds open."""
 
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +53,7 @@ def page(browser: Browser, furnished: Furnished, complaints: Complaints) -> Iter
 
 @dataclass
 class Weights:
-    """Bytes of what a page fetched, packed as it travels, by kind."""
+    """Bytes of what a page fetched, as they travelled, by kind."""
 
     answers: list[Response] = field(default_factory=list)
 
@@ -62,12 +61,12 @@ class Weights:
         """One more thing was fetched."""
         self.answers.append(answer)
 
-    def packed(self, kind: str) -> int:
-        """Together, of one kind: ``script``, ``stylesheet``, ``document``."""
+    def packed(self, *kinds: str) -> int:
+        """Together, of some kinds: ``script``, ``stylesheet``, ``document``, ``image``."""
         return sum(
-            len(gzip.compress(answer.body(), 6))
+            answer.request.sizes()["responseBodySize"]
             for answer in self.answers
-            if answer.request.resource_type == kind and answer.ok
+            if answer.request.resource_type in kinds and answer.ok
         )
 
 
@@ -99,7 +98,7 @@ def test_nothing_moves_while_it_is_read(page: Page, furnished: Furnished, place:
     assert page.evaluate("window.shifts") <= 0.02
 
 
-def test_the_weights_are_of_something(page: Page, furnished: Furnished) -> None:
+def test_the_page_of_a_run_is_at_most_200_kb(page: Page, furnished: Furnished) -> None:
     weights = Weights()
     page.on("response", weights.add)
 
@@ -108,6 +107,7 @@ def test_the_weights_are_of_something(page: Page, furnished: Furnished) -> None:
 
     assert weights.packed("script") > 60 * KB
     assert weights.packed("stylesheet") > 3 * KB
+    assert weights.packed("script", "stylesheet", "document", "image", "fetch", "other") <= 200 * KB
     assert weights.packed("document") > 1 * KB
 
 
