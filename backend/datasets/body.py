@@ -1,5 +1,6 @@
 """Read a long request body in a thread of its own, without blocking other requests and without filling memory."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -131,7 +132,9 @@ class _Form:
         self._field = self._value = b""
 
     def _headers_finished(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        header = self._headers.get(b"content-disposition", b"")
+        # As slashes: of a path from Windows, the parser would keep the last part only. ``\\"`` is a quotation mark.
+        _, options = parse_options_header(re.sub(rb"\\(?!\")", b"/", header))
         if options.get(b"name") == b"files" and b"filename" in options:
             self._path = options[b"filename"].decode("utf-8", "replace")
             self._files += 1

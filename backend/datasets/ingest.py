@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import PurePosixPath
 from typing import Final, TypeVar
 
 from backend.datasets.repository import DatasetRepository, NewImage, Rejection
+from backend.datasets.table_files import is_table
 from backend.db.session import WriteSession
 from backend.domain.ids import Digest
-from backend.domain.images import as_given, is_junk
+from backend.domain.images import MAX_PATH, as_given, as_text, is_junk, shortened
 from backend.imaging.errors import Refused
 from backend.imaging.pool import DecodingPool
 from backend.imaging.tasks import ReadImage
@@ -21,7 +21,6 @@ from backend.storage.local import write_file
 MAX_FILE_BYTES: Final = 100 << 20
 BATCH: Final = 32
 """Files that are recorded in one transaction."""
-_TABLE_SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ def _outcomes(storage: Storage, decoders: DecodingPool, files: Iterable[Incoming
             yield _rejection(file.path, file.refused)
         elif len(file.content) > MAX_FILE_BYTES:
             yield _rejection(file.path, Refused("image-file-too-large", f"larger than {MAX_FILE_BYTES >> 20} MB"))
-        elif _is_table(file):
+        elif is_table(file.path, file.content):
             yield _Table(file.path, storage.put_bytes(file.content), len(file.content))
         elif isinstance(answer, ReadImage):
             yield _stored(storage, file, answer)
@@ -143,11 +142,16 @@ def _outcomes(storage: Storage, decoders: DecodingPool, files: Iterable[Incoming
 
 
 def _named(file: IncomingFile) -> IncomingFile:
-    return IncomingFile(as_given(file.path), file.content, file.refused)
+    path = as_given(file.path)
+    refused = file.refused
+    if len(path) > MAX_PATH:
+        refused = Refused("path-too-long", f"its name with all folders has more than {MAX_PATH:,} characters")
+    # A name that is refused is shown as it came.
+    return IncomingFile(shortened(as_text(file.path)) if refused else path, file.content, refused)
 
 
 def _to_decode(file: IncomingFile) -> bytes | None:
-    is_taken = not (is_junk(file.path) or file.refused or _is_table(file))
+    is_taken = not (is_junk(file.path) or file.refused or is_table(file.path, file.content))
     return file.content if is_taken and len(file.content) <= MAX_FILE_BYTES else None
 
 
@@ -167,12 +171,6 @@ def thumbnail_name(digest: Digest, side: int) -> str:
 
 def _rejection(path: str, refused: Refused) -> Rejection:
     return Rejection(path, refused.code, f"{refused.reason[:1].upper()}{refused.reason[1:]}.")
-
-
-def _is_table(file: IncomingFile) -> bool:
-    head = file.content[:1024]
-    is_text = head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" not in head
-    return bool(head) and is_text and PurePosixPath(file.path).suffix.lower() in _TABLE_SUFFIXES
 
 
 def _add(total: Ingested, batch: Ingested) -> None:

@@ -18,6 +18,7 @@ from backend.datasets.schemas import ImportRead
 from backend.datasets.urls import image_url, thumbnail_url
 from backend.datasets.versions import find_version, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, UnitDep
+from backend.domain.images import JOINERS
 from backend.imaging.pool import decoding_pool
 from backend.journey.steps import StepName
 from backend.pagination import IdCursorDep
@@ -188,7 +189,7 @@ def _new(request: Request, name: str = "", error: str = "", status: int = 200) -
 
 
 def _clean(name: str) -> str:
-    return "".join(sign for sign in name if sign.isprintable()).strip()
+    return "".join(sign for sign in name if sign.isprintable() or sign in JOINERS).strip()
 
 
 def _brought(found: Ingested, aside: int) -> str:

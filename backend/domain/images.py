@@ -1,5 +1,7 @@
 """Names and sides of images, before any database."""
 
+import posixpath
+import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -8,9 +10,44 @@ from typing import Final
 from backend.domain.ids import Digest
 
 MAX_PATH: Final = 4096
-"""Characters of a path that are kept; the middle of a longer one is cut out."""
+"""Characters of a path; a longer one is refused, as cutting it could make two names one."""
 
-_JUNK_NAMES: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", ".ipynb_checkpoints"})
+JOINERS: Final = "\u200c\u200d"
+"""Invisible letters that Persian, Hindi and emoji need: they are kept in names though they count as not printable."""
+
+_JUNK_NAMES: Final = frozenset(
+    {
+        # macOS
+        "__macosx",
+        "icon\r",
+        "network trash folder",
+        "temporary items",
+        # Windows
+        "thumbs.db",
+        "ehthumbs.db",
+        "ehthumbs_vista.db",
+        "desktop.ini",
+        "$recycle.bin",
+        "recycler",
+        "system volume information",
+        # Synology, QNAP and other network drives
+        "@eadir",
+        "@tmp",
+        "#recycle",
+        "#snapshot",
+        "@recycle",
+        "@__thumb",
+        "@recently-snapshot",
+        "lost+found",
+        # Picasa, ACDSee and other programs for photos
+        "picasa.ini",
+        "zbthumbnail.info",
+        "pspbrwse.jbf",
+        "__pycache__",
+    }
+)
+_JUNK_STARTS: Final = ("synophoto_", "synofile_thumb_")
+_DRIVE: Final = re.compile(r"(//\?/)?[A-Za-z]:/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +60,25 @@ class LabelledImage:
 
 
 def as_given(name: str) -> str:
-    """A name as it is kept: what was sent, made fit for a database and for UTF-8.
+    """A name as it is kept: the path within the dataset, with ``/`` between folders.
 
-    It is data for people and for label rules, never a place on a disk: ``..`` and
-    drive letters stay as they are. Backslashes become slashes, so that folders
-    from Windows are folders; what is no text becomes a question mark.
+    It is data for people and for label rules, never a path on a disk. Folders from Windows are folders, without
+    the letter of their drive; ``..`` is resolved and leads no higher than the dataset; what isn't text becomes a
+    question mark. The result may be longer than ``MAX_PATH``.
     """
-    text = name.encode("utf-8", "replace").decode("utf-8").replace("\x00", "?")
-    parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
-    return _shortened("/".join(parts)) or "unnamed"
+    path = as_text(name).replace("\\", "/")
+    if drive := _DRIVE.match(path):
+        path = path[drive.end() :]
+    return posixpath.normpath("/" + path).strip("/") or "unnamed"
 
 
-def _shortened(path: str) -> str:
-    # The front holds folders and the end the file name: labels are read from both.
+def as_text(name: str) -> str:
+    """``name`` with what UTF-8 or a database can't hold replaced by question marks."""
+    return name.encode("utf-8", "replace").decode("utf-8").replace("\x00", "?")
+
+
+def shortened(path: str) -> str:
+    """A path for people to see: of a very long one the front and the end."""
     return path if len(path) <= MAX_PATH else f"{path[: MAX_PATH // 2 - 1]}…{path[-MAX_PATH // 2 :]}"
 
 
@@ -50,5 +93,11 @@ def normal_path(path: str) -> PurePosixPath:
 
 
 def is_junk(path: str) -> bool:
-    """Whether a file is hidden or left by a system, so that it's counted and otherwise ignored."""
-    return any(part.startswith(".") and part != ".." or part.casefold() in _JUNK_NAMES for part in path.split("/"))
+    """Whether a file is hidden or left by a system or a photo program, so that it's counted and otherwise ignored."""
+    return any(_is_junk_name(part) for part in path.split("/"))
+
+
+def _is_junk_name(name: str) -> bool:
+    folded = name.casefold()
+    is_hidden = name.startswith(".") and name not in (".", "..")
+    return is_hidden or folded in _JUNK_NAMES or folded.startswith(_JUNK_STARTS)

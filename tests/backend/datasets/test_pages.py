@@ -31,6 +31,12 @@ def test_a_form_makes_a_dataset_and_leads_to_it(client: TestClient) -> None:
     assert "<h1>Leaves</h1>" in seen(client, path)
 
 
+def test_joiners_in_a_name_are_kept(client: TestClient) -> None:
+    path = sent(client, "/datasets", name="\u0645\u06cc\u200c\u0647\u0627\u0007")
+
+    assert "<h1>\u0645\u06cc\u200c\u0647\u0627</h1>" in seen(client, path)
+
+
 def test_a_dataset_without_a_name_is_refused_beside_the_field(client: TestClient) -> None:
     answer = client.post("/datasets", data={"name": "  "}, headers=PAGE)
 

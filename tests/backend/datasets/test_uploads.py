@@ -110,10 +110,104 @@ def test_a_name_is_only_data(ana: Ana, name: str) -> None:
     assert len(ana.images()) == 1
 
 
-def test_a_very_long_name_is_cut(ana: Ana) -> None:
-    ana.bring({"x" * 60_000 + ".png": PICTURE})
+def test_a_name_that_is_too_long_is_refused_and_not_cut(ana: Ana) -> None:
+    answer = ana.bring({"x" * 60_000 + ".png": PICTURE, "y/" * 1_000 + "1.png": encode(draw("circle", 2))})
 
-    assert len(ana.images()[0]["path"]) == 4096
+    assert (answer["added"], [left["code"] for left in answer["rejected"]]) == (1, ["path-too-long"])
+    assert answer["rejected"][0]["message"] == "Its name with all folders has more than 4,096 characters."
+    assert len(answer["rejected"][0]["path"]) == 4096
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (("C:\\data\\cats\\1.png", "C:\\data\\dogs\\1.png"), ["data/cats/1.png", "data/dogs/1.png"]),
+        # curl writes each backslash twice.
+        (("C:\\\\data\\\\cats\\\\1.png", "D:\\\\dogs\\\\1.png"), ["data/cats/1.png", "dogs/1.png"]),
+        (("../../x/a.png", "x/../y/a.png"), ["x/a.png", "y/a.png"]),
+        (('a "good" one/1.png', "b/1.png"), ["a %22good%22 one/1.png", "b/1.png"]),
+    ],
+)
+def test_a_path_keeps_its_folders_whatever_system_it_is_from(ana: Ana, sent: tuple[str, str], kept: list[str]) -> None:
+    ana.bring({sent[0]: PICTURE, sent[1]: encode(draw("square", 2))})
+
+    assert sorted(image["path"] for image in ana.images()) == kept
+
+
+def test_quotation_marks_in_a_name_are_kept(ana: Ana) -> None:
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a \\"good\\" one/1.png"\r\n\r\n'
+        + PICTURE
+        + b"\r\n--x--\r\n"
+    )
+    ana.client.post(
+        f"/api/v1/datasets/{ana.dataset_id}/images",
+        content=body,
+        headers={"Content-Type": "multipart/form-data; boundary=x"},
+    )
+
+    assert [image["path"] for image in ana.images()] == ['a "good" one/1.png']
+
+
+def test_what_a_network_drive_keeps_beside_the_pictures_is_left_out(ana: Ana) -> None:
+    helpers = {
+        "cat/@eaDir/1.png/SYNOPHOTO_THUMB_M.png": encode(draw("square", 2)),
+        "cat/.@__thumb/s100x.png": encode(draw("square", 3)),
+        "#recycle/old.png": encode(draw("square", 4)),
+        "$RECYCLE.BIN/x.png": encode(draw("square", 5)),
+    }
+
+    answer = ana.bring({"cat/1.png": PICTURE} | helpers)
+
+    assert (answer["added"], answer["ignored"], answer["rejected"]) == (1, 4, [])
+
+
+# Tables
+
+
+def test_a_text_that_is_no_table_is_named_and_spoils_no_rule(ana: Ana) -> None:
+    ana.bring_shapes(2)
+    table = "name,label\n" + "".join(
+        f"shapes/{shape}/{n}.png,{shape}\n" for shape in ("circle", "cross") for n in range(2)
+    )
+
+    answer = ana.bring(
+        {"labels.csv": table.encode(), "README.txt": b"Taken in May, by Ana.\n", "notes.txt": b"a,b\nc,d\n"}
+    )
+
+    assert (answer["tables"], [left["path"] for left in answer["rejected"]]) == (1, ["README.txt", "notes.txt"])
+    assert [found["name"] for found in ana.preview({"kind": "csv"})["classes"]] == ["circle", "cross"]
+
+
+def test_a_table_sent_again_under_the_same_name_replaces_the_first(ana: Ana) -> None:
+    ana.bring({"circle/1.png": PICTURE, "square/1.png": encode(draw("square", 1))})
+    ana.bring({"labels.csv": b"name,label\ncircle/1.png,old\nsquare/1.png,other\n"})
+
+    answer = ana.bring({"labels.csv": b"name,label\ncircle/1.png,new\nsquare/1.png,other\n"})
+
+    assert (answer["tables"], answer["already_there"]) == (1, 0)
+    assert [found["name"] for found in ana.preview({"kind": "csv"})["classes"]] == ["new", "other"]
+
+
+# The same name, the same bytes
+
+
+def test_other_bytes_under_the_same_name_are_another_picture(ana: Ana) -> None:
+    ana.bring({"cat/1.png": PICTURE})
+
+    answer = ana.bring({"cat/1.png": encode(draw("square", 2))})
+
+    assert (answer["added"], answer["already_there"]) == (1, 0)
+    assert [image["path"] for image in ana.images()] == ["cat/1.png", "cat/1.png"]
+
+
+def test_an_array_of_labels_is_as_long_as_the_pictures_that_are_there(ana: Ana) -> None:
+    ana.bring({"a.png": PICTURE, "b.png": PICTURE, "c.png": encode(draw("square", 2))})
+    rule = {"kind": "list", "labels": ["cat", "dog"]}
+
+    found = ana.preview(rule)["classes"]
+
+    assert [(one["name"], one["images"]) for one in found] == [("cat", 1), ("dog", 1)]
 
 
 @pytest.mark.parametrize(
