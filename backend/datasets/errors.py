@@ -99,17 +99,13 @@ class DatasetInUse(Conflict):
             )
 
 
-class OnlyOneClass(InvalidInput):
-    """A version needs something to tell apart."""
+class DatasetChanging(Conflict):
+    """Others change a dataset again and again while a version of it is to be frozen."""
 
-    code = "one-class"
+    code = "dataset-changing"
 
-    def __init__(self, classes: int) -> None:
-        found = "There's only one kind here" if classes else "No picture has a label"
-        super().__init__(
-            f"{found}, so there is nothing to tell apart.",
-            advice="Add pictures of something else, or choose a different rule.",
-        )
+    def __init__(self) -> None:
+        super().__init__("Others are changing this dataset at the moment.", advice="Try again.")
 
 
 class UploadTooLarge(LimitExceeded):

@@ -258,6 +258,12 @@ class DatasetRepository:
             query = query.where(VersionImageRow.split == split)
         return [ListedImage(row, label, split) for row, label, split in self._session.execute(query)]
 
+    def names_stamp(self, dataset_id: str) -> tuple[str, str]:
+        """Changes with every name that comes or goes: how many there are, and the id of the newest."""
+        query = select(func.count(), func.max(ImagePathRow.id)).where(ImagePathRow.dataset_id == dataset_id)
+        count, newest = self._session.execute(query).one()
+        return str(count), newest or ""
+
     def image_names(self, dataset_id: str) -> list[ImageNames]:
         """Every image with all of its names; labels are read from these."""
         query = (
@@ -431,6 +437,31 @@ class VersionRepository:
         return [
             (image_id, label) for image_id, label in self._session.execute(query.order_by(VersionImageRow.image_id))
         ]
+
+    def splits_of(self, version_id: str) -> dict[str, str]:
+        """Split of each image, by its id."""
+        query = select(VersionImageRow.image_id, VersionImageRow.split).where(VersionImageRow.version_id == version_id)
+        return {image_id: split for image_id, split in self._session.execute(query)}
+
+    def held_out(self, version_id: str) -> list[str]:
+        """Ids of the images that aren't trained on."""
+        query = select(VersionImageRow.image_id).where(
+            VersionImageRow.version_id == version_id, VersionImageRow.split != "train"
+        )
+        return list(self._session.scalars(query))
+
+    def learnt_from(self, version_id: str) -> list[str]:
+        """Ids of the images that are trained on."""
+        query = select(VersionImageRow.image_id).where(
+            VersionImageRow.version_id == version_id, VersionImageRow.split == "train"
+        )
+        return list(self._session.scalars(query))
+
+    def trained(self, dataset_id: str) -> list[VersionRow]:
+        """Versions that trainings have used, the newest first."""
+        used = select(RunRow.version_id)
+        query = select(VersionRow).where(VersionRow.dataset_id == dataset_id, VersionRow.id.in_(used))
+        return list(self._session.scalars(query.order_by(VersionRow.id.desc())))
 
     def label_of(self, version_id: str, image_id: str) -> str | None:
         """Label of one image in a version, or None."""

@@ -6,8 +6,8 @@ raises it, takes data in its constructor and composes its own sentence: what
 happened, and (``advice``) what to do about it.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self, TypeVar
 
 from backend.domain.json import Json
 
@@ -29,6 +29,10 @@ class AppError(Exception):
         self.message = message
         self.advice = advice
         self.details: dict[str, Json] = dict(details or {})
+
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[type[Self], dict[str, Any]]]:
+        # Made again from its data where it comes from another process: constructors take data, not sentences.
+        return _restored, (type(self), self.__dict__)
 
 
 class NotFound(AppError):
@@ -65,3 +69,12 @@ class NoRoom(AppError):
     """There isn't enough space left to keep what was sent."""
 
     code = "no-room"
+
+
+_Error = TypeVar("_Error", bound=AppError)
+
+
+def _restored(kind: type[_Error], state: dict[str, Any]) -> _Error:
+    error = kind.__new__(kind, state.get("message", ""))
+    error.__dict__.update(state)
+    return error

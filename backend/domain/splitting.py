@@ -4,20 +4,23 @@ Membership follows from the images' bytes or paths, never from the order of
 upload or from a random generator's state.
 """
 
-import hashlib
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import Digest
-from backend.domain.images import LabelledImage, normal, normal_path
+from backend.domain.images import LabelledImage, normal
 from backend.domain.json import Json
+from backend.domain.labels.names import NameIndex
 from backend.domain.labels.patterns import Pattern
-from backend.domain.labels.tables import InvalidTable, Lookup, Table, image_column
+from backend.domain.labels.tables import Lookup, NoTable, Table, image_column
 from backend.domain.manifest import Split
+from backend.domain.stratified import Member, Shares, stratified
+from backend.domain.trainable import NoTrainingImages, NoValidationImages
 
 
 class InvalidSplit(InvalidInput):
@@ -26,27 +29,16 @@ class InvalidSplit(InvalidInput):
     code = "split-invalid"
 
 
-class NoValidationImages(InvalidInput):
-    """Nothing would be held out, so nobody could tell how good the model is."""
+class NoGroups(InvalidSplit):
+    """A pattern that is to find groups finds none, so nothing would be kept together."""
 
-    code = "split-without-validation"
+    code = "split-without-groups"
 
-    def __init__(self) -> None:
+    def __init__(self, pattern: str, path: str) -> None:
         super().__init__(
-            "No picture would be held out for testing the model.",
-            advice="Bring at least two pictures of each kind, or choose another way to hold pictures out.",
-        )
-
-
-class NoTrainingImages(InvalidInput):
-    """Everything would be held out."""
-
-    code = "split-without-training"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Every picture would be held out for testing, so there is nothing to learn from.",
-            advice="Choose another way to hold pictures out.",
+            "The pattern for groups fits none of the pictures' names, so nothing would be kept together.",
+            advice=f"A picture is called “/{path[-80:]}”; put round brackets around the group's part of it.",
+            details={"group": pattern, "path": path},
         )
 
 
@@ -55,9 +47,13 @@ class _Spec(BaseModel):
 
 
 class RandomSplit(_Spec):
-    """A share of the images, chosen by their bytes; whole groups where ``group`` finds a group's name in the path."""
+    """A share of each class, chosen by the images' bytes; ``group`` is a pattern that finds what stays together.
+
+    ``stratified`` marks versions that were split class by class; those from before December 2026 lack it.
+    """
 
     kind: Literal["random"] = "random"
+    stratified: Literal[True] = True
     valid: float = Field(0.2, ge=0.01, le=0.9)
     test: float = Field(0.0, ge=0.0, le=0.9)
     seed: int = Field(42, ge=0, le=2**63 - 1)
@@ -108,87 +104,93 @@ def parse_spec(content: Mapping[str, Json]) -> SplitSpec:
         ) from error
 
 
+FindGroups = Callable[[str, Sequence[str]], Sequence[str | None]]
+"""Finds a pattern's group in each NFC path. Raises InvalidInput."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Which images are held out.
+
+    Attributes:
+        splits: split of each image; what a folder or table says nothing about is missing.
+        groups: images of each group that a pattern found; empty where none was asked for.
+        test_is_valid: whether the folder for the final test is what is held out, because there is none for validation.
+    """
+
+    splits: Mapping[Digest, Split]
+    groups: Mapping[str, int] = field(default_factory=dict)
+    test_is_valid: bool = False
+
+
 def assign_splits(
-    images: Iterable[LabelledImage], spec: SplitSpec, *, table: Table | None = None
-) -> Mapping[Digest, Split]:
-    """Split of each image; what a folder or table says nothing about is left out of the answer.
+    images: Iterable[LabelledImage],
+    spec: SplitSpec,
+    *,
+    table: Table | None = None,
+    kept: Mapping[Digest, Split] | None = None,
+    find_groups: FindGroups | None = None,
+) -> Assignment:
+    """Split of each image.
+
+    Args:
+        images: every labelled image once; their order changes nothing.
+        spec: what was asked for.
+        table: the table that a split of kind ``csv`` means.
+        kept: splits of an earlier version that was split in the same way; they stay (``stratified``).
+        find_groups: evaluates a pattern of groups; a server does that in a process with limits.
 
     Raises:
         NoValidationImages, NoTrainingImages: one side would be empty.
+        NoGroups: the pattern of groups finds none.
         InvalidInput: the group's pattern or the table can't be used.
     """
     known = list(images)
     match spec:
         case RandomSplit():
-            splits = _by_bytes(known, spec)
+            found = _at_random(known, spec, kept or {}, find_groups or find_groups_by_pattern)
         case FolderSplit():
-            sides = _folder_names(spec)
-            splits = _by_path(known, lambda path: _side_of_folder(path, sides))
+            found = _by_folder(known, spec)
         case CsvSplit(column=column):
-            splits = _by_path(known, _side_of_row(column, table, known))
-    found = set(splits.values())
-    if Split.VALID not in found:
+            found = Assignment(_by_path(known, _side_of_row(column, table, known)))
+    sides = set(found.splits.values())
+    if Split.VALID not in sides:
         raise NoValidationImages
-    if Split.TRAIN not in found:
+    if Split.TRAIN not in sides:
         raise NoTrainingImages
-    return splits
+    return found
 
 
-def _by_bytes(images: Sequence[LabelledImage], spec: RandomSplit) -> dict[Digest, Split]:
-    """Every image on the side that its own hash says.
-
-    The keyed hash of an image (or of its group) is a number in [0, 1); below
-    ``valid`` it is held out. That number never changes, so pictures added later
-    move nobody, and copies, which share a digest, can't straddle the line. The
-    price against cutting a ranked list: a class gets its share only on average, 20
-    images of 100 give or take 4.
-
-    Small classes need help: a class without a validation image lends its lowest
-    hash, one without a training image its highest. Only such a stand-in may go back
-    when the class grows.
-    """
-    key_of = _group_keys(images, spec.group)
-    rank = {key: _rank(key, spec.seed) for key in key_of.values()}
-    sides = {key: _side(rank[key], spec) for key in rank}
-    members: dict[str, set[str]] = defaultdict(set)
-    for image in images:
-        members[image.label].add(key_of[image.digest])
-    for label in sorted(members):
-        ranked = sorted(members[label], key=lambda key: (rank[key], key))
-        _help_small_class(ranked, sides)
-    return {image.digest: sides[key_of[image.digest]] for image in images}
+def find_groups_by_pattern(text: str, paths: Sequence[str]) -> Sequence[str | None]:
+    """The group that the pattern ``text`` finds in each path. Raises InvalidPattern."""
+    pattern = Pattern.parse(text, group="group")
+    return [pattern.find(path) for path in paths]
 
 
-def _help_small_class(ranked: Sequence[str], sides: dict[str, Split]) -> None:
-    if len(ranked) == 1:
-        # What can't be learnt from anything else can't be tested either.
-        sides[ranked[0]] = Split.TRAIN
-        return
-    if all(sides[key] is not Split.VALID for key in ranked):
-        sides[ranked[0]] = Split.VALID
-    if all(sides[key] is not Split.TRAIN for key in ranked):
-        sides[ranked[-1]] = Split.TRAIN
+def _at_random(
+    images: Sequence[LabelledImage], spec: RandomSplit, kept: Mapping[Digest, Split], find_groups: FindGroups
+) -> Assignment:
+    group_of = _groups(images, spec.group, find_groups) if spec.group else {}
+    groups = Counter(group_of.values())
+    if spec.group and not groups:
+        raise NoGroups(spec.group, images[0].paths[0] if images else "")
+    key_of = {image.digest: f"group {group_of[image.digest]}" for image in images if image.digest in group_of}
+    splits = stratified(
+        [Member(image.digest, image.label, key_of.get(image.digest, image.digest)) for image in images],
+        Shares(spec.valid, spec.test, spec.seed),
+        kept,
+    )
+    return Assignment(splits, groups)
 
 
-def _side(rank: float, spec: RandomSplit) -> Split:
-    if rank < spec.valid:
-        return Split.VALID
-    return Split.TEST if rank < spec.valid + spec.test else Split.TRAIN
-
-
-def _rank(key: str, seed: int) -> float:
-    """A number in [0, 1) that only ``key`` and ``seed`` decide."""
-    digest = hashlib.sha256(f"{seed}:{key}".encode()).digest()
-    return int.from_bytes(digest[:7], "big") / 2**56
-
-
-def _group_keys(images: Sequence[LabelledImage], group: str | None) -> dict[Digest, str]:
-    """Key of each image: its group's name, or its digest where it has no group."""
-    if group is None:
-        return {image.digest: image.digest for image in images}
-    pattern = Pattern.parse(group, group="group")
-    found = {image.digest: _first(image.paths, lambda path: pattern.find(normal(path))) for image in images}
-    return {digest: f"group {name}" if name else digest for digest, name in found.items()}
+def _groups(images: Sequence[LabelledImage], pattern: str, find_groups: FindGroups) -> dict[Digest, str]:
+    """Group of each image that has one: the first that is found in one of its names."""
+    named = [(image.digest, normal(path)) for image in images for path in image.paths]
+    found: dict[Digest, str] = {}
+    for (digest, _), group in zip(named, find_groups(pattern, [path for _, path in named]), strict=True):
+        if group:
+            found.setdefault(digest, group)
+    return found
 
 
 # Held-out sides win: a copy in the training folder must not be learnt from.
@@ -204,18 +206,42 @@ def _by_path(images: Iterable[LabelledImage], side_of: Callable[[str], Split | N
     return splits
 
 
+FOLDER_WORDS: Final[Mapping[Split, tuple[str, ...]]] = {
+    Split.TRAIN: ("train", "training"),
+    Split.VALID: ("valid", "validation", "val"),
+    Split.TEST: ("test", "testing"),
+}
+"""What folders of a side are called; the first is the default of a split by folder. Capitals don't matter."""
+
+
+def _by_folder(images: Sequence[LabelledImage], spec: FolderSplit) -> Assignment:
+    sides = _folder_names(spec)
+    splits = _by_path(images, lambda path: _side_of_folder(path, sides))
+    found = set(splits.values())
+    if spec.valid == FOLDER_WORDS[Split.VALID][0] and Split.VALID not in found and Split.TEST in found:
+        # Data with two folders, train and test, hold out the second.
+        held_out = {digest: Split.VALID if side is Split.TEST else side for digest, side in splits.items()}
+        return Assignment(held_out, test_is_valid=True)
+    return Assignment(splits)
+
+
 def _folder_names(spec: FolderSplit) -> dict[str, Split]:
-    names = {spec.test: Split.TEST, spec.valid: Split.VALID, spec.train: Split.TRAIN}
-    if spec.valid == "valid":
-        names = {"validation": Split.VALID, "val": Split.VALID, **names}
-    return {normal(name).casefold(): side for name, side in names.items()}
+    """Side of each folder name, without capitals; a name that was asked for wins over a usual one."""
+    asked = {spec.test: Split.TEST, spec.valid: Split.VALID, spec.train: Split.TRAIN}
+    usual = {
+        word: side
+        for side, name in ((Split.TRAIN, spec.train), (Split.VALID, spec.valid), (Split.TEST, spec.test))
+        for word in FOLDER_WORDS[side]
+        if name.casefold() == FOLDER_WORDS[side][0]
+    }
+    return usual | {normal(name).casefold(): side for name, side in asked.items()}
 
 
 def _side_of_folder(path: str, sides: Mapping[str, Split]) -> Split | None:
     return _first(path.split("/")[:-1], lambda part: sides.get(part.casefold()))
 
 
-_SIDE_WORDS: Final = {
+SIDE_WORDS: Final = {
     **dict.fromkeys(("true", "1", "1.0", "yes", "t", "y", "valid", "validation", "val"), Split.VALID),
     **dict.fromkeys(("false", "0", "0.0", "no", "f", "n", "train", "training"), Split.TRAIN),
     **dict.fromkeys(("test", "testing"), Split.TEST),
@@ -224,23 +250,20 @@ _SIDE_WORDS: Final = {
 
 def _side_of_row(column: str, table: Table | None, images: Sequence[LabelledImage]) -> Callable[[str], Split | None]:
     if table is None:
-        raise InvalidTable("There is no table among the files.", advice="Bring one as .csv, .tsv or .txt.")
-    names_at = image_column(table, [path for image in images for path in image.paths])
+        raise NoTable
+    index = NameIndex.of(
+        [path for image in images for path in image.paths],
+        {path: image.digest for image in images for path in image.paths},
+    )
     side_at = table.column(column)
-    lookup = Lookup.of((row[names_at], row[side_at]) for row in table.rows)
-
-    def side(path: str) -> Split | None:
-        value = lookup.value(normal_path(path))
-        if value is None:
-            return None
-        if (word := value.casefold()) not in _SIDE_WORDS:
-            raise InvalidSplit(
-                f"“{value[:40]}” in column {column} of {table.file} isn't a side.",
-                advice="Use true and false, 1 and 0, or train, valid and test.",
-            )
-        return _SIDE_WORDS[word]
-
-    return side
+    cells = table.cells(side_at)
+    if unknown := next((cell for cell in cells if cell and cell.casefold() not in SIDE_WORDS), None):
+        raise InvalidSplit(
+            f"“{unknown[:40]}” in column {column} of {table.file} isn't a side.",
+            advice="Use true and false, 1 and 0, or train, valid and test.",
+        )
+    lookup = Lookup.of(table.cells(image_column(table, index)), cells, index, table.file)
+    return lambda path: SIDE_WORDS[side.casefold()] if (side := lookup.by_path.get(path)) else None
 
 
 _Found = TypeVar("_Found")

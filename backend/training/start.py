@@ -12,6 +12,7 @@ from backend.domain.cautions import Caution, cautions
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
 from backend.domain.json import Json
+from backend.domain.trainable import NoValidationImages, OneClassOnly
 from backend.domain.training import DeviceWanted, TrainingConfig, TrainingRequest, resolve
 from backend.ledger.job import JobKind
 from backend.ledger.unit_of_work import UnitOfWork
@@ -21,20 +22,6 @@ from backend.training.find import find_checkpoint
 from backend.training.forecast.forecast import Forecast, Forecaster
 from backend.training.repository import RunRepository
 from backend.weights import at_hand
-
-
-class OneClassOnly(InvalidInput):
-    """There are fewer than two classes to tell apart."""
-
-    code = "one-class-only"
-
-    def __init__(self, classes: list[str]) -> None:
-        found = f"only “{classes[0]}”" if classes else "none"
-        super().__init__(
-            f"Telling pictures apart needs at least two classes; this version has {found}.",
-            advice="Bring pictures of a second class, or check how the labels are read.",
-            details={"classes": classes},
-        )
 
 
 class ClassWithoutImages(InvalidInput):
@@ -49,18 +36,6 @@ class ClassWithoutImages(InvalidInput):
             f"There are no pictures to learn from of {named}{more}: all of them are held out for testing.",
             advice="Bring more pictures of it, hold out a smaller share, or leave the class out.",
             details={"classes": classes},
-        )
-
-
-class NothingHeldOut(InvalidInput):
-    """The validation split is empty, so nobody could say how good the model is."""
-
-    code = "no-validation-images"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "No pictures are held out to test the model on.",
-            advice="Freeze a version with a validation share, such as 20 %.",
         )
 
 
@@ -202,7 +177,7 @@ def _require_trainable(classes: list[str], counts: Mapping[str, Json]) -> None:
     if empty := [name for name in classes if not counts.get(name, {}).get("train", 0)]:
         raise ClassWithoutImages(empty)
     if not any(of_class.get("valid", 0) for of_class in counts.values()):
-        raise NothingHeldOut
+        raise NoValidationImages
 
 
 def _with_architecture(request: TrainingRequest, found: str | None) -> TrainingRequest:

@@ -108,7 +108,7 @@ def _bring(page: Page, brought: Path) -> None:
 def _say_what_they_show(page: Page) -> None:
     page.get_by_role("link", name="Next: say what they show").click()
     _arrive(page, "How can we tell what a picture shows?")
-    expect(page.get_by_text("We think: the folder the picture is in, because 60 of 60 fit")).to_be_visible()
+    expect(page.get_by_text("Suggested: the folder each picture is in; this fits 60 of 60 pictures")).to_be_visible()
     expect(page.get_by_role("heading", name="3 classes")).to_be_visible()
     assert page.locator(".class-row").all_inner_texts() == [f"{shape}\n20" for shape in CLASSES]
 

@@ -27,33 +27,6 @@ class TooFewImages(InvalidInput):
         )
 
 
-class NoValidationImages(InvalidInput):
-    """The validation split is empty, so nobody could say how good the model is."""
-
-    code = "no-validation-images"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "No images are set aside to test the model on (the validation part is empty).",
-            advice="Choose a validation share such as 20 %.",
-        )
-
-
-class OneClassOnly(InvalidInput):
-    """There are fewer than two classes to tell apart."""
-
-    code = "one-class-only"
-
-    def __init__(self, classes: Sequence[str]) -> None:
-        self.classes = tuple(classes)
-        found = f"only “{classes[0]}”" if classes else "none"
-        super().__init__(
-            f"Telling pictures apart needs at least two classes; there is {found}.",
-            advice="Add pictures of a second class, or check how the labels are read.",
-            details={"classes": list(classes)},
-        )
-
-
 class TooManyUnreadable(InvalidInput):
     """So many images can't be read that the rest may not stand for the whole."""
 

@@ -14,13 +14,13 @@ from backend.domain.events import (
 )
 from backend.domain.lr_finder import Curve, Finding
 from backend.domain.manifest import Manifest, Split
+from backend.domain.trainable import OneClassOnly
 from backend.domain.training import Stage
 from worker.engine.checkpoints import checkpoint
 from worker.engine.checkpoints.durable import disk_full_named, remove_partials
 from worker.engine.data.prepared import prepared_images, require_enough, resized_images
 from worker.engine.errors import (
     CheckpointUnusable,
-    OneClassOnly,
 )
 from worker.engine.frozen.compute import kept_images
 from worker.engine.hardware import devices

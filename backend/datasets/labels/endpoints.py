@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from backend.bodies import LargeJsonRoute
 from backend.datasets.batch import MAX_SEED, batch, batch_image
-from backend.datasets.labels.preview import preview
+from backend.datasets.labels.content import DatasetContent
+from backend.datasets.labels.preview import preview, preview_of
 from backend.datasets.labels.schemas import (
     BatchItemRead,
     BatchRead,
@@ -22,7 +23,7 @@ from backend.datasets.repository import DatasetRepository, VersionRepository
 from backend.datasets.serving import picture_headers
 from backend.datasets.urls import batch_image_url
 from backend.datasets.versions import find_version, freeze
-from backend.dependencies import ReadDep, StorageDep, UnitDep
+from backend.dependencies import ReadDep, ServicesDep, StorageDep
 from backend.imaging.pool import decoding_pool
 from backend.pagination import IdCursorDep, LimitQuery, Page
 
@@ -36,7 +37,7 @@ def preview_labels(
     dataset_id: str, body: PreviewRequest, request: Request, session: ReadDep, storage: StorageDep
 ) -> PreviewRead:
     """Try a rule and a split: classes with counts and examples, what gets no label, what looks odd. Stores nothing."""
-    found = preview(session, storage, dataset_id, body.rule, body.split)
+    found = preview(DatasetContent.of(session, storage, dataset_id), body.rule, body.split)
     return PreviewRead.of(found, request.scope.get("root_path", ""))
 
 
@@ -49,15 +50,20 @@ def suggest_rules(
     body: SuggestionsRequest | None = None,
 ) -> Page[SuggestionRead]:
     """Rules that would fit, the best first, each with its preview."""
-    found = suggest(session, storage, dataset_id, body.labels if body else None)
+    content = DatasetContent.of(session, storage, dataset_id)
     root_path: str = request.scope.get("root_path", "")
-    return Page[SuggestionRead](items=[SuggestionRead.of(suggestion, root_path) for suggestion in found])
+    return Page[SuggestionRead](
+        items=[
+            SuggestionRead.of(found, preview_of(content, found.labelled, found.split), root_path)
+            for found in suggest(content, body.labels if body else None)
+        ]
+    )
 
 
 @router.post("/datasets/{dataset_id}/versions", status_code=201)
-def create_version(dataset_id: str, body: VersionCreate, unit: UnitDep, storage: StorageDep) -> VersionRead:
+def create_version(dataset_id: str, body: VersionCreate, services: ServicesDep) -> VersionRead:
     """Freeze a rule and a split: what a training reads and what never changes again."""
-    return VersionRead.of(freeze(unit.session, storage, dataset_id, body.rule, body.split))
+    return VersionRead.of(freeze(services.database, services.storage, dataset_id, body.rule, body.split))
 
 
 @router.get("/datasets/{dataset_id}/versions")

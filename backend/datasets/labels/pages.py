@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.batch import batch
 from backend.datasets.context import dataset_context
+from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.form import KINDS, LEVELS, LabelForm
 from backend.datasets.labels.preview import Preview, preview
 from backend.datasets.labels.suggestions import Suggestion, suggest
@@ -18,10 +19,10 @@ from backend.datasets.urls import batch_image_url, thumbnail_url
 from backend.datasets.versions import find_version, freeze, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
 from backend.domain.errors import InvalidInput
+from backend.domain.labels.rules import ByTable
 from backend.domain.labels.rules import parse_spec as parse_rule_spec
 from backend.domain.splitting import parse_spec as parse_split_spec
 from backend.journey.steps import StepName
-from backend.storage.base import Storage
 from backend.tables.datasets import VersionRow
 from backend.templating import address, counted, page
 
@@ -53,21 +54,22 @@ def workbench(
     context = dataset_context(session, dataset_id, StepName.LABELS)
     if not context["dataset"].images:
         return page(request, "datasets/labels_empty.html", **context)
-    suggestions = suggest(session, storage, dataset_id)
+    content = DatasetContent.of(session, storage, dataset_id)
+    suggestions = suggest(content)
     form = _first_form(session, dataset_id, suggestions, use)
-    return _workbench(request, session, storage, dataset_id, form, suggestions=suggestions)
+    return _workbench(request, content, form, suggestions=suggestions)
 
 
 @router.post("/datasets/{dataset_id}/labels/show")
 def show(request: Request, session: ReadDep, storage: StorageDep, dataset_id: str, form: FormDep) -> Response:
     """The workbench with what the form says, where no script does it."""
-    return _workbench(request, session, storage, dataset_id, form)
+    return _workbench(request, DatasetContent.of(session, storage, dataset_id), form)
 
 
 @router.post("/datasets/{dataset_id}/labels/preview")
 def show_preview(request: Request, session: ReadDep, storage: StorageDep, dataset_id: str, form: FormDep) -> Response:
     """Only the part that changes while a rule is edited."""
-    shown = preview(session, storage, dataset_id, form.rule, form.split_spec)
+    shown = preview(DatasetContent.of(session, storage, dataset_id), form.rule, form.split_spec)
     dataset = DatasetRepository(session).get(dataset_id)
     return page(request, "datasets/_preview.html", dataset=dataset, **_preview_context(shown, form))
 
@@ -76,9 +78,7 @@ def show_preview(request: Request, session: ReadDep, storage: StorageDep, datase
 def freeze_labels(request: Request, services: ServicesDep, dataset_id: str, form: FormDep) -> Response:
     """“These labels are right”: freeze them and go on to look at them."""
     try:
-        rule, split = form.rule, form.split_spec
-        with services.open_unit()() as unit:
-            version_id = freeze(unit.session, services.storage, dataset_id, rule, split).id
+        version_id = freeze(services.database, services.storage, dataset_id, form.rule, form.split_spec).id
     except InvalidInput as error:
         return _refused(request, services, dataset_id, form, error)
     return RedirectResponse(address(request, f"/versions/{version_id}"), 303)
@@ -126,34 +126,32 @@ def _first_form(session: Session, dataset_id: str, suggestions: list[Suggestion]
 
 def _refused(request: Request, services: Services, dataset_id: str, form: LabelForm, error: InvalidInput) -> Response:
     with services.database.read() as session:
-        return _workbench(request, session, services.storage, dataset_id, form, error)
+        return _workbench(request, DatasetContent.of(session, services.storage, dataset_id), form, error)
 
 
 def _workbench(
     request: Request,
-    session: Session,
-    storage: Storage,
-    dataset_id: str,
+    content: DatasetContent,
     form: LabelForm,
     error: InvalidInput | None = None,
     suggestions: list[Suggestion] | None = None,
 ) -> Response:
     if suggestions is None:
-        suggestions = suggest(session, storage, dataset_id)
+        suggestions = suggest(content)
     refused = error
     context: dict[str, Any]  # Any: the template's context
     try:
-        shown = preview(session, storage, dataset_id, form.rule, form.split_spec)
+        shown = preview(content, form.rule, form.split_spec)
     except InvalidInput as problem:
         refused = error or problem
-        context = {"samples": bare_samples(DatasetRepository(session).image_names(dataset_id)), "has_preview": False}
+        context = {"samples": bare_samples(content.images), "has_preview": False}
     else:
         context = _preview_context(shown, form) | {"has_preview": True}
     return page(
         request,
         "datasets/labels.html",
         status=422 if error else 200,
-        **dataset_context(session, dataset_id, StepName.LABELS),
+        **dataset_context(content.session, content.dataset_id, StepName.LABELS),
         **context,
         form=form,
         kinds=KINDS,
@@ -162,15 +160,17 @@ def _workbench(
             (number, suggestion.words, LabelForm.of_specs(suggestion.rule, suggestion.split) == form)
             for number, suggestion in enumerate(suggestions)
         ],
-        **_tables(session, dataset_id),
+        **_tables(content),
         error=refused,
         is_split_error=bool(refused and refused.code.startswith("split")),
     )
 
 
-def _tables(session: Session, dataset_id: str) -> dict[str, Any]:  # Any: the template's context
-    names = [row.path for row in DatasetRepository(session).tables(dataset_id)]
-    first = [("", "the only one")] if len(names) == 1 else []
+def _tables(content: DatasetContent) -> dict[str, Any]:  # Any: the template's context
+    about = content.about_images()
+    # A note such as README.txt is a table only if it names pictures.
+    names = [row.path for row in content.tables if row.path in about or not row.path.casefold().endswith(".txt")]
+    first = [("", "the one that names the pictures")] if len(names) == 1 or len(about) == 1 else []
     return {"tables": names, "table_options": first + [(name, name) for name in names]}
 
 
@@ -213,7 +213,11 @@ def _read_table(shown: Preview) -> str:
     if shown.table is None:
         return ""
     table, rule = shown.table.table, shown.rule
-    columns = f"pictures in “{getattr(rule, 'image_column', '')}”, labels in “{getattr(rule, 'label_column', '')}”"
+    if not isinstance(rule, ByTable):
+        return ""
+    labels = ", ".join(rule.label_columns[:5]) + (" …" if len(rule.label_columns) > 5 else "")
+    where = f"one column for each class: {labels}" if len(rule.label_columns) > 1 else f"labels in “{labels}”"
+    columns = f"pictures in “{rule.image_column}”, {where}"
     separator = _SEPARATORS.get(shown.table.delimiter, shown.table.delimiter)
     cells = f"{counted(len(table.rows), 'row')}, cells parted by {separator}, {shown.table.encoding}"
     return f"{table.file}: {cells}; {columns}."

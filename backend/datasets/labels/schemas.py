@@ -71,7 +71,7 @@ class WarningRead(BaseModel):
 
 
 class TableRead(BaseModel):
-    """How a table was understood."""
+    """How a table was understood; several ``label_columns`` are one 0/1 column for each class."""
 
     file: str
     columns: list[str]
@@ -81,6 +81,19 @@ class TableRead(BaseModel):
     encoding: str
     image_column: str
     label_column: str
+    label_columns: list[str]
+
+
+class GroupsRead(BaseModel):
+    """Groups that a split keeps together, and how many images they have."""
+
+    count: int
+    smallest: int
+    largest: int
+
+    @classmethod
+    def of(cls, groups: Mapping[str, int]) -> Self:
+        return cls(count=len(groups), smallest=min(groups.values()), largest=max(groups.values()))
 
 
 class PreviewRead(BaseModel):
@@ -91,6 +104,7 @@ class PreviewRead(BaseModel):
     unlabelled: UnlabelledRead
     warnings: list[WarningRead]
     table: TableRead | None
+    groups: GroupsRead | None
 
     @classmethod
     def of(cls, preview: Preview, root_path: str) -> Self:
@@ -116,6 +130,7 @@ class PreviewRead(BaseModel):
                 for warning in preview.warnings
             ],
             table=_table(preview),
+            groups=GroupsRead.of(preview.groups) if preview.groups else None,
         )
 
 
@@ -131,7 +146,8 @@ def _table(preview: Preview) -> TableRead | None:
         delimiter=preview.table.delimiter,
         encoding=preview.table.encoding,
         image_column=preview.rule.image_column,
-        label_column=preview.rule.label_column,
+        label_column=", ".join(preview.rule.label_columns),
+        label_columns=list(preview.rule.label_columns),
     )
 
 
@@ -151,13 +167,13 @@ class SuggestionRead(BaseModel):
     preview: PreviewRead
 
     @classmethod
-    def of(cls, suggestion: Suggestion, root_path: str) -> Self:
+    def of(cls, suggestion: Suggestion, preview: Preview, root_path: str) -> Self:
         return cls(
-            rule=suggestion.rule.model_dump(exclude_none=True),
-            split=suggestion.split.model_dump(exclude_none=True),
+            rule=suggestion.rule.model_dump(mode="json", exclude_none=True),
+            split=suggestion.split.model_dump(mode="json", exclude_none=True),
             words=suggestion.words,
             score=suggestion.score,
-            preview=PreviewRead.of(suggestion.preview, root_path),
+            preview=PreviewRead.of(preview, root_path),
         )
 
 

@@ -1,22 +1,17 @@
-"""Tables of people as text: which letters, which separator; told, so that nothing is guessed in silence."""
+"""Tables of people as text: which encoding and which separator; shown, so that nothing is guessed in silence."""
 
 import csv
 import io
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import charset_normalizer
-from sqlalchemy.orm import Session
 
-from backend.datasets.repository import DatasetRepository
-from backend.domain.ids import Digest
+from backend.domain.labels.names import NameIndex
 from backend.domain.labels.tables import InvalidTable, Table
-from backend.storage.base import Storage
-from backend.tables.datasets import TableFileRow
 
 DELIMITERS: Final = (",", ";", "\t", "|")
-MAX_TABLE_BYTES: Final = 100 << 20
+MAX_TABLE_BYTES: Final = 32 << 20
 _SAMPLE_LINES: Final = 50
 csv.field_size_limit(1 << 20)
 
@@ -31,7 +26,7 @@ class ReadTable:
 
 
 def read_table(
-    file: str, content: bytes, images: Iterable[str], *, delimiter: str | None = None, encoding: str | None = None
+    file: str, content: bytes, images: NameIndex, *, delimiter: str | None = None, encoding: str | None = None
 ) -> ReadTable:
     """The table in ``content``; ``images`` tell a header from a row.
 
@@ -86,36 +81,3 @@ def _delimiter(text: str) -> str:
         return (widths.count(usual) if usual > 1 else 0, usual)
 
     return max(DELIMITERS, key=regularity)
-
-
-def find_table(
-    session: Session,
-    storage: Storage,
-    dataset_id: str,
-    images: Iterable[str],
-    *,
-    file: str | None = None,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-) -> ReadTable:
-    """The table among a dataset's files that is meant; the only one where none is named.
-
-    Raises:
-        InvalidTable: none, several, or not readable.
-    """
-    row = _meant(DatasetRepository(session).tables(dataset_id), file)
-    content = storage.read_blob(Digest(row.digest))
-    return read_table(row.path, content, images, delimiter=delimiter, encoding=encoding)
-
-
-def _meant(rows: list[TableFileRow], file: str | None) -> TableFileRow:
-    if not rows:
-        raise InvalidTable("There is no table among the files.", advice="Bring one as .csv, .tsv or .txt.")
-    fitting = [row for row in rows if file is None or row.path == file]
-    fitting = fitting or [row for row in rows if row.path.rpartition("/")[2] == file]
-    names = [row.path for row in rows[:20]]
-    if not fitting:
-        raise InvalidTable(f"There is no table called {file}.", advice=f"There are: {', '.join(names)}.", files=names)
-    if file is None and len(fitting) > 1:
-        raise InvalidTable("There are several tables.", advice=f"Say which one: {', '.join(names)}.", files=names)
-    return fitting[0]

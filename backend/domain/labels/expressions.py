@@ -3,6 +3,7 @@
 Google's own evaluator checks types before anything runs, keeps to a recursion
 depth of 32 and a budget of iterations. It has no limit on the size of a value, so the
 functions that could make text grow are ours, and one loop is all that an expression may have.
+What is left (``+``, ``matches``) is bounded by the process that a server evaluates in.
 """
 
 import re
@@ -19,7 +20,11 @@ from backend.domain.errors import InvalidInput
 MAX_LENGTH: Final = 2_000
 _MAX_TEXT: Final = 20_000
 """Characters that a value inside an expression may have."""
-_PATIENCE_S: Final = 0.1
+_MAX_PARTS: Final = 1_000
+"""Parts that ``split`` may give."""
+MAX_PATH: Final = 1_000
+"""Characters of a path that is evaluated; for a longer one there is no answer."""
+_MAX_CPU_S: Final = 0.1
 """Processor time for one path; Google's evaluator can't be interrupted, so it is checked afterwards."""
 
 EXAMPLE: Final = "parts[0] == 'new' ? stem.split('_')[0] : parent"
@@ -68,12 +73,14 @@ class Expression:
         Raises:
             InvalidExpression: it takes too long, or gives something else than text.
         """
+        if len(str(path)) > MAX_PATH:
+            return None
         started = time.thread_time()
         try:
             answer = self._program.eval(data=variables(path))
         except RuntimeError as error:
             raise InvalidExpression("This expression needs too much work for a single picture.") from error
-        if time.thread_time() - started > _PATIENCE_S:
+        if time.thread_time() - started > _MAX_CPU_S:
             raise InvalidExpression("This expression takes too long for a single picture.")
         return _text_of(answer)
 
@@ -168,6 +175,8 @@ def _replace(text: str, old: str, new: str) -> str:
 
 
 def _split(text: str, separator: str) -> list[str]:
+    if (text.count(separator) if separator else len(text)) >= _MAX_PARTS:
+        raise ValueError(_TOO_LONG)
     return text.split(separator) if separator else list(text)
 
 

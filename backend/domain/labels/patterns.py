@@ -12,10 +12,13 @@ from typing import Any, Final, Self
 import re2
 
 from backend.domain.errors import InvalidInput
+from backend.domain.images import normal
 
 MAX_LENGTH: Final = 1_000
 MAX_MEMORY: Final = 8 << 20
 """Bytes that RE2 may use for one pattern."""
+MAX_PROGRAM: Final = 50_000
+"""Instructions that RE2 may make of one pattern; ``\\pL{100}`` alone is 120,000."""
 
 
 class InvalidPattern(InvalidInput):
@@ -44,6 +47,7 @@ class Pattern:
         Raises:
             InvalidPattern: too long, not closed, without a group, or with a feature that RE2 hasn't got.
         """
+        text = normal(text)  # as paths are
         if len(text) > MAX_LENGTH:
             advice = "Most patterns need less than 50; try to say it more generally."
             raise InvalidPattern(text, f"This pattern has more than {MAX_LENGTH:,} characters.", None, advice)
@@ -69,11 +73,14 @@ def _compile(text: str) -> Any:  # Any: re2 comes without types
     options.max_mem = MAX_MEMORY
     options.log_errors = False
     try:
-        return re2.compile(text, options)
+        compiled = re2.compile(text, options)
     except UnicodeEncodeError as error:
         raise InvalidPattern(text, "This pattern has a character that isn't text.", error.start + 1, "") from None
     except re2.error as error:
         raise _refusal(text, error) from error
+    if compiled.programsize > MAX_PROGRAM:
+        raise _too_complex(text)
+    return compiled
 
 
 # Features that other engines have and RE2 refuses, by their spelling.
@@ -102,8 +109,12 @@ def _refusal(text: str, error: Exception) -> InvalidPattern:
         sentence = "This pattern ends with a backslash, which has nothing to act on."
         return InvalidPattern(text, sentence, len(text), r"Take it out, or write \\ where a backslash itself is meant.")
     if reason.startswith("pattern too large"):
-        return InvalidPattern(text, "This pattern is too complex.", None, "Use smaller numbers of repetitions.")
+        return _too_complex(text)
     return _refused_feature(text) or _elsewhere(text, reason)
+
+
+def _too_complex(text: str) -> InvalidPattern:
+    return InvalidPattern(text, "This pattern is too complex.", None, "Use smaller numbers of repetitions.")
 
 
 def _refused_feature(text: str) -> InvalidPattern | None:

@@ -1,7 +1,7 @@
 """What looks odd about labels: told, never forbidden."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +28,7 @@ def warnings_about(counts: Mapping[str, int]) -> list[LabelWarning]:
         only = next(iter(counts))
         return [
             LabelWarning(
-                "one-class", f"There's only one kind here ({only}), so there is nothing to tell apart.", (only,)
+                "one-class-only", f"There is only one class, “{only}”, so there is nothing to tell apart.", (only,)
             )
         ]
     if len(counts) == total > 2:
@@ -59,12 +59,12 @@ def _small_classes(counts: Mapping[str, int]) -> list[LabelWarning]:
         found.append(
             LabelWarning(
                 "single-image-class",
-                f"{_listed(single)} with a single picture: the model can't be tested on {_it(single)}.",
+                f"{listed(single)} with a single picture: the model can't be tested on {_it(single)}.",
                 tuple(single),
             )
         )
     if few:
-        sentence = f"{_listed(few)} with fewer than {FEW} pictures: the model will hardly learn {_it(few)}."
+        sentence = f"{listed(few)} with fewer than {FEW} pictures: the model will hardly learn {_it(few)}."
         found.append(LabelWarning("few-images", sentence, tuple(few)))
     return found
 
@@ -79,10 +79,21 @@ def _dominating(counts: Mapping[str, int], total: int) -> list[LabelWarning]:
     return [LabelWarning("dominating-class", sentence, (name,))]
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """A few names as a part of a sentence."""
     shown = ", ".join(names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3:,} more"
 
 
 def _it(names: list[str]) -> str:
     return "it" if len(names) == 1 else "them"
+
+
+def pictures(count: int) -> str:
+    """“1 picture”, “2 pictures”."""
+    return "1 picture" if count == 1 else f"{count:,} pictures"
+
+
+def pictures_have(count: int) -> str:
+    """“1 picture has”, “2 pictures have”: the beginning of a sentence."""
+    return f"{pictures(count)} {'has' if count == 1 else 'have'}"

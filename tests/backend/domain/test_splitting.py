@@ -1,5 +1,6 @@
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -8,18 +9,26 @@ from hypothesis import strategies as st
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import Digest
 from backend.domain.images import LabelledImage
+from backend.domain.labels.names import NameIndex
 from backend.domain.labels.tables import Table
 from backend.domain.manifest import Split
 from backend.domain.splitting import (
     CsvSplit,
     FolderSplit,
     InvalidSplit,
-    NoTrainingImages,
-    NoValidationImages,
+    NoGroups,
     RandomSplit,
+    SplitSpec,
     assign_splits,
     parse_spec,
 )
+from backend.domain.trainable import NoTrainingImages, NoValidationImages
+
+
+def split_of(
+    images: list[LabelledImage], spec: SplitSpec, table: Table | None = None, kept: Mapping[Digest, Split] | None = None
+) -> Mapping[Digest, Split]:
+    return assign_splits(images, spec, table=table, kept=kept).splits
 
 
 def image(label: str, number: int, *paths: str) -> LabelledImage:
@@ -32,7 +41,7 @@ def pictures(**counts: int) -> list[LabelledImage]:
 
 
 def counts(images: list[LabelledImage], split: Split, **spec: object) -> dict[str, int]:
-    splits = assign_splits(images, RandomSplit.model_validate(spec))
+    splits = split_of(images, RandomSplit.model_validate(spec))
     return dict(Counter(image.label for image in images if splits[image.digest] is split))
 
 
@@ -45,16 +54,17 @@ shares = st.builds(RandomSplit, valid=st.floats(0.05, 0.5), test=st.floats(0, 0.
 # At random
 
 
-def test_it_holds_out_about_the_share_asked_for() -> None:
-    held_out = counts(pictures(cat=1000, dog=500), Split.VALID, valid=0.2, seed=1)
+def test_each_class_has_its_rounded_share() -> None:
+    images = pictures(cat=1000, dog=45, emu=15, owl=2)
 
-    assert held_out == {"cat": 213, "dog": 99}
+    assert counts(images, Split.VALID, valid=0.2, seed=1) == {"cat": 200, "dog": 9, "emu": 3, "owl": 1}
+    assert counts(images, Split.VALID, valid=0.3, seed=1) == {"cat": 300, "dog": 14, "emu": 5, "owl": 1}
 
 
 def test_another_seed_holds_out_other_images() -> None:
     images = pictures(cat=50, dog=50)
 
-    assert assign_splits(images, RandomSplit(seed=1)) != assign_splits(images, RandomSplit(seed=2))
+    assert split_of(images, RandomSplit(seed=1)) != split_of(images, RandomSplit(seed=2))
 
 
 @given(images_of_classes, shares, st.randoms())
@@ -62,28 +72,6 @@ def test_it_ignores_the_order_of_upload(images: list[LabelledImage], spec: Rando
     shuffled = sorted(images, key=lambda image: image.digest)
 
     assert answer(images, spec) == answer(shuffled, spec)
-
-
-@given(images_of_classes, images_of_classes, shares)
-def test_adding_pictures_moves_only_stand_ins(
-    before: list[LabelledImage], more: list[LabelledImage], spec: RandomSplit
-) -> None:
-    first, later = answer(before, spec), answer([*before, *more], spec)
-    moved = [digest for digest in first if later[digest] is not first[digest]]
-
-    # At most the one lent to validation and the one lent to training, of each class.
-    label_of = {image.digest: image.label for image in before}
-    assert all(count <= 2 for count in Counter(label_of[digest] for digest in moved).values())
-
-
-@given(st.integers(0, 500))
-def test_adding_pictures_to_classes_of_some_size_moves_nothing(seed: int) -> None:
-    spec = RandomSplit(valid=0.2, seed=seed)
-    before = pictures(cat=80, dog=80)
-
-    first, later = answer(before, spec), answer(pictures(cat=160, dog=81, emu=9), spec)
-
-    assert all(later[digest] is side for digest, side in first.items())
 
 
 @given(images_of_classes, shares)
@@ -99,13 +87,13 @@ def test_a_single_image_of_a_class_is_learnt_from() -> None:
     images = pictures(cat=30, emu=1)
 
     for seed in range(20):
-        assert assign_splits(images, RandomSplit(seed=seed))[image("emu", 0).digest] is Split.TRAIN
+        assert split_of(images, RandomSplit(seed=seed))[image("emu", 0).digest] is Split.TRAIN
 
 
 def test_a_larger_share_keeps_what_was_held_out() -> None:
     images = pictures(cat=200)
-    small = assign_splits(images, RandomSplit(valid=0.1))
-    large = assign_splits(images, RandomSplit(valid=0.3))
+    small = split_of(images, RandomSplit(valid=0.1))
+    large = split_of(images, RandomSplit(valid=0.3))
 
     assert all(large[digest] is Split.VALID for digest, split in small.items() if split is Split.VALID)
 
@@ -113,8 +101,8 @@ def test_a_larger_share_keeps_what_was_held_out() -> None:
 def test_it_holds_out_a_test_set_too() -> None:
     images = pictures(cat=1000)
 
-    assert counts(images, Split.VALID, valid=0.2, test=0.1) == {"cat": 199}
-    assert counts(images, Split.TEST, valid=0.2, test=0.1) == {"cat": 85}
+    assert counts(images, Split.VALID, valid=0.2, test=0.1) == {"cat": 200}
+    assert counts(images, Split.TEST, valid=0.2, test=0.1) == {"cat": 100}
 
 
 def test_a_group_stays_on_one_side() -> None:
@@ -122,7 +110,7 @@ def test_a_group_stays_on_one_side() -> None:
         image(label, number, f"patient{number // 5}_{label}_{number}.png") for label in "ab" for number in range(100)
     ]
 
-    splits = assign_splits(images, RandomSplit(group=r"patient(\d+)"))
+    splits = split_of(images, RandomSplit(group=r"patient(\d+)"))
 
     sides_of_group: dict[str, set[Split]] = {}
     for one in images:
@@ -132,14 +120,41 @@ def test_a_group_stays_on_one_side() -> None:
 
 
 def test_images_without_a_group_stand_for_themselves() -> None:
-    images = pictures(cat=100)
+    images = [*pictures(cat=100), image("cat", 100, "cat/pair_1.jpg"), image("cat", 101, "cat/pair_2.jpg")]
 
-    assert assign_splits(images, RandomSplit(group="/(nothing)/")) == assign_splits(images, RandomSplit())
+    found = assign_splits(images, RandomSplit(group="/(pair)_"))
+
+    assert found.groups == {"pair": 2}
+    assert found.splits[images[100].digest] is found.splits[images[101].digest]
+    assert sum(side is Split.VALID for side in found.splits.values()) == 20
+
+
+def test_it_refuses_a_pattern_that_finds_no_group() -> None:
+    with pytest.raises(NoGroups) as refusal:
+        assign_splits(pictures(cat=10), RandomSplit(group="/(nothing)/"))
+
+    assert "“/cat/0.jpg”" in refusal.value.advice
+
+
+def test_groups_are_found_however_their_accents_are_written() -> None:
+    images = [image("x", number, f"Zoe\u0301_{number}.jpg") for number in range(4)] + [image("x", 9, "other_1.jpg")]
+
+    assert assign_splits(images, RandomSplit(group="/(Zo\u00e9)_")).groups == {"Zo\u00e9": 4}
+
+
+def test_it_keeps_what_an_earlier_version_held_out() -> None:
+    before = pictures(cat=20, dog=20)
+    first = split_of(before, RandomSplit())
+
+    later = split_of(pictures(cat=40, dog=21), RandomSplit(), kept=first)
+
+    assert all(later[digest] is side for digest, side in first.items())
+    assert Counter(side for side in later.values()) == {Split.TRAIN: 49, Split.VALID: 12}
 
 
 def test_it_refuses_a_version_without_validation_images() -> None:
     with pytest.raises(NoValidationImages):
-        assign_splits(pictures(cat=1, dog=1), RandomSplit())
+        split_of(pictures(cat=1, dog=1), RandomSplit())
 
 
 # By folder
@@ -147,7 +162,7 @@ def test_it_refuses_a_version_without_validation_images() -> None:
 
 def folders(*paths: str) -> dict[str, Split]:
     images = [image("x", number, path) for number, path in enumerate(paths)]
-    splits = assign_splits(images, FolderSplit())
+    splits = split_of(images, FolderSplit())
     return {image.paths[0]: splits[image.digest] for image in images if image.digest in splits}
 
 
@@ -164,10 +179,30 @@ def test_it_knows_the_usual_names_of_the_validation_folder(name: str) -> None:
     assert folders("train/1.png", f"{name}/2.png")[f"{name}/2.png"] is Split.VALID
 
 
+@pytest.mark.parametrize("name", ["Training", "TRAIN"])
+def test_it_knows_the_usual_names_of_the_training_folder(name: str) -> None:
+    assert folders(f"{name}/1.png", "val/2.png")[f"{name}/1.png"] is Split.TRAIN
+
+
+def test_the_test_folder_is_held_out_where_there_is_none_for_validation() -> None:
+    images = [image("x", 1, "Training/1.png"), image("x", 2, "Testing/2.png")]
+
+    found = assign_splits(images, FolderSplit())
+
+    assert found.splits == {images[0].digest: Split.TRAIN, images[1].digest: Split.VALID}
+    assert found.test_is_valid
+
+
+def test_a_folder_that_was_asked_for_wins_over_a_usual_name() -> None:
+    images = [image("x", 1, "train/1.png"), image("x", 2, "Testing/2.png")]
+
+    assert split_of(images, FolderSplit(valid="Testing"))[images[1].digest] is Split.VALID
+
+
 def test_it_takes_the_names_it_is_told() -> None:
     images = [image("x", 1, "a/1.png"), image("x", 2, "b/2.png"), image("x", 3, "val/3.png")]
 
-    splits = assign_splits(images, FolderSplit(train="a", valid="b"))
+    splits = split_of(images, FolderSplit(train="a", valid="b"))
 
     assert splits == {images[0].digest: Split.TRAIN, images[1].digest: Split.VALID}
 
@@ -175,7 +210,7 @@ def test_it_takes_the_names_it_is_told() -> None:
 def test_a_copy_in_two_folders_is_held_out() -> None:
     images = [image("x", 1, "train/1.png", "valid/1.png"), image("x", 2, "train/2.png")]
 
-    assert assign_splits(images, FolderSplit())[images[0].digest] is Split.VALID
+    assert split_of(images, FolderSplit())[images[0].digest] is Split.VALID
 
 
 def test_it_refuses_when_everything_is_on_one_side() -> None:
@@ -191,8 +226,8 @@ def test_it_refuses_when_everything_is_on_one_side() -> None:
 def by_column(*values: str, column: str = "is_valid") -> list[Split | None]:
     images = [image("x", number, f"a/{number}.png") for number in range(len(values))]
     lines = [("name", "is_valid"), *((f"{number}.png", value) for number, value in enumerate(values))]
-    table = Table.of("labels.csv", lines, [image.paths[0] for image in images])
-    splits = assign_splits(images, CsvSplit(column=column), table=table)
+    table = Table.of("labels.csv", lines, NameIndex.of([image.paths[0] for image in images]))
+    splits = split_of(images, CsvSplit(column=column), table=table)
     return [splits.get(image.digest) for image in images]
 
 
@@ -223,6 +258,6 @@ def test_it_refuses_what_is_no_split(content: dict[str, object]) -> None:
 
 def answer(images: list[LabelledImage], spec: RandomSplit) -> dict[Digest, Split]:
     try:
-        return dict(assign_splits(images, spec))
+        return dict(split_of(images, spec))
     except NoValidationImages:
         return {}

@@ -22,6 +22,7 @@ from backend.domain.events import (
 )
 from backend.domain.ids import ImageId
 from backend.domain.manifest import Manifest, ManifestImage, Split
+from backend.domain.trainable import NoValidationImages, OneClassOnly
 from backend.domain.training import StageRequest, TrainingConfig
 from tests.fixtures.engine import (
     Killed,
@@ -41,8 +42,6 @@ from worker.engine.checkpoints.checkpoint import read_predictions
 from worker.engine.errors import (
     CheckpointUnusable,
     Diverged,
-    NoValidationImages,
-    OneClassOnly,
     OutOfMemory,
     TooFewImages,
     TooManyUnreadable,

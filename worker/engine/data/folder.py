@@ -58,7 +58,7 @@ def read_folder(folder: Path, rule: LabelRule, split: SplitSpec) -> FolderConten
         for digest, labels in sorted(labels_of.items())
         if len(labels) == 1
     ]
-    splits = assign_splits(images, split)
+    splits = assign_splits(images, split).splits
     known = {image.digest for image in images}
     return FolderContent(
         manifest=Manifest(

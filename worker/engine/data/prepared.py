@@ -13,10 +13,10 @@ from backend.domain.events import (
 )
 from backend.domain.ids import Digest
 from backend.domain.manifest import ManifestImage, Split
+from backend.domain.trainable import NoValidationImages
 from worker.engine.data.batches import LabelledImages
 from worker.engine.data.source import ImageSource, Unreadable, preprocessing_of
 from worker.engine.errors import (
-    NoValidationImages,
     TooFewImages,
     TooManyUnreadable,
 )

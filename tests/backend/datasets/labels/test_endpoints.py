@@ -47,7 +47,7 @@ def test_it_shows_classes_with_counts_and_faces(ana: Ana) -> None:
 @pytest.mark.parametrize(
     ("names", "code"),
     [
-        (("a/1.png", "a/2.png"), "one-class"),
+        (("a/1.png", "a/2.png"), "one-class-only"),
         (("a/1.png", "a/2.png", "A/3.png", "A/4.png"), "similar-names"),
         (("a/1.png", "a/2.png", "b/3.png"), "single-image-class"),
         (("a/1.png", "a/2.png", "b/3.png", "b/4.png"), "few-images"),
@@ -108,6 +108,82 @@ def test_it_splits_by_the_column_of_the_same_table(ana: Ana) -> None:
     assert [(found["train"], found["valid"]) for found in preview["classes"]] == [(1, 1), (1, 1)]
 
 
+def test_one_column_for_each_class_is_read_as_classes(ana: Ana) -> None:
+    ana.bring(numbered(*(f"ISIC_{n:03}.jpg" for n in range(6))))
+    rows = "".join(f"ISIC_{n:03},{float(n % 3 == 0)},{float(n % 3 == 1)},{float(n % 3 == 2)}\n" for n in range(6))
+    ana.bring({"truth.csv": f"image,MEL,NV,BCC\n{rows}".encode()})
+
+    preview = ana.preview({"kind": "csv"})
+
+    assert {found["name"]: found["images"] for found in preview["classes"]} == {"BCC": 2, "MEL": 2, "NV": 2}
+    assert preview["table"]["label_columns"] == ["MEL", "NV", "BCC"]
+
+
+def test_several_labels_in_a_cell_are_told(ana: Ana) -> None:
+    ana.bring(numbered(*(f"{n}.jpg" for n in range(4))))
+    ana.bring({"tags.csv": b"image,tags\n0,haze primary\n1,clear primary\n2,clear primary water\n3,haze water\n"})
+
+    assert "several-labels" in codes(ana.preview({"kind": "csv"}))
+
+
+def test_a_table_names_the_pictures_in_the_folder_called_like_it(ana: Ana) -> None:
+    ana.bring(numbered(*(f"{side}/{n}.jpg" for side in ("train", "test") for n in range(4))))
+    ana.bring({"train.csv": b"id,label\n0,cat\n1,cat\n2,dog\n3,dog\n"})
+
+    preview = ana.preview({"kind": "csv"})
+
+    assert preview["labelled"] == 4
+    assert [image["path"] for image in preview["unlabelled"]["examples"]] == [f"test/{n}.jpg" for n in range(4)]
+
+
+def test_a_name_that_fits_several_pictures_is_told(ana: Ana) -> None:
+    ana.bring(numbered("a/1.jpg", "b/1.jpg", "a/2.jpg", "b/3.jpg"))
+    ana.bring({"labels.csv": b"name,label\n1.jpg,cat\n2.jpg,cat\n3.jpg,dog\n"})
+
+    preview = ana.preview({"kind": "csv"})
+
+    assert preview["labelled"] == 2
+    message = next(found["message"] for found in preview["warnings"] if found["code"] == "table-names-ambiguous")
+    assert message == (
+        "1 name in the table fits several pictures, such as “1.jpg”: a/1.jpg and b/1.jpg. They get no label."
+    )
+
+
+def test_classes_can_be_left_out(ana: Ana) -> None:
+    ana.bring(numbered(*(f"{n}.jpg" for n in range(6))))
+    ana.bring({"labels.csv": b"name,label\n0,cat\n1,cat\n2,dog\n3,dog\n4,Not sure\n5,Skip\n"})
+
+    preview = ana.preview({"kind": "csv", "leave_out": ["not sure", "Skip"]})
+
+    assert [found["name"] for found in preview["classes"]] == ["cat", "dog"]
+    assert "left-out" in codes(preview)
+
+
+def test_a_class_of_one_side_only_is_told(ana: Ana) -> None:
+    ana.bring(numbered(*(f"train/{kind}/{n}.png" for kind in "abd" for n in range(4))))
+    ana.bring(
+        {
+            f"valid/{kind}/{n}.png": encode(draw("cross", 100 + ord(kind) + n, 16))
+            for kind in "abc"
+            for n in range(0, 90, 30)
+        }
+    )
+
+    warned = {found["code"]: found for found in ana.preview({"kind": "folder"}, {"kind": "folder"})["warnings"]}
+
+    assert warned["class-without-training"]["classes"] == ["c"]
+    assert warned["class-without-validation"]["classes"] == ["d"]
+
+
+def test_groups_are_counted(ana: Ana) -> None:
+    ana.bring(numbered(*(f"{kind}/p{n // 2}_{n}.png" for kind in "ab" for n in range(8))))
+
+    preview = ana.preview({"kind": "folder"}, {"kind": "random", "group": r"/(p\d+)_"})
+
+    assert preview["groups"] == {"count": 4, "smallest": 4, "largest": 4}
+    assert "groups" in codes(preview)
+
+
 @pytest.mark.parametrize(
     ("rule", "code"),
     [
@@ -150,7 +226,7 @@ def test_it_thinks_that_the_folder_says_it(ana: Ana) -> None:
     best = suggestions(ana)[0]
 
     assert best["rule"] == {"kind": "folder", "level": 1}
-    assert best["words"] == "the folder the picture is in, because 15 of 15 fit"
+    assert best["words"] == "the folder each picture is in; this fits 15 of 15 pictures"
     assert best["preview"]["labelled"] == 15
 
 
@@ -172,6 +248,67 @@ def test_it_sees_folders_of_a_split(ana: Ana) -> None:
     assert best["rule"] == {"kind": "folder", "level": 1}
     assert best["split"]["kind"] == "folder"
     assert [(found["train"], found["valid"]) for found in best["preview"]["classes"]] == [(4, 4), (4, 4)]
+
+
+def test_it_holds_out_the_test_folder_where_there_is_no_other(ana: Ana) -> None:
+    ana.bring(
+        numbered(
+            *(f"{side}/{kind}/{n}.png" for side in ("Training", "Testing") for kind in ("cat", "dog") for n in range(4))
+        )
+    )
+
+    best = suggestions(ana)[0]
+
+    assert best["rule"] == {"kind": "folder", "level": 1}
+    assert best["split"] == {"kind": "folder", "train": "Training", "valid": "Testing", "test": "test"}
+    assert [(found["train"], found["valid"]) for found in best["preview"]["classes"]] == [(4, 4), (4, 4)]
+
+
+def test_folders_that_only_hold_pictures_are_no_classes(ana: Ana) -> None:
+    weather = ("cloudy", "rain", "shine", "sunrise")
+    ana.bring(numbered(*(f"images/{kind}/{kind}{n}.jpg" for kind in weather for n in range(5))))
+    ana.bring({f"test_images/weather{n}.jpg": encode(draw("cross", 100 + n, 16)) for n in range(4)})
+
+    best = suggestions(ana)[0]
+
+    assert best["rule"] == {"kind": "folder", "level": 1, "leave_out": ["test_images"]}
+    assert [found["name"] for found in best["preview"]["classes"]] == [*weather]
+
+
+def test_masks_beside_pictures_are_not_learnt_from(ana: Ana) -> None:
+    kinds = ("MT_Blowhole", "MT_Break", "MT_Free")
+    names = [f"{kind}/Imgs/exp{n % 3}_num_{100 * n + at}" for at, kind in enumerate(kinds) for n in range(6)]
+    ana.bring(numbered(*(f"{name}.{ending}" for name in names for ending in ("jpg", "png"))))
+
+    best = suggestions(ana)[0]
+
+    assert {found["name"]: found["images"] for found in best["preview"]["classes"]} == dict.fromkeys(kinds, 6)
+
+
+def test_a_table_is_among_the_suggestions(ana: Ana) -> None:
+    paths = [f"mnist_sample/{side}/{digit}/{n}.png" for side in ("train", "valid") for digit in "37" for n in range(4)]
+    ana.bring(numbered(*paths))
+    rows = "".join(f"{path.removeprefix('mnist_sample/')},{int('/7/' in path)}\n" for path in paths)
+    ana.bring({"mnist_sample/labels.csv": f"name,label\n{rows}".encode(), "README.txt": b"Digits, written by hand."})
+
+    found = {suggestion["rule"]["kind"]: suggestion for suggestion in suggestions(ana)}
+
+    assert found["csv"]["rule"] == {"kind": "csv", "file": "mnist_sample/labels.csv"}
+    assert found["csv"]["split"]["kind"] == "folder"
+    assert {
+        one["name"]: (one["train"], one["valid"]) for one in ana.preview({"kind": "csv"}, {"kind": "folder"})["classes"]
+    } == {
+        "0": (4, 4),
+        "1": (4, 4),
+    }
+
+
+def test_a_column_that_says_so_decides_who_is_held_out(ana: Ana) -> None:
+    ana.bring(numbered(*(f"{n}.png" for n in range(8))))
+    rows = "".join(f"{n}.png,{'ab'[n % 2]},{n > 4}\n" for n in range(8))
+    ana.bring({"labels.csv": f"name,label,is_valid\n{rows}".encode()})
+
+    assert suggestions(ana)[0]["split"] == {"kind": "csv", "column": "is_valid"}
 
 
 def test_it_follows_labels_that_are_given(ana: Ana) -> None:
@@ -230,6 +367,30 @@ def test_the_manifest_is_ordered_by_digest_and_ignores_the_order_of_upload(ana: 
     assert [(i.digest, i.label, i.split) for i in first.images] == [(i.digest, i.label, i.split) for i in second.images]
 
 
+def test_a_new_version_keeps_what_the_last_one_held_out(ana: Ana, services: Services) -> None:
+    ana.bring_shapes(10)
+    first = ana.freeze({"kind": "folder"})
+    ana.bring({f"shapes/circle/new{n}.png": encode(draw("circle", 500 + n, 16)) for n in range(10)})
+
+    second = ana.freeze({"kind": "folder"})
+
+    assert first["counts"]["circle"] == {"train": 8, "valid": 2, "test": 0}
+    assert second["counts"]["circle"] == {"train": 16, "valid": 4, "test": 0}
+    with services.database.read() as session:
+        before, after = (manifest(session, version["id"]).images for version in (first, second))
+    later = {image.id: image.split for image in after}
+    assert all(later[image.id] is image.split for image in before)
+
+
+def test_another_share_holds_out_what_was_asked_for(ana: Ana) -> None:
+    ana.bring_shapes(15)
+    ana.freeze({"kind": "folder"}, {"kind": "random", "valid": 0.2})
+
+    version = ana.freeze({"kind": "folder"}, {"kind": "random", "valid": 0.3})
+
+    assert [sides["valid"] for sides in version["counts"].values()] == [5, 5, 5]
+
+
 def test_numbers_never_collide(ana: Ana) -> None:
     ana.bring_shapes(4)
     made: list[int] = []
@@ -260,9 +421,9 @@ def test_the_same_key_freezes_once(ana: Ana) -> None:
 @pytest.mark.parametrize(
     ("names", "code"),
     [
-        (("a/1.png", "a/2.png"), "one-class"),
-        (("1.png",), "one-class"),
-        (("a/1.png", "b/2.png"), "split-without-validation"),
+        (("a/1.png", "a/2.png"), "one-class-only"),
+        (("1.png",), "one-class-only"),
+        (("a/1.png", "b/2.png"), "no-validation-images"),
     ],
 )
 def test_it_freezes_nothing_that_cannot_be_learnt(ana: Ana, names: tuple[str, ...], code: str) -> None:

@@ -13,7 +13,7 @@ def test_the_workbench_opens_with_the_best_rule_applied(ana: Ana) -> None:
 
     text = seen(ana.client, f"/datasets/{ana.dataset_id}/labels")
 
-    assert "We think: the folder the picture is in, because 9 of 9 fit" in text
+    assert "Suggested: the folder each picture is in; this fits 9 of 9 pictures" in text
     assert "<h2>3 classes</h2>" in text
     assert re.search(r"<mark[^>]*>circle</mark>", text)
 
@@ -29,7 +29,7 @@ def test_the_preview_is_a_fragment(ana: Ana) -> None:
 
     assert "<html" not in answer.text
     assert 'data-can-freeze="false"' in answer.text
-    assert "There&#39;s only one kind here (shapes)" in answer.text
+    assert "There is only one class, “shapes”" in answer.text
 
 
 def test_a_rule_that_cant_be_used_is_told_in_words(ana: Ana) -> None:

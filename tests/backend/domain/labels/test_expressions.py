@@ -1,5 +1,4 @@
 import time
-from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
@@ -15,7 +14,7 @@ from backend.domain.labels.rules import (
 
 
 def label(rule: dict[str, object], path: str) -> str | None:
-    return clean_label(parse_rule(rule).label(PurePosixPath(path)))
+    return clean_label(parse_rule(rule).labels([path])[0])
 
 
 @pytest.mark.parametrize(
@@ -84,16 +83,25 @@ def test_an_expression_that_goes_too_far_is_stopped(expression: str) -> None:
     started = time.thread_time()
 
     with pytest.raises(InvalidExpression):
-        apply_rule(rule, ["b" * 4_000] * 100)
+        apply_rule(rule, ["b" * 1_000] * 100)
 
     assert time.thread_time() - started < 5
+
+
+def test_a_path_beyond_any_use_has_no_answer() -> None:
+    assert apply_rule(parse_rule({"kind": "expression", "expression": "stem"}), ["b" * 1_001]).labels == {}
+
+
+def test_a_text_is_split_into_so_many_parts_only() -> None:
+    with pytest.raises(InvalidExpression, match="too long"):
+        label({"kind": "expression", "expression": "(stem + stem).split('')[0]"}, "b" * 900)
 
 
 @given(st.text(max_size=60))
 def test_whatever_is_typed_is_an_expression_or_refused(text: str) -> None:
     try:
         rule = parse_rule({"kind": "expression", "expression": text or "x"})
-        once, twice = (rule.label(PurePosixPath("a/b_1.jpg")) for _ in range(2))
+        once, twice = (rule.labels(["a/b_1.jpg"])[0] for _ in range(2))
     except InvalidInput:
         return
 

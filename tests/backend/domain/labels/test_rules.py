@@ -1,10 +1,12 @@
-from pathlib import PurePosixPath
+import pickle
 
 import pytest
 
+from backend.domain.labels.expressions import InvalidExpression
 from backend.domain.labels.rules import (
     FolderRule,
     InvalidLabelRule,
+    LabelTooLong,
     RuleSpec,
     apply_rule,
     clean_label,
@@ -14,7 +16,7 @@ from backend.domain.labels.rules import (
 
 
 def label(rule: dict[str, object], path: str) -> str | None:
-    return clean_label(parse_rule(rule).label(PurePosixPath(path)))
+    return clean_label(parse_rule(rule).labels([path])[0])
 
 
 # Folders
@@ -57,7 +59,17 @@ def test_it_refuses_an_array_of_another_length() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"), [("  cat ", "cat"), ("", None), (" \t", None), ("a\nb", "a b"), ("x" * 300, "x" * 200)]
+    ("given", "kept"),
+    [
+        ("  cat ", "cat"),
+        ("", None),
+        (" \t", None),
+        ("a\nb", "a b"),
+        ("x" * 200, "x" * 200),
+        ("\u0645\u06cc\u200c\u062e\u0648", "\u0645\u06cc\u200c\u062e\u0648"),
+        ("\u200d", None),
+        ("cafe\u0301", "caf\u00e9"),
+    ],
 )
 def test_it_keeps_labels_tidy(given: str, kept: str | None) -> None:
     assert clean_label(given) == kept
@@ -75,3 +87,24 @@ def test_a_frozen_rule_comes_back_as_it_was() -> None:
     spec: RuleSpec = FolderRule(level=2)
 
     assert parse_spec(spec.model_dump()) == spec
+
+
+def test_it_refuses_a_label_that_is_too_long_instead_of_cutting_it() -> None:
+    with pytest.raises(LabelTooLong) as refusal:
+        apply_rule(parse_rule({"kind": "folder"}), [f"{'x' * 201}/1.png", "cat/1.png"])
+
+    assert refusal.value.message == f"The label “{'x' * 60}…” has 201 characters; a class name may have 200."
+
+
+def test_it_leaves_out_the_classes_it_is_told_to() -> None:
+    labelling = apply_rule(parse_rule({"kind": "folder"}), ["cat/1.png", "Skip/2.png", "3.png"], ["skip "])
+
+    assert labelling.labels == {"cat/1.png": "cat"}
+    assert labelling.unlabelled == ("Skip/2.png", "3.png")
+    assert labelling.left_out == ("Skip/2.png",)
+
+
+def test_an_error_comes_whole_out_of_another_process() -> None:
+    refusal = pickle.loads(pickle.dumps(InvalidExpression("No.", position=3)))
+
+    assert (refusal.message, refusal.position, refusal.details) == ("No.", 3, {"position": 3})

@@ -1,0 +1,142 @@
+"""What rules and splits read of a dataset: the names of its images and its tables, read once for many of them."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from backend.datasets.labels.tables import ReadTable, read_table
+from backend.datasets.repository import DatasetRepository, ImageNames
+from backend.domain.ids import Digest
+from backend.domain.labels.names import NameIndex
+from backend.domain.labels.tables import InvalidTable, NoTable, image_column
+from backend.storage.base import Storage
+from backend.tables.datasets import TableFileRow
+
+
+class Names:
+    """The images of a dataset with all of their names; never changed, so requests share it."""
+
+    def __init__(self, images: Sequence[ImageNames]) -> None:
+        self.images = images
+
+    @cached_property
+    def paths(self) -> Sequence[str]:
+        """Every name of every image."""
+        return [path for image in self.images for path in image.paths]
+
+    @cached_property
+    def index(self) -> NameIndex:
+        """The images by the names that tables may have for them."""
+        return NameIndex.of(self.paths, {path: image.id for image in self.images for path in image.paths})
+
+
+@dataclass(slots=True)
+class NamesCache:
+    """The names of the datasets that were read last, by a stamp that changes with every name."""
+
+    size: int
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _kept: OrderedDict[tuple[str, ...], Names] = field(default_factory=OrderedDict)
+
+    def names(self, repository: DatasetRepository, dataset_id: str) -> Names:
+        """The names of a dataset as they are now."""
+        key = (dataset_id, *repository.names_stamp(dataset_id))
+        with self._lock:
+            if (known := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+                return known
+        names = Names(repository.image_names(dataset_id))
+        with self._lock:
+            for old in [other for other in self._kept if other[0] == dataset_id]:
+                del self._kept[old]
+            self._kept[key] = names
+            while len(self._kept) > self.size:
+                self._kept.popitem(last=False)
+        return names
+
+
+_CACHE: Final = NamesCache(size=4)
+
+
+@dataclass(slots=True)
+class DatasetContent:
+    """A dataset's images and tables, for one request."""
+
+    session: Session
+    storage: Storage
+    dataset_id: str
+    names: Names
+    tables: Sequence[TableFileRow]
+    _read: dict[tuple[str, str | None, str | None], ReadTable] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, session: Session, storage: Storage, dataset_id: str) -> "DatasetContent":
+        """Raises DatasetNotFound."""
+        repository = DatasetRepository(session)
+        repository.get(dataset_id)
+        return cls(session, storage, dataset_id, _CACHE.names(repository, dataset_id), repository.tables(dataset_id))
+
+    @property
+    def images(self) -> Sequence[ImageNames]:
+        """Every image, by its first name."""
+        return self.names.images
+
+    def table(self, file: str | None, delimiter: str | None = None, encoding: str | None = None) -> ReadTable:
+        """The table that is meant; where none is named, the only one that names images.
+
+        Raises:
+            InvalidTable: none, several, or not readable.
+        """
+        if not self.tables:
+            raise NoTable
+        if file is None:
+            return self._only_fitting(delimiter, encoding)
+        return self._table(_named(self.tables, file), delimiter, encoding)
+
+    def about_images(self) -> Mapping[str, ReadTable]:
+        """Tables with a column that names images, by their paths."""
+        found = {}
+        for row in self.tables:
+            try:
+                read = self._table(row)
+                image_column(read.table, self.names.index)
+            except InvalidTable:
+                continue
+            if len(read.table.columns) > 1:
+                found[row.path] = read
+        return found
+
+    def _only_fitting(self, delimiter: str | None, encoding: str | None) -> ReadTable:
+        if len(self.tables) == 1:
+            return self._table(self.tables[0], delimiter, encoding)
+        fitting = [*self.about_images()]
+        names = fitting or [row.path for row in self.tables[:20]]
+        if len(fitting) != 1:
+            reason = "There are several tables." if fitting else "None of the tables names your pictures."
+            raise InvalidTable(reason, advice=f"Say which one to read: {', '.join(names[:20])}.", files=names[:20])
+        return self._table(_named(self.tables, fitting[0]), delimiter, encoding)
+
+    def _table(self, row: TableFileRow, delimiter: str | None = None, encoding: str | None = None) -> ReadTable:
+        key = (row.id, delimiter, encoding)
+        if key not in self._read:
+            content = self.storage.read_blob(Digest(row.digest))
+            self._read[key] = read_table(row.path, content, self.names.index, delimiter=delimiter, encoding=encoding)
+        return self._read[key]
+
+
+def _named(rows: Sequence[TableFileRow], file: str) -> TableFileRow:
+    fitting = [row for row in rows if row.path == file] or [row for row in rows if row.path.rpartition("/")[2] == file]
+    if not fitting:
+        names = [row.path for row in rows[:20]]
+        raise InvalidTable(f"There is no table called {file}.", advice=f"There are: {', '.join(names)}.", files=names)
+    if len(fitting) > 1:
+        names = [row.path for row in fitting[:20]]
+        raise InvalidTable(
+            f"There are several tables called {file}.", advice=f"Say which one: {', '.join(names)}.", files=names
+        )
+    return fitting[0]

@@ -1,0 +1,148 @@
+"""Which images of a dataset are held out, what earlier versions have to do with it, and what is odd about it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from backend.datasets.labels.apply import Labelled
+from backend.datasets.labels.content import DatasetContent
+from backend.datasets.labels.evaluation import groups_in_process
+from backend.datasets.repository import VersionRepository
+from backend.domain.images import LabelledImage
+from backend.domain.labels.warnings import LabelWarning, listed, pictures, pictures_have
+from backend.domain.manifest import Split
+from backend.domain.splitting import Assignment, CsvSplit, RandomSplit, SplitSpec, assign_splits
+
+_VERSIONS_LOOKED_AT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSplit:
+    """Splits of a dataset's images, by their ids; images of each group; what is odd."""
+
+    splits: Mapping[str, Split]
+    groups: Mapping[str, int]
+    warnings: Sequence[LabelWarning]
+
+
+def split_labelled(content: DatasetContent, labelled: Labelled, spec: SplitSpec) -> DatasetSplit:
+    """Split of each labelled image.
+
+    Raises:
+        NoValidationImages, NoTrainingImages, InvalidInput
+    """
+    images = [LabelledImage(found.image.digest, found.label, found.image.paths) for found in labelled.images]
+    table = None
+    if isinstance(spec, CsvSplit):
+        table = labelled.table if labelled.table and spec.file is None else content.table(spec.file)
+    versions = VersionRepository(content.session)
+    kept = _kept(content, versions, spec) if isinstance(spec, RandomSplit) else {}
+    digest_of = {image.id: image.digest for image in content.images}
+    found = assign_splits(
+        images,
+        spec,
+        table=table.table if table else None,
+        kept={digest_of[image_id]: Split(side) for image_id, side in kept.items() if image_id in digest_of},
+        find_groups=groups_in_process,
+    )
+    splits = {
+        one.image.id: found.splits[one.image.digest] for one in labelled.images if one.image.digest in found.splits
+    }
+    warnings = [
+        *_side_warnings(labelled, splits),
+        *_group_warnings(found, splits),
+        *_moved_warnings(content, versions, splits),
+    ]
+    return DatasetSplit(splits, found.groups, warnings)
+
+
+def _kept(content: DatasetContent, versions: VersionRepository, spec: RandomSplit) -> dict[str, str]:
+    """Splits of the newest version that was split in the same way."""
+    asked = spec.model_dump(exclude_none=True)
+    same = (row for row in versions.of_dataset(content.dataset_id, limit=_VERSIONS_LOOKED_AT) if row.split == asked)
+    return versions.splits_of(newest.id) if (newest := next(same, None)) else {}
+
+
+def _side_warnings(labelled: Labelled, splits: Mapping[str, Split]) -> list[LabelWarning]:
+    held: dict[str, Counter[Split]] = defaultdict(Counter)
+    left_out = 0
+    for found in labelled.images:
+        if (side := splits.get(found.image.id)) is None:
+            left_out += 1
+        else:
+            held[found.label][side] += 1
+    warnings = []
+    if untaught := sorted(label for label, sides in held.items() if not sides[Split.TRAIN]):
+        have, them = ("has", "it") if len(untaught) == 1 else ("have", "them")
+        message = f"{listed(untaught)} {have} only held-out pictures, so there is nothing to learn {them} from."
+        warnings.append(LabelWarning("class-without-training", message, tuple(untaught)))
+    if untested := sorted(label for label, sides in held.items() if sides[Split.TRAIN] > 1 and not sides[Split.VALID]):
+        have, them = ("has", "it") if len(untested) == 1 else ("have", "them")
+        message = f"{listed(untested)} {have} no held-out picture, so it stays unknown how well the model knows {them}."
+        warnings.append(LabelWarning("class-without-validation", message, tuple(untested)))
+    if left_out:
+        message = f"{pictures_have(left_out)} a label but are on no side, neither for training nor for testing."
+        if left_out == 1:
+            message = "1 picture has a label but is on no side, neither for training nor for testing."
+        warnings.append(
+            LabelWarning(
+                "split-unassigned", f"{message} They are left out." if left_out > 1 else f"{message} It is left out."
+            )
+        )
+    return warnings
+
+
+def _group_warnings(found: Assignment, splits: Mapping[str, Split]) -> list[LabelWarning]:
+    warnings = []
+    if found.test_is_valid:
+        message = "There is no folder for validation, so the pictures of the test folder are the held-out ones."
+        warnings.append(LabelWarning("test-folder-held-out", message))
+    if found.groups:
+        alone = len(splits) - sum(found.groups.values())
+        sizes = sorted(found.groups.values())
+        size = f"{sizes[0]:,} to {sizes[-1]:,} pictures each" if sizes[0] < sizes[-1] else f"{pictures(sizes[0])} each"
+        groups = "1 group" if len(sizes) == 1 else f"{len(sizes):,} groups"
+        rest = f"; {pictures_have(alone)} none and count as groups of their own" if alone > 0 else ""
+        message = f"The pattern finds {groups} of {size}{rest}. Each group stays on one side."
+        warnings.append(LabelWarning("groups", message))
+    return warnings
+
+
+def _moved_warnings(
+    content: DatasetContent, versions: VersionRepository, splits: Mapping[str, Split]
+) -> list[LabelWarning]:
+    """Where scores of earlier trainings and of later ones can't be compared, because pictures change sides."""
+    trained = versions.trained(content.dataset_id)
+    moved = {row.number: _learnt_from(versions.held_out(row.id), splits) for row in trained}
+    exposed = {image_id for images in moved.values() for image_id in images}
+    warnings = []
+    if exposed:
+        was = "1 picture that was" if len(exposed) == 1 else f"{len(exposed):,} pictures that were"
+        message = (
+            f"{was} held out in {_versions(sorted(number for number in moved if moved[number]))} would now be learnt "
+            "from. The scores of new trainings can't be compared with the earlier ones."
+        )
+        warnings.append(LabelWarning("held-out-moved", message))
+    if trained and (known := _held_out(versions.learnt_from(trained[0].id), splits)):
+        was = "1 picture is" if known == 1 else f"{known:,} pictures are"
+        message = (
+            f"{was} now held out that trainings of version {trained[0].number} have learnt from. Start new trainings "
+            "from the beginning: a model that goes on from an earlier one would score too well."
+        )
+        warnings.append(LabelWarning("learnt-held-out", message))
+    return warnings
+
+
+def _learnt_from(images: Sequence[str], splits: Mapping[str, Split]) -> list[str]:
+    return [image_id for image_id in images if splits.get(image_id) is Split.TRAIN]
+
+
+def _held_out(images: Sequence[str], splits: Mapping[str, Split]) -> int:
+    return sum(splits.get(image_id) in (Split.VALID, Split.TEST) for image_id in images)
+
+
+def _versions(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"version {numbers[0]}"
+    shown = ", ".join(map(str, numbers[:-1]))
+    return f"versions {shown} and {numbers[-1]}"

@@ -1,0 +1,245 @@
+"""Which picture a name in a table means.
+
+Tables are written on other machines: with the folders of that machine, with
+Windows' backslashes, in capitals, without the ending, or by a spreadsheet that
+made 7 of 007. A name is compared from its end, strictest first, and means a
+picture only where no other picture fits as well.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, NamedTuple, Self
+
+from backend.domain.images import normal
+
+
+class Fit(IntEnum):
+    """How the last part of a name fits a picture's file name; a smaller one is stricter."""
+
+    EXACT = 0
+    CASE = 1
+    """Equal but for capitals, as ``.JPG`` for ``.jpg``."""
+    STEM = 2
+    """Equal without the ending."""
+    NUMBER = 3
+    """The same number, as 7 for 007."""
+
+
+class Closeness(NamedTuple):
+    """How well a name fits a path; a smaller one fits better."""
+
+    folders_differ: bool
+    fit: Fit
+    unshared: int
+    """Minus the number of folders that both have, counted from the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The paths that a name may mean: all that fit equally well."""
+
+    paths: tuple[str, ...]
+    closeness: Closeness
+
+
+@dataclass(frozen=True, slots=True)
+class NameIndex:
+    """Paths of pictures by the names that tables may have for them.
+
+    Attributes:
+        image_of: the picture that a path belongs to; copies of a picture have several paths.
+    """
+
+    image_of: Mapping[str, object]
+    _by_name: Mapping[Fit, Mapping[str, Sequence[str]]] = field(repr=False)
+
+    @classmethod
+    def of(cls, paths: Iterable[str], image_of: Mapping[str, object] | None = None) -> Self:
+        """The index of ``paths``; where ``image_of`` is left out, every path is a picture of its own."""
+        by_name: dict[Fit, dict[str, list[str]]] = {fit: defaultdict(list) for fit in Fit}
+        known = [*paths]
+        for path in known:
+            name = normal(path).rpartition("/")[2]
+            for fit, key in zip(Fit, _keys(name), strict=True):
+                if key:
+                    by_name[fit][key].append(path)
+        return cls(image_of or {path: path for path in known}, by_name)
+
+    def within(self, paths: Iterable[str]) -> Self:
+        """The same for some of the paths."""
+        return type(self).of(paths, self.image_of)
+
+    def find(self, cell: str) -> Found | None:
+        """What ``cell`` may mean, or None."""
+        folders, name = _parts(cell)
+        if not name:
+            return None
+        best: Found | None = None
+        for fit, key in zip(Fit, _keys_of_cell(name), strict=True):
+            for candidates in (self._by_name[fit].get(one, ()) for one in key):
+                found = _closest(folders, candidates, fit)
+                if found and not found.closeness.folders_differ:
+                    return found
+                if found and (best is None or found.closeness < best.closeness):
+                    best = found
+        return best
+
+    def images(self, found: Found) -> set[object]:
+        """The pictures behind the paths that were found."""
+        return {self.image_of[path] for path in found.paths}
+
+
+def _closest(folders: Sequence[str], candidates: Sequence[str], fit: Fit) -> Found | None:
+    best: list[str] = []
+    closest: Closeness | None = None
+    for path in candidates:
+        closeness = _closeness(folders, path, fit)
+        if closest is None or closeness < closest:
+            best, closest = [path], closeness
+        elif closeness == closest:
+            best.append(path)
+    return Found(tuple(best), closest) if closest else None
+
+
+def _closeness(folders: Sequence[str], path: str, fit: Fit) -> Closeness:
+    if not folders:
+        return Closeness(False, fit, 0)
+    own = normal(path).casefold().split("/")[:-1]
+    shared = 0
+    for one, other in zip(reversed(folders), reversed(own), strict=False):
+        if one != other:
+            return Closeness(True, fit, -shared)
+        shared += 1
+    return Closeness(False, fit, -shared)
+
+
+def _keys(name: str) -> tuple[str, str, str, str]:
+    """A file name as each of the fits would look it up; empty where it can't be."""
+    folded = name.casefold()
+    stem = _stem(folded)
+    return name, folded, stem, _number(stem)
+
+
+def _keys_of_cell(name: str) -> tuple[tuple[str, ...], ...]:
+    folded = name.casefold()
+    stem = _stem(folded)
+    # A dot may belong to the name (v1.5) or separate an ending of another format (1.tif for 1.jpg).
+    stems = (folded, stem) if stem != folded else (folded,)
+    number = _number(folded) or _number(folded.removesuffix(".0")) or _number(stem)
+    return (name,), (folded,), stems, (number,) if number else ()
+
+
+def _stem(name: str) -> str:
+    stem, dot, _ = name.rpartition(".")
+    return stem if dot and stem else name
+
+
+def _number(text: str) -> str:
+    return (text.lstrip("0") or "0") if text.isascii() and text.isdigit() else ""
+
+
+def _parts(cell: str) -> tuple[list[str], str]:
+    """The folders of a name, compared without capitals, and its last part."""
+    *folders, name = [part for part in normal(cell.strip()).replace("\\", "/").split("/") if part not in ("", ".")] or [
+        ""
+    ]
+    return [folder.casefold() for folder in folders], name
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """A name that fits several pictures, with two of their paths."""
+
+    name: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowMatch:
+    """Which rows of a table mean which pictures.
+
+    Attributes:
+        rows: numbers of the rows that mean a path, in their order.
+        ambiguous: names that fit several pictures equally well; their rows mean none.
+        unmatched: names that mean no picture.
+    """
+
+    rows: Mapping[str, tuple[int, ...]]
+    ambiguous: tuple[Ambiguous, ...]
+    unmatched: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cells: Sequence[str], index: NameIndex, file: str = "") -> Self:
+        """Match each row's name; the folders of ``file``, the table's own path, decide between equals.
+
+        A picture takes the rows that name it best: ``b/1.jpg`` doesn't mean ``a/1.jpg`` where the table has
+        both names.
+        """
+        found = _found_in_scope(cells, index, file)
+        claims: dict[str, list[tuple[Closeness, int]]] = defaultdict(list)
+        ambiguous: list[Ambiguous] = []
+        unmatched: list[str] = []
+        for row, (cell, match) in enumerate(zip(cells, found, strict=True)):
+            if match is None:
+                if cell:
+                    unmatched.append(cell)
+            elif len(index.images(match)) > 1:
+                ambiguous.append(Ambiguous(cell, match.paths[:2]))
+            else:
+                for path in match.paths:
+                    claims[path].append((match.closeness, row))
+        rows, lost = _best_claims(claims)
+        return cls(rows, tuple(ambiguous), (*unmatched, *(cells[row] for row in lost)))
+
+
+def _best_claims(claims: Mapping[str, Sequence[tuple[Closeness, int]]]) -> tuple[dict[str, tuple[int, ...]], list[int]]:
+    rows: dict[str, tuple[int, ...]] = {}
+    won: set[int] = set()
+    every: set[int] = set()
+    for path, claimed in claims.items():
+        closest = min(closeness for closeness, _ in claimed)
+        rows[path] = tuple(row for closeness, row in claimed if closeness == closest)
+        won.update(rows[path])
+        every.update(row for _, row in claimed)
+    return rows, sorted(every - won)
+
+
+def _found_in_scope(cells: Sequence[str], index: NameIndex, file: str) -> list[Found | None]:
+    """What each cell means; first among the pictures that the table's own path points at, if most rows are there."""
+    everywhere = [index.find(cell) if cell else None for cell in cells]
+    for scope in _scopes(file, [*index.image_of]):
+        inside = index.within(scope)
+        within = [inside.find(cell) if cell else None for cell in cells]
+        if sum(found is not None for found in within) * 2 >= sum(found is not None for found in everywhere) > 0:
+            return [_rather_inside(one, other) for one, other in zip(within, everywhere, strict=True)]
+    return everywhere
+
+
+def _rather_inside(inside: Found | None, anywhere: Found | None) -> Found | None:
+    """A picture outside is meant only by a name that has one of its folders."""
+    if anywhere is None or anywhere.closeness.unshared == 0 or anywhere.closeness.folders_differ:
+        return inside
+    return anywhere if inside is None or anywhere.closeness < inside.closeness else inside
+
+
+def _scopes(file: str, paths: Sequence[str]) -> Iterable[list[str]]:
+    """Sets of paths that a table may be about, the likeliest first: its own folder, or one that is named like it.
+
+    ``train.csv`` is about the pictures in a folder ``train``: a folder ``test`` may have the same file names.
+    """
+    folder, _, name = normal(file).rpartition("/")
+    beside = [path for path in paths if normal(path).startswith(f"{folder}/")] if folder else [*paths]
+    words = {word for word in _words(_stem(name)) if word not in _EVERY_TABLE}
+    named = [path for path in beside if not words.isdisjoint(normal(path).casefold().split("/")[:-1])]
+    for scope in (named, beside):
+        if scope and len(scope) < len(paths):
+            yield scope
+
+
+_EVERY_TABLE: Final = frozenset({"labels", "label", "images", "image", "data", "csv", "classes"})
+
+
+def _words(text: str) -> list[str]:
+    return "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()
