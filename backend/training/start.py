@@ -85,7 +85,7 @@ class Planner:
     ``architecture``: of the model that they start from; None where that is the pretrained weights.
 
     Raises:
-        OneClassOnly, ClassWithoutImages, NothingHeldOut: the version can't be trained on.
+        OneClassOnly, ClassWithoutImages, NoValidationImages: the version can't be trained on.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ def planner(
 
     Raises:
         VersionNotFound, CheckpointNotFound: no such thing.
-        OneClassOnly, ClassWithoutImages, NothingHeldOut: the version can't be trained on.
+        OneClassOnly, ClassWithoutImages, NoValidationImages: the version can't be trained on.
     """
     version = RunRepository(session).version(version_id)
     if version is None:

@@ -65,7 +65,8 @@ def test_adding_images_moves_at_most_the_few_at_the_threshold_of_their_class(
 
     for label in before:
         moved = sum(first[image.digest] is not later[image.digest] for image in old if image.label == label)
-        assert moved <= 2 * more.get(label, 0)
+        # Up to one moves over the threshold of validation, and two over that of the final test behind it.
+        assert moved <= 3 * more.get(label, 0)
 
 
 @given(sizes, sizes, shares)
