@@ -3,6 +3,7 @@
 Everything here is old enough that nobody can still be writing it, and is looked up in the database first.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,8 +11,9 @@ from typing import Final
 import structlog
 
 from backend.datasets.blobs import forget_archives
+from backend.datasets.remove import finish_deletions
 from backend.db.session import Database
-from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoDoorbell, UnitOfWork, unit_of_work
 from backend.storage.local import LocalStorage
 from backend.training.leftovers import unneeded_folders
 from worker.logfile import remove_old_logs
@@ -32,6 +34,7 @@ class Cleared:
     incoming: int
     logs: int = 0
     archives: int = 0
+    datasets: int = 0
 
 
 def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cleared:
@@ -44,12 +47,17 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
         storage.delete_folder("states", name)
     for name in unneeded.checkpoints:
         storage.delete_folder("checkpoints", name)
+
+    def open_unit() -> AbstractContextManager[UnitOfWork]:
+        return unit_of_work(database, NoDoorbell())
+
     cleared = Cleared(
         len(unneeded.states),
         len(unneeded.checkpoints),
         storage.clear_incoming(_DAY_S),
         remove_old_logs(logs),
-        forget_archives(lambda: unit_of_work(database, NoDoorbell()), storage),
+        forget_archives(open_unit, storage),
+        finish_deletions(open_unit, storage),
     )
     if cleared != Cleared(0, 0, 0):
         log.info(
@@ -59,5 +67,6 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
             incoming=cleared.incoming,
             logs=cleared.logs,
             archives=cleared.archives,
+            datasets=cleared.datasets,
         )
     return cleared

@@ -8,16 +8,20 @@ from starlette.responses import StreamingResponse
 
 from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.errors import EmptyUpload, ImportFromLinksUnavailable
+from backend.datasets.flags import FLAGS
 from backend.datasets.images import find_image, thumbnail
 from backend.datasets.imports import cancel_import, take_archive, take_sample
 from backend.datasets.ingest import ingest
-from backend.datasets.remove import remove_dataset
+from backend.datasets.listing import ImageQuery, checked
+from backend.datasets.remove import remove_dataset, remove_images
 from backend.datasets.repository import DatasetRepository, Rejection
 from backend.datasets.samples import SAMPLES
 from backend.datasets.schemas import (
     DatasetCreate,
     DatasetRead,
+    DeletedImagesRead,
     FromUrls,
+    ImageDeletion,
     ImageRead,
     ImportRead,
     RejectionRead,
@@ -27,7 +31,6 @@ from backend.datasets.schemas import (
     UploadRead,
 )
 from backend.datasets.serving import FileAnswer, picture_headers
-from backend.datasets.versions import find_version, latest_version
 from backend.dependencies import ReadDep, ServicesDep, StorageDep, UnitDep
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import Digest
@@ -176,9 +179,9 @@ def stop_import(import_id: str, services: ServicesDep) -> ImportRead:
 
 
 @router.get("/samples")
-def list_samples() -> list[SampleRead]:
+def list_samples() -> Page[SampleRead]:
     """Data sets that are one click away."""
-    return [SampleRead.of(sample) for sample in SAMPLES.values()]
+    return Page[SampleRead](items=[SampleRead.of(sample) for sample in SAMPLES.values()], next=None)
 
 
 def read_import(repository: DatasetRepository, import_id: str) -> ImportRead:
@@ -193,31 +196,30 @@ def list_images(
     dataset_id: str,
     request: Request,
     session: ReadDep,
-    label: Annotated[str | None, Query(alias="class", max_length=200)] = None,
+    label: Annotated[str, Query(alias="class", max_length=200)] = "",
     split: Side | None = None,
-    version: Annotated[str | None, Query(max_length=64)] = None,
+    version: Annotated[str, Query(max_length=64, description="Only pictures that are in this version.")] = "",
+    flag: Annotated[str, Query(max_length=64, description=f"One of {', '.join(FLAGS)}.")] = "",
+    folder: Annotated[str, Query(max_length=4096, description="Only pictures in this folder and those below.")] = "",
     newest: bool = False,
     limit: LimitQuery = 100,
     after: IdCursorDep = None,
 ) -> Page[ImageRead]:
     """Pictures in the order of arrival, or the newest first; label and split by a version, else the newest one."""
-    repository = DatasetRepository(session)
-    repository.get(dataset_id)
-    of_version = find_version(session, version) if version else latest_version(session, dataset_id)
-    found = repository.images(
-        dataset_id,
-        limit=limit + 1,
-        after=after,
-        version_id=of_version.id if of_version else None,
-        label=label,
-        split=split,
-        newest=newest,
-    )
+    chosen, _ = checked(session, dataset_id, ImageQuery(version, label, split or "", flag, folder, newest))
+    found = DatasetRepository(session).images(dataset_id, chosen, limit=limit + 1, after=after)
     page = found[:limit]
     root_path: str = request.scope.get("root_path", "")
     return Page[ImageRead](
         items=[ImageRead.of(image, root_path) for image in page], next=page[-1].row.id if len(found) > limit else None
     )
+
+
+@router.delete("/datasets/{dataset_id}/images")
+def delete_images(dataset_id: str, body: ImageDeletion, services: ServicesDep) -> DeletedImagesRead:
+    """Delete pictures. Versions stay as they were frozen: pictures in them are hidden here and kept for them."""
+    deleted = remove_images(services.open_unit(), services.storage, dataset_id, body.ids)
+    return DeletedImagesRead(deleted=deleted.deleted, kept_in_versions=deleted.kept)
 
 
 @router.get("/images/{image_id}/file", response_class=StreamingResponse)

@@ -77,6 +77,44 @@ class VersionNotFound(NotFound):
         super().__init__("There is no version here, or it isn't shared with you.")
 
 
+class NoVersionYet(InvalidInput):
+    """Pictures have classes and sides only in a version."""
+
+    code = "no-version"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The labels of this dataset haven't been accepted yet, so its pictures have no class.",
+            advice="Go to Labels and accept them, or leave out “class” and “split”.",
+        )
+
+
+class ClassUnknown(InvalidInput):
+    """A class that the version doesn't have."""
+
+    code = "class-unknown"
+
+    def __init__(self, name: str, classes: list[str]) -> None:
+        super().__init__(
+            f"There is no class called “{name[:60]}”.",
+            advice=f"The classes are: {', '.join(classes[:20])}{' …' if len(classes) > 20 else ''}.",
+            details={"classes": classes[:1000]},
+        )
+
+
+class FlagUnknown(InvalidInput):
+    """A flag that this server doesn't set."""
+
+    code = "flag-unknown"
+
+    def __init__(self, flag: str, flags: list[str]) -> None:
+        super().__init__(
+            f"There is no flag called “{flag[:60]}”.",
+            advice=f"The flags are: {', '.join(flags)}.",
+            details={"flags": flags},
+        )
+
+
 class DatasetInUse(Conflict):
     """A dataset can't be deleted while a training or an import uses it."""
 

@@ -11,12 +11,12 @@ from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.context import dataset_context
 from backend.datasets.imports import take_sample
 from backend.datasets.ingest import Ingested, ingest
+from backend.datasets.listing import ImageQuery, checked
 from backend.datasets.remove import remove_dataset
-from backend.datasets.repository import DatasetRepository, ListedImage
+from backend.datasets.repository import DatasetRepository, ImageFilter, ListedImage
 from backend.datasets.samples import SAMPLES, find_sample
 from backend.datasets.schemas import ImportRead
 from backend.datasets.urls import image_url, thumbnail_url
-from backend.datasets.versions import find_version, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, UnitDep
 from backend.domain.images import JOINERS
 from backend.imaging.pool import decoding_pool
@@ -117,7 +117,7 @@ def pictures(
         "datasets/pictures.html",
         **context,
         brought=None if added is None else _brought(Ingested(added, already), aside),
-        tiles=[Tile.of(image) for image in repository.images(dataset_id, limit=NEWEST, newest=True)],
+        tiles=[Tile.of(image) for image in repository.images(dataset_id, ImageFilter(newest=True), limit=NEWEST)],
         imports=imports,
         is_filling=any(entry["status"] in ("queued", "running") for entry in imports),
         rejections=repository.rejections(dataset_id, limit=REJECTIONS),
@@ -137,17 +137,10 @@ def images(
 ) -> Response:
     """All pictures, or those of a class or a side."""
     context = dataset_context(session, dataset_id, StepName.PICTURES) | {"here": "All pictures"}
-    of_version = find_version(session, version) if version else latest_version(session, dataset_id)
-    found = DatasetRepository(session).images(
-        dataset_id,
-        limit=PICTURES_A_PAGE + 1,
-        after=after,
-        version_id=of_version.id if of_version else None,
-        label=label or None,
-        split=split or None,
-    )
+    chosen, of_version = checked(session, dataset_id, ImageQuery(version, label, split))
+    found = DatasetRepository(session).images(dataset_id, chosen, limit=PICTURES_A_PAGE + 1, after=after)
     shown = found[:PICTURES_A_PAGE]
-    chosen = {"class": label, "split": split, "version": version}
+    query = {"class": label, "split": split, "version": version}
     here = f"/datasets/{dataset_id}/images"
     return page(
         request,
@@ -159,8 +152,8 @@ def images(
         class_options=[("", "All classes"), *((name, name) for name in (of_version.classes if of_version else []))],
         total=_total(of_version, label, split, context["dataset"].images),
         tiles=[Tile.of(image) for image in shown],
-        next_path=_path(here, **chosen, after=shown[-1].row.id) if len(found) > PICTURES_A_PAGE else None,
-        first_path=_path(here, **chosen) if after else None,
+        next_path=_path(here, **query, after=shown[-1].row.id) if len(found) > PICTURES_A_PAGE else None,
+        first_path=_path(here, **query) if after else None,
     )
 
 

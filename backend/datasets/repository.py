@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import DatasetNotFound, ImageNotFound, ImportNotFound
+from backend.datasets.flags import FLAGS
 from backend.db.base import Base
 from backend.domain.ids import Digest, new_id
 from backend.ledger.job import JobState
@@ -23,7 +24,7 @@ from backend.tables.datasets import (
     VersionRow,
 )
 from backend.tables.ledger import JobRow
-from backend.tables.training import CheckpointRow, RunRow
+from backend.tables.training import RunRow
 
 _FINAL = tuple(state for state in JobState if state.is_final)
 
@@ -65,6 +66,24 @@ class ListedImage:
     row: ImageRow
     label: str | None
     split: str | None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFilter:
+    """Which images of a dataset are listed.
+
+    Label and split are those of ``version_id``; with ``only_version``, images outside of it are left out. ``flag`` is
+    one of ``FLAGS``, ``folder`` a path without the slash at its end.
+    """
+
+    version_id: str = ""
+    only_version: bool = False
+    label: str | None = None
+    split: str | None = None
+    flag: str | None = None
+    folder: str | None = None
+    newest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +113,8 @@ class DatasetRepository:
 
     def get(self, dataset_id: str) -> DatasetRow:
         """Raises DatasetNotFound."""
-        if (row := self._session.get(DatasetRow, dataset_id)) is None:
+        row = self._session.get(DatasetRow, dataset_id)
+        if row is None or row.is_being_deleted:
             raise DatasetNotFound
         return row
 
@@ -102,7 +122,7 @@ class DatasetRepository:
         """The dataset, with others who want to change it made to wait. Raises DatasetNotFound."""
         query = select(DatasetRow).where(DatasetRow.id == dataset_id).with_for_update()
         row = self._session.scalar(query.execution_options(populate_existing=True))
-        if row is None:
+        if row is None or row.is_being_deleted:
             raise DatasetNotFound
         return row
 
@@ -112,7 +132,7 @@ class DatasetRepository:
 
     def summaries(self, *, limit: int, after: str | None) -> list[DatasetSummary]:
         """Datasets, the newest first."""
-        query = select(DatasetRow).order_by(DatasetRow.id.desc()).limit(limit)
+        query = select(DatasetRow).where(~DatasetRow.is_being_deleted).order_by(DatasetRow.id.desc()).limit(limit)
         if after:
             query = query.where(DatasetRow.id < after)
         return self._summaries(list(self._session.scalars(query)))
@@ -128,34 +148,6 @@ class DatasetRepository:
             versions.setdefault(dataset_id, []).append(len(classes))
         return [DatasetSummary(row, (versions.get(row.id) or [0])[-1], len(versions.get(row.id, []))) for row in rows]
 
-    def blobs_of(self, dataset_id: str) -> list[Digest]:
-        """Everything in storage that the dataset uses."""
-        images = self._session.scalars(select(ImageRow.digest).where(ImageRow.dataset_id == dataset_id))
-        tables = self._session.scalars(select(TableFileRow.digest).where(TableFileRow.dataset_id == dataset_id))
-        sources = self._session.scalars(select(ImportRow.source).where(ImportRow.dataset_id == dataset_id))
-        archives = [source["digest"] for source in sources if "digest" in source]
-        return [Digest(digest) for digest in {*images, *tables, *archives}]
-
-    def open_imports(self, dataset_id: str) -> list[str]:
-        """Ids of imports into a dataset that haven't ended."""
-        query = (
-            select(ImportRow.id)
-            .join(JobRow, JobRow.id == ImportRow.job_id)
-            .where(ImportRow.dataset_id == dataset_id, JobRow.state.not_in(_FINAL))
-            .order_by(ImportRow.id)
-        )
-        return list(self._session.scalars(query))
-
-    def remove(self, dataset_id: str) -> None:
-        """The dataset and everything below it but runs, which must have gone before."""
-        versions = select(VersionRow.id).where(VersionRow.dataset_id == dataset_id)
-        jobs = list(self._session.scalars(select(ImportRow.job_id).where(ImportRow.dataset_id == dataset_id)))
-        self._session.execute(delete(VersionImageRow).where(VersionImageRow.version_id.in_(versions)))
-        for table in (VersionRow, RejectionRow, ImportRow, TableFileRow, ImagePathRow, ImageRow):
-            self._session.execute(delete(table).where(table.dataset_id == dataset_id))
-        self._session.execute(delete(DatasetRow).where(DatasetRow.id == dataset_id))
-        self._session.execute(delete(JobRow).where(JobRow.id.in_(jobs)))
-
     # What comes in; the dataset must be locked
 
     def add_image(self, dataset: DatasetRow, image: NewImage) -> bool:
@@ -163,7 +155,7 @@ class DatasetRepository:
         row = self._session.scalar(
             select(ImageRow).where(ImageRow.dataset_id == dataset.id, ImageRow.digest == image.digest)
         )
-        is_new = row is None
+        is_new = row is None or row.is_deleted
         if row is None:
             row = ImageRow(
                 id=new_id(),
@@ -177,10 +169,13 @@ class DatasetRepository:
             )
             self._session.add(row)
             self._session.flush()
-            dataset.images += 1
-            dataset.bytes += image.bytes
+        elif row.is_deleted:
+            row.is_deleted, row.path = False, image.path
         elif image.path < row.path:
             row.path = image.path
+        if is_new:
+            dataset.images += 1
+            dataset.bytes += image.bytes
         self._insert_new(ImagePathRow, id=new_id(), dataset_id=dataset.id, image_id=row.id, path=image.path)
         return is_new
 
@@ -226,37 +221,35 @@ class DatasetRepository:
             raise ImageNotFound
         return row
 
-    def images_by_id(self, ids: Iterable[str]) -> dict[str, ImageRow]:
-        """Images by their ids; unknown ones are missing."""
-        return {row.id: row for row in self._session.scalars(select(ImageRow).where(ImageRow.id.in_(list(ids))))}
-
     def images(
-        self,
-        dataset_id: str,
-        *,
-        limit: int,
-        after: str | None = None,
-        version_id: str | None = None,
-        label: str | None = None,
-        split: str | None = None,
-        newest: bool = False,
+        self, dataset_id: str, chosen: ImageFilter, *, limit: int, after: str | None = None
     ) -> list[ListedImage]:
-        """Images in the order of arrival; label and split are those of ``version_id``."""
-        of_version = (VersionImageRow.image_id == ImageRow.id) & (VersionImageRow.version_id == (version_id or ""))
+        """Images in the order of arrival, or the newest first."""
+        of_version = (VersionImageRow.image_id == ImageRow.id) & (VersionImageRow.version_id == chosen.version_id)
+        flags = {flag: condition.label(flag) for flag, condition in FLAGS.items()}
         query = (
-            select(ImageRow, VersionImageRow.label, VersionImageRow.split)
-            .outerjoin(VersionImageRow, of_version)
+            select(ImageRow, VersionImageRow.label, VersionImageRow.split, *flags.values())
+            .join(VersionImageRow, of_version, isouter=not chosen.only_version)
             .where(ImageRow.dataset_id == dataset_id)
-            .order_by(ImageRow.id.desc() if newest else ImageRow.id)
+            .order_by(ImageRow.id.desc() if chosen.newest else ImageRow.id)
             .limit(limit)
         )
+        if not chosen.only_version:
+            query = query.where(~ImageRow.is_deleted)
         if after:
-            query = query.where(ImageRow.id < after if newest else ImageRow.id > after)
-        if label is not None:
-            query = query.where(VersionImageRow.label == label)
-        if split is not None:
-            query = query.where(VersionImageRow.split == split)
-        return [ListedImage(row, label, split) for row, label, split in self._session.execute(query)]
+            query = query.where(ImageRow.id < after if chosen.newest else ImageRow.id > after)
+        if chosen.label is not None:
+            query = query.where(VersionImageRow.label == chosen.label)
+        if chosen.split is not None:
+            query = query.where(VersionImageRow.split == chosen.split)
+        if chosen.flag is not None:
+            query = query.where(FLAGS[chosen.flag])
+        if chosen.folder is not None:
+            query = query.where(ImageRow.path.startswith(f"{chosen.folder}/", autoescape=True))
+        return [
+            ListedImage(row, label, split, tuple(flag for flag, is_set in zip(flags, found, strict=True) if is_set))
+            for row, label, split, *found in self._session.execute(query)
+        ]
 
     def names_stamp(self, dataset_id: str) -> tuple[str, str]:
         """Changes with every name that comes or goes: how many there are, and the id of the newest."""
@@ -470,27 +463,3 @@ class VersionRepository:
                 VersionImageRow.version_id == version_id, VersionImageRow.image_id == image_id
             )
         )
-
-
-class TrainingsOfDataset:
-    """Trainings on any version of a dataset, for its deletion."""
-
-    def __init__(self, session: Session, dataset_id: str) -> None:
-        self._session = session
-        versions = select(VersionRow.id).where(VersionRow.dataset_id == dataset_id)
-        self._mine = RunRow.version_id.in_(versions)
-
-    def open_names(self) -> list[str]:
-        """Names of those that haven't ended."""
-        query = select(RunRow.name).join(JobRow, JobRow.id == RunRow.job_id).where(self._mine)
-        return list(self._session.scalars(query.where(JobRow.state.not_in(_FINAL)).order_by(RunRow.id)))
-
-    def remove(self) -> list[str]:
-        """Forget them all; the names of their checkpoints' folders, to be deleted after the commit."""
-        rows = self._session.execute(select(RunRow.id, RunRow.job_id).where(self._mine)).all()
-        runs, jobs = [row.id for row in rows], [row.job_id for row in rows]
-        folders = list(self._session.scalars(select(CheckpointRow.folder).where(CheckpointRow.run_id.in_(runs))))
-        # Epochs, events, states, checkpoints and predictions go with their run.
-        self._session.execute(delete(RunRow).where(RunRow.id.in_(runs)))
-        self._session.execute(delete(JobRow).where(JobRow.id.in_(jobs)))
-        return folders

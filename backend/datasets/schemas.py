@@ -173,6 +173,19 @@ class SampleRead(BaseModel):
         )
 
 
+class ImageDeletion(_Body):
+    """Pictures to be deleted."""
+
+    ids: Annotated[list[Annotated[str, StringConstraints(max_length=64)]], Field(min_length=1, max_length=1000)]
+
+
+class DeletedImagesRead(BaseModel):
+    """``deleted`` pictures are gone from the dataset; ``kept_in_versions`` of them are kept for versions."""
+
+    deleted: int
+    kept_in_versions: int
+
+
 class ImageRead(BaseModel):
     """A picture; label and split are those of the version asked about, else of the newest."""
 
@@ -198,7 +211,7 @@ class ImageRead(BaseModel):
             bytes=row.bytes,
             label=image.label,
             split=image.split,
-            flags=[],
+            flags=list(image.flags),
             url=root_path + image_url(row.id, row.digest),
             thumbnail_url=root_path + thumbnail_url(row.id, digest=row.digest),
         )

@@ -31,7 +31,7 @@ class CardRepository:
         """Addresses of up to nine pictures: by digest, so that they are mixed and stay the same."""
         query = (
             select(ImageRow.id, ImageRow.digest)
-            .where(ImageRow.dataset_id == dataset_id)
+            .where(ImageRow.dataset_id == dataset_id, ~ImageRow.is_deleted)
             .order_by(ImageRow.digest)
             .limit(FACES)
         )

@@ -30,7 +30,7 @@ class ImageRow(Base):
     """One picture of a dataset; the same bytes are one row, whatever they are called.
 
     ``path`` is the alphabetically first of its names, so the order of upload
-    doesn't matter; all names stand in ``image_paths``.
+    doesn't matter; all names stand in ``image_paths``. A deleted picture stays a row while a version has it.
     """
 
     __tablename__ = "images"
@@ -44,6 +44,7 @@ class ImageRow(Base):
     width: Mapped[int]
     height: Mapped[int]
     bytes: Mapped[BigInt]
+    is_deleted: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

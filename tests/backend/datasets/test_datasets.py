@@ -1,13 +1,18 @@
+from contextlib import AbstractContextManager
+
 import pytest
 from fastapi.testclient import TestClient
 
+from backend.datasets import remove
+from backend.datasets.repository import DatasetRepository
 from backend.dependencies import Services
 from backend.domain.ids import Digest, new_id
+from backend.domain.json import Json
 from backend.ledger.job import JobKind
-from backend.ledger.unit_of_work import unit_of_work
+from backend.ledger.unit_of_work import UnitOfWork, unit_of_work
 from backend.tables.datasets import ImageRow, VersionRow
 from backend.tables.ledger import JobRow
-from backend.tables.training import RunRow
+from backend.tables.training import LearningRateFindRow, RunRow
 from tests.backend.datasets.conftest import Ana
 from tests.fixtures.pictures import draw, encode
 
@@ -116,8 +121,135 @@ def test_it_deletes_finished_trainings_too(ana: Ana, services: Services) -> None
         assert session.query(VersionRow).count() == 0
 
 
+def test_it_deletes_searches_for_a_rate_too(ana: Ana, services: Services) -> None:
+    ana.bring_shapes(4)
+    version = ana.freeze({"kind": "folder"})
+    with unit_of_work(services.database, services.doorbell) as unit:
+        find_id = new_id()
+        job_id = unit.enqueue(JobKind.TRAIN, find_id)
+        unit.session.add(LearningRateFindRow(id=find_id, version_id=version["id"], job_id=job_id, config={}))
+
+    refused = ana.client.delete(f"/api/v1/datasets/{ana.dataset_id}")
+    with services.database.write() as session:
+        session.get_one(JobRow, job_id).state = "cancelled"
+
+    assert (refused.status_code, refused.json()["error"]["details"]) == (409, {"users": ["learning-rate finder"]})
+    assert ana.client.delete(f"/api/v1/datasets/{ana.dataset_id}").status_code == 204
+
+
+class _Died(Exception):
+    pass
+
+
+def test_a_deletion_that_was_interrupted_is_hidden_and_finished_later(
+    ana: Ana, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana.bring_shapes(4)
+    version = ana.freeze({"kind": "folder"})
+    monkeypatch.setattr(remove, "_AT_ONCE", 5)
+    units = iter(range(100))
+
+    def dying() -> AbstractContextManager[UnitOfWork]:
+        if next(units) == 4:
+            raise _Died
+        return services.open_unit()()
+
+    with pytest.raises(_Died):
+        remove.remove_dataset(dying, services.storage, ana.dataset_id)
+    hidden = ana.client.get(f"/api/v1/datasets/{ana.dataset_id}").status_code
+    listed = ana.client.get("/api/v1/datasets").json()["items"]
+    with services.database.read() as session:
+        left = session.query(ImageRow).count()
+    finished = [remove.finish_deletions(services.open_unit(), services.storage) for _ in range(2)]
+
+    assert (hidden, listed, 0 < left < 12, finished) == (404, [], True, [1, 0])
+    assert ana.client.get(f"/api/v1/versions/{version['id']}").status_code == 404
+    assert [file for file in (services.settings.storage_folder / "blobs").rglob("*") if file.is_file()] == []
+
+
+def test_others_can_write_between_the_batches_of_a_deletion(
+    ana: Ana, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana.bring_shapes(4)
+    monkeypatch.setattr(remove, "_AT_ONCE", 1)
+    written = 0
+
+    def with_a_writer_before() -> AbstractContextManager[UnitOfWork]:
+        nonlocal written
+        with services.database.write() as session:
+            DatasetRepository(session).add("Other")
+        written += 1
+        return services.open_unit()()
+
+    remove.remove_dataset(with_a_writer_before, services.storage, ana.dataset_id)
+
+    assert written >= 12
+
+
+# Pictures
+
+
+def test_a_picture_that_no_version_has_is_deleted_with_its_bytes(ana: Ana, services: Services) -> None:
+    ana.bring_shapes(1)
+    image, *others = ana.images()
+    with services.database.read() as session:
+        digest = Digest(session.get_one(ImageRow, image["id"]).digest)
+
+    answers = [_delete_images(ana, image["id"]) for _ in range(2)]
+
+    assert answers == [{"deleted": 1, "kept_in_versions": 0}, {"deleted": 0, "kept_in_versions": 0}]
+    assert ana.images() == others
+    assert ana.dataset()["images"] == 2
+    assert ana.dataset()["bytes"] == sum(other["bytes"] for other in others)
+    assert not services.storage.has_blob(digest)
+
+
+def test_a_picture_that_a_version_has_leaves_the_dataset_and_stays_in_the_version(ana: Ana) -> None:
+    ana.bring_shapes(4)
+    version = ana.freeze({"kind": "folder"})
+    image = ana.images("class=circle")[0]
+
+    assert _delete_images(ana, image["id"]) == {"deleted": 1, "kept_in_versions": 1}
+
+    assert len(ana.images()) == 11
+    assert len(ana.images(f"version={version['id']}")) == 12
+    assert ana.client.get(f"/api/v1/versions/{version['id']}").json()["counts"] == version["counts"]
+    assert ana.client.get(image["url"]).status_code == 200
+    counts = {found["name"]: found["images"] for found in ana.preview({"kind": "folder"})["classes"]}
+    assert counts == {"circle": 3, "cross": 4, "square": 4}
+
+
+def test_a_deleted_picture_that_comes_again_is_new(ana: Ana) -> None:
+    picture = encode(draw("circle", 1))
+    ana.bring({"old/1.png": picture, "other/2.png": encode(draw("square", 1))})
+    ana.bring({"old/3.png": encode(draw("circle", 3)), "other/4.png": encode(draw("square", 4))})
+    ana.freeze({"kind": "folder"})
+    _delete_images(ana, next(image["id"] for image in ana.images() if image["path"] == "old/1.png"))
+
+    answer = ana.bring({"new/1.png": picture})
+
+    assert (answer["added"], answer["already_there"]) == (1, 0)
+    assert sorted(image["path"] for image in ana.images()) == ["new/1.png", "old/3.png", "other/2.png", "other/4.png"]
+
+
+def test_pictures_of_other_datasets_are_not_deleted(ana: Ana) -> None:
+    ana.bring_shapes(1)
+    other = ana.another()
+
+    assert _delete_images(other, ana.images()[0]["id"]) == {"deleted": 0, "kept_in_versions": 0}
+    assert ana.dataset()["images"] == 3
+
+
+def _delete_images(ana: Ana, *ids: str) -> Json:
+    answer = ana.client.request("DELETE", f"/api/v1/datasets/{ana.dataset_id}/images", json={"ids": list(ids)})
+    assert answer.status_code == 200, answer.text
+    found: Json = answer.json()
+    return found
+
+
 def test_it_lists_the_samples(client: TestClient) -> None:
-    [digits] = client.get("/api/v1/samples").json()
+    answer = client.get("/api/v1/samples").json()
+    [digits] = answer["items"]
 
     assert (digits["name"], digits["images"], digits["classes"], digits["at_hand_offline"]) == (
         "digits",
@@ -125,6 +257,7 @@ def test_it_lists_the_samples(client: TestClient) -> None:
         10,
         True,
     )
+    assert answer["next"] is None
 
 
 def test_nobody_gets_anything_without_a_key(ana: Ana, anonymous: TestClient) -> None:

@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from backend.datasets import ingest as ingesting
+from backend.datasets.flags import FLAGS
 from backend.dependencies import Services
 from tests.backend.datasets.conftest import Ana
 from tests.fixtures.pictures import draw, encode, folder_of_shapes
@@ -330,3 +331,91 @@ def test_it_filters_by_class_split_and_version(ana: Ana) -> None:
     assert {(image["label"], image["split"]) for image in held_out} == {("circle", "valid")}
     assert len(ana.images("class=cross")) == 8
     assert ana.client.get(f"/api/v1/datasets/{ana.dataset_id}/images?version=nosuch").status_code == 404
+
+
+def test_a_version_lists_only_the_pictures_that_are_in_it(ana: Ana) -> None:
+    ana.bring_shapes(4)
+    version = ana.freeze({"kind": "folder"})
+    ana.bring({"later/1.png": encode(draw("circle", 99))})
+
+    assert len(ana.images(f"version={version['id']}")) == 12
+    assert len(ana.images()) == 13
+
+
+def test_it_filters_by_folder(ana: Ana) -> None:
+    ana.bring_shapes(2)
+    ana.bring({"shapes/circles/1.png": encode(draw("circle", 99)), "100%/1.png": encode(draw("circle", 98))})
+
+    assert [image["path"] for image in ana.images("folder=shapes/circle")] == [
+        "shapes/circle/0.png",
+        "shapes/circle/1.png",
+    ]
+    assert len(ana.images("folder=shapes/")) == 7
+    assert len(ana.images("folder=100%25")) == 1
+
+
+def test_it_filters_by_flag(ana: Ana) -> None:
+    ana.bring(
+        {
+            "plain.png": encode(draw("circle", 1)),
+            "tiny.png": encode(draw("circle", 2, 48).resize((48, 20))),
+            "twice.png": encode(draw("circle", 3)),
+            "again.png": encode(draw("circle", 3)),
+            "wrong.jpg": encode(draw("circle", 4)),
+            "long.PNG": encode(draw("circle", 5).resize((400, 40))),
+        }
+    )
+
+    found = {flag: [image["path"] for image in ana.images(f"flag={flag}")] for flag in FLAGS}
+
+    assert found == {
+        "exact_duplicate": ["again.png"],
+        "tiny": ["tiny.png"],
+        "huge": [],
+        "odd_aspect": ["long.PNG"],
+        "wrong_extension": ["wrong.jpg"],
+    }
+    assert {image["path"]: image["flags"] for image in ana.images()} == {
+        "plain.png": [],
+        "tiny.png": ["tiny"],
+        "again.png": ["exact_duplicate"],
+        "wrong.jpg": ["wrong_extension"],
+        "long.PNG": ["odd_aspect"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("flag=nonsense", 422, "flag-unknown"),
+        ("class=nonsense", 422, "class-unknown"),
+        ("split=nonsense", 422, "invalid-input"),
+        ("after=nonsense", 422, "cursor-unknown"),
+        ("version=nonsense", 404, "version-not-found"),
+    ],
+)
+def test_a_filter_that_means_nothing_is_refused(ana: Ana, query: str, status: int, code: str) -> None:
+    ana.bring_shapes(4)
+    ana.freeze({"kind": "folder"})
+
+    answer = ana.client.get(f"/api/v1/datasets/{ana.dataset_id}/images?{query}")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+def test_without_a_version_there_are_no_classes_to_ask_for(ana: Ana) -> None:
+    ana.bring_shapes(1)
+
+    for query in ("class=circle", "split=valid"):
+        answer = ana.client.get(f"/api/v1/datasets/{ana.dataset_id}/images?{query}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "no-version")
+
+
+def test_a_version_of_another_dataset_is_not_found(ana: Ana) -> None:
+    ana.bring_shapes(4)
+    version = ana.freeze({"kind": "folder"})
+    other = ana.another()
+
+    answer = ana.client.get(f"/api/v1/datasets/{other.dataset_id}/images?version={version['id']}")
+
+    assert answer.status_code == 404
