@@ -34,7 +34,7 @@ from backend.datasets.serving import FileAnswer, picture_headers
 from backend.dependencies import ReadDep, ServicesDep, StorageDep, UnitDep
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import Digest
-from backend.imaging.decoding import MEDIA_TYPES
+from backend.imaging.facts import MEDIA_TYPES
 from backend.imaging.pool import decoding_pool
 from backend.imaging.thumbnails import MEDIA_TYPE
 from backend.pagination import IdCursorDep, LimitQuery, Page

@@ -1,61 +1,78 @@
-"""Read an image file as upright RGB, or say in words why it can't be read."""
+"""Read an image file as upright sRGB, or say in words why it can't be read."""
 
 import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+import pillow_heif
+from PIL import Image, UnidentifiedImageError
 
+from backend.imaging import kinds, tiff
+from backend.imaging.colour import to_srgb
 from backend.imaging.errors import UnreadableImage
+from backend.imaging.facts import MEDIA_TYPES, ImageFacts, Note
+from backend.imaging.levels import Levels, to_8_bits
+from backend.imaging.repairs import are_same, repaired, with_end
 
 MAX_PIXELS: Final = 64_000_000
-"""Pixels of width times height that an image may have; a 50,000 x 50,000 bomb has 2,500 million."""
+"""Pixels that are decoded of one picture; a 50,000 x 50,000 bomb has 2,500 million."""
+MAX_JPEG_PIXELS: Final = 4 * MAX_PIXELS
+"""Pixels that a JPEG may have: it can be read at a half or less."""
 
-MEDIA_TYPES: Final[dict[str, str]] = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "BMP": "image/bmp",
-    "GIF": "image/gif",
-    "TIFF": "image/tiff",
+# An MPO begins as the JPEG that it is.
+_FORMATS: Final = tuple(name for name in MEDIA_TYPES if name != "MPO")
+_ORIENTATION: Final = 0x0112
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
-"""Formats that are read, by Pillow's name; found from the bytes, never from the file's name."""
 
-# Set on the module because Pillow has no other place for it; the size check below is ours and comes first.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+pillow_heif.register_heif_opener()
+# Pillow's own check has the larger limit; ours comes first.
+Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFacts:
-    """What is known of a readable image: its format and its upright size in pixels."""
+class _Read:
+    """A decoded picture as it is stored: its kind of pixels, not upright; and its size before any reading small."""
 
+    image: Image.Image
     format: str
-    width: int
-    height: int
-
-    @property
-    def media_type(self) -> str:
-        """The detected MIME type."""
-        return MEDIA_TYPES[self.format]
+    size: tuple[int, int]
 
 
 def decode(content: bytes) -> tuple[ImageFacts, Image.Image]:
-    """Facts and pixels of an image file: first frame, upright by EXIF, 8-bit RGB.
+    """Facts and pixels of an image file: main page or first frame, upright by EXIF, 8-bit sRGB.
 
-    Transparency is laid on white; 16-bit greys are scaled, not cut; CMYK and
-    palettes are converted. Every pixel is decoded, so a file that ends too early
-    is refused here and not in the middle of a training.
+    Transparency is laid on white; what greys of more than 8 bits become follows from what the file
+    declares (``levels``), colours from its profile (``colour``). Every pixel is decoded, so a file that
+    ends too early is refused here and not in the middle of a training. A JPEG of more than
+    ``MAX_PIXELS`` comes smaller than the facts say.
 
     Raises:
         UnreadableImage: with a reason for people and a code for programs.
     """
-    image = _checked(content)
-    detected = image.format or ""
-    upright = _pixels(image)
-    return ImageFacts(detected, upright.width, upright.height), upright
+    content, pages = _main_page(content)
+    read = _read(content, None)
+    orientation = _orientation(read)
+    frames = _attempted(lambda: _frames_left_out(read.image))
+    image, levels = _attempted(lambda: _to_rgb(read))
+    width, height = read.size if orientation < 5 else read.size[::-1]
+    if read.format == "TIFF":  # Pillow turns these by itself
+        width, height = image.size
+    notes = tuple(note for note in (pages, frames, levels) if note is not None)
+    format = "JPEG" if read.format == "MPO" else read.format
+    return ImageFacts(format, width, height, notes), _turned(image, orientation)
 
 
 def decode_near(content: bytes, short_side: int) -> Image.Image:
@@ -68,51 +85,112 @@ def decode_near(content: bytes, short_side: int) -> Image.Image:
     Raises:
         UnreadableImage: as ``decode`` does.
     """
-    image = _checked(content)
-    if image.format == "JPEG":
-        _decoding(lambda: _drafted(image, 2 * short_side))
-    return _pixels(image)
+    content, _ = _main_page(content)
+    read = _read(content, 2 * short_side)
+    orientation = _orientation(read)
+    image, _ = _attempted(lambda: _to_rgb(read))
+    return _turned(image, orientation)
 
 
-def _checked(content: bytes) -> Image.Image:
-    image = _open(content)
-    if image.width * image.height > MAX_PIXELS:
-        raise UnreadableImage(
-            "image-too-large",
-            f"it has {image.width:,} x {image.height:,} pixels, more than {MAX_PIXELS // 1_000_000} million",
-        )
-    return image
+def _main_page(content: bytes) -> tuple[bytes, Note | None]:
+    return tiff.main_page(content) if tiff.is_tiff(content) else (content, None)
 
 
-def _pixels(image: Image.Image) -> Image.Image:
-    # Decoded first, so that a broken note on how the camera was held can't be taken for broken pixels.
-    _decoding(lambda: _loaded(image))
-    return _decoding(lambda: _to_rgb(_upright(image)))
+def _read(content: bytes, shortest: int | None) -> _Read:
+    """Decode a file; where that fails, once more without flaws that viewers pass over."""
+    try:
+        return _decoded(content, shortest)
+    except UnreadableImage as refusal:
+        for version in repaired(content):
+            try:
+                return _decoded(version, shortest)
+            except UnreadableImage:
+                continue
+        raise refusal
 
 
-def _drafted(image: Image.Image, shortest: int) -> Image.Image:
-    width, height = image.size
-    for scale in (8, 4, 2):
-        # Only where it comes out even: part of a pixel at an edge would move the whole picture a little.
-        if min(image.size) >= scale * shortest and width % scale == height % scale == 0:
-            image.draft(None, (width // scale, height // scale))
-            break
-    return image
+def _decoded(content: bytes, shortest: int | None) -> _Read:
+    image = _opened(content)
+    size, detected = image.size, image.format or ""
+    is_jpeg = detected in ("JPEG", "MPO")
+    _check_size(size, is_jpeg)
+    if is_jpeg:
+        _attempted(lambda: _read_small(image, shortest))
+    try:
+        _attempted(image.load)
+    except UnreadableImage as refusal:
+        if is_jpeg and refusal.reason_code == "image-truncated":
+            return _Read(_completed(content, shortest, refusal), detected, size)
+        if detected == "TIFF" and tiff.is_odd_compression(content):
+            raise UnreadableImage("image-format-unknown", tiff.described(content)) from refusal
+        raise
+    return _Read(image, detected, size)
 
 
-def _open(content: bytes) -> Image.Image:
+def _opened(content: bytes) -> Image.Image:
     if not content:
         raise UnreadableImage("image-empty", "the file is empty")
     try:
         with warnings.catch_warnings():
             # A bomb is only a warning to Pillow up to twice its limit; our own check follows.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return _decoding(lambda: Image.open(io.BytesIO(content), formats=tuple(MEDIA_TYPES)))
+            warnings.simplefilter("ignore")
+            image = _attempted(lambda: Image.open(io.BytesIO(content), formats=_FORMATS))
     except UnidentifiedImageError:
-        raise UnreadableImage("image-format-unknown", f"not a picture we can read ({_found(content)})") from None
+        reason = tiff.described(content) if tiff.is_tiff(content) else kinds.named(content)
+        raise UnreadableImage("image-format-unknown", reason) from None
+    # Viewers turn pictures by EXIF alone; Pillow would also take what XMP says.
+    for key in ("xmp", "XML:com.adobe.xmp", "Raw profile type exif"):
+        image.info.pop(key, None)
+    return image
 
 
-def _decoding(step: Callable[[], Image.Image]) -> Image.Image:
+def _check_size(size: tuple[int, int], is_jpeg: bool) -> None:
+    width, height = size
+    allowed = MAX_JPEG_PIXELS if is_jpeg else MAX_PIXELS
+    if width * height > allowed:
+        raise UnreadableImage(
+            "image-too-large",
+            f"it has {width:,} x {height:,} pixels, more than the {allowed // 1_000_000} million allowed "
+            f"{'for a JPEG' if is_jpeg else 'for this kind of file'}. Save a smaller copy"
+            f"{'' if is_jpeg else f', or a JPEG, which may have {MAX_JPEG_PIXELS // 1_000_000} million'}",
+        )
+
+
+def _read_small(image: Image.Image, shortest: int | None) -> None:
+    """Have a JPEG decoded at 1/8, 1/4 or 1/2 where that leaves enough, or where it has too many pixels for more."""
+    width, height = image.size
+    for scale in (8, 4, 2):
+        # Only where it comes out even: part of a pixel at an edge would move the whole picture a little.
+        is_even = width % scale == height % scale == 0
+        if shortest is not None and min(image.size) >= scale * shortest and is_even:
+            image.draft(None, (width // scale, height // scale))
+            return
+    for scale in (1, 2, 4, 8):
+        if width * height <= MAX_PIXELS * scale * scale:
+            if scale > 1:
+                image.draft(None, (width // scale, height // scale))
+            return
+
+
+def _completed(content: bytes, shortest: int | None, refusal: UnreadableImage) -> Image.Image:
+    """A JPEG that lacks nothing but its end marker.
+
+    Raises:
+        UnreadableImage: ``refusal``, where pixels are missing.
+    """
+    versions = []
+    for version in with_end(content):
+        image = _opened(version)
+        _attempted(lambda image=image: _read_small(image, shortest))  # type: ignore[misc]  # bound at once
+        _attempted(image.load)
+        versions.append(image)
+    if not are_same(*versions):
+        raise refusal
+    return versions[0]
+
+
+def _attempted(step: Callable[[], Result]) -> Result:
+    """What ``step`` gives, with whatever a decoder raises put in words."""
     try:
         return step()
     except (UnidentifiedImageError, UnreadableImage):
@@ -122,83 +200,73 @@ def _decoding(step: Callable[[], Image.Image]) -> Image.Image:
             "image-too-large", f"it has more than the {MAX_PIXELS // 1_000_000} million pixels allowed"
         ) from None
     except MemoryError:
-        raise UnreadableImage("image-too-large", "it needs more memory than there is") from None
+        raise UnreadableImage(
+            "image-too-large", "it needs more memory than the server allows for one picture"
+        ) from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error …
         if "truncated" in str(error).lower():
             raise UnreadableImage("image-truncated", "broken: the file ends too early") from error
         raise UnreadableImage("image-broken", "broken: it can't be decoded") from error
 
 
-def _loaded(image: Image.Image) -> Image.Image:
-    image.load()
-    return image
-
-
-def _upright(image: Image.Image) -> Image.Image:
+def _orientation(read: _Read) -> int:
+    """How the camera was held, by EXIF: 1 to 8."""
+    if read.format == "TIFF" or not (notes := read.image.info.get("exif")):
+        return 1
+    exif = Image.Exif()
     try:
-        return ImageOps.exif_transpose(image)
+        exif.load(notes)
+        value = exif.get(_ORIENTATION, 1)
     except Exception:  # the EXIF reader raises whatever its broken bytes lead to; the pixels are fine
-        return image
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    # Forces the whole file to be decoded; ``convert`` alone may do nothing for an RGB image.
-    image.load()
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _scaled_to_8_bit(image).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    return image if orientation == 1 else image.transpose(_TURNS[orientation])
+
+
+def _frames_left_out(image: Image.Image) -> Note | None:
+    """A note on animations. What a camera puts behind its JPEG or HEIC (previews, depth) is not worth one."""
+    frames = getattr(image, "n_frames", 1) if image.format in ("GIF", "WEBP", "PNG", "AVIF") else 1
+    if frames < 2:
+        return None
+    return Note("frames-left-out", f"It is an animation: only the first of its {frames:,} frames is used.")
+
+
+def _to_rgb(read: _Read) -> tuple[Image.Image, Note | None]:
+    image, note = read.image, None
+    if image.mode == "1":
+        image = image.convert("L")
+    transparent = image.info.get("transparency")
+    if _needs_levels(read):
+        alpha = _where_not(image, transparent) if isinstance(transparent, int) else None
+        image, note = to_8_bits(image, _levels(read))
+    elif image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or transparent is not None:
         layer = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image.convert("RGB")
+        alpha, image = layer.getchannel("A"), layer.convert("RGB")
+    else:
+        alpha = None
+    if image.mode not in ("RGB", "L", "CMYK", "LAB"):
+        image = image.convert("RGB")
+    coloured = to_srgb(image, read.format, read.image.info)
+    if alpha is None:
+        return coloured, note
+    paper = Image.new("RGB", coloured.size, "white")
+    paper.paste(coloured, mask=alpha)
+    return paper, note
 
 
-def _scaled_to_8_bit(image: Image.Image) -> Image.Image:
-    """A grey image of more than 8 bits; 16-bit range where it fits, else its own range."""
-    values = np.asarray(image, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise UnreadableImage("image-broken", "broken: it has values that aren't numbers")
-    low, high = float(values.min()), float(values.max())
-    if image.mode != "F" and low >= 0 and high <= 65535:
-        low, high = 0.0, 65535.0
-    elif image.mode == "F" and low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    scale = 255.0 / (high - low) if high > low else 0.0
-    return Image.fromarray(((values - low) * scale).round().astype(np.uint8))
+def _needs_levels(read: _Read) -> bool:
+    mode = read.image.mode
+    return mode.startswith("I;16") or mode in ("I", "F") or (mode == "L" and not _levels(read).is_unsigned)
 
 
-_SIGNATURES: Final = (
-    (b"%PDF", "PDF"),
-    (b"%!PS", "EPS"),
-    (b"8BPS", "Photoshop"),
-    (b"PK\x03\x04", "zip"),
-    (b"\x1f\x8b", "gzip"),
-    (b"SIMPLE  =", "FITS"),
-    (b"\x00\x00\x01\x00", "icon"),
-)
+def _levels(read: _Read) -> Levels:
+    tags = getattr(read.image, "tag_v2", None)
+    return Levels.of_bits(16) if tags is None else Levels.of_tags(tags, read.image.mode)
 
 
-def _found(content: bytes) -> str:
-    head = content[:512]
-    for signature, name in _SIGNATURES:
-        if head.startswith(signature):
-            return name
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
-        return "HEIC; save it as JPEG first"
-    if head[4:8] == b"ftyp":
-        return "video"
-    if content[128:132] == b"DICM":
-        return "DICOM; save it as PNG first"
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<svg", b"<?xml")):
-        return "SVG or XML"
-    if text.startswith((b"<!doctype html", b"<html")):
-        return "a web page"
-    return "text" if _is_text(head) else "unknown format"
-
-
-def _is_text(head: bytes) -> bool:
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.reason == "unexpected end of data"  # a letter cut in half at the end
-    return b"\x00" not in head
+def _where_not(image: Image.Image, value: int) -> Image.Image:
+    """Mode L: 0 where a grey has this value, else 255."""
+    return Image.fromarray(np.where(np.asarray(image) == value, 0, 255).astype(np.uint8))

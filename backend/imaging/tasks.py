@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from backend.domain.training import Augmentation
-from backend.imaging.decoding import ImageFacts, decode, decode_near
+from backend.imaging.decoding import decode, decode_near
+from backend.imaging.facts import ImageFacts
 from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, training_view
 from backend.imaging.thumbnails import thumbnails
 
