@@ -170,7 +170,7 @@ def thumbnail_name(digest: Digest, side: int) -> str:
 
 
 def _rejection(path: str, refused: Refused) -> Rejection:
-    return Rejection(path, refused.code, f"{refused.reason[:1].upper()}{refused.reason[1:]}.")
+    return Rejection(path, refused.code, refused.sentence)
 
 
 def _add(total: Ingested, batch: Ingested) -> None:

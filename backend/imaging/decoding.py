@@ -123,6 +123,8 @@ def _decoded(content: bytes, shortest: int | None) -> _Read:
             return _Read(_completed(content, shortest, refusal), detected, size)
         if detected == "TIFF" and tiff.is_odd_compression(content):
             raise UnreadableImage("image-format-unknown", tiff.described(content)) from refusal
+        if is_jpeg and (kind := kinds.rare_jpeg(content)):
+            raise UnreadableImage("image-format-unknown", kinds.worded(*kind)) from refusal
         raise
     return _Read(image, detected, size)
 
@@ -205,8 +207,13 @@ def _attempted(step: Callable[[], Result]) -> Result:
         ) from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error …
         if "truncated" in str(error).lower():
-            raise UnreadableImage("image-truncated", "broken: the file ends too early") from error
-        raise UnreadableImage("image-broken", "broken: it can't be decoded") from error
+            raise UnreadableImage(
+                "image-truncated",
+                "the file ends too early, so part of the picture is missing. Copy or download it once more",
+            ) from error
+        raise UnreadableImage(
+            "image-broken", "it is damaged: its pixels can't be decoded. Copy or download it once more"
+        ) from error
 
 
 def _orientation(read: _Read) -> int:

@@ -17,10 +17,15 @@ class UnreadableImage(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a file can't be used: a code for programs, a reason for people."""
+    """Why a file can't be used: a code for programs; a reason for people that begins in lower case, "it is a PDF"."""
 
     code: str
     reason: str
+
+    @property
+    def sentence(self) -> str:
+        """The reason as a sentence of its own."""
+        return f"{self.reason[:1].upper()}{self.reason[1:].rstrip('.')}."
 
 
 class DecodersBusy(Unavailable):

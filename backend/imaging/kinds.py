@@ -124,7 +124,11 @@ _OPEN_DOCUMENTS: Final = {
 
 def named(content: bytes) -> str:
     """What these bytes are and what to do, as a reason that follows “because”: “it is a PDF. Save …”."""
-    what, advice = _found(content)
+    return worded(*_found(content))
+
+
+def worded(what: str, advice: str) -> str:
+    """The two as a reason."""
     return f"it is {what}. {advice}".rstrip(" .")
 
 
@@ -135,7 +139,7 @@ def _found(content: bytes) -> tuple[str, str]:
     if content.startswith(b"PK\x03\x04") or content.startswith(b"PK\x05\x06"):
         return _in_zip(content)
     if content.startswith(b"\xff\xd8\xff"):
-        return _jpeg(content)
+        return rare_jpeg(content) or ("a damaged JPEG file", "Bring it once more from where it came from")
     for signature, format in ((b"\x89PNG", "PNG"), (b"GIF8", "GIF"), (b"BM", "BMP"), (b"RIFF", "WebP")):
         if content.startswith(signature):
             return f"a damaged {format} file", "Bring it once more from where it came from"
@@ -157,8 +161,8 @@ def _in_zip(content: bytes) -> tuple[str, str]:
     return "a zip archive", _UNPACK
 
 
-def _jpeg(content: bytes) -> tuple[str, str]:
-    """A JPEG of a kind that isn't read: what its frame header says."""
+def rare_jpeg(content: bytes) -> tuple[str, str] | None:
+    """A JPEG of a kind that isn't read, by its frame header, and what to do; None for others."""
     at = 2
     while at + 9 < len(content) and content[at] == 0xFF:
         marker, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4], "big")
@@ -174,7 +178,7 @@ def _jpeg(content: bytes) -> tuple[str, str]:
                 return f"a JPEG of {colours} channels", _AS_PICTURE
             break
         at += 1 if marker == 0xFF else 2 + length
-    return "a damaged JPEG file", "Bring it once more from where it came from"
+    return None
 
 
 def _text(head: bytes) -> tuple[str, str]:

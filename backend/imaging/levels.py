@@ -103,7 +103,10 @@ def _extremes(image: Image.Image, strips: list[tuple[int, int, int, int]], level
         highs.append(float(values.max()))
     lowest, highest = float(np.min(lows)), float(np.max(highs))
     if not np.isfinite([lowest, highest]).all():
-        raise UnreadableImage("image-broken", "broken: it has values that aren't numbers")
+        raise UnreadableImage(
+            "image-broken",
+            "it has values that aren't numbers, so nothing says how bright they are. Save it once more without them",
+        )
     return lowest, highest
 
 

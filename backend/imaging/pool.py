@@ -186,7 +186,7 @@ class DecodingPool:
             try:
                 return self._waited(task)
             except TimeoutError:
-                return Refused("image-too-slow", "it takes too long to decode")
+                return _too_slow()
             except ProcessExpired as expired:
                 # Whoever killed it once (the system, short of memory, for one) may not have meant this picture.
                 if was_killed or expired.exitcode != -signal.SIGKILL:
@@ -248,11 +248,17 @@ class DecodingPool:
 def _refusal(exitcode: int) -> Refused:
     match -exitcode:
         case signal.SIGXCPU:
-            return Refused("image-too-slow", "it takes too long to decode")
+            return _too_slow()
         case signal.SIGKILL:
             return Refused("image-too-large", "it needs more memory than the server has")
         case _:
-            return Refused("image-crashed-decoder", "broken: it crashes the program that reads pictures")
+            return Refused(
+                "image-crashed-decoder", "it is damaged in a way that crashes the program that reads pictures"
+            )
+
+
+def _too_slow() -> Refused:
+    return Refused("image-too-slow", "decoding it takes more time than the server allows for one picture")
 
 
 def _end(pool: ProcessPool) -> None:

@@ -122,7 +122,8 @@ def pages_left_out(pages: int) -> Note:
     """That only the first of several pages is used."""
     others = "1 other page was" if pages == 1 else f"{pages:,} other pages were"
     return Note(
-        "pages-left-out", f"Only its first page is used; {others} left out. Save each page as a file to use them."
+        "pages-left-out",
+        f"Only its first page is used; {others} left out. Save each page as a file of its own to use it.",
     )
 
 

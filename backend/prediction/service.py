@@ -114,9 +114,9 @@ def _prepared(
         match view:
             case None:
                 allowed = MAX_FILE_BYTES // 1_000_000
-                yield name, Refusal(name, "file-too-large", f"the file is larger than the {allowed} MB allowed")
-            case Refused(code, reason):
-                yield name, Refusal(name, code, reason)
+                yield name, Refusal(name, "file-too-large", f"The file is larger than the {allowed} MB allowed.")
+            case Refused():
+                yield name, Refusal(name, view.code, view.sentence)
             case _:
                 yield name, view
 

@@ -99,7 +99,7 @@ def _bring(page: Page, brought: Path) -> None:
     expect(page.get_by_text(re.compile("^60 pictures, "))).to_be_visible()
     page.get_by_text("1 file left aside; the rest is here").click()
     left_aside = page.get_by_role("listitem").filter(has_text="shapes/2026/circle/circle_99.jpg")
-    expect(left_aside).to_contain_text("Not a picture we can read (text).")
+    expect(left_aside).to_contain_text("It is a text, not a picture.")
     # The same folder once more, chosen instead of dropped: nothing comes twice.
     page.locator("input[webkitdirectory]").set_input_files(brought)
     expect(page.get_by_text("60 already here")).to_be_visible(timeout=30_000)

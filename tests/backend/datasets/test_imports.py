@@ -74,7 +74,11 @@ def test_g09_a_picture_of_values_that_are_no_numbers_is_named_and_left_out(ana: 
 
     assert done["added"] == 1
     assert [(left["path"], left["code"], left["message"]) for left in done["rejected"]] == [
-        ("circle/scan.tif", "image-broken", "Broken: it has values that aren't numbers.")
+        (
+            "circle/scan.tif",
+            "image-broken",
+            "It has values that aren't numbers, so nothing says how bright they are. Save it once more without them.",
+        )
     ]
 
 

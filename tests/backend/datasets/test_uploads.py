@@ -61,9 +61,12 @@ def test_a_bad_file_is_listed_and_spoils_nothing(ana: Ana) -> None:
     assert answer["added"] == 1
     assert {left["path"]: (left["code"], left["message"]) for left in answer["rejected"]} == {
         "empty.jpg": ("image-empty", "The file is empty."),
-        "cut.jpg": ("image-truncated", "Broken: the file ends too early."),
-        "text.jpg": ("image-format-unknown", "Not a picture we can read (text)."),
-        "paper.jpg": ("image-format-unknown", "Not a picture we can read (PDF)."),
+        "cut.jpg": (
+            "image-truncated",
+            "The file ends too early, so part of the picture is missing. Copy or download it once more.",
+        ),
+        "text.jpg": ("image-format-unknown", "It is a text, not a picture."),
+        "paper.jpg": ("image-format-unknown", "It is a PDF. Save its pages as PNG or JPEG and add those."),
         "bomb.png": (
             "image-too-large",
             next(left["message"] for left in answer["rejected"] if left["path"] == "bomb.png"),

@@ -75,7 +75,9 @@ def test_one_bad_file_costs_only_itself(pool: DecodingPool) -> None:
 
 
 def test_a_file_that_takes_too_much_processor_time_is_refused(pool: DecodingPool) -> None:
-    assert pool.run(read_or_misbehave, b"work") == Refused("image-too-slow", "it takes too long to decode")
+    assert pool.run(read_or_misbehave, b"work") == Refused(
+        "image-too-slow", "decoding it takes more time than the server allows for one picture"
+    )
 
 
 def test_time_by_the_clock_alone_refuses_nothing(pool: DecodingPool) -> None:

@@ -51,7 +51,7 @@ def test_it_answers_for_every_file_in_its_place(client: TestClient, checkpoint: 
     assert list(red["probabilities"]) == ["red", "blue", "green"]
     assert notes == {
         "file": "notes.jpg",
-        "error": {"code": "image-format-unknown", "message": "not a picture we can read (text)"},
+        "error": {"code": "image-format-unknown", "message": "It is a text, not a picture."},
     }
 
 
@@ -110,4 +110,4 @@ def test_the_try_page_gives_the_answers_alone_to_a_script(
     answer = client.post(f"/checkpoints/{checkpoint}/try", files=files, headers={"HX-Request": "true"})
 
     assert "<html" not in answer.text
-    assert "not a picture we can read (text)" in answer.text
+    assert "It is a text, not a picture." in answer.text

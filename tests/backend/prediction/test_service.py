@@ -34,7 +34,7 @@ def test_a_file_that_is_no_picture_is_answered_in_its_place(colour_model: ModelS
     ).items
 
     assert [item.file for item in found] == ["a.png", "notes.jpg", "b.png"]
-    assert found[1] == Refusal("notes.jpg", "image-format-unknown", "not a picture we can read (text)")
+    assert found[1] == Refusal("notes.jpg", "image-format-unknown", "It is a text, not a picture.")
     assert isinstance(found[2], Answer)
     assert found[2].predicted == "green"
 
