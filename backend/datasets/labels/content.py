@@ -23,11 +23,18 @@ class Names:
 
     def __init__(self, images: Sequence[ImageNames]) -> None:
         self.images = images
+        self.read_tables: dict[tuple[str, str | None, str | None], ReadTable] = {}
+        """Tables that were read against these names, by their row, separator and encoding."""
 
     @cached_property
     def paths(self) -> Sequence[str]:
         """Every name of every image."""
         return [path for image in self.images for path in image.paths]
+
+    @cached_property
+    def mixed(self) -> Sequence[ImageNames]:
+        """The images by digest: an order that has nothing to do with their names."""
+        return sorted(self.images, key=lambda image: image.digest)
 
     @cached_property
     def index(self) -> NameIndex:
@@ -72,7 +79,6 @@ class DatasetContent:
     dataset_id: str
     names: Names
     tables: Sequence[TableFileRow]
-    _read: dict[tuple[str, str | None, str | None], ReadTable] = field(default_factory=dict)
 
     @classmethod
     def of(cls, session: Session, storage: Storage, dataset_id: str) -> "DatasetContent":
@@ -123,10 +129,11 @@ class DatasetContent:
 
     def _table(self, row: TableFileRow, delimiter: str | None = None, encoding: str | None = None) -> ReadTable:
         key = (row.id, delimiter, encoding)
-        if key not in self._read:
+        known = self.names.read_tables
+        if key not in known:
             content = self.storage.read_blob(Digest(row.digest))
-            self._read[key] = read_table(row.path, content, self.names.index, delimiter=delimiter, encoding=encoding)
-        return self._read[key]
+            known[key] = read_table(row.path, content, self.names.index, delimiter=delimiter, encoding=encoding)
+        return known[key]
 
 
 def _named(rows: Sequence[TableFileRow], file: str) -> TableFileRow:

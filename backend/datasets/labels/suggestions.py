@@ -4,15 +4,15 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from backend.datasets.labels.apply import Labelled, label_images
-from backend.datasets.labels.content import DatasetContent
+from backend.datasets.labels.content import DatasetContent, Names
 from backend.domain.errors import InvalidInput
 from backend.domain.images import normal
 from backend.domain.labels.rules import CsvRule, FolderRule, PatternRule, RuleSpec
-from backend.domain.labels.sense import is_container, masks_among, sense_of
+from backend.domain.labels.sense import is_container, masks_among, nests, sense_of
 from backend.domain.labels.tables import Table
 from backend.domain.manifest import Split
 from backend.domain.splitting import FOLDER_WORDS, SIDE_WORDS, CsvSplit, FolderSplit, RandomSplit, SplitSpec
@@ -48,30 +48,72 @@ class _Scored:
     score: float
 
 
+_KNOWN: Final[WeakKeyDictionary[Names, tuple[tuple[str, ...], list[Suggestion]]]] = WeakKeyDictionary()
+"""What was found for names that requests share, and for which tables."""
+
+
 def suggest(content: DatasetContent, given: Mapping[str, str] | None = None) -> list[Suggestion]:
     """Rules that would fit, the best first; ``given`` are labels that are known already, by path."""
+    tables = tuple(row.id for row in content.tables)
+    known = _KNOWN.get(content.names)
+    if not given and known and known[0] == tables:
+        return known[1]
+    found = _found(content, given or {})
+    if not given:
+        _KNOWN[content.names] = (tables, found)
+    return found
+
+
+def _found(content: DatasetContent, given: Mapping[str, str]) -> list[Suggestion]:
     masks = masks_among([image.path for image in content.images])
-    scored = [found for candidate in _candidates(content, masks) if (found := _tried(content, candidate, masks, given))]
+    tried = (_tried(content, candidate, masks, given) for candidate in _candidates(content, masks))
     # Stable: of equals, the simpler one that was tried first.
-    scored.sort(key=lambda found: -found.score)
+    scored = sorted((found for found in tried if found), key=lambda found: -found.score)
     return [_suggestion(content, found) for found in _distinct(scored)[:SHOWN]]
 
 
 def _suggestion(content: DatasetContent, found: _Scored) -> Suggestion:
     fit = f"{found.candidate.words}; this fits {len(found.labelled.images):,} of {len(content.images):,} pictures"
-    split = _split_for(found.labelled)
+    split = _split_for(content, found.labelled)
     return Suggestion(found.candidate.rule, split, fit, round(min(1.0, found.score), 3), found.labelled)
 
 
 def _tried(
-    content: DatasetContent, candidate: _Candidate, masks: frozenset[str], given: Mapping[str, str] | None
+    content: DatasetContent, candidate: _Candidate, masks: frozenset[str], given: Mapping[str, str]
 ) -> _Scored | None:
+    if isinstance(candidate.rule, PatternRule) and not _is_promising(content, candidate.rule):
+        return None
     try:
         labelled = label_images(content, candidate.rule, pattern=_find)
+        if isinstance(candidate.rule, PatternRule) and (strays := _strays(labelled)):
+            candidate = _Candidate(
+                candidate.rule.model_copy(update={"leave_out": strays}),
+                f"{candidate.words}, without {', '.join(strays[:3])}",
+                candidate.weight,
+            )
+            labelled = label_images(content, candidate.rule, pattern=_find)
     except InvalidInput:
         return None  # a table that isn't about labels, for example
-    score = candidate.weight * _score(content, labelled, masks) * _agreement(labelled, given or {})
+    score = candidate.weight * _score(content, labelled, masks) * _agreement(labelled, given)
     return _Scored(candidate, labelled, score) if score >= _LEAST else None
+
+
+def _strays(labelled: Labelled) -> tuple[str, ...]:
+    """Classes of a folder such as ``test_images`` that has none of the others: what it shows isn't in the names."""
+    classes: dict[bool, set[str]] = {True: set(), False: set()}
+    for found in labelled.images:
+        classes[_side(found.image.path)[0] is Split.TRAIN].add(found.label)
+    apart = classes[False]
+    return tuple(sorted(apart)) if apart.isdisjoint(classes[True]) and len(classes[True]) > len(apart) else ()
+
+
+def _is_promising(content: DatasetContent, rule: PatternRule) -> bool:
+    """Whether a pattern makes any sense on a part of the images; only then all are labelled."""
+    sample = content.names.mixed[:_SAMPLE]
+    return len(sample) < _SAMPLE or sense_of(_find(rule.pattern, [normal(image.path) for image in sample])) > 0
+
+
+_SAMPLE: Final = 2_000
 
 
 def _find(text: str, paths: Sequence[str]) -> Sequence[str | None]:
@@ -82,10 +124,9 @@ def _find(text: str, paths: Sequence[str]) -> Sequence[str | None]:
 
 def _score(content: DatasetContent, labelled: Labelled, masks: frozenset[str]) -> float:
     label_of = {found.image.id: found.label for found in labelled.images}
-    # By digest: an order that has nothing to do with names.
-    pictures = sorted((image for image in content.images if image.path not in masks), key=lambda image: image.digest)
+    labels = [label_of.get(image.id) for image in content.names.mixed if image.path not in masks]
     covers_masks = bool(masks) and any(found.image.path in masks for found in labelled.images)
-    return sense_of([label_of.get(image.id) for image in pictures]) * (0.5 if covers_masks else 1.0)
+    return sense_of(labels) * (0.5 if covers_masks else 1.0)
 
 
 def _agreement(labelled: Labelled, given: Mapping[str, str]) -> float:
@@ -130,27 +171,40 @@ _LEVEL_WORDS: Final = {
 
 
 def _folders(content: DatasetContent, masks: frozenset[str]) -> Iterator[_Candidate]:
-    photos = [image.path for image in content.images if image.path not in masks]
+    photos = [normal(image.path) for image in content.images if image.path not in masks]
+    folders = {path.rpartition("/")[0] for path in photos}
     for level, words in _LEVEL_WORDS.items():
-        names = Counter(parts[-level - 1] for path in photos if len(parts := path.split("/")) > level)
+        names = Counter(parts[-level - 1] for path in photos if len(parts := path.rsplit("/", level + 1)) > level)
         if len(names) < 2 or len(names) > _MOST_FOLDERS:
             continue
+        weight = 0.9 if level == 1 and nests([folder.split("/") for folder in folders if folder]) else 1.0
         containers = tuple(sorted(name for name in names if is_container(name)))
-        if masks:
-            endings = "|".join(sorted({re.escape(PurePosixPath(path).suffix) for path in photos}))
-            above = "[^/]+/" * (level - 1)
-            yield _Candidate(
-                PatternRule(pattern=rf"/([^/]+)/{above}[^/]+(?:{endings})$"), f"{words}, without the masks (.png)"
-            )
+        if masks and (pattern := _without_masks(photos, masks, level)):
+            yield _Candidate(PatternRule(pattern=pattern), f"{words}, without the masks", weight)
         elif containers and 2 * sum(names[name] for name in containers) < names.total():
             rest = ", ".join(containers[:3])
-            yield _Candidate(FolderRule(level=level, leave_out=containers), f"{words}, without {rest}")
-        yield _Candidate(FolderRule(level=level), words)
-    if prefix := _shared_folder(photos):
+            yield _Candidate(FolderRule(level=level, leave_out=containers), f"{words}, without {rest}", weight)
+        yield _Candidate(FolderRule(level=level), words, weight)
+    if (prefix := _shared_folder(photos)) is not None:
         yield _Candidate(PatternRule(pattern=rf"^/{prefix}([^/]+)/"), "the outermost folder", 0.95)
 
 
 _MOST_FOLDERS: Final = 5_000
+
+
+def _without_masks(photos: Sequence[str], masks: frozenset[str], level: int) -> str | None:
+    """A pattern for the folder at ``level`` that fits no mask: by the ending, else by the folder they aren't in."""
+    endings = {_suffix(path) for path in photos}
+    if endings.isdisjoint(map(_suffix, masks)):
+        ending = "|".join(sorted(map(re.escape, endings)))
+        return rf"/([^/]+)/{'[^/]+/' * (level - 1)}[^/]+(?:{ending})$"
+    inner = {path.split("/")[-2] for path in photos if "/" in path}
+    if level == 2 and len(inner) <= _FEW_FOLDERS and inner.isdisjoint(path.split("/")[-2] for path in masks):
+        return rf"/([^/]+)/(?:{'|'.join(sorted(map(re.escape, inner)))})/[^/]+$"
+    return None
+
+
+_FEW_FOLDERS: Final = 5
 
 
 def _shared_folder(paths: Sequence[str]) -> str | None:
@@ -166,37 +220,54 @@ def _shared_folder(paths: Sequence[str]) -> str | None:
 
 
 def _ending(content: DatasetContent) -> str:
-    endings = {PurePosixPath(image.path).suffix for image in content.images}
+    endings = {_suffix(image.path) for image in content.images}
     only = next(iter(endings)) if len(endings) == 1 else ""
     return rf"\{only}$" if only[1:].isalnum() and only.isascii() else r"\.[^./]+$"
+
+
+def _suffix(path: str) -> str:
+    name = path.rpartition("/")[2]
+    stem, dot, ending = name.rpartition(".")
+    return f".{ending}" if dot and stem else ""
 
 
 # How pictures are held out
 
 
-def _split_for(labelled: Labelled) -> SplitSpec:
+def _split_for(content: DatasetContent, labelled: Labelled) -> SplitSpec:
     """By the folders that are called like sides, else by a column of the rule's table, else at random."""
-    return _folder_split(labelled) or _column_split(labelled) or RandomSplit()
+    return _folder_split(content, labelled) or _column_split(labelled) or RandomSplit()
 
 
-_SIDE_OF: Final = {word: side for side, words in FOLDER_WORDS.items() for word in words}
-
-
-def _folder_split(labelled: Labelled) -> FolderSplit | None:
+def _folder_split(content: DatasetContent, labelled: Labelled) -> FolderSplit | None:
+    label_of = {found.image.id: found.label for found in labelled.images}
     classes: dict[Split, set[str]] = defaultdict(set)
-    names: dict[Split, str] = {}
-    for found in labelled.images:
-        for part in found.image.path.split("/")[:-1]:
-            if (side := _SIDE_OF.get(part.casefold())) is not None:
-                classes[side].add(found.label)
-                names.setdefault(side, part)
-                break
+    names: dict[Split, Counter[str]] = defaultdict(Counter)
+    for image in content.images:
+        side, name = _side(image.path)
+        names[side][name] += 1
+        if image.id in label_of:
+            classes[side].add(label_of[image.id])
     held_out = Split.VALID if Split.VALID in classes else Split.TEST
     # Where most classes are on one side only, the folders mean something else.
     if 2 * len(classes[Split.TRAIN] & classes[held_out]) < len(labelled.counts):
         return None
-    given = {side.value: names[side] for side in names}
-    return FolderSplit(**(given | {"valid": names[held_out]} | ({} if held_out is Split.VALID else {"test": "test"})))
+    called = {side: found.most_common(1)[0][0] for side, found in names.items() if found}
+    rest = {"test": called[Split.TEST]} if held_out is Split.VALID and Split.TEST in called else {}
+    return FolderSplit(train=called[Split.TRAIN], valid=called[held_out], **rest)
+
+
+def _side(path: str) -> tuple[Split, str]:
+    """The side that a path's folders name, and how; pictures in ``images`` beside ``test_images`` are learnt from."""
+    folders = path.split("/")[:-1]
+    for folder in folders:
+        sides = {_SIDE_OF[word] for word in re.findall(r"[^\W\d_]+", folder.casefold()) if word in _SIDE_OF}
+        if len(sides) == 1 and is_container(folder):
+            return sides.pop(), folder
+    return Split.TRAIN, next((folder for folder in folders if is_container(folder)), "train")
+
+
+_SIDE_OF: Final = {word: side for side, words in FOLDER_WORDS.items() for word in words}
 
 
 def _column_split(labelled: Labelled) -> CsvSplit | None:

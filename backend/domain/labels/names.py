@@ -7,7 +7,7 @@ picture only where no other picture fits as well.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple, Self
@@ -58,13 +58,23 @@ class NameIndex:
     @classmethod
     def of(cls, paths: Iterable[str], image_of: Mapping[str, object] | None = None) -> Self:
         """The index of ``paths``; where ``image_of`` is left out, every path is a picture of its own."""
-        by_name: dict[Fit, dict[str, list[str]]] = {fit: defaultdict(list) for fit in Fit}
+        exact, case, stems, numbers = (defaultdict(list) for _ in Fit)
         known = [*paths]
         for path in known:
             name = normal(path).rpartition("/")[2]
-            for fit, key in zip(Fit, _keys(name), strict=True):
-                if key:
-                    by_name[fit][key].append(path)
+            folded = name.casefold()
+            stem = _stem(folded)
+            exact[name].append(path)
+            case[folded].append(path)
+            stems[stem].append(path)
+            if number := _number(stem):
+                numbers[number].append(path)
+        by_name: Mapping[Fit, Mapping[str, list[str]]] = {
+            Fit.EXACT: exact,
+            Fit.CASE: case,
+            Fit.STEM: stems,
+            Fit.NUMBER: numbers,
+        }
         return cls(image_of or {path: path for path in known}, by_name)
 
     def within(self, paths: Iterable[str]) -> Self:
@@ -77,13 +87,14 @@ class NameIndex:
         if not name:
             return None
         best: Found | None = None
-        for fit, key in zip(Fit, _keys_of_cell(name), strict=True):
-            for candidates in (self._by_name[fit].get(one, ()) for one in key):
-                found = _closest(folders, candidates, fit)
-                if found and not found.closeness.folders_differ:
-                    return found
-                if found and (best is None or found.closeness < best.closeness):
-                    best = found
+        for fit, key in _keys_of_cell(name):
+            if (candidates := self._by_name[fit].get(key)) is None:
+                continue
+            found = _closest(folders, candidates, fit)
+            if found and not found.closeness.folders_differ:
+                return found
+            if found and (best is None or found.closeness < best.closeness):
+                best = found
         return best
 
     def images(self, found: Found) -> set[object]:
@@ -115,20 +126,17 @@ def _closeness(folders: Sequence[str], path: str, fit: Fit) -> Closeness:
     return Closeness(False, fit, -shared)
 
 
-def _keys(name: str) -> tuple[str, str, str, str]:
-    """A file name as each of the fits would look it up; empty where it can't be."""
+def _keys_of_cell(name: str) -> Iterator[tuple[Fit, str]]:
+    """A name in a table as each of the fits looks it up, the strictest first."""
+    yield Fit.EXACT, name
     folded = name.casefold()
-    stem = _stem(folded)
-    return name, folded, stem, _number(stem)
-
-
-def _keys_of_cell(name: str) -> tuple[tuple[str, ...], ...]:
-    folded = name.casefold()
-    stem = _stem(folded)
+    yield Fit.CASE, folded
     # A dot may belong to the name (v1.5) or separate an ending of another format (1.tif for 1.jpg).
-    stems = (folded, stem) if stem != folded else (folded,)
-    number = _number(folded) or _number(folded.removesuffix(".0")) or _number(stem)
-    return (name,), (folded,), stems, (number,) if number else ()
+    yield Fit.STEM, folded
+    stem = _stem(folded)
+    yield Fit.STEM, stem
+    if number := _number(folded) or _number(folded.removesuffix(".0")) or _number(stem):
+        yield Fit.NUMBER, number
 
 
 def _stem(name: str) -> str:

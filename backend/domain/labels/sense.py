@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Final
 
 _CONTAINERS: Final = frozenset(
@@ -46,6 +45,15 @@ _CONTAINERS: Final = frozenset(
         "unlabelled",
         "thumbnails",
         "thumbs",
+        "seg",
+        "pred",
+        "prediction",
+        "predictions",
+        "set",
+        "sets",
+        "dsc",
+        "scan",
+        "scans",
     }
 )
 """Words of folders that hold pictures without saying what they show."""
@@ -55,6 +63,16 @@ def is_container(name: str) -> bool:
     """Whether a name says where pictures are kept and not what they show, such as ``test_images``."""
     words = "".join(letter if letter.isalpha() else " " for letter in name.casefold()).split()
     return bool(words) and all(word in _CONTAINERS for word in words)
+
+
+def nests(names: Sequence[Sequence[str]]) -> bool:
+    """Whether a folder that would be a class lies in one that would be another, as ``cats/tabby`` in ``cats``.
+
+    Args:
+        names: for each image the names of its folders, the innermost last.
+    """
+    inner = {folders[-1] for folders in names if folders}
+    return any(not inner.isdisjoint(folders[:-1]) for folders in {tuple(folders) for folders in names})
 
 
 def sense_of(labels: Sequence[str | None]) -> float:
@@ -71,7 +89,9 @@ def sense_of(labels: Sequence[str | None]) -> float:
         return 0.0
     coverage = labelled / len(labels)
     alone = sum(count == 1 for count in counts.values()) / len(counts)
+    stored = any(map(is_container, counts))
     wordy = sum(_wordiness(label) * count for label, count in counts.items()) / labelled
+    wordy *= 0.8 if stored else 1.0
     dominated = 0.3 if max(counts.values()) > _NEARLY_ALL * labelled else 1.0
     return coverage * (1 - 0.7 * alone) * wordy * dominated * _stability(labels, counts)
 
@@ -84,12 +104,14 @@ def _wordiness(label: str) -> float:
     if is_container(label):
         return 0.05
     if not any(letter.isalpha() for letter in label):
-        return 0.7
+        # Digits to be read have one or two figures; dates and serial numbers have more.
+        return 0.7 if sum(letter.isdigit() for letter in label) < _SERIAL else 0.3
     mixed = 0.6 if any(letter.isdigit() for letter in label) else 1.0
     return mixed * (0.7 if len(label) > _LONG else 1.0)
 
 
 _LONG: Final = 40
+_SERIAL: Final = 4
 
 
 def _stability(labels: Sequence[str | None], counts: Mapping[str, int]) -> float:
@@ -102,21 +124,21 @@ def _stability(labels: Sequence[str | None], counts: Mapping[str, int]) -> float
 
 
 def masks_among(paths: Sequence[str]) -> frozenset[str]:
-    """Paths of pictures that only mark parts of others: ``x.png`` beside ``x.jpg``, nearly everywhere.
+    """Paths of pictures that only mark parts of others, as data for segmentation have them.
 
-    Data for segmentation come so. Empty unless most pictures have such a twin.
+    They lie in a folder ``masks`` or the like, or are ``x.png`` beside ``x.jpg``, nearly everywhere.
     """
-    by_stem: dict[str, dict[str, str]] = {}
-    for path in paths:
-        parsed = PurePosixPath(path)
-        by_stem.setdefault(str(parsed.with_suffix("")), {})[parsed.suffix.casefold()] = path
-    photos = [found for found in by_stem.values() if not _PHOTO.isdisjoint(found)]
-    masks = frozenset(found[_MASK] for found in photos if _MASK in found)
-    others = sum(_MASK in found for found in by_stem.values()) - len(masks)
-    is_usual = photos and len(masks) >= _MOST * len(photos) and others <= (1 - _MOST) * len(masks)
-    return masks if is_usual else frozenset()
+    in_folders = frozenset(path for path in paths if not _MASK_FOLDERS.isdisjoint(path.casefold().split("/")[:-1]))
+    if in_folders and len(in_folders) < len(paths):
+        return in_folders
+    photos = {path.rpartition(".")[0] for path in paths if path.casefold().endswith(_PHOTO)}
+    others = [path for path in paths if path.casefold().endswith(_MASK)]
+    masks = frozenset(path for path in others if path.rpartition(".")[0] in photos)
+    is_usual = len(masks) >= _MOST * len(photos) and len(masks) >= _MOST * len(others)
+    return masks if photos and is_usual else frozenset()
 
 
-_PHOTO: Final = frozenset({".jpg", ".jpeg"})
+_MASK_FOLDERS: Final = frozenset({"mask", "masks", "annotation", "annotations", "gt", "groundtruth", "ground_truth"})
+_PHOTO: Final = (".jpg", ".jpeg")
 _MASK: Final = ".png"
 _MOST: Final = 0.8
