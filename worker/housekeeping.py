@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from backend.datasets.blobs import forget_archives
-from backend.datasets.remove import finish_deletions
+from backend.datasets.deletion.remove import finish_deletions
 from backend.db.session import Database
 from backend.ledger.unit_of_work import NoDoorbell, UnitOfWork, unit_of_work
 from backend.storage.local import LocalStorage

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from backend.datasets.body import files_of_form, read_in_thread
+from backend.datasets.deletion.remove import remove_dataset, remove_images
 from backend.datasets.errors import EmptyUpload, ImportFromLinksUnavailable
 from backend.datasets.flags import FLAGS
 from backend.datasets.images import find_image, thumbnail
 from backend.datasets.imports import cancel_import, take_archive, take_sample
 from backend.datasets.ingest import ingest
 from backend.datasets.listing import ImageQuery, checked
-from backend.datasets.remove import remove_dataset, remove_images
 from backend.datasets.repository import DatasetRepository, Rejection
 from backend.datasets.samples import SAMPLES
 from backend.datasets.schemas import (

@@ -9,10 +9,10 @@ from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.context import dataset_context
+from backend.datasets.deletion.remove import remove_dataset
 from backend.datasets.imports import take_sample
 from backend.datasets.ingest import Ingested, ingest
 from backend.datasets.listing import ImageQuery, checked
-from backend.datasets.remove import remove_dataset
 from backend.datasets.repository import DatasetRepository, ImageFilter, ListedImage
 from backend.datasets.samples import SAMPLES, find_sample
 from backend.datasets.schemas import ImportRead

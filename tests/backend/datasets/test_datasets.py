@@ -3,7 +3,7 @@ from contextlib import AbstractContextManager
 import pytest
 from fastapi.testclient import TestClient
 
-from backend.datasets import remove
+from backend.datasets.deletion import remove
 from backend.datasets.repository import DatasetRepository
 from backend.dependencies import Services
 from backend.domain.ids import Digest, new_id

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from backend.datasets.blobs import forget_blobs
-from backend.datasets.deletion_repository import DatasetDeletion, DeletedImages, delete_images, interrupted_deletions
+from backend.datasets.deletion.repository import DatasetDeletion, DeletedImages, delete_images, interrupted_deletions
 from backend.datasets.errors import DatasetInUse
 from backend.datasets.repository import DatasetRepository
 from backend.ledger.unit_of_work import OpenUnit
