@@ -213,7 +213,7 @@ def test_a_stage_that_changed_nothing_is_not_called_worse(
 
     text = client.get(f"/runs/{run_id}", headers=PAGE).text
 
-    assert "Unfreezing changed nothing" in text
+    assert "Unfreezing changed none of the answers" in text
     assert "did not help" not in text
 
 
