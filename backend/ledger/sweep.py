@@ -63,9 +63,13 @@ class Sweeper:
         self._calm_until = monotonic() + self._timers.startup_grace
 
     def run(self, stop: threading.Event) -> None:
-        """Sweep until told to stop; for a thread of its own."""
+        """Sweep until told to stop; for a thread of its own, which no error ends."""
         while not stop.wait(self._timers.sweep):
-            self.sweep()
+            try:
+                self.sweep()
+            # Whatever is wrong with one job, the others still need somebody who looks after them.
+            except Exception:
+                log.exception("sweep_failed")
 
     def sweep(self) -> Swept:
         """Look through the ledger once; rings after its transaction. Never raises for a database that is away."""

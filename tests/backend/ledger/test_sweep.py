@@ -1,3 +1,4 @@
+import threading
 from datetime import datetime, timedelta, tzinfo
 from typing import Self
 
@@ -209,3 +210,23 @@ class Flaky(Database):
         if self.is_away:
             raise OperationalError("BEGIN", {}, ConnectionError("away"))
         return self._real.write()
+
+
+def test_a_sweep_that_fails_does_not_end_the_thread(database: Database, doorbell: CollectingDoorbell) -> None:
+    sweeps = 0
+
+    class Stop(threading.Event):
+        """Set after three waits."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            nonlocal sweeps
+            sweeps += 1
+            return sweeps > 3
+
+    def broken() -> int:
+        raise ZeroDivisionError
+
+    sweeper = Sweeper(database, doorbell, free_bytes=broken)
+    sweeper.run(Stop())
+
+    assert sweeps == 4
