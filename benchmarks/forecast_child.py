@@ -26,8 +26,9 @@ def _train(job: dict[str, Json]) -> dict[str, Json]:
     from backend.domain.manifest import Split
     from backend.domain.splitting import RandomSplit
     from backend.domain.training import TrainingRequest, resolve
-    from backend.training.forecast.speeds import Stopwatch
-    from backend.training.forecast.work import Counts
+    from backend.training.forecast.cursor import WorkCursor
+    from backend.training.forecast.speeds import speeds_of
+    from backend.training.forecast.work import Counts, pieces
     from benchmarks.ours import NOWHERE, use_weights
     from worker.engine.data.folder import read_folder
     from worker.engine.order import TrainingOrder
@@ -40,7 +41,7 @@ def _train(job: dict[str, Json]) -> dict[str, Json]:
     config = resolve(TrainingRequest.model_validate(job["request"]))
     # From the start of the process, as importing torch is a part of every training.
     readings = chain([_BEGUN], iter(time.perf_counter, None))
-    watch = Stopwatch(config, counts, None, monotonic=lambda: next(readings))
+    cursor = WorkCursor(pieces(config, counts), monotonic=lambda: next(readings))
     work = Path(job["work"])
     train(
         TrainingOrder(
@@ -54,13 +55,13 @@ def _train(job: dict[str, Json]) -> dict[str, Json]:
             device="cpu",
             features_folder=Path(job["cache"]),
         ),
-        on_event=watch.see,
+        on_event=cursor.see,
     )
     return {
         "seconds": time.perf_counter() - _BEGUN,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         "counts": asdict(counts),
-        "speeds": [asdict(speed) for speed in watch.taken],
+        "speeds": [asdict(speed) for speed in speeds_of(cursor.measurements, config, None)],
     }
 
 

@@ -18,28 +18,26 @@ from backend.domain.ids import VersionId
 from backend.domain.lr_finder import Curve, Finding
 from backend.domain.manifest import Manifest
 from backend.domain.training import TrainingConfig
-from backend.ledger.job import Claim, Desired, Failure
-from backend.ledger.queries import Jobs
-from backend.ledger.repository import Ledger
+from backend.ledger.job import Claim, Failure
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from backend.tables.training import LearningRateFindRow
 from backend.training.find import folder_to_start_from
-from backend.training.lr_finds import record as progress
+from backend.training.lr_finds import record
 from backend.training.phases import phase_in_words
 from worker.engine.order import StopSignal, TrainingOrder
-from worker.recording import read_with_retry, recording, write_with_retry
+from worker.recording import JobRecord, read_with_retry, recording, write_with_retry
 
 log = structlog.get_logger()
 
 _WRITE_EVERY_S: Final = 0.5
 
 
-class FindRecorder:
-    """Listens to one search and writes down how far it is, and what it found."""
+class FindRateRecorder(JobRecord):
+    """Writes down how far a search is, and what it found."""
 
     def __init__(self, database: Database, claim: Claim, stop: StopSignal) -> None:
-        self._database, self._claim, self._stop = database, claim, stop
+        super().__init__(database, claim, stop)
         self._phase: str | None = None
         self._progress = 0.0
         self._written_at = 0.0
@@ -55,51 +53,24 @@ class FindRecorder:
         if isinstance(event, PhaseProgress) and event.phase == "rate":
             self._progress = event.done / event.total
         if time.monotonic() - self._written_at >= _WRITE_EVERY_S:
-            self._write()
+            self._show()
 
-    def finish(self) -> None:
-        """The search is done.
+    def store_end(self, session: WriteSession) -> None:
+        """The search is done; the block of ``recording`` has ended with an answer."""
+        assert self.answer is not None
+        record.finish(session, self.claim, *self.answer)
 
-        Raises:
-            LostLease: another attempt has the job.
-        """
-        assert self.answer is not None, "the block of `recording` ends with an answer"
-        curve, found = self.answer
-        write_with_retry(
-            self._database, lambda session: progress.finish(session, self._claim, curve, found), self._stop
-        )
+    def store_failure(self, session: WriteSession, failure: Failure) -> None:
+        """The search has failed."""
+        record.fail(session, self.claim, failure)
 
-    def fail(self, failure: Failure) -> None:
-        """The search can't be done.
-
-        Raises:
-            LostLease: another attempt has the job.
-        """
-        write_with_retry(self._database, lambda session: progress.fail(session, self._claim, failure), self._stop)
-
-    def leave(self) -> None:
-        """There is nothing to keep."""
-
-    def wanted(self) -> Desired:
-        """What its owner wants of the job."""
-        with self._database.read() as session:
-            return Jobs(session).wanted(self._claim)
-
-    def rest_for_room(self, failure: Failure, needed_bytes: int) -> None:
-        """It goes on once there is room on the disk."""
-
-        def write(session: WriteSession) -> None:
-            Ledger(session).pause_for_room(self._claim.job_id, self._claim.attempt, failure, needed_bytes)
-
-        write_with_retry(self._database, write, self._stop)
-
-    def _write(self) -> None:
+    def _show(self) -> None:
         """Without waiting for a database that is away: there is another time."""
         self._written_at = time.monotonic()
         try:
-            with self._database.write() as session:
+            with self.database.write() as session:
                 # The whole is shown only with its result.
-                progress.show(session, self._claim, phase=self._phase, progress=min(self._progress, 0.99))
+                record.show(session, self.claim, phase=self._phase, progress=min(self._progress, 0.99))
         except DATABASE_AWAY as error:
             log.warning("record_delayed", error=type(error).__name__)
 
@@ -113,9 +84,9 @@ def find_job(
     stop: StopSignal,
 ) -> int:
     """Do the search that an attempt holds; the exit code."""
-    recorder = FindRecorder(database, claim, stop)
+    recorder = FindRateRecorder(database, claim, stop)
     with recording(recorder) as code:
-        write_with_retry(database, lambda session: progress.begin(session, claim), stop)
+        write_with_retry(database, lambda session: record.begin(session, claim), stop)
         order = _make_order(database, storage, settings, claim, find, stop)
         # Here: seconds of importing torch, in which the search is under way already.
         from worker.engine.recipe import find_learning_rate

@@ -1,10 +1,8 @@
 """One attempt at an import: what came with an archive or sample, into its dataset."""
 
-from dataclasses import dataclass, field
-
 from backend.datasets.imports import ImportStopped, run_import
 from backend.db.session import Database, WriteSession
-from backend.ledger.job import Claim, Desired, Failure, JobState
+from backend.ledger.job import Claim
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
@@ -12,7 +10,7 @@ from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from worker import exits
 from worker.engine.order import Stopped, StopSignal
-from worker.recording import read_with_retry, recording, write_with_retry
+from worker.recording import JobRecord, read_with_retry, recording, write_with_retry
 
 
 def import_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:
@@ -41,17 +39,15 @@ def import_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) 
     return code.value
 
 
-@dataclass(slots=True)
-class ImportRecord:
-    """Writes down how an import goes; ``run_import`` itself keeps how far it is."""
+class ImportRecord(JobRecord):
+    """Writes down how an import ends; ``run_import`` itself keeps how far it is."""
 
-    database: Database
-    claim: Claim
-    stop: StopSignal
-    _has_advanced: bool = field(default=False, init=False)
+    def __init__(self, database: Database, claim: Claim, stop: StopSignal) -> None:
+        super().__init__(database, claim, stop)
+        self._has_advanced = False
 
     def begin(self, session: WriteSession) -> None:
-        """The attempt has got going."""
+        """The attempt has begun."""
         Ledger(session).begin(self.claim.job_id, self.claim.attempt)
 
     def fence(self, session: WriteSession) -> None:
@@ -65,33 +61,3 @@ class ImportRecord:
     def on_progress(self, _done: int, _total: int) -> None:
         """A batch is stored."""
         self._has_advanced = True
-
-    def finish(self) -> None:
-        """All files are in."""
-        write_with_retry(
-            self.database, lambda session: Ledger(session).finish(self.claim.job_id, self.claim.attempt), self.stop
-        )
-
-    def fail(self, failure: Failure) -> None:
-        """It can't be read any further."""
-
-        def write(session: WriteSession) -> JobState:
-            return Ledger(session).fail(self.claim.job_id, self.claim.attempt, failure)
-
-        write_with_retry(self.database, write, self.stop)
-
-    def leave(self) -> None:
-        """Nothing waits to be written."""
-
-    def wanted(self) -> Desired:
-        """What its owner wants of the job."""
-        with self.database.read() as session:
-            return Jobs(session).wanted(self.claim)
-
-    def rest_for_room(self, failure: Failure, needed_bytes: int) -> None:
-        """It goes on once there is room on the disk."""
-
-        def write(session: WriteSession) -> None:
-            Ledger(session).pause_for_room(self.claim.job_id, self.claim.attempt, failure, needed_bytes)
-
-        write_with_retry(self.database, write, self.stop)

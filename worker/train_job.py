@@ -24,14 +24,15 @@ from backend.tables.training import RunRow
 from backend.training import record as progress
 from backend.training.attempts import attempt_of, planned_work, saved_states
 from backend.training.find import folder_to_start_from
-from backend.training.forecast.eta import EtaEstimator, usual_timetable
-from backend.training.forecast.speeds import Stopwatch
+from backend.training.forecast.eta import Standing, usual_timetable
+from backend.training.forecast.follower import RunFollower
 from backend.training.forecast.work import Counts
 from worker import exits
 from worker.engine.order import BESIDE_STATES, StatePoint, Stopped, StopSignal, TrainingOrder
 from worker.find_rate_job import find_job
 from worker.hardware import machine
-from worker.recording import Clocked, Recorder, read_with_retry, recording, write_with_retry
+from worker.recording import read_with_retry, recording, write_with_retry
+from worker.train_recorder import TrainRecorder
 
 log = structlog.get_logger()
 
@@ -53,12 +54,12 @@ def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -
     assert run is not None, "an attempt holds a run or a search"
     config = TrainingConfig.model_validate(run.config)
     try:
-        pace, stopwatch = _clocks(database, run, config, stop, goes_on=attempt > 1)
+        follower = _follower(database, run, config, stop, goes_on=attempt > 1)
     except Stopped:
         return exits.YIELDED
-    clocked = Clocked(machine(settings.device), stopwatch)
-    recorder = Recorder(database, storage, claim, config, stop, pace=pace, clocked=clocked)
-    with recording(recorder) as code:
+    name = machine(settings.device)
+    recorder = TrainRecorder(database, storage, claim, config, stop, follower=follower, machine=name)
+    with recording(recorder) as code, recorder.showing_silence():
         write_with_retry(database, lambda session: progress.begin(session, claim), stop)
         order = make_order(database, storage, settings, claim, run, stop)
         recorder.output_folder = order.output_folder
@@ -79,13 +80,18 @@ def loader_processes_after(kills: int) -> int:
     return 1 if kills == 1 else 0
 
 
-def _clocks(
+def _follower(
     database: Database, run: RunRow, config: TrainingConfig, stop: StopSignal, *, goes_on: bool
-) -> tuple[EtaEstimator, Stopwatch]:
-    """What tells how far the run is, and what takes down how fast it goes."""
-    counts, found = read_with_retry(database, lambda session: planned_work(session, run, config), stop)
-    thought = found.pieces if found else usual_timetable(config, Counts.of(counts))
-    return EtaEstimator(config, thought), Stopwatch(config, Counts.of(counts), run.id, goes_on=goes_on)
+) -> RunFollower:
+    """What follows the training's events, from where earlier attempts got to."""
+    plan = read_with_retry(database, lambda session: planned_work(session, run, config), stop)
+    return RunFollower(
+        config,
+        plan.timetable.pieces if plan.timetable else usual_timetable(config, Counts.of(plan.counts)),
+        earlier=Standing(run.stage, run.epoch, run.progress, activity=run.activity),
+        finished_stages=plan.finished_stages,
+        goes_on=goes_on,
+    )
 
 
 def make_order(

@@ -12,9 +12,9 @@ from backend.domain.json import Json
 class RunRow(Base):
     """One training with one config on one version. Its state is its job's; the rest here is for display.
 
-    ``stage``, ``epoch`` (from 0), ``progress`` (share of all steps in [0, 1]) and ``eta_s`` are written by
-    the recorder, so that page, API and shell show the same value from the same row. ``forecast`` is what was
-    said before it started, as the API says it.
+    ``stage``, ``epoch`` (from 0), ``activity`` (the part of the training that is under way, ``forecast.cursor``),
+    ``progress`` (share of its time in [0, 1]) and ``eta_s`` are written by the recorder, so that page, API and
+    shell show the same value from the same row. ``forecast`` is the one given before it started, as in the API.
     """
 
     __tablename__ = "runs"
@@ -29,6 +29,7 @@ class RunRow(Base):
     phase: Mapped[str | None] = mapped_column(Text)
     stage: Mapped[int | None]
     epoch: Mapped[int | None]
+    activity: Mapped[str | None] = mapped_column(String(16))
     progress: Mapped[float] = mapped_column(default=0.0)
     eta_s: Mapped[float | None]
     device: Mapped[str | None] = mapped_column(String(64))

@@ -45,8 +45,25 @@ def saved_states(session: Session, run_id: str) -> list[StatePointRow]:
     return list(RunRepository(session).states(run_id, KEPT_STATES))
 
 
-def planned_work(session: Session, run: RunRow, config: TrainingConfig) -> tuple[Json, Timetable | None]:
-    """The images of a run's version by class and split, and its work with times (None: nothing was ever measured)."""
-    version = RunRepository(session).version(VersionId(run.version_id))
+@dataclass(frozen=True, slots=True)
+class PlannedWork:
+    """What a run consists of.
+
+    Attributes:
+        counts: the images of its version by class and split; JSON values.
+        timetable: its work with times; None where nothing was ever measured.
+        finished_stages: how many of its stages have left a checkpoint.
+    """
+
+    counts: Json
+    timetable: Timetable | None
+    finished_stages: int
+
+
+def planned_work(session: Session, run: RunRow, config: TrainingConfig) -> PlannedWork:
+    """The work of a run, and how many of its stages are done."""
+    runs = RunRepository(session)
+    version = runs.version(VersionId(run.version_id))
     counts = version.counts if version else {}
-    return counts, timetable(session, config, counts, version_id=None if run.starts_from else run.version_id)
+    found = timetable(session, config, counts, version_id=None if run.starts_from else run.version_id)
+    return PlannedWork(counts, found, len(runs.checkpoints([run.id]).get(run.id, ())))

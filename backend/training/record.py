@@ -6,7 +6,7 @@ a state or a checkpoint that is there already is not written twice.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 from backend.db.session import WriteSession
 from backend.domain.events import (
@@ -14,7 +14,6 @@ from backend.domain.events import (
     Event,
     ImageSkipped,
     MicroBatchHalved,
-    PhaseProgress,
     PhaseStarted,
     RateFound,
     RolledBack,
@@ -23,7 +22,6 @@ from backend.domain.events import (
     StageStarted,
     StateSaved,
     StepFinished,
-    ValidationProgress,
 )
 from backend.domain.ids import CheckpointId, new_id
 from backend.domain.json import Json
@@ -33,7 +31,6 @@ from backend.ledger.job import Claim, Failure, JobState, Outcome
 from backend.ledger.repository import Ledger
 from backend.tables.training import CheckpointRow, StatePointRow
 from backend.training.forecast.eta import Standing
-from backend.training.phases import phase_in_words
 from backend.training.repository import RunRepository, new_epoch
 
 KEPT_STATES: Final = 2
@@ -97,7 +94,12 @@ def record_events(session: WriteSession, claim: Claim, events: Iterable[Event], 
     runs.add_events(
         claim.subject_id, [(KIND_OF[type(event)], asdict(event)) for event in events if type(event) in KIND_OF]
     )
-    runs.show(claim.subject_id, **asdict(standing), **_displayed(events))
+    runs.show(claim.subject_id, **standing.shown)
+
+
+def show_between_events(session: WriteSession, claim: Claim, standing: Standing) -> None:
+    """Show how far the run is while nothing is reported; no sign of progress, and nothing once another has the job."""
+    RunRepository(session).show_of_attempt(claim, **standing.shown)
 
 
 def record_epoch(
@@ -113,7 +115,7 @@ def record_epoch(
     if state is not None:
         runs.put_state(_state_row(claim, state))
         runs.forget_states(claim.subject_id, KEPT_STATES)
-    runs.show(claim.subject_id, **asdict(standing))
+    runs.show(claim.subject_id, **standing.shown)
     if runs.has_epoch(claim.subject_id, epoch.stage, epoch.epoch):
         return False
     runs.add_epoch(new_epoch(claim.subject_id, claim.attempt, asdict(epoch)))
@@ -127,7 +129,7 @@ def record_state(session: WriteSession, claim: Claim, state: StateSaved, standin
     runs = RunRepository(session)
     runs.put_state(_state_row(claim, state))
     runs.forget_states(claim.subject_id, KEPT_STATES)
-    runs.show(claim.subject_id, **asdict(standing))
+    runs.show(claim.subject_id, **standing.shown)
 
 
 def record_checkpoint(
@@ -155,7 +157,7 @@ def record_checkpoint(
         )
     )
     record_predictions(session, stored.id, stored.evaluation)
-    runs.show(claim.subject_id, **asdict(standing))
+    runs.show(claim.subject_id, **standing.shown)
     runs.add_events(
         claim.subject_id,
         [
@@ -187,25 +189,6 @@ def fail(session: WriteSession, claim: Claim, failure: Failure) -> JobState:
     state = Ledger(session).fail(claim.job_id, claim.attempt, failure)
     RunRepository(session).show(claim.subject_id, eta_s=None, phase=None)
     return state
-
-
-def _displayed(events: list[Event]) -> dict[str, Any]:  # Any: column values
-    """What the events change of the run's own line: the phase in words, the device."""
-    shown: dict[str, Any] = {}
-    for event in events:
-        match event:
-            case PhaseStarted() | PhaseProgress():
-                shown["phase"] = phase_in_words(event)
-            case ValidationProgress(done=done, total=total):
-                shown["phase"] = f"Testing: {done:,} of {total:,} images"
-            case StageStarted(device=device):
-                shown["device"] = device
-                shown["phase"] = None
-            case StepFinished():
-                shown["phase"] = None
-            case _:
-                pass
-    return shown
 
 
 def _state_row(claim: Claim, state: StateSaved) -> StatePointRow:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
 from backend.domain.json import Json
-from backend.ledger.job import JobState
+from backend.ledger.job import CLAIMED, Claim, JobState
 from backend.tables.datasets import DatasetRow, VersionRow
 from backend.tables.ledger import JobRow
 from backend.tables.training import CheckpointRow, EpochRow, RunEventRow, RunRow, StatePointRow
@@ -77,6 +77,11 @@ class RunRepository:
     def show(self, run_id: str, **values: Any) -> None:  # Any: column values
         """Write what is displayed of a run."""
         self._session.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
+
+    def show_of_attempt(self, claim: Claim, **values: Any) -> None:  # Any: column values
+        """The same, as long as the attempt still has the job."""
+        holds = exists().where(JobRow.id == claim.job_id, JobRow.attempt == claim.attempt, JobRow.state.in_(CLAIMED))
+        self._session.execute(update(RunRow).where(RunRow.id == claim.subject_id, holds).values(**values))
 
     def version(self, version_id: VersionId) -> VersionRow | None:
         """The version that a run is to learn from."""

@@ -30,7 +30,8 @@ class RunView:
         rates_found: for each stage what a search before it has found: a rate, [lowest layers, head], or None.
         stage, epoch: from 0, of what is going on now; None before the first.
         epochs: of all stages together.
-        progress: share of all steps in [0, 1]; 1 only once it has succeeded.
+        activity: the part that is under way (``forecast.cursor.Activity``); None before the first.
+        progress: share of its time in [0, 1]; 1 only once it has succeeded.
         is_stopping: it was told to stop and hasn't yet.
         is_pausing: it is to rest, and saves where it is first.
         is_finishing: it ends after the epoch that is under way.
@@ -50,6 +51,7 @@ class RunView:
     queue_position: int | None
     waits_for: Waiting | None
     phase: str | None
+    activity: str | None
     stage: int | None
     epoch: int | None
     epochs: int
@@ -201,6 +203,7 @@ def _view(
         queue_position=place,
         waits_for=waits_for,
         phase=run.phase if state.is_claimed else None,
+        activity=run.activity,
         stage=run.stage,
         epoch=run.epoch,
         epochs=sum(stage["epochs"] for stage in run.config["stages"]),

@@ -6,27 +6,29 @@ from backend.db.session import Database
 from backend.domain.events import PhaseProgress, PhaseStarted
 from backend.domain.training import TrainingRequest, resolve
 from backend.storage.local import LocalStorage
+from backend.training.forecast.eta import usual_timetable
+from backend.training.forecast.follower import RunFollower
 from backend.training.forecast.speed_repository import Speeds
-from backend.training.forecast.speeds import Stopwatch
 from backend.training.forecast.work import Counts
 from tests.backend.training.scene import STAGES, Scene, epoch_finished, state_saved
 from worker.engine.order import NeverStop
 from worker.hardware import machine
-from worker.recording import Clocked, Recorder
+from worker.train_recorder import TrainRecorder
 
 CONFIG = resolve(TrainingRequest(stages=STAGES))
 
 
 @pytest.fixture
-def recorder(database: Database, storage: LocalStorage) -> Recorder:
+def recorder(database: Database, storage: LocalStorage) -> TrainRecorder:
     scene, now = Scene(database), iter(range(1000))
     scene.run()
-    stopwatch = Stopwatch(CONFIG, Counts(160, 40, 0), "a" * 32, monotonic=lambda: float(next(now)))
-    clocked = Clocked("cpu: a processor", stopwatch)
-    return Recorder(database, storage, scene.claim(), CONFIG, NeverStop(), clocked=clocked)
+    timetable = usual_timetable(CONFIG, Counts(160, 40, 0))
+    follower = RunFollower(CONFIG, timetable, monotonic=lambda: float(next(now)))
+    claim = scene.claim()
+    return TrainRecorder(database, storage, claim, CONFIG, NeverStop(), follower=follower, machine="cpu: a processor")
 
 
-def test_what_was_measured_is_kept_once_and_the_latest_comes_first(recorder: Recorder, database: Database) -> None:
+def test_what_was_measured_is_kept_once_and_the_latest_comes_first(recorder: TrainRecorder, database: Database) -> None:
     recorder(PhaseStarted("data", "Reading"))
     recorder(PhaseProgress("data", 200, 200))
     recorder(PhaseStarted("rate", "Trying"))

@@ -1,6 +1,8 @@
 import errno
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -11,11 +13,15 @@ from backend.domain.training import TrainingRequest, resolve
 from backend.ledger.job import TRAINER_CRASHED, Claim, Outcome
 from backend.ledger.repository import Ledger
 from backend.storage.local import LocalStorage
+from backend.training import record
+from backend.training.forecast.eta import Standing
+from backend.training.forecast.follower import RunFollower
 from backend.training.repository import RunRepository
 from tests.backend.training.scene import STAGES, Scene, epoch_finished, state_saved, step_finished
 from worker.engine.errors import DiskFull
 from worker.engine.order import Stopped
-from worker.recording import Recorder, recording
+from worker.recording import recording
+from worker.train_recorder import TrainRecorder
 
 CONFIG = resolve(TrainingRequest(stages=STAGES))
 
@@ -51,8 +57,8 @@ def stop() -> Stop:
 
 
 @pytest.fixture
-def recorder(database: Database, storage: LocalStorage, claim: Claim, stop: Stop) -> Recorder:
-    return Recorder(database, storage, claim, CONFIG, stop)
+def recorder(database: Database, storage: LocalStorage, claim: Claim, stop: Stop) -> TrainRecorder:
+    return TrainRecorder(database, storage, claim, CONFIG, stop)
 
 
 def _kinds(scene: Scene, claim: Claim) -> list[str]:
@@ -60,7 +66,7 @@ def _kinds(scene: Scene, claim: Claim) -> list[str]:
         return [event.kind for event in RunRepository(session).events(claim.subject_id, 0, 100)]
 
 
-def test_an_epoch_waits_for_the_state_after_it(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+def test_an_epoch_waits_for_the_state_after_it(scene: Scene, claim: Claim, recorder: TrainRecorder) -> None:
     recorder(step_finished(1))
     recorder(epoch_finished(0, 0))
     assert "epoch" not in _kinds(scene, claim)
@@ -70,7 +76,7 @@ def test_an_epoch_waits_for_the_state_after_it(scene: Scene, claim: Claim, recor
     assert _kinds(scene, claim) == ["steps", "epoch"]
 
 
-def test_what_waits_is_written_with_the_epoch_in_order(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+def test_what_waits_is_written_with_the_epoch_in_order(scene: Scene, claim: Claim, recorder: TrainRecorder) -> None:
     for step in range(1, 6):
         recorder(step_finished(step))
     recorder(epoch_finished(0, 0))
@@ -81,7 +87,7 @@ def test_what_waits_is_written_with_the_epoch_in_order(scene: Scene, claim: Clai
     assert steps == [1, 2, 3, 4, 5]
 
 
-def test_the_end_of_the_block_is_success(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+def test_the_end_of_the_block_is_success(scene: Scene, claim: Claim, recorder: TrainRecorder) -> None:
     with recording(recorder) as code:
         recorder(step_finished(1))
 
@@ -89,7 +95,7 @@ def test_the_end_of_the_block_is_success(scene: Scene, claim: Claim, recorder: R
     assert scene.view(claim.subject_id).status == "succeeded"
 
 
-def test_a_refusal_fails_the_run_with_its_words(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+def test_a_refusal_fails_the_run_with_its_words(scene: Scene, claim: Claim, recorder: TrainRecorder) -> None:
     with recording(recorder) as code:
         raise InvalidInput("It went off the rails.", advice="Take a lower rate.")
 
@@ -103,7 +109,7 @@ def test_a_refusal_fails_the_run_with_its_words(scene: Scene, claim: Claim, reco
     )
 
 
-def test_a_stop_gives_the_run_back(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+def test_a_stop_gives_the_run_back(scene: Scene, claim: Claim, recorder: TrainRecorder) -> None:
     with recording(recorder) as code:
         recorder(step_finished(1))
         recorder(step_finished(2))
@@ -113,7 +119,7 @@ def test_a_stop_gives_the_run_back(scene: Scene, claim: Claim, recorder: Recorde
     assert _kinds(scene, claim) == ["steps", "steps"]
 
 
-def test_a_stop_that_the_owner_wanted_is_a_cancel(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+def test_a_stop_that_the_owner_wanted_is_a_cancel(scene: Scene, claim: Claim, recorder: TrainRecorder) -> None:
     with scene.database.write() as session:
         Ledger(session).cancel(claim.job_id)
 
@@ -123,7 +129,9 @@ def test_a_stop_that_the_owner_wanted_is_a_cancel(scene: Scene, claim: Claim, re
     assert code.value == 11
 
 
-def test_a_stop_that_the_owner_wanted_for_a_while_is_a_pause(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+def test_a_stop_that_the_owner_wanted_for_a_while_is_a_pause(
+    scene: Scene, claim: Claim, recorder: TrainRecorder
+) -> None:
     with scene.database.write() as session:
         Ledger(session).pause(claim.job_id)
 
@@ -134,7 +142,7 @@ def test_a_stop_that_the_owner_wanted_for_a_while_is_a_pause(scene: Scene, claim
 
 
 def test_a_full_disk_pauses_the_run_with_its_words_and_the_room_that_it_needs(
-    scene: Scene, claim: Claim, recorder: Recorder
+    scene: Scene, claim: Claim, recorder: TrainRecorder
 ) -> None:
     with recording(recorder) as code:
         recorder(step_finished(1))
@@ -152,20 +160,20 @@ def test_a_full_disk_pauses_the_run_with_its_words_and_the_room_that_it_needs(
     assert _kinds(scene, claim) == ["steps"]
 
 
-def test_a_disk_that_is_full_elsewhere_pauses_it_too(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+def test_a_disk_that_is_full_elsewhere_pauses_it_too(scene: Scene, claim: Claim, recorder: TrainRecorder) -> None:
     with recording(recorder) as code:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     assert (code.value, scene.view(claim.subject_id).status) == (50, "paused")
 
 
-def test_another_error_of_the_system_is_raised(recorder: Recorder) -> None:
+def test_another_error_of_the_system_is_raised(recorder: TrainRecorder) -> None:
     with pytest.raises(OSError, match="Input/output"), recording(recorder):
         raise OSError(errno.EIO, "Input/output error")
 
 
 def test_j27_an_error_that_the_card_cannot_recover_from_ends_the_process_with_its_code(
-    scene: Scene, claim: Claim, recorder: Recorder
+    scene: Scene, claim: Claim, recorder: TrainRecorder
 ) -> None:
     with recording(recorder) as code:
         raise RuntimeError("CUDA error: device-side assert triggered")
@@ -174,7 +182,7 @@ def test_j27_an_error_that_the_card_cannot_recover_from_ends_the_process_with_it
 
 
 @pytest.mark.parametrize(("error", "exit_code"), [("out-of-memory", 30), ("diverged", 31), ("anything", 20)])
-def test_the_exit_code_says_which_refusal_it_was(recorder: Recorder, error: str, exit_code: int) -> None:
+def test_the_exit_code_says_which_refusal_it_was(recorder: TrainRecorder, error: str, exit_code: int) -> None:
     class Refusal(InvalidInput):
         code = error
 
@@ -184,7 +192,7 @@ def test_the_exit_code_says_which_refusal_it_was(recorder: Recorder, error: str,
     assert code.value == exit_code
 
 
-def test_who_was_overtaken_ends_without_a_word(scene: Scene, claim: Claim, recorder: Recorder) -> None:
+def test_who_was_overtaken_ends_without_a_word(scene: Scene, claim: Claim, recorder: TrainRecorder) -> None:
     with scene.database.write() as session:
         Ledger(session).close(claim.job_id, 1, Outcome.LOST, failure=TRAINER_CRASHED)
 
@@ -196,7 +204,7 @@ def test_who_was_overtaken_ends_without_a_word(scene: Scene, claim: Claim, recor
     assert _kinds(scene, claim) == []
 
 
-def test_a_bug_is_raised(recorder: Recorder) -> None:
+def test_a_bug_is_raised(recorder: TrainRecorder) -> None:
     with pytest.raises(ZeroDivisionError), recording(recorder):
         raise ZeroDivisionError
 
@@ -205,7 +213,7 @@ def test_a_database_that_is_away_only_delays(
     scene: Scene, claim: Claim, storage: LocalStorage, database: Database, stop: Stop
 ) -> None:
     away = Away(database, times=3)
-    recorder = Recorder(away, storage, claim, CONFIG, stop)
+    recorder = TrainRecorder(away, storage, claim, CONFIG, stop)
 
     recorder(step_finished(1))
     recorder(step_finished(2))
@@ -220,7 +228,7 @@ def test_a_stop_is_heard_while_the_database_is_away(
     claim: Claim, storage: LocalStorage, database: Database, stop: Stop
 ) -> None:
     stop.given = True
-    recorder = Recorder(Away(database, times=100), storage, claim, CONFIG, stop)
+    recorder = TrainRecorder(Away(database, times=100), storage, claim, CONFIG, stop)
 
     with recording(recorder) as code:
         recorder(epoch_finished(0, 0))
@@ -249,3 +257,33 @@ class Away(Database):
         """As the real one, later."""
         with self.write() as session:
             yield session
+
+
+def test_progress_goes_on_being_shown_while_the_engine_reports_nothing(
+    scene: Scene, claim: Claim, database: Database, storage: LocalStorage, stop: Stop
+) -> None:
+    clock = iter([0.0, *[2.0] * 1000])
+    follower = RunFollower(CONFIG, monotonic=lambda: next(clock))
+    recorder = TrainRecorder(database, storage, claim, CONFIG, stop, follower=follower)
+
+    with recorder.showing_silence():
+        assert _until(lambda: scene.view(claim.subject_id).progress > 0)
+
+    assert scene.view(claim.subject_id).eta_s is None
+
+
+def test_silence_is_not_shown_of_a_run_that_another_attempt_has(scene: Scene, claim: Claim) -> None:
+    overtaken = replace(claim, attempt=claim.attempt - 1)
+
+    with scene.database.write() as session:
+        record.show_between_events(session, overtaken, Standing(progress=0.5))
+
+    assert scene.view(claim.subject_id).progress == 0
+
+
+def _until(holds: Callable[[], bool]) -> bool:
+    for _look in range(300):
+        if holds():
+            return True
+        time.sleep(0.1)
+    return False

@@ -1,37 +1,24 @@
 """How fast this machine is at each kind of work: what trainings took here, or a short test of it.
 
-A ``Stopwatch`` listens to a training as the recorder does; what it takes down is kept
-(``backend.training.forecast.speed_repository``). ``Rates`` leads from there to what the next training takes.
+What the cursor of a training measures is stored (``backend.training.forecast.speed_repository``). ``Rates`` leads
+from there to what the next training takes.
 """
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from statistics import median
 from typing import Final
 
 from backend.domain.architectures import ARCHITECTURES
-from backend.domain.events import (
-    EpochFinished,
-    Event,
-    PhaseProgress,
-    PhaseStarted,
-    StageFinished,
-    StageStarted,
-    StepFinished,
-)
 from backend.domain.training import Precision, TrainingConfig
+from backend.training.forecast.cursor import Measurement
 from backend.training.forecast.fit import fit
 from backend.training.forecast.work import (
     LEARNING,
     USUAL,
-    Counts,
     Work,
     WorkItem,
-    below_share,
-    learning_share,
-    learning_work,
     relative_cost,
 )
 
@@ -45,13 +32,6 @@ _LATEST: Final = 5
 """So many runs, the latest, say how long work takes."""
 _MOST_SLOWNESS: Final = 5.0
 """What doesn't grow with the pictures takes at most so many times longer than on the usual machine."""
-_PHASES: Final = {
-    "data": Work.READ,
-    "features": Work.FEATURES,
-    "activations": Work.BELOW,
-    "evaluation": Work.ANSWER,
-    "export": Work.EXPORT,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,114 +57,17 @@ class Speed:
         return self.seconds / self.amount
 
 
-class Stopwatch:
-    """Follows a training's events; ``taken`` grows by a speed whenever a piece of work is over."""
-
-    def __init__(
-        self,
-        config: TrainingConfig,
-        counts: Counts,
-        run_id: str | None,
-        *,
-        goes_on: bool = False,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._config, self._counts, self._run_id = config, counts, run_id
-        self._goes_on, self._monotonic = goes_on, monotonic
-        self.taken: list[Speed] = []
-        self._stage = 0
-        self._phase: Work | None = Work.START
-        self._done = 1
-        self._first: int | None = None
-        self._phase_began = self._epoch_began = self._stepped_at = monotonic()
-        self._download_began: float | None = None
-        self._is_learning = False
-        self._beside = 0.0
-
-    def see(self, event: Event) -> None:
-        """Take in what happened."""
-        now = self._monotonic()
-        match event:
-            case PhaseStarted(phase=phase):
-                self._begin(phase, now)
-            case PhaseProgress(phase="weights"):
-                self._download_began = self._download_began or now
-            case PhaseProgress(phase=phase) if _PHASES.get(phase) is self._phase:
-                self._progress(event, now)
-            case StageStarted():
-                self._end(now)
-                self._stage, self._epoch_began, self._stepped_at = event.stage, now, now
-                self._is_learning, self._beside = True, 0.0
-            case StepFinished():
-                self._stepped_at = now
-            case EpochFinished():
-                self._end_epoch(now)
-            case StageFinished():
-                self._end(now)
-                self._stage, self._is_learning = event.stage + 1, False
-            case _:
-                pass
-
-    def _begin(self, phase: str, now: float) -> None:
-        # Fetching or trying comes between a start and its end, and belongs to no kind of work.
-        if self._phase is Work.START and phase not in _PHASES:
-            return
-        self._end(now)
-        self._phase, self._phase_began, self._done, self._first = _PHASES.get(phase), now, 0, None
-        if self._phase is Work.EXPORT:
-            self._done, self._is_learning = 1, False
-
-    def _progress(self, event: PhaseProgress, now: float) -> None:
-        if self._phase is Work.FEATURES and self._first is None:
-            # What came before the first answers was getting ready for them, nearly all of it.
-            self._first = event.done
-            self._take(Work.PREPARE, 1, now - self._phase_began)
-            self._phase_began = now
-        self._done = event.done - (self._first or 0)
-        if event.done == event.total and self._phase in (Work.FEATURES, Work.BELOW):
-            self._end(now)
-
-    def _end(self, now: float) -> None:
-        work, self._phase = self._phase, None
-        seconds = now - self._phase_began
-        if work is Work.START and self._download_began is not None:
-            # How long a download takes says nothing of the machine, and it comes once.
-            return
-        if work is not None:
-            amount = float(self._done)
-            if work is Work.BELOW:
-                amount *= below_share(self._config.architecture, self._config.stages[self._stage])
-            self._take(work, amount, seconds)
-            if self._is_learning:
-                self._beside += seconds
-
-    def _end_epoch(self, now: float) -> None:
-        stage = self._config.stages[self._stage]
-        work, train = learning_work(stage), float(self._counts.train)
-        train *= learning_share(self._config.architecture, stage)
-        if self._goes_on:
-            # It may have begun in the middle.
-            self._goes_on = False
-        elif work is Work.HEAD:
-            self._take(work, train, now - self._epoch_began - self._beside)
-        else:
-            self._take(work, train, self._stepped_at - self._epoch_began - self._beside)
-            answered = self._counts.valid * (1 - below_share(self._config.architecture, stage))
-            self._take(Work.ANSWER, answered, now - self._stepped_at)
-        self._epoch_began = self._stepped_at = now
-        self._beside = 0.0
-
-    def _take(self, work: Work, amount: float, seconds: float) -> None:
-        if amount <= 0 or seconds <= 0:
-            return
-        # In a format of somebody's own choice it says nothing of what others will take.
-        if work in _BY_FORMAT and self._config.precision is not Precision.AUTO:
-            return
-        stages = self._config.stages
-        stage = stages[min(self._stage, len(stages) - 1)]
-        size = self._config.image_size if work is Work.READ else stage.image_size or self._config.image_size
-        architecture = None if work is Work.READ else self._config.architecture
-        self.taken.append(Speed(work, architecture, size, amount, seconds, self._run_id))
+def speeds_of(measurements: Iterable[Measurement], config: TrainingConfig, run_id: str | None) -> list[Speed]:
+    """What the finished work items of a training tell about this machine."""
+    found = []
+    for one in measurements:
+        item = one.item
+        # In a number format of somebody's own choice it says nothing of what others will take.
+        is_usual = item.work not in _BY_FORMAT or config.precision is Precision.AUTO
+        if one.is_typical and is_usual and not item.is_search:
+            architecture = None if item.work is Work.READ else config.architecture
+            found.append(Speed(item.work, architecture, item.size, one.amount, one.seconds, run_id))
+    return found
 
 
 class Source(IntEnum):

@@ -24,7 +24,7 @@ from backend.training.run_page.hardware import Machine, machine_of, silence
 from backend.training.run_page.lineage import EarlierStage, Lineage, line_of
 from backend.training.run_page.log import LogLine, SkippedImage, log_of, skipped_images
 from backend.training.run_page.settings import Section, settings_in_words
-from backend.training.run_page.timeline import PhaseLine, phase_lines
+from backend.training.run_page.timeline import Part, timeline
 from backend.training.run_view import RunView
 
 
@@ -86,7 +86,7 @@ class RunPage:
 
     Attributes:
         skipped: images that couldn't be read while training.
-        lines: its parts, while it is under way.
+        timeline: its parts, while it is under way.
         silence: since when nothing was heard of it, in words; empty while there is news.
         before_it: who is before it in the line; None where it doesn't wait.
         look: a few test pictures with the answers of the newest finished stage.
@@ -98,7 +98,7 @@ class RunPage:
     log: tuple[LogLine, ...]
     skipped: tuple[SkippedImage, ...]
     valid_images: int
-    lines: tuple[PhaseLine, ...]
+    timeline: tuple[Part, ...]
     machine: Machine
     silence: str
     settings: tuple[Section, ...]
@@ -143,7 +143,7 @@ def run_page(session: Session, run: RunView) -> RunPage:
         log=log_of(session, run.id),
         skipped=skipped_images(session, run.id),
         valid_images=valid_images,
-        lines=phase_lines(session, run, version.counts if version else {}),
+        timeline=timeline(run, version.counts if version else {}),
         machine=machine_of(session, run),
         silence=silence(session, run),
         settings=settings_in_words(run.config, run.rates_found),

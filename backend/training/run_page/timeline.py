@@ -1,107 +1,67 @@
-"""The parts of a training, each a line with a word for where it stands."""
+"""The parts of a training in the order in which they are done, each with a word for its state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
-
-from sqlalchemy.orm import Session
+from typing import Final
 
 from backend.domain.json import Json
 from backend.domain.training import RunStatus, TrainingConfig
-from backend.training.forecast.work import Counts, Work, WorkItem, pieces
-from backend.training.repository import RunRepository
+from backend.training.forecast.cursor import Activity, activity_of
+from backend.training.forecast.work import Counts, pieces
 from backend.training.run_view import RunView
 
 
-class LineState(StrEnum):
-    """Where a line stands; the word that is shown."""
+class PartState(StrEnum):
+    """How far a part is; the word that is shown."""
 
     DONE = "done"
     RUNNING = "running"
-    WAITS = "waits"
+    WAITING = "not yet"
 
 
 @dataclass(frozen=True, slots=True)
-class PhaseLine:
+class Part:
     """One part of a training. ``stage`` counts from 0; None is of none."""
 
     text: str
     stage: int | None
-    state: LineState
+    state: PartState
 
 
-_TEXTS: Final[Mapping[str, str]] = {
-    "start": "Getting ready",
-    "data": "Reading the pictures",
-    "features": "Showing them to the frozen network",
-    "activations": "Showing them to the frozen layers",
-    "rate": "Looking for a learning rate",
-    "learn": "Learning",
-    "evaluation": "Asking about test pictures",
-    "export": "Writing and checking the model",
+_TEXTS: Final[Mapping[Activity, str]] = {
+    Activity.START: "Starting",
+    Activity.READ: "Reading images",
+    Activity.FEATURES: "Computing features",
+    Activity.ACTIVATIONS: "Computing features of the frozen layers",
+    Activity.SEARCH: "Learning-rate finder",
+    Activity.LEARN: "Training",
+    Activity.EVALUATE: "Evaluating",
+    Activity.EXPORT: "Exporting and checking the model",
 }
-_KEY_OF: Final = {
-    Work.START: "start",
-    Work.READ: "data",
-    Work.PREPARE: "features",
-    Work.FEATURES: "features",
-    Work.ANSWER: "evaluation",
-    Work.EXPORT: "export",
-}
-_NEWS: Final = 200
-_Key = tuple[int | None, str]
+_Key = tuple[int | None, Activity]
 
 
-def phase_lines(session: Session, run: RunView, counts: Mapping[str, Any]) -> tuple[PhaseLine, ...]:
-    """The lines of a training that is under way, first to last; none of another."""
+def timeline(run: RunView, counts: Mapping[str, Json]) -> tuple[Part, ...]:
+    """The parts of a training that is under way, first to last; none of another."""
     if run.status is not RunStatus.RUNNING:
         return ()
-    keys = lines_of(TrainingConfig.model_validate(run.config), Counts.of(counts))
-    news = RunRepository(session).log(run.id, ["phase", "stage", "checkpoint"], _NEWS)
-    now = reached(keys, [(row.kind, row.data) for row in reversed(news)])
-    return tuple(
-        PhaseLine(
-            _TEXTS[key],
-            stage,
-            LineState.DONE if place < now else LineState.RUNNING if place == now else LineState.WAITS,
-        )
-        for place, (stage, key) in enumerate(keys)
-    )
+    keys = parts_of(TrainingConfig.model_validate(run.config), Counts.of(counts))
+    now = _index_of(keys, run.stage, run.activity)
+    return tuple(Part(_TEXTS[activity], stage, _state(index, now)) for index, (stage, activity) in enumerate(keys))
 
 
-def lines_of(config: TrainingConfig, counts: Counts) -> list[_Key]:
-    """(stage, what is done) of a training, first to last, each once."""
-    return list(dict.fromkeys((piece.stage, _key(piece)) for piece in pieces(config, counts) if piece.amount))
+def parts_of(config: TrainingConfig, counts: Counts) -> list[_Key]:
+    """(stage, activity) of a training, first to last, each once."""
+    return list(dict.fromkeys((item.stage, activity_of(item)) for item in pieces(config, counts) if item.amount))
 
 
-def reached(keys: Sequence[_Key], news: Sequence[tuple[str, Mapping[str, Json]]]) -> int:
-    """Place of the line under way, after what the run has told, first to last.
-
-    It never goes back: after an interruption pictures are read once more, which is no news of the training.
-    """
-    now, finished = 0, 0
-    for kind, data in news:
-        match kind:
-            case "checkpoint":
-                finished = data["stage"] + 1
-                over = [place for place, (stage, _) in enumerate(keys) if stage is not None and stage < finished]
-                now = max([now, *(place + 1 for place in over)])
-            case "stage":
-                now = max(now, _place(keys, (data["stage"], "learn"), now))
-            case _:
-                key = data.get("phase", "")
-                now = max(now, _place(keys, (None if key == "data" else finished, key), now))
-    return now
+def _index_of(keys: list[_Key], stage: int | None, activity: str | None) -> int:
+    """Of the part at which the run's cursor is; the first one where that isn't known yet."""
+    return next((index for index, (at, name) in enumerate(keys) if at in (None, stage) and name == activity), 0)
 
 
-def _key(piece: WorkItem) -> str:
-    if piece.is_search:
-        return "rate"
-    if piece.epoch is not None:
-        return "learn"
-    return _KEY_OF.get(piece.work, "activations")
-
-
-def _place(keys: Sequence[_Key], key: _Key, otherwise: int) -> int:
-    return keys.index(key) if key in keys else otherwise
+def _state(index: int, now: int) -> PartState:
+    if index == now:
+        return PartState.RUNNING
+    return PartState.DONE if index < now else PartState.WAITING

@@ -26,8 +26,9 @@ from tests.fixtures.full_disk import fill_up
 from worker import exits
 from worker.engine.order import Stopped
 from worker.parent_death import die_with
-from worker.recording import Recorder, recording, write_with_retry
+from worker.recording import recording, write_with_retry
 from worker.stop_signals import SignalStop
+from worker.train_recorder import TrainRecorder
 
 STEPS = 4
 STEP_S = 0.08
@@ -56,7 +57,7 @@ def main(job_id: str, attempt: int, parent: int) -> int:
     first, first_step = (states[0].epoch, states[0].step) if states else (0, 0)
     dies = Deaths(run.name, Path(settings.data))
     dies.at("begin", 0)
-    recorder = Recorder(database, LocalStorage(settings.storage_folder), claim, config, stop)
+    recorder = TrainRecorder(database, LocalStorage(settings.storage_folder), claim, config, stop)
     with recording(recorder) as code, (Path(settings.data) / f"trace-{run.id}").open("a") as trace:
         write_with_retry(database, lambda session: progress.begin(session, claim), stop)
         recorder(StageStarted(0, True, epochs, first, STEPS, settings.device))

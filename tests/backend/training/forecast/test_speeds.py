@@ -8,7 +8,8 @@ from backend.domain.events import (
     ValidationProgress,
 )
 from backend.domain.training import Precision, StageRequest, TrainingConfig, TrainingRequest, resolve
-from backend.training.forecast.speeds import Rates, Source, Speed, Stopwatch
+from backend.training.forecast.cursor import WorkCursor
+from backend.training.forecast.speeds import Rates, Source, Speed, speeds_of
 from backend.training.forecast.work import Counts, Work, WorkItem, pieces
 from tests.backend.training.scene import epoch_finished, stage_finished, step_finished
 
@@ -19,12 +20,13 @@ MOVES = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=2),)))
 
 
 def taken(config: TrainingConfig, *told: tuple[float, Event], goes_on: bool = False) -> list[tuple[str, float, object]]:
-    """Kind, amount and seconds of what a stopwatch takes down of events at such times."""
+    """Kind, amount and seconds of what is measured with events at such times."""
     now = 0.0
-    watch = Stopwatch(config, COUNTS, "run", goes_on=goes_on, monotonic=lambda: now)
+    cursor = WorkCursor(pieces(config, COUNTS), goes_on=goes_on, monotonic=lambda: now)
     for now, event in told:  # noqa: B007  # the clock reads it
-        watch.see(event)
-    return [(speed.work.value, speed.amount, pytest.approx(speed.seconds)) for speed in watch.taken]
+        cursor.see(event)
+    speeds = speeds_of(cursor.measurements, config, "run")
+    return [(speed.work.value, speed.amount, pytest.approx(speed.seconds)) for speed in speeds]
 
 
 def test_it_takes_down_each_phase_of_a_frozen_stage() -> None:
@@ -94,7 +96,7 @@ def test_an_epoch_that_began_before_an_interruption_is_left_out() -> None:
         (10, StageStarted(0, False, 2, 0, 3, "cpu")),
         (11, step_finished(3)),
         (12, epoch_finished(0, 0)),
-        (32, step_finished(6)),
+        (32, step_finished(6, steps=6, epoch=1)),
         (33, epoch_finished(0, 1)),
     )
 
