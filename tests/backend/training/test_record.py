@@ -1,7 +1,7 @@
 import pytest
 
 from backend.db.session import Database
-from backend.domain.events import Event, ImageSkipped, PhaseProgress, PhaseStarted, StageStarted
+from backend.domain.events import Event, ImageSkipped, PhaseStarted, StageStarted
 from backend.ledger.job import TRAINER_CRASHED, Claim, Failure, LostLease, Outcome
 from backend.ledger.repository import Ledger
 from backend.training import record as progress
@@ -16,7 +16,7 @@ from tests.backend.training.scene import (
     stored_checkpoint,
 )
 
-HERE = Standing(0, 1, 0.25, 90.0)
+HERE = Standing(0, 1, 0.25, 90.0, device="cpu")
 
 
 @pytest.fixture
@@ -50,11 +50,13 @@ def test_events_are_kept_in_order_and_the_run_shows_how_far_it_is(scene: Scene, 
     assert view.device == "cpu"
 
 
-def test_a_phase_is_shown_in_words(scene: Scene, claim: Claim) -> None:
+def test_a_device_once_known_stays_and_words_of_a_phase_go(scene: Scene, claim: Claim) -> None:
     with scene.database.write() as session:
-        progress.record_events(session, claim, [PhaseProgress("data", 50, 200)], Standing())
+        progress.record_events(session, claim, [], Standing(phase="Reading images: 50 of 200", device="cpu"))
+        progress.record_events(session, claim, [], Standing(0, 0, activity="learn"))
 
-    assert scene.view(claim.subject_id).phase == "Reading the pictures: 50 of 200 images"
+    view = scene.view(claim.subject_id)
+    assert (view.phase, view.device, view.activity) == (None, "cpu", "learn")
 
 
 def test_an_epoch_and_the_state_after_it_are_kept_together(scene: Scene, claim: Claim) -> None:

@@ -33,11 +33,13 @@ def running(scene: Scene, version_id: VersionId | None = None, epochs: int = 0) 
     with scene.database.write() as session:
         progress.begin(session, claim)
         begun = StageStarted(0, True, 4, 0, 100, "cpu")
-        progress.record_events(session, claim, [begun], Standing(0, 0, 0.1, None))
+        progress.record_events(session, claim, [begun], Standing(0, 0, 0.1, None, activity="learn"))
         for epoch in range(epochs):
-            progress.record_epoch(session, claim, epoch_finished(0, epoch), None, Standing(0, epoch, 0.2, 90.0))
+            progress.record_epoch(
+                session, claim, epoch_finished(0, epoch), None, Standing(0, epoch, 0.2, 90.0, activity="learn")
+            )
         step = step_finished(100 * epochs + 38, epoch=epochs)
-        progress.record_events(session, claim, [step], Standing(0, epochs, 0.2, 90.0))
+        progress.record_events(session, claim, [step], Standing(0, epochs, 0.2, 90.0, activity="learn"))
     return run_id
 
 
@@ -51,8 +53,8 @@ def test_the_parts_of_a_run_under_way_are_lines_with_a_word(client: TestClient, 
     text = client.get(f"/runs/{running(scene)}", headers=PAGE).text
 
     assert '<li data-state="done">' in text
-    assert 'Stage 1: Learning</span> <span class="quiet">running</span>' in text
-    assert 'Stage 2: Learning</span> <span class="quiet">waits</span>' in text
+    assert 'Stage 1: Training</span> <span class="quiet">running</span>' in text
+    assert 'Stage 2: Training</span> <span class="quiet">not yet</span>' in text
 
 
 def test_what_is_said_in_words_is_hidden_for_the_run_and_comes_back(client: TestClient, scene: Scene) -> None:
