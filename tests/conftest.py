@@ -171,3 +171,11 @@ def _empty(url: str) -> None:
         ).all()
         session.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
     database.dispose()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, where tests run side by side, what shares a server: a file, all of ``e2e``, all of ``kill``."""
+    for item in items:
+        file = Path(item.nodeid.partition("::")[0])
+        shared = next((name for name in ("tests/e2e", "tests/worker/kill") if file.is_relative_to(name)), str(file))
+        item.add_marker(pytest.mark.xdist_group(shared))
