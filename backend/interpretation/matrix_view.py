@@ -13,7 +13,11 @@ from backend.domain.likeness import order_by_likeness
 LARGEST_TABLE: Final = 40
 """Up to this many classes every cell is a cell of a table; beyond, K x K cells would freeze a browser."""
 
-_LEVELS: Final = (0.05, 0.1, 0.2, 0.4)
+_SHARE_EDGES: Final = (0.0, 0.05, 0.1, 0.2, 0.4)
+_LEVELS: Final = 5
+_LARGE_CELLS: Final = 8
+_MEDIUM_CELLS: Final = 16
+_SMALL_CELLS: Final = 28
 
 
 class Order(StrEnum):
@@ -37,7 +41,7 @@ class Cell:
 
     Attributes:
         text: what stands in it; empty where there are no pictures.
-        level: how loud a mistake is, 1 to 5; 0 for the diagonal and for nothing.
+        level: how dark a mistake is drawn, 1 to 5; 0 for the diagonal and for nothing.
         is_share: the text is a percentage of the row.
     """
 
@@ -55,10 +59,10 @@ class Cell:
 
     @property
     def words(self) -> str:
-        """What a person who can't see the table hears."""
+        """The cell as a sentence, for screen readers and the panel."""
         pictures = "no pictures" if not self.count else "1 picture" if self.count == 1 else f"{self.count:,} pictures"
         share = f", {self.text} %" if self.is_share and self.text else ""
-        return f"really {self.actual}, model says {self.predicted}, {pictures}{share}"
+        return f"actual {self.actual}, predicted {self.predicted}: {pictures}{share}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Row:
 
 
 def ordered(classes: Sequence[str], matrix: NDArray[np.int64], order: Order) -> list[int]:
-    """Places of the classes in the chosen order."""
+    """Indices of the classes in the chosen order."""
     match order:
         case Order.NAME:
             return sorted(range(len(classes)), key=lambda k: (classes[k].casefold(), classes[k]))
@@ -82,19 +86,75 @@ def ordered(classes: Sequence[str], matrix: NDArray[np.int64], order: Order) -> 
             return sorted(range(len(classes)), key=lambda k: -int(mistakes[k]))
 
 
-def rows(classes: Sequence[str], matrix: NDArray[np.int64], places: Sequence[int], numbers: Numbers) -> list[Row]:
-    """Rows and cells in the order of ``places``."""
-    return [_row(classes, matrix, k, places, numbers) for k in places]
+class Colours:
+    """Which mistakes are drawn how dark: by what stands in the cells, so that equal numbers look equal.
+
+    Args:
+        matrix: (K, K) image counts; rows are actual classes, columns predicted ones.
+    """
+
+    def __init__(self, matrix: NDArray[np.int64], numbers: Numbers) -> None:
+        self._numbers = numbers
+        most = int((matrix - np.diag(matrix.diagonal())).max(initial=0))
+        self._edges = _SHARE_EDGES if numbers is Numbers.SHARES else _count_edges(most)
+        self._most = most
+
+    def level(self, count: int, share: float) -> int:
+        """1 (light) to 5 (dark) of a mistake that was made ``count`` times, in a ``share`` of its row."""
+        value = share if self._numbers is Numbers.SHARES else count
+        return sum(value >= edge for edge in self._edges)
+
+    @property
+    def legend(self) -> list[tuple[int, str]]:
+        """(level, what it stands for), lightest first; empty where there is no mistake."""
+        if not self._most:
+            return []
+        words = self._share_words if self._numbers is Numbers.SHARES else self._count_words
+        return [(level, words(level)) for level in range(1, len(self._edges) + 1)]
+
+    def _share_words(self, level: int) -> str:
+        low, after = (f"{100 * edge:.0f}" for edge in (*self._edges, 1.0)[level - 1 : level + 1])
+        return f"{low} to {after} %"
+
+    def _count_words(self, level: int) -> str:
+        low = int(self._edges[level - 1])
+        high = int(self._edges[level]) - 1 if level < len(self._edges) else self._most
+        return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _row(classes: Sequence[str], matrix: NDArray[np.int64], k: int, places: Sequence[int], numbers: Numbers) -> Row:
+def _count_edges(most: int) -> tuple[float, ...]:
+    """The count at which each level begins: at most five steps of about equal ratio, up to the largest count."""
+    return tuple(sorted({max(1, round(most ** (step / _LEVELS))) for step in range(_LEVELS)})) if most else ()
+
+
+def cell_size(classes: int) -> str:
+    """How large cells are drawn, so that the matrix and the panel beside it fit the page."""
+    limits = (("large", _LARGE_CELLS), ("medium", _MEDIUM_CELLS), ("small", _SMALL_CELLS))
+    return next((size for size, most in limits if classes <= most), "tiny")
+
+
+def rows(
+    classes: Sequence[str], matrix: NDArray[np.int64], indices: Sequence[int], numbers: Numbers, colours: Colours
+) -> list[Row]:
+    """Rows and cells in the order of ``indices``."""
+    return [_row(classes, matrix, k, indices, numbers, colours) for k in indices]
+
+
+def _row(
+    classes: Sequence[str],
+    matrix: NDArray[np.int64],
+    k: int,
+    indices: Sequence[int],
+    numbers: Numbers,
+    colours: Colours,
+) -> Row:
     images = int(matrix[k].sum())
-    cells = (_cell(classes[k], classes[other], int(matrix[k, other]), images, numbers) for other in places)
+    cells = (_cell(classes[k], classes[other], int(matrix[k, other]), images, numbers, colours) for other in indices)
     return Row(classes[k], images, tuple(cells))
 
 
-def _cell(actual: str, predicted: str, count: int, images: int, numbers: Numbers) -> Cell:
+def _cell(actual: str, predicted: str, count: int, images: int, numbers: Numbers, colours: Colours) -> Cell:
     share = count / images if images else 0.0
     text = "" if not count else f"{count:,}" if numbers is Numbers.COUNTS else f"{100 * share:.0f}"
-    level = 0 if actual == predicted or not count else 1 + sum(share >= edge for edge in _LEVELS)
+    level = 0 if actual == predicted or not count else colours.level(count, share)
     return Cell(actual, predicted, count, text, level, numbers is Numbers.SHARES)

@@ -1,4 +1,4 @@
-"""Look at what comes out: overview, confusions, top losses, classes, and the images behind every number."""
+"""Pages of results: overview, confusion matrix, top losses, classes, and the images behind every number."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,14 +11,14 @@ from starlette.responses import Response
 
 from backend.datasets.urls import image_url, thumbnail_url
 from backend.dependencies import ReadDep
-from backend.domain.ids import CheckpointId, RunId
+from backend.domain.ids import CheckpointId, ImageId, RunId
 from backend.domain.manifest import Split
 from backend.interpretation import matrix_view, service
 from backend.interpretation.answers import Filter
 from backend.interpretation.class_table import SortBy, class_table
 from backend.interpretation.find import OpenedRun, open_run
 from backend.interpretation.matrix_view import Numbers, Order
-from backend.interpretation.service import Results, Summary
+from backend.interpretation.service import ImageNotTested, Results, Summary
 from backend.journey.steps import StepName, spine
 from backend.templating import address, page
 
@@ -26,7 +26,13 @@ router = APIRouter(include_in_schema=False)
 
 PAGE = 48
 PAIRS = 50
-TABS = (("", "Overview"), ("/confusions", "Confusions"), ("/top-losses", "Top losses"), ("/classes", "Classes"))
+WORST = 12
+TABS = (
+    ("", "Overview"),
+    ("/confusions", "Confusion matrix"),
+    ("/top-losses", "Top losses"),
+    ("/classes", "Results by class"),
+)
 
 
 def _opened(run_id: str, session: ReadDep, checkpoint: str | None = None, split: Split = Split.VALID) -> OpenedRun:
@@ -65,7 +71,7 @@ FilterDep = Annotated[Filter, Depends(_chosen)]
 
 @router.get("/runs/{run_id}/understand")
 def overview(request: Request, session: ReadDep, opened: OpenedDep) -> Response:
-    """How good it is, how sure, what it mixes up, and its worst mistakes."""
+    """Accuracy with its interval, confidences, most confused pairs, and the worst mistakes."""
     if opened.results is None:
         return _nothing_yet(request, session, opened)
     summary = service.summary(session, opened.results)
@@ -79,7 +85,7 @@ def overview(request: Request, session: ReadDep, opened: OpenedDep) -> Response:
         pairs=pairs[:6],
         more_pairs=max(0, len(pairs) - 6),
         faces=service.faces(session, opened.results, pairs[:6], each=4),
-        worst=service.images(session, opened.results, Filter(wrong=True), limit=8)[0],
+        worst=service.images(session, opened.results, Filter(wrong=True), limit=WORST)[0],
     )
 
 
@@ -92,13 +98,14 @@ def confusions(
     numbers: Numbers = Numbers.COUNTS,
     of: str = "",
 ) -> Response:
-    """The confusion matrix, and the list of what is mixed up most."""
+    """The confusion matrix, and the list of the most confused pairs."""
     if opened.results is None:
         return _nothing_yet(request, session, opened)
     results = opened.results
     summary = service.summary(session, results)
     pairs = service.confused_pairs(session, results, min_count=1)
-    places = matrix_view.ordered(results.classes, summary.matrix, order)
+    indices = matrix_view.ordered(results.classes, summary.matrix, order)
+    colours = matrix_view.Colours(summary.matrix, numbers)
     is_table = len(results.classes) <= matrix_view.LARGEST_TABLE
     return page(
         request,
@@ -106,8 +113,10 @@ def confusions(
         **_context(request, session, opened, results, summary, "/confusions"),
         order=order,
         numbers=numbers,
-        rows=matrix_view.rows(results.classes, summary.matrix, places, numbers) if is_table else [],
-        places=places,
+        rows=matrix_view.rows(results.classes, summary.matrix, indices, numbers, colours) if is_table else [],
+        legend=colours.legend,
+        cell_size=matrix_view.cell_size(len(results.classes)),
+        indices=indices,
         pairs=pairs[:PAIRS],
         more_pairs=max(0, len(pairs) - PAIRS),
         faces=service.faces(session, results, pairs[:PAIRS], each=4),
@@ -132,6 +141,23 @@ def images(
 ) -> Response:
     """The images behind one number."""
     return _gallery(request, session, opened, chosen, after, "/images")
+
+
+@router.get("/runs/{run_id}/images/{image_id}")
+def image(request: Request, session: ReadDep, opened: OpenedDep, image_id: str) -> Response:
+    """One test image, large, with what the model predicted."""
+    if opened.results is None:
+        return _nothing_yet(request, session, opened)
+    found = service.tested_image(session, opened.results.checkpoint_id, ImageId(image_id))
+    if found is None:
+        raise ImageNotTested(image_id)
+    summary = service.summary(session, opened.results)
+    return page(
+        request,
+        "interpretation/image.html",
+        **_context(request, session, opened, opened.results, summary, "/image"),
+        image=found,
+    )
 
 
 @router.get("/runs/{run_id}/understand/classes")
@@ -180,19 +206,16 @@ def _context(
     base = f"/runs/{results.run_id}/understand"
     keep = _kept(opened, results)
     link = _linker(request, keep)
-    counts = {"/top-losses": summary.errors, "/classes": len(results.classes)}
     return {
         **_head(request, session, opened),
         "results": results,
         "summary": summary,
         "keep": keep,
         "link": link,
-        "tabs": [
-            {"name": name, "href": link(base + path), "count": counts.get(path), "is_current": path == tab}
-            for path, name in TABS
-        ],
+        "tabs": [{"name": name, "href": link(base + path), "is_current": path == tab} for path, name in TABS],
         "run_path": f"/runs/{results.run_id}",
         "image_url": lambda image: address(request, image_url(image.image_id)),
+        "image_page": lambda image: link(f"/runs/{results.run_id}/images/{image.image_id}"),
         "thumbnail_url": lambda image: address(request, thumbnail_url(image.image_id)),
     }
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from backend.domain.errors import Conflict
+from backend.domain.errors import Conflict, NotFound
 from backend.domain.ids import CheckpointId, ImageId, RunId
 from backend.domain.manifest import Split
 from backend.domain.results import ClassReport, Confusion, class_reports, most_confused, wilson_interval
@@ -39,6 +39,19 @@ class NothingTested(Conflict):
             f"The model wasn't tried on any pictures of the split “{split}”.",
             advice="Look at the split “valid”, which every training has.",
             details={"split": split},
+        )
+
+
+class ImageNotTested(NotFound):
+    """The model wasn't tested on this image."""
+
+    code = "image-not-tested"
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(
+            "This picture isn't among the test pictures of this training.",
+            advice="Open it from the list of top losses or from the confusion matrix.",
+            details={"image_id": image_id},
         )
 
 

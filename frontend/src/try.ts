@@ -1,21 +1,23 @@
 import { all, announce, element, find, need } from "./lib/dom";
-import { request } from "./lib/http";
+import { ApiError, request } from "./lib/http";
+import { dropped } from "./lib/picked";
 
-const MOST = 64;
+/** Pictures of one request: small, so that answers come soon and a large drop needs no other limit. */
+const AT_ONCE = 8;
 const form = need<HTMLFormElement>("[data-try]");
 const answers = need("[data-answers]");
 let latest = 0;
 
-async function fetchAnswers(init: RequestInit, path: string): Promise<string> {
+async function fetchAnswers(init: RequestInit, path: string): Promise<Node[]> {
   const response = await request(path, { ...init, headers: { "HX-Request": "true" } });
-  return response.text();
+  // The server has escaped every name in its answer; pictures are put in from here, they never come back.
+  const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
+  return [...parsed.body.childNodes].map((node) => document.adoptNode(node));
 }
 
-/** The server has escaped every name in its answer; pictures are put in from here, they never come back. */
-function put(html: string, files: File[]): void {
-  const parsed = new DOMParser().parseFromString(html, "text/html");
-  answers.replaceChildren(...[...parsed.body.childNodes].map((node) => document.adoptNode(node)));
-  for (const image of all<HTMLImageElement>("img[data-preview]", answers)) {
+function showPreviews(nodes: Node[], files: File[]): void {
+  const images = nodes.flatMap((node) => (node instanceof Element ? all<HTMLImageElement>("img[data-preview]", node) : []));
+  for (const image of images) {
     const file = files[Number(image.dataset["preview"])];
     if (!file) continue;
     const address = URL.createObjectURL(file);
@@ -26,28 +28,49 @@ function put(html: string, files: File[]): void {
   }
 }
 
-async function ask(path: string, init: RequestInit, files: File[], words: string): Promise<void> {
+function sentenceOf(reason: unknown): string {
+  if (reason instanceof ApiError) return reason.sentence;
+  return reason instanceof Error ? reason.message : String(reason);
+}
+
+/** Runs what fills the answers; what a newer request has overtaken is dropped. */
+async function fill(words: string, work: (isLatest: () => boolean, status: HTMLElement) => Promise<void>): Promise<void> {
   const mine = ++latest;
+  const isLatest = (): boolean => mine === latest;
+  const status = element("p", { class: "quiet", role: "status" }, words);
   answers.setAttribute("aria-busy", "true");
-  const slow = window.setTimeout(() => answers.replaceChildren(element("p", { class: "quiet" }, words)), 400);
+  answers.replaceChildren(status);
   try {
-    const html = await fetchAnswers(init, path);
-    if (mine === latest) put(html, files);
+    await work(isLatest, status);
   } catch (reason) {
-    announce(reason instanceof Error ? reason.message : String(reason));
+    if (isLatest()) announce(sentenceOf(reason));
   } finally {
-    window.clearTimeout(slow);
-    if (mine === latest) answers.removeAttribute("aria-busy");
+    if (isLatest()) {
+      answers.removeAttribute("aria-busy");
+      status.remove();
+    }
   }
 }
 
+async function predict(files: File[]): Promise<void> {
+  await fill("Predicting …", async (isLatest, status) => {
+    for (let start = 0; start < files.length && isLatest(); start += AT_ONCE) {
+      const some = files.slice(start, start + AT_ONCE);
+      if (files.length > AT_ONCE) status.textContent = `Predicting: ${start} of ${files.length} pictures done`;
+      const body = new FormData();
+      for (const file of some) body.append("files", file, file.name || "pasted picture");
+      const nodes = await fetchAnswers({ method: "POST", body }, location.pathname);
+      if (!isLatest()) return;
+      showPreviews(nodes, some);
+      status.before(...nodes);
+    }
+  });
+}
+
 function take(chosen: Iterable<File>): void {
-  const files = [...chosen];
-  if (!files.length) return announce("There is no picture in there.");
-  if (files.length > MOST) return announce(`Up to ${MOST} pictures at a time; choose fewer.`);
-  const body = new FormData();
-  for (const file of files) body.append("files", file, file.name || "pasted picture");
-  void ask(location.pathname, { method: "POST", body }, files, `Looking at ${files.length === 1 ? "it" : `${files.length} pictures`} …`);
+  const files = [...chosen].filter((file) => file.size > 0);
+  if (!files.length) return announce("No picture was found in what you dropped.");
+  void predict(files);
 }
 
 for (const input of all<HTMLInputElement>("input[type=file]", form)) {
@@ -73,11 +96,16 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   delete form.dataset["over"];
-  take(event.dataTransfer?.files ?? []);
+  const data = event.dataTransfer;
+  if (data) void dropped(data).then(({ files }) => take(files.map(({ file }) => file)), (reason: unknown) => announce(sentenceOf(reason)));
 });
 document.addEventListener("click", (event) => {
   const sample = event.target instanceof Element ? event.target.closest<HTMLAnchorElement>("[data-sample]") : null;
   if (!sample || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
-  void ask(sample.href, {}, [], "Looking at it …").then(() => answers.scrollIntoView({ block: "nearest" }));
+  const show = fill("Predicting …", async (isLatest, status) => {
+    const nodes = await fetchAnswers({}, sample.href);
+    if (isLatest()) status.before(...nodes);
+  });
+  void show.then(() => answers.scrollIntoView({ block: "nearest" }));
 });

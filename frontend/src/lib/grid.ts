@@ -17,10 +17,11 @@ const MOVES: Record<string, (row: number, column: number, rows: number, columns:
 };
 
 /**
- * Make a table one tab stop in which the arrow keys move, as in the ARIA grid pattern. Enter opens the cell's link.
- * `onFocus` hears of each cell that gets the focus.
+ * Make a table one tab stop in which the arrow keys move, as in the ARIA grid pattern.
+ * `onFocus` is called with each cell that gets the focus. `onChoose` is called where a cell is clicked or Enter pressed on it;
+ * without it, Enter and a click open the cell's link.
  */
-export function setUpGrid(table: HTMLTableElement, onFocus: (cell: HTMLElement) => void): void {
+export function setUpGrid(table: HTMLTableElement, onFocus: (cell: HTMLElement) => void, onChoose?: (cell: HTMLElement) => void): void {
   const cells = cellsOf(table);
   for (const cell of cells.flat()) {
     cell.tabIndex = -1;
@@ -40,16 +41,20 @@ export function setUpGrid(table: HTMLTableElement, onFocus: (cell: HTMLElement) 
     cell.tabIndex = 0;
     onFocus(cell);
   });
-  table.addEventListener("pointerover", (event) => {
+  table.addEventListener("click", (event) => {
     const cell = at(event.target);
-    if (cell && cell.textContent) onFocus(cell);
+    if (!cell || !onChoose || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    cell.focus();
+    onChoose(cell);
   });
   table.addEventListener("keydown", (event) => {
     const cell = at(event.target);
     if (!cell || event.altKey || event.metaKey) return;
     if (event.key === "Enter") {
       event.preventDefault();
-      cell.querySelector("a")?.click();
+      if (onChoose) onChoose(cell);
+      else cell.querySelector("a")?.click();
       return;
     }
     const move = MOVES[event.key];

@@ -20,9 +20,9 @@ export class LargeMatrix {
     const response = await request(this.root.dataset["matrixUrl"] ?? "").catch(() => null);
     if (!response?.ok) return;
     const { classes, matrix } = (await response.json()) as { classes: string[]; matrix: number[][] };
-    const places = JSON.parse(this.root.dataset["places"] ?? "[]") as number[];
-    this.classes = places.map((place) => classes[place] ?? "");
-    this.matrix = places.map((row) => places.map((column) => matrix[row]?.[column] ?? 0));
+    const indices = JSON.parse(this.root.dataset["indices"] ?? "[]") as number[];
+    this.classes = indices.map((index) => classes[index] ?? "");
+    this.matrix = indices.map((row) => indices.map((column) => matrix[row]?.[column] ?? 0));
     need("[data-needs-script]", this.root).hidden = false;
     this.canvas.addEventListener("click", (event) => {
       const box = this.canvas.getBoundingClientRect();
@@ -91,11 +91,11 @@ export class LargeMatrix {
     const rows = this.classes.slice(this.top, this.top + LENS);
     const columns = this.classes.slice(this.left, this.left + LENS);
     need("[data-lens-words]", this.root).textContent = `rows ${rows[0]} to ${rows.at(-1)}, columns ${columns[0]} to ${columns.at(-1)}`;
-    const head = element("tr", {}, element("th", { class: "matrix-axis", scope: "col" }, "really ↓ says →"), ...columns.map((name) => element("th", { class: "matrix-column", scope: "col" }, element("span", { title: name }, name))));
+    const head = element("tr", {}, element("th", { class: "matrix-axis", scope: "col" }, "actual ↓ predicted →"), ...columns.map((name) => element("th", { class: "matrix-column", scope: "col" }, element("span", { title: name }, name))));
     const body = rows.map((actual, r) =>
       element("tr", {}, element("th", { class: "matrix-row", scope: "row" }, element("span", { title: actual }, actual)), ...columns.map((predicted, c) => this.cell(actual, predicted, this.top + r, this.left + c))),
     );
-    const table = element("table", { class: "matrix", role: "grid", "aria-label": "The part of the confusion matrix under the lens", "aria-readonly": "true" }, element("thead", {}, head), element("tbody", {}, ...body));
+    const table = element("table", { class: "matrix", role: "grid", "aria-label": "The enlarged part of the confusion matrix", "aria-readonly": "true" }, element("thead", {}, head), element("tbody", {}, ...body));
     setUpGrid(table, () => undefined);
     need("[data-lens]", this.root).replaceChildren(table);
   }
@@ -105,7 +105,7 @@ export class LargeMatrix {
     const images = Math.max(1, (this.matrix[row] ?? []).reduce((sum, some) => sum + some, 0));
     const level = row === column || !count ? 0 : 1 + [0.05, 0.1, 0.2, 0.4].filter((edge) => count / images >= edge).length;
     const pictures = count === 1 ? "1 picture" : `${count || "no"} pictures`;
-    const cell = element("td", { role: "gridcell", "data-level": String(level), "aria-label": `really ${actual}, model says ${predicted}, ${pictures}` });
+    const cell = element("td", { role: "gridcell", "data-level": String(level), "aria-label": `actual ${actual}, predicted ${predicted}: ${pictures}` });
     if (row === column) cell.dataset["right"] = "";
     if (count) cell.append(element("a", { href: this.address(actual, predicted) }, String(count)));
     return cell;
