@@ -105,7 +105,7 @@ def _context(
             ("Datasets", "/"),
             (run.dataset_name, f"/datasets/{run.dataset_id}"),
             (run.name, f"/runs/{run.id}"),
-            ("Try it", ""),
+            ("Try", ""),
         ],
         "steps": spine(session, DatasetId(run.dataset_id), StepName.USE),
         "samples": results.samples(session, CheckpointId(row.id), limit=SAMPLES),

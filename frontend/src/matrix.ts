@@ -46,10 +46,10 @@ class Panel {
     this.openAll.hidden = !link;
     if (!link) return this.pictures.replaceChildren();
     this.openAll.href = link.href;
-    this.timer = window.setTimeout(() => void this.fetch(cell, link), 120);
+    this.timer = window.setTimeout(() => void this.load(cell, link), 120);
   }
 
-  private async fetch(cell: HTMLElement, link: HTMLAnchorElement): Promise<void> {
+  private async load(cell: HTMLElement, link: HTMLAnchorElement): Promise<void> {
     const query = new URLSearchParams(new URL(link.href).search);
     query.set("limit", String(MOST));
     query.set("checkpoint", this.root.dataset["checkpoint"] ?? "");

@@ -12,7 +12,16 @@ import tinycss2
 ROOT = Path(__file__).resolve().parents[2]
 STYLES = ROOT / "frontend/styles"
 TEMPLATES = ROOT / "frontend/templates"
-SHARED = {"tokens.css", "base.css", "frame.css", "components.css", "dropzone.css", "glossary.css", "states.css"}
+SHARED = {
+    "viewer.css",
+    "tokens.css",
+    "base.css",
+    "frame.css",
+    "components.css",
+    "dropzone.css",
+    "glossary.css",
+    "states.css",
+}
 PAGES = sorted(file for file in STYLES.glob("*.css") if file.name not in {"main.css", *SHARED})
 CLASS = re.compile(r"\.(-?[_a-zA-Z][\w-]*)")
 OTHER_PARTS = re.compile(r":(?:has|not|is|where)\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\]]*\]|::?[\w-]+(?:\([^)]*\))?")

@@ -96,13 +96,13 @@ def test_a_class_leads_to_its_pictures(page: Page, furnished: Furnished) -> None
 
 def test_the_matrix_names_and_opens_them(page: Page, furnished: Furnished) -> None:
     PLACES["confusions"].open(page, furnished)
-    cell = page.get_by_role("gridcell", name=f"really {SCRIPT}, model says {SCRIPT}, ", exact=False)
-    cell.hover()
-    expect(page.locator("[data-matrix-words]")).to_contain_text(f"really {SCRIPT}, model says {SCRIPT}")
+    cell = page.get_by_role("gridcell", name=f"actual {SCRIPT}, predicted {SCRIPT}: ", exact=False)
+    cell.click()
+    expect(page.locator("[data-matrix-words]")).to_contain_text(f"Actual {SCRIPT}, predicted {SCRIPT}")
 
-    cell.get_by_role("link").click()
+    page.locator("[data-matrix-all]").click()
 
-    expect(page.get_by_role("heading", name=f"Really {SCRIPT}, model says {SCRIPT}")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"{SCRIPT}, predicted {SCRIPT}")).to_be_visible()
     page.wait_for_load_state()
     page.locator("[data-view]").first.click()
     expect(page.locator("[data-viewer-path]")).to_contain_text(HOSTILE.file)

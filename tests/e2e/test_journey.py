@@ -174,25 +174,25 @@ def _watch(page: Page) -> None:
 
 def _understand(page: Page) -> None:
     expect(page.get_by_role("heading", name=re.compile(r"^\d+\.\d % right$"))).to_be_visible()
-    page.get_by_role("navigation", name="Results").get_by_role("link", name="Confusions").click()
+    page.get_by_role("navigation", name="Results").get_by_role("link", name="Confusion matrix").click()
     matrix = page.get_by_role("grid", name=re.compile("^Confusion matrix"))
     expect(matrix.get_by_role("columnheader", name="circle")).to_be_visible()
 
     expect(matrix.locator("td[tabindex='0']")).to_have_count(1)
-    matrix.get_by_role("gridcell", name=re.compile("^really circle, model says circle, ")).focus()
+    matrix.get_by_role("gridcell", name=re.compile("^actual circle, predicted circle: ")).focus()
     page.keyboard.press("ArrowRight")
-    expect(matrix.get_by_role("gridcell", name=re.compile("^really circle, model says cross, "))).to_be_focused()
+    expect(matrix.get_by_role("gridcell", name=re.compile("^actual circle, predicted cross: "))).to_be_focused()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    expect(matrix.get_by_role("gridcell", name=re.compile("^really square, model says cross, "))).to_be_focused()
+    expect(matrix.get_by_role("gridcell", name=re.compile("^actual square, predicted cross: "))).to_be_focused()
     page.keyboard.press("Control+Home")
-    expect(matrix.get_by_role("gridcell", name=re.compile("^really circle, model says circle, "))).to_be_focused()
+    expect(matrix.get_by_role("gridcell", name=re.compile("^actual circle, predicted circle: "))).to_be_focused()
     _open_a_cell_by_key(page, matrix)
     _look_at_most_confused(page)
 
     page.get_by_role("navigation", name="Results").get_by_role("link", name="Top losses").click()
     _arrive(page, "Top losses")
-    losses = [float(text) for text in page.locator(".answer-lines div:nth-child(3) dd").all_inner_texts()]
+    losses = [float(text.removeprefix("loss ")) for text in page.locator(".answer-loss").all_inner_texts()]
     assert losses == sorted(losses, reverse=True)
     page.locator("[data-view]").first.click()
     viewer = page.get_by_role("dialog", name="One picture")
@@ -206,12 +206,15 @@ def _understand(page: Page) -> None:
 def _open_a_cell_by_key(page: Page, matrix: Locator) -> None:
     cell = matrix.get_by_role("gridcell", name=re.compile(r"\d+ pictures?$")).first
     words = cell.get_attribute("aria-label") or ""
-    found = re.fullmatch(r"really (\w+), model says (\w+), (\d+) pictures?", words)
+    found = re.fullmatch(r"actual (\w+), predicted (\w+): (\d+) pictures?", words)
     assert found, words
     actual, predicted, count = found.groups()
     cell.focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name=f"Really {actual}, model says {predicted}")).to_be_visible()
+    expect(page.get_by_text(f"Actual {actual}, predicted {predicted}: {count} picture")).to_be_visible()
+    expect(page.locator("[data-matrix-pictures] [data-view]")).to_have_count(min(12, int(count)))
+    page.get_by_role("link", name="Open all").click()
+    expect(page.get_by_role("heading", name=f"{actual}, predicted {predicted}")).to_be_visible()
     expect(page.locator("[data-view]")).to_have_count(int(count))
     page.go_back()
 
@@ -223,12 +226,12 @@ def _look_at_most_confused(page: Page) -> None:
     listed = page.locator(".pair-table tbody td.number a").all_inner_texts()
     assert sorted(listed) == sorted(mistakes)
     if not mistakes:
-        expect(page.get_by_text("It mixes up nothing among its")).to_be_visible()
+        expect(page.get_by_text("No two classes were confused on")).to_be_visible()
 
 
 def _try(page: Page, house: House, folder: Path) -> None:
-    page.get_by_role("link", name="Try it on new pictures").click()
-    _arrive(page, "Try it")
+    page.get_by_role("link", name="Try the model").click()
+    _arrive(page, "Try the model")
     picture = folder / "from my phone.png"
     picture.write_bytes(encode(draw("circle", 500)))
     _never_reload(page)

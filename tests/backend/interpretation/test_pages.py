@@ -1,5 +1,7 @@
 """The pages that show what a model got right and wrong."""
 
+import html
+
 from starlette.testclient import TestClient
 
 from backend.domain.ids import RunId
@@ -12,23 +14,23 @@ def test_the_overview_says_how_much_is_right_and_between_what(client: TestClient
     text = client.get(f"/runs/{tried_run.run_id}/understand", headers=PAGE).text
 
     assert "50 % right" in text
-    assert "likely 19 to 81 %" in text
-    assert "3 of 6 wrong" in text
-    assert "<b>cat</b> taken for <b>dog</b>" in text
+    assert "Likely 19 to 81 %" in text
+    assert "3 pictures are wrong" in text
+    assert "<b>cat</b>, predicted <b>dog</b>" in text
 
 
-def test_the_matrix_is_a_grid_whose_cells_say_what_they_are(client: TestClient, tried_run: TriedRun) -> None:
+def test_the_matrix_is_a_grid_whose_cells_are_described_in_words(client: TestClient, tried_run: TriedRun) -> None:
     text = client.get(f"/runs/{tried_run.run_id}/understand/confusions", headers=PAGE).text
 
     assert 'role="grid"' in text
-    assert 'aria-label="really cat, model says dog, 2 pictures"' in text
+    assert 'aria-label="actual cat, predicted dog: 2 pictures"' in text
     assert f'href="/runs/{tried_run.run_id}/images?actual=cat&amp;predicted=dog"' in text
 
 
 def test_a_cell_opens_its_images(client: TestClient, tried_run: TriedRun) -> None:
     text = client.get(f"/runs/{tried_run.run_id}/images?actual=cat&predicted=dog", headers=PAGE).text
 
-    assert "Really cat, model says dog" in text
+    assert "<h1>cat, predicted dog</h1>" in text
     assert "2 pictures" in text
     assert tried_run.images[1] in text
     assert tried_run.images[0] not in text
@@ -39,7 +41,7 @@ def test_top_losses_can_be_narrowed_by_the_address(client: TestClient, tried_run
 
     text = client.get(address, headers=PAGE).text
 
-    assert "2 pictures, the largest loss first" in text
+    assert "2 pictures, the largest" in text
 
 
 def test_classes_with_few_pictures_are_said_to_have_few(client: TestClient, tried_run: TriedRun) -> None:
@@ -54,4 +56,26 @@ def test_before_the_first_stage_it_says_there_is_nothing_yet(client: TestClient,
         answer = client.get(f"/runs/{untried_run}/{path}", headers=PAGE)
 
         assert answer.status_code == 200
-        assert "Nothing to look at yet" in answer.text
+        assert "No results yet" in answer.text
+
+
+def test_a_test_picture_has_a_page_of_its_own(client: TestClient, tried_run: TriedRun) -> None:
+    answer = client.get(f"/runs/{tried_run.run_id}/images/{tried_run.images[1]}", headers=PAGE)
+
+    assert answer.status_code == 200
+    assert "<h1>cat, predicted dog</h1>" in answer.text
+    assert "Confidence in label" in answer.text
+
+
+def test_a_picture_that_was_not_tested_is_not_found_in_words(client: TestClient, tried_run: TriedRun) -> None:
+    answer = client.get(f"/runs/{tried_run.run_id}/images/unknown", headers=PAGE)
+
+    assert answer.status_code == 404
+    assert "isn't among the test pictures" in html.unescape(answer.text)
+
+
+def test_the_matrix_has_a_legend_of_its_colours(client: TestClient, tried_run: TriedRun) -> None:
+    text = client.get(f"/runs/{tried_run.run_id}/understand/confusions", headers=PAGE).text
+
+    assert "mistakes in a cell" in text
+    assert '<span class="matrix-key" data-level="1"></span> 1' in text
