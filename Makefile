@@ -4,12 +4,14 @@
 #   make demo    the whole journey in the shell                  make test    all tests
 #   make clean   remove what the above made, but no data
 #   make bench DATA=folder FASTAI_PYTHON=interpreter [PATTERN=expression]     compare training with fastai
+#   make contact-sheet    draw every page in every state: build/contact-sheet.png and .html
+#   make screenshots      the same, and renew the pictures of tests/e2e/screens and of the README
 #   make migration MESSAGE="Runs have a note"     draft the next migration from the tables
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench migration install install-dev frontend browser clean
+.PHONY: contact-sheet screenshots help run demo test check bench migration install install-dev frontend browser clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -31,6 +33,12 @@ demo: install
 
 test: install-dev frontend browser
 	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+contact-sheet: install-dev frontend browser
+	$(PYTHON) -m tests.e2e.contact_sheet
+
+screenshots: install-dev frontend browser
+	$(PYTHON) -m tests.e2e.contact_sheet --keep --readme
 
 check: install-dev $(FRONTEND_INSTALLED)
 	$(PYTHON) -m ruff check $(PYTHON_SOURCES)

@@ -1,25 +1,20 @@
 """A real server and a real browser. Whatever a page complains about in the console fails the test."""
 
 import shutil
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright, sync_playwright
 
-from backend.accounts.tokens import ensure_owner_token
-from backend.app import create_app
-from backend.dependencies import Services
-from backend.settings import load
-from tests.conftest import OWNER_TOKEN
+from tests.e2e.furnished import Furnished, Wording, furnish
+from tests.e2e.server import Server as Server
+from tests.e2e.server import serving as serving
 from tests.fixtures.pictures import folder_of_shapes
 
+MANY_CLASSES = tuple(f"class of pictures number {number}" for number in range(37))
 CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -27,53 +22,6 @@ CHROMIUM_ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-
-
-@dataclass(slots=True)
-class Server:
-    """A server that can go away and come back at the same address; without a worker."""
-
-    app: FastAPI
-    root_path: str = ""
-    port: int = 0
-    _running: uvicorn.Server | None = None
-    _thread: threading.Thread | None = None
-
-    @property
-    def url(self) -> str:
-        """Its address, without a slash at the end."""
-        return f"http://127.0.0.1:{self.port}{self.root_path}"
-
-    @property
-    def services(self) -> Services:
-        """What its routes work with."""
-        services: Services = self.app.state.services
-        return services
-
-    @property
-    def sign_in(self) -> str:
-        """The address that signs the owner in."""
-        return f"{self.url}/sign-in?token={OWNER_TOKEN}"
-
-    def start(self) -> None:
-        """Listen on a free port, or on the one it had."""
-        config = uvicorn.Config(
-            self.app, host="127.0.0.1", port=self.port, log_level="warning", timeout_graceful_shutdown=1
-        )
-        self._running = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._running.run, daemon=True)
-        self._thread.start()
-        while not self._running.started:
-            time.sleep(0.02)
-        self.port = self._running.servers[0].sockets[0].getsockname()[1]
-
-    def stop(self) -> None:
-        """Go away; open connections are cut."""
-        if self._running is None or self._thread is None:
-            return
-        self._running.should_exit = True
-        self._thread.join(10)
-        self._running = None
 
 
 @dataclass
@@ -108,11 +56,15 @@ def playwright() -> Iterator[Playwright]:
         yield playwright
 
 
+def installed_chromium() -> str | None:
+    """The path of the browser that is installed on this computer."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """An installed Chromium, else playwright's own."""
-    installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    browser = playwright.chromium.launch(executable_path=installed, args=list(CHROMIUM_ARGUMENTS))
+    browser = playwright.chromium.launch(executable_path=installed_chromium(), args=list(CHROMIUM_ARGUMENTS))
     yield browser
     browser.close()
 
@@ -124,31 +76,34 @@ def root_path(request: pytest.FixtureRequest) -> str:
     return found
 
 
-@contextmanager
-def serving(folder: Path, migrated: Path, root_path: str = "") -> Iterator[Server]:
-    """A server on a free port, its data in ``folder``, with an empty database and no worker."""
-    shutil.copy(migrated, folder / "tellapart.sqlite3")
-    settings = load(
-        _env_file=None,
-        data=folder,
-        DATABASE_URL=f"sqlite:///{folder / 'tellapart.sqlite3'}",
-        STORAGE_URL=f"file://{folder / 'storage'}",
-        token=OWNER_TOKEN,
-        base_url=f"http://127.0.0.1{root_path}",
-    )
-    app = create_app(settings)
-    ensure_owner_token(app.state.services.database, settings)
-    server = Server(app, root_path)
-    server.start()
-    yield server
-    server.stop()
-    app.state.services.database.dispose()
-
-
 @pytest.fixture
 def server(tmp_path: Path, migrated_sqlite: Path, root_path: str) -> Iterator[Server]:
     """A server of its own with nothing in it."""
     with serving(tmp_path, migrated_sqlite, root_path) as server:
+        yield server
+
+
+# Servers for all tests that only look. Whoever changes something, or stops the server, has one of its own.
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Furnished]:
+    """Three classes of eight pictures, with runs in every state."""
+    with serving(tmp_path_factory.mktemp("furnished"), migrated_sqlite) as server:
+        yield furnish(server)
+
+
+@pytest.fixture(scope="session")
+def crowded(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Furnished]:
+    """As many classes as the course's pets."""
+    with serving(tmp_path_factory.mktemp("crowded"), migrated_sqlite) as server:
+        yield furnish(server, Wording(dataset="pets", classes=MANY_CLASSES), each=12)
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Server]:
+    """Nothing yet."""
+    with serving(tmp_path_factory.mktemp("empty"), migrated_sqlite) as server:
         yield server
 
 

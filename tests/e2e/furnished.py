@@ -30,7 +30,7 @@ from backend.training.lr_finds.service import start_find
 from backend.training.record import StoredCheckpoint
 from backend.training.start import RunOrder, start
 from tests.conftest import OWNER_TOKEN
-from tests.e2e.conftest import Server
+from tests.e2e.server import Server
 from tests.fixtures.pictures import CLASSES, draw, encode
 
 SIDE = 16

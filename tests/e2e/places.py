@@ -7,8 +7,8 @@ from typing import Final
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Server
 from tests.e2e.furnished import Furnished
+from tests.e2e.server import Server
 
 
 def _nothing(page: Page, furnished: Furnished) -> None:

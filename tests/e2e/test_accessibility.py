@@ -1,15 +1,14 @@
 """axe-core on every page in every state, wide and narrow, light and dark; and no page scrolls sideways."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.e2e.conftest import Complaints, Server, serving, watched_page
-from tests.e2e.furnished import Furnished, furnish
+from tests.e2e.conftest import Complaints, Server, watched_page
+from tests.e2e.furnished import Furnished
 from tests.e2e.places import EMPTY_PLACES, PLACES, address_of
 
 pytestmark = pytest.mark.e2e
@@ -32,20 +31,6 @@ IS_TOO_WIDE = """async () => {
   return true;
 }"""
 LOOKS = [(width, colours) for width in (1280, 390) for colours in ("light", "dark")]
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Furnished]:
-    """One server with everything in it for all tests of this file; they only look."""
-    with serving(tmp_path_factory.mktemp("furnished"), migrated_sqlite) as server:
-        yield furnish(server)
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Server]:
-    """A server with nothing in it."""
-    with serving(tmp_path_factory.mktemp("empty"), migrated_sqlite) as server:
-        yield server
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -1,13 +1,10 @@
 """A word with a dotted underline explains itself, by keys too."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.conftest import Complaints, serving, watched_page
-from tests.e2e.furnished import Furnished, furnish
+from tests.e2e.conftest import Complaints, watched_page
+from tests.e2e.furnished import Furnished
 from tests.e2e.places import PLACES, address_of
 
 pytestmark = pytest.mark.e2e
@@ -19,13 +16,6 @@ WORDS_WITHOUT_TEXT = """() => [...document.querySelectorAll(".term")]
     return texts.length !== 1 || word.closest("label");
   })
   .map((word) => word.outerHTML)"""
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Furnished]:
-    """One server with everything in it; the tests only look."""
-    with serving(tmp_path_factory.mktemp("furnished"), migrated_sqlite) as server:
-        yield furnish(server)
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Response, expect
 
-from tests.e2e.conftest import Complaints, serving, watched_page
-from tests.e2e.furnished import Furnished, Wording, furnish
+from tests.e2e.conftest import Complaints, watched_page
+from tests.e2e.furnished import Furnished
 from tests.e2e.places import PLACES, address_of
 
 pytestmark = pytest.mark.e2e
 
 KB = 1000
 WITH_CHART = {name for name in PLACES if name in ("run, running", "run, succeeded") or name.startswith("find a rate, ")}
-CLASSES = tuple(f"class of pictures number {number}" for number in range(37))
 
 COUNT_STREAMS = """
 window.streams = [];
@@ -36,11 +34,10 @@ SET_HIDDEN = """(hidden) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Furnished]:
-    """A server whose dataset has as many classes as the course's."""
-    with serving(tmp_path_factory.mktemp("weight"), migrated_sqlite) as server:
-        yield furnish(server, Wording(dataset="pets", classes=CLASSES), each=12)
+@pytest.fixture
+def furnished(crowded: Furnished) -> Furnished:
+    """A dataset with as many classes as the course's."""
+    return crowded
 
 
 @pytest.fixture
