@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from backend.domain.ids import TokenId
+from backend.domain.scopes import TokenScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Caller:
 
     token_id: TokenId
     is_owner: bool
+    scope: TokenScope
     session_sha256: str = ""
     csrf_token: str = ""
 

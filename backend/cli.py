@@ -3,6 +3,9 @@
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,11 +14,13 @@ from sqlalchemy.exc import OperationalError
 
 from backend import migrations
 from backend.accounts import tokens
-from backend.db.session import Database
-from backend.domain.errors import AppError, Unavailable
+from backend.accounts.links import create_link
+from backend.db.session import DATABASE_AWAY, Database
+from backend.domain.errors import AppError, Conflict, Unavailable
+from backend.domain.scopes import TokenScope
 from backend.ledger.queries import Jobs
+from backend.permissions import make_private_folder
 from backend.serve import serve as serve_here
-from backend.serve import sign_in_address
 from backend.settings import Settings, SettingsError, load
 
 commands = typer.Typer(
@@ -30,13 +35,25 @@ HEARD_WITHIN_S: Final = 60.0
 """A worker that has been silent for so long is taken for dead."""
 
 
+class NotThisServersKey(Conflict):
+    """This shell has another key than the server."""
+
+    code = "key-of-another-server"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The key that is set here isn't the one that the server was started with.",
+            advice="Look at TELLAPART_TOKEN of the server, or run `tellapart link` to sign in. Nothing was changed.",
+        )
+
+
 class NoWorker(Unavailable):
-    """No worker of this machine says that it is alive."""
+    """No worker of this machine is alive."""
 
     code = "worker-missing"
 
     def __init__(self, within_s: float) -> None:
-        super().__init__(f"No worker of this machine has been heard of for {within_s:.0f} seconds.")
+        super().__init__(f"No worker on this machine has reported for {within_s:.0f} seconds.")
 
 
 def app() -> None:
@@ -102,38 +119,62 @@ def migrate() -> None:
 
 
 def _schema(settings: Settings) -> str | None:
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_private_folder(settings.data)
     return migrations.current(settings.sql_url)
 
 
 @commands.command()
 def token(
-    link: Annotated[bool, typer.Option("--link", help="Print the address to sign in at, with the key in it.")] = False,
     new: Annotated[str | None, typer.Option("--new", metavar="NAME", help="Make a key for a program.")] = None,
+    scope: Annotated[
+        TokenScope, typer.Option(help="What the new key may do; each includes those before it.")
+    ] = TokenScope.WRITE,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="How long the new key works.")] = None,
+    as_link: Annotated[bool, typer.Option("--link", help="The same as `tellapart link`.")] = False,
 ) -> None:
     """Print the owner's key, or make another one."""
     settings = load()
-    migrations.upgrade(settings.sql_url)
+    if as_link:
+        link()
+    elif new is None:
+        typer.echo(_owner_key(settings))
+    else:
+        with _database(settings) as database, database.write() as session:
+            lifetime = None if days is None else timedelta(days=days)
+            _, secret = tokens.create_token(session, new, lifetime, scope=scope)
+        typer.echo(secret)
+
+
+@commands.command()
+def link() -> None:
+    """Print a link that signs a browser in as the owner: it works once, within an hour."""
+    settings = load()
+    with _database(settings) as database:
+        typer.echo(create_link(database, settings))
+
+
+def _owner_key(settings: Settings) -> str:
+    """The key that is set here or kept in the data folder; where the server's database can be asked, the right one."""
+    secret = tokens.owner_key(settings)
+    try:
+        migrations.check(settings.sql_url)
+    except (AppError, *DATABASE_AWAY):
+        return secret
+    with _database(settings) as database:
+        if not tokens.is_owner_key(database, secret):
+            raise NotThisServersKey
+    return secret
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    """The server's database as it is; nothing is made or migrated."""
+    migrations.check(settings.sql_url)
     database = Database(settings.sql_url)
     try:
-        secret = _owner_key(database, settings) if new is None else _new_key(database, new)
+        yield database
     finally:
         database.dispose()
-    typer.echo(sign_in_address(settings, secret) if link else secret)
-
-
-def _owner_key(database: Database, settings: Settings) -> str:
-    made_by_us = tokens.ensure_owner_token(database, settings)
-    if made_by_us is not None:
-        return made_by_us
-    assert settings.token is not None, "it is either set or made"
-    return settings.token.get_secret_value()
-
-
-def _new_key(database: Database, name: str) -> str:
-    with database.write() as session:
-        _, secret = tokens.create_token(session, name)
-    return secret
 
 
 @commands.command()

@@ -18,7 +18,16 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from backend.db.session import DATABASE_AWAY
-from backend.domain.errors import AppError, Conflict, InvalidInput, LimitExceeded, NoRoom, NotFound, Unavailable
+from backend.domain.errors import (
+    AppError,
+    Conflict,
+    InvalidInput,
+    LimitExceeded,
+    NoRoom,
+    NotAllowed,
+    NotFound,
+    Unavailable,
+)
 from backend.field_problems import Problem, problems
 
 log = structlog.get_logger()
@@ -29,6 +38,7 @@ _NAMED: Final = 20
 """So many are in its details."""
 
 STATUS_OF: Mapping[type[AppError], int] = {
+    NotAllowed: 403,
     NotFound: 404,
     Conflict: 409,
     LimitExceeded: 413,

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 
 from alembic import command
 from backend.domain.errors import Conflict, Unavailable
+from backend.permissions import make_private_file
 
 SCRIPTS: Final = Path(__file__).resolve().parent.parent / "alembic"
 # Any number that no other program on the same PostgreSQL uses as its lock.
@@ -106,6 +107,8 @@ def check(url: str) -> None:
         NewerSchema: the database is ahead.
         OlderSchema: it is behind.
     """
+    if (file := sqlite_file(url)) is not None and not file.exists():
+        raise OlderSchema(None, newest())  # to look must not make one
     engine = _engine(url)
     _refuse_newer(engine)
     if (found := current(url)) != newest():
@@ -159,8 +162,9 @@ def _engine(url: str) -> Engine:
     """
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, poolclass=NullPool)
-    if (file := make_url(url).database) is not None:
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    if (file := sqlite_file(url)) is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private_file(file)  # its WAL gets the same rights
     engine = create_engine(url, poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
@@ -176,15 +180,16 @@ def _engine(url: str) -> Engine:
     return engine
 
 
-def _sqlite_file(engine: Engine) -> Path | None:
-    name = engine.url.database
-    return Path(name) if engine.dialect.name == "sqlite" and name else None
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite database; None for a server or one in memory."""
+    parts = make_url(url)
+    return Path(parts.database) if parts.get_backend_name() == "sqlite" and parts.database else None
 
 
 @contextmanager
 def _turn(engine: Engine) -> Iterator[None]:
     """Wait until no other process migrates this SQLite file; its backup can't be part of a transaction."""
-    file = _sqlite_file(engine)
+    file = sqlite_file(str(engine.url))
     if file is None:
         yield
         return
@@ -208,7 +213,7 @@ def _refuse_newer(engine: Engine) -> None:
 
 def _back_up(engine: Engine) -> None:
     """Copy an SQLite database that is about to change, and read the copy back."""
-    file = _sqlite_file(engine)
+    file = sqlite_file(str(engine.url))
     if file is None:
         return
     with engine.connect() as connection:
@@ -219,6 +224,7 @@ def _back_up(engine: Engine) -> None:
     unfinished = file.with_name(f"{copy.name}.unfinished")
     try:
         unfinished.unlink(missing_ok=True)
+        make_private_file(unfinished)
         with closing(sqlite3.connect(file)) as database:
             database.execute("VACUUM INTO ?", (str(unfinished),))
         with closing(sqlite3.connect(unfinished)) as database:

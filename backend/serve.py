@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,11 +25,13 @@ import typer
 import uvicorn
 
 from backend import log, migrations
+from backend.accounts.links import create_link, sign_in_address
 from backend.accounts.tokens import ensure_owner_token
 from backend.children import Child, end_all
 from backend.db.session import Database
 from backend.domain.errors import AppError, Conflict, InvalidInput
 from backend.embedded import find_valkey
+from backend.permissions import make_private_folder
 from backend.settings import Settings, load
 
 GRACE_S: Final = 8.0
@@ -104,7 +106,7 @@ def serve(settings: Settings, *, with_worker: bool = True) -> None:
         AppError: it can't start as it is configured; the message says what to change.
     """
     _refuse_open_door(settings)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_private_folder(settings.data)
     with ExitStack() as stack:
         if settings.database_url is None:
             _refuse_network_folder(settings.data)
@@ -237,7 +239,7 @@ def _house(settings: Settings, listener: socket.socket, *, with_worker: bool) ->
     environment = _environment(settings)
     front, back = [], []
     if settings.redis_url is None and with_worker and (valkey := find_valkey(settings.data / "run")):
-        front.append(Child("The doorbell (Valkey)", valkey.command, os.environ))
+        front.append(Child("The message broker (Valkey)", valkey.command, os.environ))
         environment["REDIS_URL"] = valkey.url
     descriptor = listener.fileno()
     web = (sys.executable, "-m", "backend.serve", str(descriptor))
@@ -291,17 +293,23 @@ def _answers(settings: Settings) -> bool:
 
 
 def _welcome(settings: Settings, secret: str | None) -> None:
-    address = sign_in_address(settings, secret)
-    _say(f"\nTellapart is ready. Open this address in your browser:\n\n    {address}\n")
     if secret is None:
+        address = sign_in_address(settings)
+        _say(f"\nTellapart is ready. Open this address in your browser:\n\n    {address}\n")
         _say("Sign in with the key in TELLAPART_TOKEN.")
-    _say(f"Everything is kept in {settings.data}. Ctrl-C ends it.")
+    else:
+        _say(f"\nTellapart is ready. Open this link in your browser:\n\n    {_link(settings)}\n")
+        _say("It works once, within an hour; `tellapart link` makes another.")
+        _say(f"The owner's key, for later and for programs: {secret}")
+    _say(f"All data are kept in {settings.data}. Ctrl-C stops the server.")
 
 
-def sign_in_address(settings: Settings, secret: str | None) -> str:
-    """Where to sign in; with the key in it where we may show it."""
-    base = settings.base_url or f"http://{_in_brackets(settings.host)}:{settings.port}"
-    return f"{base.rstrip('/')}/sign-in" + (f"?token={secret}" if secret else "")
+def _link(settings: Settings) -> str:
+    database = Database(settings.sql_url)
+    try:
+        return create_link(database, settings)
+    finally:
+        database.dispose()
 
 
 def _in_brackets(host: str) -> str:
@@ -309,8 +317,10 @@ def _in_brackets(host: str) -> str:
 
 
 def _say(text: str) -> None:
-    typer.echo(text)
-    sys.stdout.flush()
+    """Print, if anybody can read it: a full disk behind our output, or a closed window, must not end the server."""
+    with suppress(OSError):
+        typer.echo(text)
+        sys.stdout.flush()
 
 
 def run_web(descriptor: int) -> None:

@@ -4,6 +4,7 @@ Built once, in ``app.py``, ``cli.py`` or ``worker``, and passed on. An unknown
 ``TELLAPART_`` name or a bad value stops the start with the name and the accepted form.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,8 +12,11 @@ from typing import Annotated, Any, Final
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL
 
 PREFIX: Final = "TELLAPART_"
+_SHORTEST_PREFIX: Final = {4: 8, 6: 16}
+"""By IP version: a network with a shorter prefix holds other people's machines."""
 
 
 class SettingsError(Exception):
@@ -35,7 +39,9 @@ class Settings(BaseSettings):
         pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
         description="The address people use, such as https://host/tellapart; needed behind a proxy.",
     )
-    weights: Path | None = Field(None, description="Folder of weight files; without it, `weights` in the data folder.")
+    weights: Path | None = Field(
+        None, description="A folder of weight files that exists; without it, `weights` in the data folder."
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda:\d+)$", description="auto, cpu, or cuda:0, cuda:1 …")
     compile_networks: bool = Field(
         True, description="true or false: whether long trainings on a GPU may compile their network first."
@@ -62,7 +68,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("FORWARDED_ALLOW_IPS"),
         pattern=r"^[0-9A-Fa-f.:/]+(,[0-9A-Fa-f.:/]+)*$",
         description="Addresses of the proxies in front, such as 10.0.0.2,10.1.0.0/16; only they are believed about "
-        "where a caller is. * is not accepted.",
+        "where a caller is. Neither * nor a network of everybody, such as 0.0.0.0/0, is accepted.",
     )
 
     @field_validator("token")
@@ -76,6 +82,22 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
+
+    @field_validator("weights")
+    @classmethod
+    def _folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("there is no such folder")
+        return value
+
+    @field_validator("proxies")
+    @classmethod
+    def _few_proxies(cls, value: str | None) -> str | None:
+        for one in (value or "").split(",") if value else ():
+            network = ipaddress.ip_network(one, strict=False)
+            if network.prefixlen < _SHORTEST_PREFIX[network.version]:
+                raise ValueError("it covers more than a network of one's own")
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -99,7 +121,9 @@ class Settings(BaseSettings):
     @property
     def sql_url(self) -> str:
         """The database that is used, embedded or not."""
-        return self.database_url or f"sqlite:///{self.data / 'tellapart.sqlite3'}"
+        # Built by SQLAlchemy, which escapes what means something in a URL, such as % and ?.
+        embedded = URL.create("sqlite", database=str(self.data / "tellapart.sqlite3"))
+        return self.database_url or embedded.render_as_string()
 
     @property
     def storage_folder(self) -> Path:

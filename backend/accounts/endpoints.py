@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from backend.accounts import tokens
 from backend.accounts.schemas import NewToken, Token, TokenOrder
+from backend.caller import CallerDep
 from backend.dependencies import ReadDep, UnitDep
 from backend.domain.ids import TokenId
 from backend.pagination import IdCursorDep, LimitQuery, Page
@@ -19,13 +20,13 @@ def list_tokens(session: ReadDep, limit: LimitQuery = 100, after: IdCursorDep = 
 
 
 @router.post("/tokens", status_code=201)
-def create_token(unit: UnitDep, order: TokenOrder) -> NewToken:
-    """Make a token for a program. Its secret is in this answer and nowhere else."""
-    row, secret = tokens.create_token(unit.session, order.name, order.lifetime)
+def create_token(unit: UnitDep, order: TokenOrder, caller: CallerDep) -> NewToken:
+    """Make a token for a program, with a scope: read, predict, write or owner. Its secret is in this answer only."""
+    row, secret = tokens.create_token(unit.session, order.name, order.lifetime, scope=order.scope, maker=caller)
     return NewToken(**Token.of(row).model_dump(), token=secret)
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
 def revoke_token(unit: UnitDep, token_id: str) -> None:
-    """Take a token away: programs that use it get 401 from now on, browsers that signed in by it are signed out."""
+    """Take a token away, and all that it made: programs that use it get 401, browsers that signed in by it are out."""
     tokens.revoke_token(unit.session, TokenId(token_id))

@@ -17,7 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.accounts import sessions, tokens
 from backend.accounts.cookies import session_cookie
-from backend.caller import Caller
+from backend.accounts.guesses import WINDOW, Guesses, network_of
+from backend.accounts.scopes import ScopeTooSmall, scope_needed
+from backend.caller import Caller, secret_sha256
 from backend.db.session import DATABASE_AWAY, Database
 from backend.error_handlers import database_busy, error_body, respond
 from backend.settings import Settings
@@ -37,6 +39,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: Settings, database: Database) -> None:
         self._app = app
+        self._guesses = Guesses()
         self._settings = settings
         self._database = database
 
@@ -66,6 +69,11 @@ class Gate:
             return database_busy(request, error), receive
         if caller is None:
             return self._turn_away(request), receive
+        if isinstance(caller, Response):
+            return caller, receive
+        needed = scope_needed(request.method, get_route_path(request.scope))
+        if not caller.scope.includes(needed):
+            return _too_small(request, ScopeTooSmall(caller.scope, needed)), receive
         request.scope.setdefault("state", {})["caller"] = caller
         if request.method in _SAFE_METHODS or not caller.csrf_token:
             return None, receive
@@ -76,12 +84,22 @@ class Gate:
             return _forged(request), receive
         return None, receive
 
-    def _identify(self, request: Request) -> Caller | None:
+    def _identify(self, request: Request) -> Caller | Response | None:
+        """The caller; nobody; or what to answer to an address that has sent too many wrong tokens."""
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":  # a program; whatever its cookies say
-            return tokens.authenticate(self._database, secret.strip())
+        if scheme.lower() == "bearer":  # a program, whatever cookies it sends along
+            return self._by_token(request, secret.strip())
         cookie = request.cookies.get(session_cookie(self._settings).name)
         return sessions.find_session(self._database, cookie) if cookie else None
+
+    def _by_token(self, request: Request, secret: str) -> Caller | Response | None:
+        caller = tokens.authenticate(self._database, secret)
+        address = network_of(request.client.host if request.client else None)
+        ask = self._guesses.is_wrong_too_often if caller is None else self._guesses.must_wait
+        if ask(address, secret_sha256(secret)):
+            log.warning("too_many_wrong_tokens", address=address)
+            return JSONResponse(_TOO_OFTEN, 429, headers={"Retry-After": str(int(WINDOW.total_seconds()))})
+        return caller
 
     def _turn_away(self, request: Request) -> Response:
         path = get_route_path(request.scope)
@@ -192,8 +210,17 @@ def _forged(request: Request) -> Response:
     return respond(request, 403, body)
 
 
+def _too_small(request: Request, error: ScopeTooSmall) -> Response:
+    return respond(request, 403, error_body(error.code, error.message, error.advice, error.details))
+
+
+_TOO_OFTEN: Final = error_body(
+    "too-often",
+    "Too many wrong tokens came from this address.",
+    "Wait a minute, and check the token that your program sends.",
+)
 _NOT_SIGNED_IN: Final = error_body(
     "not-signed-in",
-    "This server wants to know who is calling.",
+    "This address needs a token, and the one that was sent, if any, is unknown or no longer works.",
     "Send a token in the header “Authorization: Bearer …”; on the server, `tellapart token` shows the owner's.",
 )

@@ -29,6 +29,7 @@ KEPT_FOR: Final = timedelta(days=1)
 ABANDONED_AFTER: Final = timedelta(minutes=1)
 """A request that has no answer by then died with its server; its twin may try."""
 LARGEST_KEPT: Final = 2 * 1024 * 1024
+_TOKENS: Final = "/api/v1/tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Repeats:
 
         try:
             await self._app(request.scope, read_again(body, request.receive), hold)
-            answer = _answer_in(held)
+            answer = _answer_in(held, get_route_path(request.scope))
             if answer is None:
                 await to_thread.run_sync(forget, self._database, key_sha256)
             else:
@@ -172,8 +173,11 @@ def _key_sha256(request: Request, key: str) -> str:
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def _answer_in(held: list[Message]) -> Replay | None:
-    """What is to be kept; nothing of a refusal (the next try may be luckier) or of what is very large."""
+def _answer_in(held: list[Message], path: str) -> Replay | None:
+    """What is to be kept; nothing of a refusal (the next try may be luckier) or of what is very large.
+
+    Of a new token never its secret: a second try learns that it was made.
+    """
     if not held:
         return None
     status: int = held[0]["status"]
@@ -181,9 +185,19 @@ def _answer_in(held: list[Message]) -> Replay | None:
     body = b"".join(message.get("body", b"") for message in held[1:])
     if status >= 400 or len(body) > LARGEST_KEPT:
         return None
+    if path == _TOKENS:
+        status, body = 409, bytes(_TOKEN_MADE.body)
     return Replay(status, headers.get(b"content-type", b"").decode("latin-1"), body)
 
 
+_TOKEN_MADE: Final = JSONResponse(
+    error_body(
+        "token-made-before",
+        "This token was made by an earlier request with the same Idempotency-Key. Its secret isn't kept.",
+        "If the first answer is lost, take that token away and make another one with a fresh key.",
+    ),
+    409,
+)
 _KEY_UNUSABLE: Final = JSONResponse(
     error_body(
         "idempotency-key-unusable", "The Idempotency-Key has to be 1 to 255 plain letters.", "A fresh UUID is best."

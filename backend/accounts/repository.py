@@ -1,4 +1,4 @@
-"""All SQL about tokens, sessions, failed tries and kept answers."""
+"""All SQL about tokens, sessions, links, failed tries and kept answers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from sqlalchemy import CursorResult, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import TokenId
-from backend.tables.accounts import KeptAnswerRow, SessionRow, SignInFailureRow, TokenRow
+from backend.tables.accounts import KeptAnswerRow, SessionRow, SignInFailureRow, SignInLinkRow, TokenRow
 
 
 class TokenRepository:
@@ -44,10 +44,22 @@ class TokenRepository:
         query = select(TokenRow).where(TokenRow.is_owner, TokenRow.sha256 != sha256, TokenRow.revoked_at.is_(None))
         return self._session.scalars(query).all()
 
+    def owner(self) -> TokenRow | None:
+        """The owner's key that works."""
+        return self._session.scalar(select(TokenRow).where(TokenRow.is_owner, TokenRow.revoked_at.is_(None)))
+
+    def made_by(self, token_id: str) -> Sequence[TokenRow]:
+        """Tokens that one made and that still work."""
+        query = select(TokenRow).where(TokenRow.made_by == token_id, TokenRow.revoked_at.is_(None))
+        return self._session.scalars(query).all()
+
     def revoke(self, row: TokenRow, now: datetime) -> None:
-        """End a token and every session opened with it."""
+        """End a token, every session opened with it, and every token it made."""
         row.revoked_at = now
         self._session.execute(delete(SessionRow).where(SessionRow.token_id == row.id))
+        self._session.flush()
+        for made in self.made_by(row.id):
+            self.revoke(made, now)
 
     def note_use(self, token_id: str, now: datetime) -> None:
         """Remember when it was last used."""
@@ -83,6 +95,34 @@ class SessionRepository:
         """Forget those that ended by themselves."""
         ended = or_(SessionRow.expires_at <= now, SessionRow.last_seen_at <= idle_since)
         self._session.execute(delete(SessionRow).where(ended))
+
+
+class SignInLinkRepository:
+    """Links that work once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, row: SignInLinkRow) -> None:
+        """Keep a new link."""
+        self._session.add(row)
+        self._session.flush()
+
+    def get(self, sha256: str) -> SignInLinkRow | None:
+        """A link by the hash of its secret, used or not."""
+        return self._session.get(SignInLinkRow, sha256)
+
+    def use(self, sha256: str, now: datetime) -> bool:
+        """Use a link up; whether it was still good."""
+        good = (SignInLinkRow.sha256 == sha256, SignInLinkRow.used_at.is_(None), SignInLinkRow.expires_at > now)
+        done: CursorResult[Any] = self._session.execute(  # type: ignore[assignment]  # Any: no rows come back
+            update(SignInLinkRow).where(*good).values(used_at=now)
+        )
+        return done.rowcount == 1
+
+    def purge(self, until: datetime) -> None:
+        """Forget the old ones."""
+        self._session.execute(delete(SignInLinkRow).where(SignInLinkRow.created_at <= until))
 
 
 class SignInFailureRepository:

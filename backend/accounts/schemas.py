@@ -5,6 +5,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from backend.domain.scopes import TokenScope
 from backend.tables.accounts import TokenRow
 
 _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
@@ -15,6 +16,7 @@ class TokenOrder(BaseModel):
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PRINTABLE)]
     expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    scope: TokenScope = TokenScope.WRITE
 
     @property
     def lifetime(self) -> timedelta | None:
@@ -28,6 +30,7 @@ class Token(BaseModel):
     id: str
     name: str
     is_owner: bool
+    scope: TokenScope
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
@@ -39,6 +42,7 @@ class Token(BaseModel):
             id=row.id,
             name=row.name,
             is_owner=row.is_owner,
+            scope=TokenScope(row.scope),
             created_at=row.created_at,
             expires_at=row.expires_at,
             last_used_at=row.last_used_at,

@@ -11,6 +11,7 @@ from backend.caller import Caller, csrf_token_of, secret_sha256
 from backend.db.base import utc_now
 from backend.db.session import DATABASE_AWAY, Database, WriteSession
 from backend.domain.ids import TokenId
+from backend.domain.scopes import TokenScope
 from backend.tables.accounts import SessionRow
 
 IDLE: Final = timedelta(hours=12)
@@ -43,7 +44,7 @@ def find_session(database: Database, secret: str) -> Caller | None:
         row, token = found
         if row.expires_at <= now or row.last_seen_at <= now - IDLE or not is_live(token, now):
             return None
-        caller = Caller(TokenId(token.id), token.is_owner, sha256, csrf_token_of(secret))
+        caller = Caller(TokenId(token.id), token.is_owner, TokenScope(token.scope), sha256, csrf_token_of(secret))
         is_noted = row.last_seen_at > now - NOTE_EVERY
     if not is_noted:
         with suppress(*DATABASE_AWAY), database.write() as writing:  # there is another time

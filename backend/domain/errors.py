@@ -41,6 +41,12 @@ class NotFound(AppError):
     code = "not-found"
 
 
+class NotAllowed(AppError):
+    """The caller is known, but may not do this."""
+
+    code = "not-allowed"
+
+
 class Conflict(AppError):
     """The request contradicts the present state."""
 

@@ -1,4 +1,4 @@
-"""Who may call: tokens, browser sessions, failed tries, and answers kept for repeated requests."""
+"""Who may call: tokens, browser sessions, links, failed tries, and answers kept for repeated requests."""
 
 from datetime import datetime
 
@@ -9,7 +9,11 @@ from backend.db.base import Base, Id, PrimaryId, Sha256, utc_now
 
 
 class TokenRow(Base):
-    """A key for programs and for signing in; only its SHA-256 is kept."""
+    """A key for programs and for signing in; only its SHA-256 is kept.
+
+    ``scope`` is a ``TokenScope``. ``made_by`` is the token that made it, with which it ends; None: the owner's key,
+    which may be changed without a program losing its own.
+    """
 
     __tablename__ = "tokens"
     __table_args__ = (Index(None, "sha256", unique=True),)
@@ -18,6 +22,8 @@ class TokenRow(Base):
     name: Mapped[str] = mapped_column(String(200))
     sha256: Mapped[Sha256]
     is_owner: Mapped[bool] = mapped_column(default=False)
+    scope: Mapped[str] = mapped_column(String(8))
+    made_by: Mapped[Id | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
@@ -34,6 +40,18 @@ class SessionRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_seen_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]
+
+
+class SignInLinkRow(Base):
+    """A link that signs a browser in once, as whoever has the token."""
+
+    __tablename__ = "sign_in_links"
+
+    sha256: Mapped[Sha256] = mapped_column(primary_key=True)
+    token_id: Mapped[Id] = mapped_column(ForeignKey("tokens.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
 
 
 class SignInFailureRow(Base):

@@ -68,3 +68,16 @@ def test_databases_from_before_the_edits_end_up_as_all_others(empty_url: str, ki
     migrations.upgrade(empty_url)
 
     assert differences(empty_url) == []
+
+
+def test_tokens_from_before_scopes_may_do_what_they_could(empty_url: str) -> None:
+    migrations.upgrade(empty_url, "0006")
+    fill(empty_url)
+
+    migrations.upgrade(empty_url)
+
+    assert [(token["id"], token["scope"], token["made_by"]) for token in rows(empty_url)["tokens"]] == [
+        ("tokens-0", "owner", None),
+        ("tokens-1", "owner", None),
+        ("tokens-2", "owner", None),
+    ]

@@ -89,6 +89,14 @@ class TestTokens:
 
         assert status_with(anonymous, f"Bearer {secret}") == 401
 
+    def test_of_forty_wrong_ones_the_last_are_sent_away(self, anonymous: TestClient) -> None:
+        answers = [status_with(anonymous, f"Bearer wrong-{number}") for number in range(40)]
+        right = anonymous.get("/api/v1/datasets", headers={"Authorization": f"Bearer {OWNER_TOKEN}"})
+
+        assert answers == [401] * 20 + [429] * 20
+        assert (right.status_code, right.headers["retry-after"]) == (429, "60")
+        assert right.json()["error"]["message"] == "Too many wrong tokens came from this address."
+
     def test_a_wrong_token_is_not_helped_by_a_cookie(self, signed_in: TestClient) -> None:
         assert status_with(signed_in, "Bearer wrong") == 401
 

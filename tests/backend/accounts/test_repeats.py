@@ -21,61 +21,73 @@ REQUEST = "b" * 64
 
 
 def names(client: TestClient) -> list[str]:
-    return [item["name"] for item in client.get("/api/v1/tokens").json()["items"]]
+    return [item["name"] for item in client.get("/api/v1/datasets").json()["items"]]
 
 
 def test_the_same_key_gets_the_same_answer(client: TestClient) -> None:
-    first = client.post("/api/v1/tokens", json={"name": "x"}, headers={"Idempotency-Key": "1"})
-    second = client.post("/api/v1/tokens", json={"name": "x"}, headers={"Idempotency-Key": "1"})
+    first = client.post("/api/v1/datasets", json={"name": "x"}, headers={"Idempotency-Key": "1"})
+    second = client.post("/api/v1/datasets", json={"name": "x"}, headers={"Idempotency-Key": "1"})
 
     assert (second.status_code, second.content) == (201, first.content)
     assert second.headers["content-type"] == first.headers["content-type"]
     assert second.headers["idempotency-replayed"] == "true"
-    assert names(client) == ["owner", "x"]
+    assert names(client) == ["x"]
 
 
 def test_without_a_key_each_request_counts(client: TestClient) -> None:
     for _ in range(2):
-        client.post("/api/v1/tokens", json={"name": "x"})
+        client.post("/api/v1/datasets", json={"name": "x"})
 
-    assert names(client) == ["owner", "x", "x"]
+    assert names(client) == ["x", "x"]
 
 
 def test_another_key_makes_another_thing(client: TestClient) -> None:
     for key in ("1", "2"):
-        client.post("/api/v1/tokens", json={"name": "x"}, headers={"Idempotency-Key": key})
+        client.post("/api/v1/datasets", json={"name": "x"}, headers={"Idempotency-Key": key})
 
-    assert names(client) == ["owner", "x", "x"]
+    assert names(client) == ["x", "x"]
 
 
 def test_the_same_key_with_another_body_is_refused(client: TestClient) -> None:
-    client.post("/api/v1/tokens", json={"name": "x"}, headers={"Idempotency-Key": "1"})
+    client.post("/api/v1/datasets", json={"name": "x"}, headers={"Idempotency-Key": "1"})
 
-    answer = client.post("/api/v1/tokens", json={"name": "y"}, headers={"Idempotency-Key": "1"})
+    answer = client.post("/api/v1/datasets", json={"name": "y"}, headers={"Idempotency-Key": "1"})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "idempotency-key-reused")
-    assert names(client) == ["owner", "x"]
+    assert names(client) == ["x"]
 
 
 def test_callers_do_not_get_each_others_answers(client: TestClient, anonymous: TestClient) -> None:
-    other = client.post("/api/v1/tokens", json={"name": "x"}, headers={"Idempotency-Key": "1"}).json()["token"]
+    other = client.post("/api/v1/tokens", json={"name": "x"}).json()["token"]
+    client.post("/api/v1/datasets", json={"name": "x"}, headers={"Idempotency-Key": "1"})
 
     headers = {"Idempotency-Key": "1", "Authorization": f"Bearer {other}"}
-    answer = anonymous.post("/api/v1/tokens", json={"name": "x"}, headers=headers)
+    answer = anonymous.post("/api/v1/datasets", json={"name": "x"}, headers=headers)
 
-    assert "idempotency-replayed" not in answer.headers
-    assert answer.json()["token"] != other
+    assert (answer.status_code, "idempotency-replayed" in answer.headers) == (201, False)
+
+
+def test_a_tokens_secret_is_not_kept_and_none_is_made_twice(client: TestClient, services: Services) -> None:
+    first = client.post("/api/v1/tokens", json={"name": "x"}, headers={"Idempotency-Key": "1"})
+    second = client.post("/api/v1/tokens", json={"name": "x"}, headers={"Idempotency-Key": "1"})
+
+    assert (first.status_code, second.status_code) == (201, 409)
+    assert second.json()["error"]["code"] == "token-made-before"
+    assert [item["name"] for item in client.get("/api/v1/tokens").json()["items"]] == ["owner", "x"]
+    with services.database.read() as session:
+        (kept,) = session.query(KeptAnswerRow)
+    assert first.json()["token"].encode() not in (kept.body or b"")
 
 
 def test_a_refusal_is_not_kept(client: TestClient) -> None:
-    assert client.post("/api/v1/tokens", json={"name": ""}, headers={"Idempotency-Key": "1"}).status_code == 422
+    assert client.post("/api/v1/datasets", json={"name": ""}, headers={"Idempotency-Key": "1"}).status_code == 422
 
-    assert client.post("/api/v1/tokens", json={"name": "x"}, headers={"Idempotency-Key": "1"}).status_code == 201
+    assert client.post("/api/v1/datasets", json={"name": "x"}, headers={"Idempotency-Key": "1"}).status_code == 201
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
 def test_an_unusable_key_is_told_so(client: TestClient, key: str) -> None:
-    answer = client.post("/api/v1/tokens", json={"name": "x"}, headers={"Idempotency-Key": key})
+    answer = client.post("/api/v1/datasets", json={"name": "x"}, headers={"Idempotency-Key": key})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "idempotency-key-unusable")
 

@@ -37,7 +37,7 @@ def test_it_asks_for_the_key(browser: TestClient) -> None:
     page = browser.get("/sign-in")
 
     assert page.status_code == 200
-    assert "This server guards its pictures with a key." in page.text
+    assert "Enter your access key." in page.text
 
 
 def test_the_key_signs_in(browser: TestClient) -> None:
@@ -82,7 +82,7 @@ def test_a_wrong_key_is_told_so(browser: TestClient) -> None:
     answer = browser.post("/sign-in", data={"key": "not-the-key"}, headers={"Origin": ORIGIN})
 
     assert answer.status_code == 401
-    assert "That key isn&#39;t right. Nothing was locked." in answer.text
+    assert "This key isn&#39;t right. Check that you copied all of it." in answer.text
     assert "not-the-key" not in answer.text
     assert not is_in(browser)
 
@@ -103,7 +103,7 @@ def test_after_twenty_wrong_keys_even_the_right_one_waits(browser: TestClient) -
     assert answers == [401] * 20 + [429]
     answer = browser.post("/sign-in", data={"key": OWNER_TOKEN}, headers={"Origin": ORIGIN})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "60")
-    assert "Too many tries from this address." in answer.text
+    assert "Too many wrong keys from this address." in answer.text
 
 
 def test_a_forwarded_address_does_not_get_around_the_limit(browser: TestClient) -> None:
