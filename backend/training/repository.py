@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
 from backend.domain.json import Json
-from backend.ledger.job import CLAIMED, Claim, JobState
+from backend.ledger.clock import database_now
+from backend.ledger.job import CLAIMED, Claim, JobKind, JobState
 from backend.tables.datasets import DatasetRow, VersionRow
 from backend.tables.ledger import JobRow
 from backend.tables.training import CheckpointRow, EpochRow, RunEventRow, RunRow, StatePointRow
@@ -227,6 +228,16 @@ class RunRepository:
             )
         )
         return self._session.scalars(query.order_by(RunRow.id.desc()).limit(limit)).all()
+
+    def has_download_failed(self, within_s: float = 86_400.0) -> bool:
+        """Whether a training ended lately because pretrained weights could not be downloaded."""
+        query = select(JobRow.id).where(
+            JobRow.kind == JobKind.TRAIN,
+            JobRow.state == JobState.FAILED,
+            JobRow.error_code == "weights-unavailable",
+            JobRow.ended_at > database_now(-within_s),
+        )
+        return self._session.scalar(query.limit(1)) is not None
 
 
 def new_epoch(run_id: str, attempt: int, values: Mapping[str, Any]) -> EpochRow:  # Any: column values

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import VersionNotFound
-from backend.domain.architectures import ARCHITECTURES, WeightSource
+from backend.domain.architectures import ARCHITECTURES, PretrainedWeights, WeightSource
 from backend.domain.cautions import Caution, cautions
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
@@ -71,11 +71,16 @@ class RunOrder:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training that could start now: its version, every number, its forecast, and what should be known."""
+    """A training that could start now: its version, every number, its forecast, and what should be known.
+
+    Attributes:
+        missing: pretrained weights that aren't on this server; None where all that it needs is here.
+    """
 
     version: VersionRow
     config: TrainingConfig
     forecast: Forecast
+    missing: PretrainedWeights | None
     warnings: tuple[Caution, ...]
 
 
@@ -105,8 +110,9 @@ class Planner:
         config = resolve(_with_architecture(request, self._architecture))
         is_fresh = self._architecture is None
         known = self.forecaster.forecast(config, is_fresh=is_fresh)
-        warnings = (*self._of_device(config), *(_weights_warnings(config, self._folder) if is_fresh else ()))
-        return Plan(self.version, config, known, (*warnings, *cautions(config, self.version.counts)))
+        missing = _missing_weights(config, self._folder) if is_fresh else None
+        warnings = (*self._of_device(config), *(_of_weights(config, missing) if missing else ()))
+        return Plan(self.version, config, known, missing, (*warnings, *cautions(config, self.version.counts)))
 
     def _of_device(self, config: TrainingConfig) -> tuple[Caution, ...]:
         if config.device is not DeviceWanted.CUDA or self.forecaster.has_gpu:
@@ -190,17 +196,21 @@ def _with_architecture(request: TrainingRequest, found: str | None) -> TrainingR
     return request.model_copy(update={"architecture": wanted})
 
 
-def _weights_warnings(config: TrainingConfig, folder: Path) -> tuple[Caution, ...]:
-    architecture = ARCHITECTURES[config.architecture]
-    weights = next(source for source in architecture.weights if source.name == config.weights)
-    if at_hand(weights, folder):
-        return ()
+def _missing_weights(config: TrainingConfig, folder: Path) -> PretrainedWeights | None:
+    weights = next(one for one in ARCHITECTURES[config.architecture].weights if one.name == config.weights)
+    return None if at_hand(weights, folder) else weights
+
+
+def _of_weights(config: TrainingConfig, weights: PretrainedWeights) -> tuple[Caution, ...]:
     if weights.source is WeightSource.PACKAGE:
-        message = f"The Python package {weights.package}, which carries the pretrained weights, isn't installed here."
+        message = (
+            f"The Python package {weights.package}, which contains the pretrained weights, isn't installed on this "
+            "server."
+        )
         return (Caution("weights-missing", message),)
     message = (
-        f"The pretrained weights of {architecture.title} aren't on this computer yet; they are fetched first "
-        f"(about {weights.size_bytes / 1e6:,.0f} MB). Without internet, put the file {weights.file_name} "
-        "into the weights folder."
+        f"The pretrained weights of {ARCHITECTURES[config.architecture].title} aren't on this server yet; they are "
+        f"downloaded first (about {weights.size_bytes / 1e6:,.0f} MB). Without internet, put the file "
+        f"{weights.file_name} into the weights folder."
     )
     return (Caution("weights-download", message),)

@@ -7,53 +7,94 @@ import { bindKey } from "./lib/keys";
 
 const form = need<HTMLFormElement>("[data-train]");
 const drawer = need<HTMLDetailsElement>("details.advanced", form);
-/** What a card leaves as it is when it is chosen: all the rest is the card's. */
+/** What stays when a preset is chosen: all the rest is the preset's. */
 const KEPT = ["csrf_token", "run_id", "starts_from", "recipe"];
+/** Parts that follow each change; the drawer and the presets are replaced only where other settings change with it. */
+const FOLLOWING = "[data-part=forecast], [data-part^=schedule-], [data-part^=search-]";
 let planned = 0;
 let latest = 0;
 
+interface Change {
+  /** Only the choice of a preset counts; what was typed is given up. */
+  fresh?: boolean;
+  /** What a button does. */
+  act?: string;
+  /** The drawer is drawn anew. */
+  whole?: boolean;
+  /** The presets as well: another model to start from changes their times. */
+  presets?: boolean;
+}
+
 /** What the form asks for as it would run, worked out by the server; with the drawer where that is to change too. */
-async function foresee({ fresh = false, act = "", whole = false } = {}): Promise<void> {
+async function foresee({ fresh = false, act = "", whole = false, presets = false }: Change = {}): Promise<void> {
   const body = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
     if (typeof value === "string" && (!fresh || KEPT.includes(name))) body.append(name, value);
   }
   if (act) body.append("do", act);
-  await foreseeFor(body, whole || fresh || act !== "");
+  const parts = [FOLLOWING];
+  if (whole || fresh || act) parts.push("[data-part=drawer]");
+  if (presets || act) parts.push("[data-part=presets]");
+  await foreseeFor(body, parts.join());
 }
 
-async function foreseeFor(body: URLSearchParams, whole: boolean): Promise<void> {
+async function foreseeFor(body: URLSearchParams, parts: string): Promise<void> {
   window.clearTimeout(planned);
   const mine = ++latest;
   const shown = need("[data-part=forecast]", form);
   shown.dataset["stale"] = "true";
   const headers = { "HX-Request": "true", Accept: "text/html" };
   const response = await request(form.dataset["forecast"] ?? "", { method: "POST", body, headers }).catch(() => null);
-  if (!response || mine !== latest) return;
+  if (mine !== latest) return;
+  if (!response?.ok) return markOld();
   delete shown.dataset["stale"];
-  const text = await response.text();
-  if (!response.ok) return htmx.swap({ text, target: need("[data-part=forecast]", form), swap: "innerHTML" });
-  await show(new DOMParser().parseFromString(text, "text/html"), whole);
+  await show(new DOMParser().parseFromString(await response.text(), "text/html"), parts);
 }
 
-async function show(fresh: Document, whole: boolean): Promise<void> {
-  const wanted = whole ? "[data-part=forecast], [data-part=drawer]" : "[data-part=forecast], [data-part^=schedule-]";
-  for (const part of all(wanted, form)) {
+/** The forecast that is shown is of before the last change; of another preset nothing of it is shown. */
+function markOld(): void {
+  const forecast = need("[data-forecast-of]", form);
+  const isOfAnother = forecast.dataset["forecastOf"] !== find<HTMLInputElement>("input[name=recipe]:checked", form)?.value;
+  forecast.toggleAttribute("data-of-another", isOfAnother);
+  need("[data-old-why]", forecast).textContent = isOfAnother
+    ? "There is no forecast for this preset yet, because the server couldn't be reached."
+    : "This forecast is from before your last change, because the server couldn't be reached.";
+  need("[data-old]", forecast).hidden = false;
+}
+
+async function show(fresh: Document, parts: string): Promise<void> {
+  for (const part of all(parts, form)) {
     const replacement = find(`[data-part="${part.dataset["part"] ?? ""}"]`, fresh);
     if (!replacement) continue;
     const unfolded = all<HTMLDetailsElement>("details", part);
-    all<HTMLDetailsElement>("details", replacement).forEach((details, place) => (details.open = unfolded[place]?.open ?? false));
+    all<HTMLDetailsElement>("details", replacement).forEach((details, number) => (details.open ||= unfolded[number]?.open ?? false));
     // The drawer is replaced as a whole: what was typed is in it already, or was given up on purpose.
-    if (part.dataset["part"] === "drawer") part.replaceWith(document.adoptNode(replacement));
+    if (part.dataset["part"] === "drawer") part.replaceWith(document.adoptNode(replacement.cloneNode(true)));
     else await htmx.swap({ text: replacement.outerHTML, target: part, swap: "outerMorph" });
   }
+  for (const field of all("[data-field]", fresh)) follow(field);
   const recipe = find<HTMLInputElement>("input[name=recipe]:checked", form)?.closest("label");
-  const isOwn = find("[data-back]", form) !== null;
-  for (const badge of all("[data-own]", form)) badge.hidden = !isOwn || badge.closest("label") !== recipe;
+  const isChanged = find("[data-back]", form) !== null;
+  for (const badge of all("[data-own]", form)) badge.hidden = !isChanged || badge.closest("label") !== recipe;
   const json = find<HTMLTextAreaElement>("[data-json]", fresh);
   const shown = find<HTMLTextAreaElement>("[data-json]", form);
   if (json && shown && shown !== document.activeElement) shown.value = json.value;
   showCopy();
+}
+
+/** A field keeps what is typed in it; its mark, its sentence and the preset's value in grey are the server's. */
+function follow(fresh: HTMLElement): void {
+  const field = find(`[data-field="${CSS.escape(fresh.dataset["field"] ?? "")}"]`, form);
+  if (!field) return;
+  field.toggleAttribute("data-changed", fresh.hasAttribute("data-changed"));
+  const [error, said] = [find(".field-error", field), find(".field-error", fresh)];
+  if (error && said && error.textContent !== said.textContent) error.textContent = said.textContent;
+  const [control, usual] = [find<HTMLInputElement>("input, select, textarea", field), find("input, select, textarea", fresh)];
+  if (!control || !usual) return;
+  control.toggleAttribute("aria-invalid", false);
+  if (usual.hasAttribute("aria-invalid")) control.setAttribute("aria-invalid", "true");
+  const placeholder = usual.getAttribute("placeholder");
+  if (placeholder) control.placeholder = placeholder;
 }
 
 function showCopy(): void {
@@ -64,16 +105,16 @@ form.addEventListener("input", (event) => {
   const field = event.target as HTMLElement & { name?: string };
   if (field.name === "json" || field.name === "again") return;
   window.clearTimeout(planned);
-  const isCard = field.name === "recipe";
-  if (isCard && (field as HTMLInputElement).value === "custom") drawer.open = true;
+  const fresh = field.name === "recipe";
+  if (fresh && (field as HTMLInputElement).value === "custom") drawer.open = true;
   // Choices change what other fields stand for; a number that is being typed doesn't.
   const whole = field instanceof HTMLSelectElement;
-  planned = window.setTimeout(() => void foresee({ fresh: isCard, whole }), isCard ? 0 : 300);
+  planned = window.setTimeout(() => void foresee({ fresh, whole, presets: field.name === "starts_from" }), fresh ? 0 : 300);
 });
 form.addEventListener("submit", (event) => {
   const button = (event as SubmitEvent).submitter;
   if (!(button instanceof HTMLButtonElement) || button.name !== "do") return;
-  // Pasted settings and those of another run may choose another card: those go the long way.
+  // Pasted settings and those of another run may choose another preset: the whole page is loaded anew.
   if (["json", "again"].includes(button.value)) return;
   event.preventDefault();
   drawer.open ||= button.value !== "back";
@@ -83,7 +124,7 @@ form.addEventListener("submit", (event) => {
 form.addEventListener("tellapart:restore", (event) => {
   event.preventDefault();
   const fields = (event as CustomEvent<[string, string][]>).detail;
-  void foreseeFor(new URLSearchParams(fields), true).then(() => {
+  void foreseeFor(new URLSearchParams(fields), `${FOLLOWING}, [data-part=drawer], [data-part=presets]`).then(() => {
     fill(form, fields);
     drawer.open ||= find("[data-back]", form) !== null;
   });

@@ -110,7 +110,7 @@ def _add_a_stage(page: Page, furnished: Furnished) -> None:
 def _choose_thorough(page: Page, furnished: Furnished) -> None:
     page.wait_for_load_state()
     page.keyboard.press("4")
-    expect(page.get_by_text("How to put the weights there")).to_be_visible()
+    expect(page.get_by_text("How to copy the weights to the server")).to_be_visible()
     _open_all(page, furnished)
 
 

@@ -142,13 +142,13 @@ def _look(page: Page) -> None:
 def _train(page: Page) -> None:
     _arrive(page, "Train on version 1")
     page.locator("summary", has_text="Advanced").click()
-    page.get_by_label("Picture size, pixels").fill("64")
-    page.get_by_label("Batch size").fill("8")
+    page.get_by_label("Picture size (pixels)", exact=True).fill("64")
+    page.get_by_label("Batch size", exact=True).fill("8")
     stage = page.get_by_role("group", name="Stage 1")
-    stage.get_by_label("learns").select_option(label="the head (frozen)")
-    stage.get_by_label("epochs").fill("2")
+    stage.get_by_label("Layers to train", exact=True).select_option(label="the last layers (frozen)")
+    stage.get_by_label("Epochs", exact=True).fill("2")
     expect(page.locator(".forecast")).to_contain_text("64 px")
-    expect(page.locator(".forecast")).to_contain_text("2 epochs of the head")
+    expect(page.locator(".forecast")).to_contain_text("2 epochs on the last layers")
     page.get_by_role("button", name="Train", exact=True).click()
 
 

@@ -79,8 +79,8 @@ def test_from_labels_to_a_training_with_keys_only(page: Page, furnished: Furnish
     _tab_to(page, re.compile("^Recommended"))
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("radio", name=re.compile("^The course, lesson 1"))).to_be_checked()
-    expect(page.locator(".forecast")).to_contain_text("4 epochs of the head, then 2 of everything")
-    _tab_to(page, "Train", "Shift+Tab")
+    expect(page.locator(".forecast")).to_contain_text("4 epochs on the last layers, 2 on all layers")
+    _tab_to(page, "Train")
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("heading", name=re.compile("^animals, "))).to_be_visible()

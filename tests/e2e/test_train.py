@@ -1,4 +1,4 @@
-"""Choosing how to train: cards, every number behind them, and the way back."""
+"""Choosing how to train: presets, every number behind them, and the way back."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def server(furnished: Furnished) -> Server:
     return furnished.server
 
 
-def test_the_drawer_shows_what_the_card_means_and_a_touch_makes_it_ones_own(page: Page, furnished: Furnished) -> None:
+def test_the_drawer_shows_what_the_preset_means_and_marks_what_is_changed(page: Page, furnished: Furnished) -> None:
     PLACES["train"].open(page, furnished)
     page.wait_for_load_state()
     page.get_by_role("radio", name=re.compile("^The course, lesson 1")).check(force=True)
@@ -37,11 +37,11 @@ def test_the_drawer_shows_what_the_card_means_and_a_touch_makes_it_ones_own(page
 
     epochs.fill("6")
 
-    expect(page.locator(".forecast")).to_contain_text("6 epochs of the head, then 2 of everything")
+    expect(page.locator(".forecast")).to_contain_text("6 epochs on the last layers, 2 on all layers")
     expect(page.locator("label:has(:checked) [data-own]")).to_be_visible()
 
-    page.get_by_role("button", name="Back to the card").click()
-    expect(page.locator(".forecast")).to_contain_text("4 epochs of the head, then 2 of everything")
+    page.get_by_role("button", name="Undo the changes").click()
+    expect(page.locator(".forecast")).to_contain_text("4 epochs on the last layers, 2 on all layers")
     expect(page.locator("[name=stage_epochs_0]")).to_have_value("")
     expect(page.locator("label:has(:checked) [data-own]")).to_be_hidden()
 
@@ -63,15 +63,15 @@ def test_without_scripts_a_stage_is_added_and_another_runs_settings_are_taken(
     page = context.new_page()
     page.goto(furnished.server.sign_in)
     page.goto(f"{furnished.server.url}/versions/{furnished.version_id}/train")
-    page.get_by_text("every number, each with what it does").click()
+    page.get_by_text("all settings, each explained").click()
 
     page.get_by_role("button", name="Add a stage").click()
     expect(page.get_by_role("group", name="Stage 2", exact=True)).to_be_visible()
 
-    page.get_by_text("its settings or its weights").click()
-    page.get_by_label("Its settings: fill in those of").select_option(furnished.runs["succeeded"])
+    page.get_by_text("continue with its model, or use its settings").click()
+    page.get_by_label("Use the settings of").select_option(furnished.runs["succeeded"])
     page.get_by_role("button", name="Fill in").click()
-    expect(page.locator(".forecast")).to_contain_text("4 epochs of the head, then 2 of everything")
+    expect(page.locator(".forecast")).to_contain_text("4 epochs on the last layers, 2 on all layers")
     context.close()
 
 
@@ -80,8 +80,8 @@ def test_a_run_goes_on_from_a_stage_of_another(page: Page, furnished: Furnished)
 
     page.get_by_role("link", name=re.compile("^Go back to here")).click()
 
-    expect(page.get_by_label("Its weights: begin with the model of")).to_have_value(furnished.checkpoints[0])
-    expect(page.locator(".forecast")).to_contain_text("2 epochs of everything")
+    expect(page.get_by_label("Continue with the model of")).to_have_value(furnished.checkpoints[0])
+    expect(page.locator(".forecast")).to_contain_text("2 epochs on all layers")
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.get_by_role("heading", name="This run goes on from")).to_be_visible()
 
@@ -97,14 +97,14 @@ def test_keys_pause_a_run_and_let_it_go_on(page: Page, furnished: Furnished) -> 
     expect(page.get_by_text(re.compile("^In line: "))).to_be_visible()
 
 
-def test_keys_choose_a_card_and_train(page: Page, furnished: Furnished) -> None:
+def test_keys_choose_a_preset_and_train(page: Page, furnished: Furnished) -> None:
     PLACES["train"].open(page, furnished)
     page.wait_for_load_state()
 
     page.keyboard.press("4")
     expect(page.get_by_role("radio", name=re.compile("^Thorough"))).to_be_checked()
     expect(page.locator(".forecast")).to_contain_text("ResNet-50")
-    page.get_by_text("How to put the weights there").click()
+    page.get_by_text("How to copy the weights to the server").click()
     expect(page.get_by_text("resnet50-0676ba61.pth").first).to_be_visible()
 
     page.keyboard.press("3")
@@ -130,3 +130,47 @@ def test_what_is_said_in_words_is_hidden_by_a_key_and_stays_so(page: Page, furni
     expect(page.get_by_text("In words:")).to_have_count(0)
     again.click()
     expect(page.get_by_text("In words:")).to_be_visible()
+
+
+def test_a_value_that_cant_be_used_is_said_beside_its_field_and_the_rest_stays(
+    page: Page, furnished: Furnished
+) -> None:
+    PLACES["train"].open(page, furnished)
+    page.wait_for_load_state()
+    epochs = page.locator("[name=stage_epochs_0]")
+    page.locator("[name=batch_size]").fill("16")
+
+    epochs.fill("0")
+
+    error = page.locator("#error-stage_epochs_0")
+    expect(error).to_have_text("Stage 1: Epochs must be a whole number from 1 to 1,000.")
+    expect(epochs).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(".forecast")).to_contain_text("Correct 1 field first")
+    expect(page.locator("[data-field=batch_size]")).to_have_attribute("data-changed", "")
+    assert page.locator(".field-error:not(:empty)").count() == 1
+
+    epochs.fill("3")
+    expect(error).to_have_text("")
+    expect(page.locator(".forecast")).to_contain_text("3 epochs on the last layers")
+    expect(page.locator("[name=batch_size]")).to_have_value("16")
+
+
+def test_a_forecast_that_failed_is_marked_as_old_and_never_shown_for_another_preset(
+    page: Page, furnished: Furnished, complaints: Complaints
+) -> None:
+    complaints.expected = ("Failed to load resource", "ERR_")
+    PLACES["train"].open(page, furnished)
+    page.wait_for_load_state()
+    page.context.set_offline(True)
+
+    page.locator("[name=stage_epochs_0]").fill("9")
+    expect(page.locator("[data-old]")).to_contain_text("This forecast is from before your last change")
+    expect(page.locator(".forecast-facts")).to_be_visible()
+
+    page.get_by_role("radio", name=re.compile("^Quick look")).check(force=True)
+    expect(page.locator("[data-old]")).to_contain_text("There is no forecast for this preset yet")
+    expect(page.locator(".forecast-facts")).to_be_hidden()
+
+    page.context.set_offline(False)
+    expect(page.locator(".forecast")).to_contain_text("160 px", timeout=15_000)
+    expect(page.locator("[data-old]")).to_be_hidden()

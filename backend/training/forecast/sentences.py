@@ -44,10 +44,11 @@ def forecast_sentences(
     workers = [row for row in forecaster.workers if (row.device or "cpu").startswith(kind)]
     roomiest = max(workers, key=lambda row: row.memory_bytes or 0, default=None)
     total = roomiest.memory_bytes if roomiest else None
+    name = (roomiest.device_name or "") if roomiest else ""
     needed = known.memory_bytes or 0
     fits = total is None or needed <= total
     return Outlook(
-        device=device_sentence(kind, known, others),
+        device=device_sentence(kind, known, others, name) if workers or kind == "cpu" else "",
         memory=memory_sentence(kind, needed, total, roomiest.memory_free_bytes if roomiest else None),
         fits=fits,
         half=None if fits else _half(config, kind, needed, forecaster.counts.train),
@@ -55,33 +56,31 @@ def forecast_sentences(
     )
 
 
-def device_sentence(kind: str, known: Forecast, others: Iterable[tuple[str, Forecast]]) -> str:
-    """``No graphics card: about 40 min on the processor. “Recommended” takes about 2 min.``"""
+def device_sentence(kind: str, known: Forecast, others: Iterable[tuple[str, Forecast]], name: str = "") -> str:
+    """``Runs on the processor; there is no graphics card. “Recommended” takes about 2 min.``; ``name``: of the card."""
     if kind != "cpu":
-        return f"{_time(known).capitalize()} on the graphics card." if _time(known) else ""
-    if not _time(known):
-        return "No graphics card: it runs on the processor, which takes its time."
-    said = f"No graphics card: {_time(known)} on the processor."
+        return f"Runs on the graphics card{f' ({name})' if name else ''}."
+    sentence = "Runs on the processor; there is no graphics card."
     timed = [(title, other) for title, other in others if other.seconds_high is not None]
     title, quickest = min(timed, key=lambda one: one[1].seconds_high or 0.0, default=("", None))
     if quickest is None or (quickest.seconds_high or 0.0) > _MUCH_QUICKER * (known.seconds_high or 0.0):
-        return said
-    return f"{said} “{title}” takes {_time(quickest)}."
+        return sentence
+    return f"{sentence} “{title}” takes {_time(quickest)}."
 
 
 def memory_sentence(kind: str, needed: int, total: int | None, free: int | None) -> str:
-    """``Needs about 3.1 GB; this graphics card has 7.8 GB free.``"""
+    """``Needs about 3.1 GB of memory; the graphics card has 7.8 GB free.``"""
     if not needed:
         return ""
     device = "graphics card" if kind == "cuda" else "computer"
     if total is None:
         return f"Needs about {_gigabytes(needed)} of memory."
     if needed > total:
-        return f"{_gigabytes(needed)} of memory needed, {_gigabytes(total)} there."
+        return f"Needs about {_gigabytes(needed)} of memory; the {device} has only {_gigabytes(total)}."
     if free is None:
-        return f"Needs about {_gigabytes(needed)}; this {device} has {_gigabytes(total)}."
-    short = " now, which is too little: it will work in smaller parts, slower" if needed > free else ""
-    return f"Needs about {_gigabytes(needed)}; this {device} has {_gigabytes(free)} free{short}."
+        return f"Needs about {_gigabytes(needed)} of memory; the {device} has {_gigabytes(total)}."
+    short = " now. That is too little, so it works in smaller parts, more slowly" if needed > free else ""
+    return f"Needs about {_gigabytes(needed)} of memory; the {device} has {_gigabytes(free)} free{short}."
 
 
 def reading_sentence(found: Timetable, *, is_kept: bool) -> str:
@@ -90,28 +89,22 @@ def reading_sentence(found: Timetable, *, is_kept: bool) -> str:
     if not read:
         return ""
     speed = read[0].piece.amount / read[0].seconds
-    sets_pace = read[0].seconds >= max(one.seconds for one in found.estimates)
-    said = f"Pictures are read at about {_round(speed):,} a second{', which sets the pace' if sets_pace else ''}."
+    limits = read[0].seconds >= max(one.seconds for one in found.estimates)
+    said = f"About {_round(speed):,} pictures are read a second{', which limits the speed' if limits else ''}."
     if not is_kept:
         return said
-    return f"{said} What the frozen network says of each is kept, so that the next training like it reads none again."
+    return f"{said} Their features are kept, so the next training of this kind reads none of them again."
 
 
 def slower_words(said: Forecast | None, elapsed_s: float, left_s: float | None, because: str = "") -> str:
-    """``Slower than we said: 6 → 9 min``, with the reason where one is known; empty while it keeps to what was said."""
+    """``Slower than estimated: now about 9 min``, with the reason where one is known; empty while it isn't slower."""
     if said is None or said.seconds_high is None or left_s is None:
         return ""
     now = elapsed_s + left_s
-    if now <= said.seconds_high:
+    if now <= said.seconds_high or range_words(now, now) == range_words(said.seconds_high, said.seconds_high):
         return ""
-    before = range_words(said.seconds_high, said.seconds_high).removeprefix("about ")
-    after = range_words(now, now).removeprefix("about ")
-    if before == after:
-        return ""
-    # Two units are told apart; of two alike the first one's can go.
-    (number, _, unit), other = before.partition(" "), after.partition(" ")[2]
-    said_now = f"Slower than we said: {number if unit == other else before} → {after}"
-    return f"{said_now}, because {because}" if because else said_now
+    sentence = f"Slower than estimated: now {range_words(now, now)}"
+    return f"{sentence}, because {because}" if because else sentence
 
 
 def _reading(forecaster: Forecaster, config: TrainingConfig) -> str:

@@ -1,287 +1,209 @@
-"""What the train page shows: cards, the drawer with every number, where it can begin, how long it takes."""
+"""What the train page shows of a form: the training as it would run, the presets beside it, the drawer.
+
+``train_content`` is the one way there. It reads a version, the workers that are alive, the speeds
+measured here and the earlier runs on the version, each once, and works out all the rest from them.
+"""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import VersionNotFound
-from backend.domain.architectures import ARCHITECTURES, PretrainedWeights, WeightSource
+from backend.domain.architectures import ARCHITECTURES, Architecture
 from backend.domain.errors import AppError
-from backend.domain.ids import CheckpointId, RunId, VersionId
-from backend.domain.training import StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.domain.ids import VersionId
+from backend.domain.runs import CheckpointNotFound
+from backend.domain.training import Stage, TrainingConfig, UnknownArchitecture, UnknownWeights
 from backend.tables.datasets import VersionRow
-from backend.training.find import find_checkpoint, find_run
+from backend.training.find import find_checkpoint
 from backend.training.forecast.durations import range_words
-from backend.training.forecast.forecast import Forecast, Forecaster
-from backend.training.forecast.sentences import forecast_sentences
-from backend.training.forecast.work import Counts
-from backend.training.form import fields as train_fields
-from backend.training.form.form import (
-    STAGE_ROWS,
-    FormUnusable,
-    fields_of,
-    fields_of_json,
-    request_of,
-    run_id_of,
-    shown_values,
-    with_stage_added,
-    with_stage_removed,
-)
-from backend.training.form.presets import (
-    A_HANDFUL,
-    CARDS,
-    CUSTOM,
-    QUICK_LOOK,
-    RECOMMENDED,
-    Preset,
-    card_named,
-    first_card,
-)
-from backend.training.form.schedule import schedule_of
-from backend.training.lineage_repository import LineageRepository, Origin
+from backend.training.forecast.forecast import Forecaster
+from backend.training.forecast.sentences import Outlook, forecast_sentences
+from backend.training.form.form import TrainForm
+from backend.training.form.offers import Offer, chosen_first, offers, time_words
+from backend.training.form.presets import CUSTOM, Preset
+from backend.training.form.problems import FormUnusable
+from backend.training.form.reading import STAGE_ROWS
+from backend.training.form.schedule import Schedule, schedule_of
+from backend.training.form.writing import changed_fields, shown_values
 from backend.training.repository import RunRepository
-from backend.training.start import Plan, RunOrder, plan
+from backend.training.start import Plan, Planner, StartDiffers
 from backend.weights import at_hand
 
-_MOST_TO_START_FROM: Final = 50
-_ADD: Final = "add-stage"
-_REMOVE: Final = "remove-stage-"
-_BATCH: Final = "batch-"
-_USE: Final = "use-"
-_KEPT: Final = ("starts_from", "run_id")
-"""What the person has chosen beside the settings."""
 
+@dataclass(frozen=True)
+class TrainContent:
+    """All that the page shows of a form; what is worked out from its parts is here as well.
 
-@dataclass(frozen=True, slots=True)
-class OfferedCard:
-    """A card as it would run on this version; ``time`` is empty where nothing is known."""
+    Attributes:
+        form: what is filled in, as it was typed.
+        problems: a sentence for each field that can't be used, by its name.
+        plan: the training that the other fields ask for.
+        shown, others: the presets to show at once, and those that are kept folded away.
+        search_times: for each stage, how long a search for its learning rate takes; empty where nothing is known.
+    """
 
-    card: Preset
+    version: VersionRow
+    form: TrainForm
+    problems: Mapping[str, str]
     plan: Plan
-    forecast: Forecast
-    time: str
+    shown: tuple[Offer, ...]
+    others: tuple[Offer, ...]
+    sentences: Outlook
+    search_times: tuple[str, ...]
+    has_workers: bool
+    weights_folder: Path = field(repr=False)
+
+    @property
+    def config(self) -> TrainingConfig:
+        """Every number of the training."""
+        return self.plan.config
+
+    @property
+    def preset(self) -> Preset:
+        """The preset that is chosen."""
+        return self.form.preset
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network of the training."""
+        return ARCHITECTURES[self.config.architecture]
+
+    @property
+    def time(self) -> str:
+        """How long it takes; empty where nothing is known, or a field can't be used."""
+        return "" if self.problems else time_words(self.plan.forecast)
+
+    @cached_property
+    def changed(self) -> frozenset[str]:
+        """Names of the fields whose value isn't the preset's."""
+        architecture = self.config.architecture if self.form.starts_from else None
+        return changed_fields(self.config, self.preset.config(architecture))
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures the version has."""
+        return sum(of_class.get(side, 0) for of_class in self.version.counts.values() for side in _SIDES)
+
+    @cached_property
+    def values(self) -> dict[str, str]:
+        """What each field stands for where it is empty, by its name."""
+        return shown_values(self.config)
+
+    @cached_property
+    def schedules(self) -> list[Schedule]:
+        """How the rate of each stage goes."""
+        return [schedule_of(stage, self.architecture.layer_groups) for stage in self.config.stages]
+
+    @property
+    def can_add(self) -> bool:
+        """Whether the form has room for another stage."""
+        return len(self.config.stages) < STAGE_ROWS
+
+    @property
+    def as_json(self) -> str:
+        """The settings to copy."""
+        return json.dumps(self.config.model_dump(mode="json"), indent=2, ensure_ascii=False)
+
+    @cached_property
+    def ready(self) -> dict[str, bool]:
+        """Whether the weights of each architecture are on this server."""
+        return {name: at_hand(entry.weights[0], self.weights_folder) for name, entry in ARCHITECTURES.items()}
+
+    @property
+    def architecture_choices(self) -> list[tuple[str, str]]:
+        """Values and words of the field for the network."""
+        return [
+            (name, entry.title if self.ready[name] else f"{entry.title} (weights not on this server)")
+            for name, entry in ARCHITECTURES.items()
+        ]
+
+    @property
+    def weights_choices(self) -> list[tuple[str, str]]:
+        """Values and words of the field for the pretrained weights."""
+        return [(one.name, one.name) for one in self.architecture.weights]
+
+    @property
+    def instead(self) -> Architecture | None:
+        """An architecture whose weights are here; None where there is none."""
+        return next((ARCHITECTURES[name] for name, is_here in self.ready.items() if is_here), None)
 
 
-@dataclass(frozen=True, slots=True)
-class StartModel:
-    """A model that a training can begin with."""
-
-    id: str
-    text: str
+_SIDES: Final = ("train", "valid", "test")
+_OF_FIELDS: Final = (FormUnusable, StartDiffers, UnknownArchitecture, UnknownWeights, CheckpointNotFound)
 
 
-def order_of(version_id: str, form: Mapping[str, str], asked_by: str | None = None) -> RunOrder:
-    """The training that a form asks for.
-
-    Raises:
-        FormUnusable
-    """
-    run_id, starts_from = run_id_of(form), form.get("starts_from", "").strip()
-    return RunOrder(
-        VersionId(version_id),
-        request_of(form),
-        starts_from=CheckpointId(starts_from) if starts_from else None,
-        run_id=RunId(run_id) if run_id else None,
-        asked_by=asked_by,
-    )
-
-
-def fields_after(session: Session, form: Mapping[str, str]) -> dict[str, str] | None:
-    """The form's fields after what a button in it does (``do``); None where it is to be sent.
-
-    Raises:
-        FormUnusable, RunNotFound
-    """
-    done = _done(session, form, form.get("do", ""))
-    return None if done is None else done | {name: form[name] for name in _KEPT if form.get(name)}
-
-
-def _done(session: Session, form: Mapping[str, str], do: str) -> dict[str, str] | None:
-    if do == _ADD:
-        return with_stage_added(form)
-    if do.startswith(_REMOVE) and do.removeprefix(_REMOVE).isdigit():
-        return with_stage_removed(form, int(do.removeprefix(_REMOVE)))
-    if do.startswith(_BATCH) and do.removeprefix(_BATCH).isdigit():
-        return _as_filled_in(form) | {"batch_size": do.removeprefix(_BATCH)}
-    if do.startswith(_USE) and do.removeprefix(_USE) in ARCHITECTURES:
-        return _as_filled_in(form) | {"architecture": do.removeprefix(_USE), "weights": ""}
-    match do:
-        case "show":
-            return _as_filled_in(form)
-        case "back":
-            return {"recipe": form.get("recipe", "")}
-        case "json":
-            return fields_of_json(form.get("json", ""))
-        case "again":
-            return fields_of(find_run(session, form.get("again", "")).config)
-        case _:
-            return None
-
-
-def _as_filled_in(form: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in form.items() if name not in ("do", "csrf_token")}
-
-
-def fields_from(session: Session, checkpoint_id: str) -> dict[str, str]:
-    """The form's fields to go on from a model: its run's settings with the stage that comes next.
-
-    That is the stage that followed in that run, else one in which everything learns, at the course's careful rates.
-
-    Raises:
-        CheckpointNotFound
-    """
-    checkpoint = find_checkpoint(session, checkpoint_id)
-    config = TrainingConfig.model_validate(find_run(session, checkpoint.run_id).config)
-    following = config.stages[checkpoint.stage + 1 :]
-    if not following:
-        following = resolve(TrainingRequest(recipe=config.recipe, stages=(StageRequest(freeze=False),))).stages
-    stages = following[:STAGE_ROWS]
-    return fields_of(config.model_copy(update={"stages": stages}).model_dump(mode="json")) | {
-        "starts_from": checkpoint_id,
-        "stage_count": str(len(stages)),
-    }
-
-
-def first_fields(session: Session, version_id: str) -> dict[str, str]:
-    """The form's fields where nothing was chosen yet.
+def train_content(
+    session: Session, version_id: str, form: TrainForm, weights_folder: Path, refusal: AppError | None = None
+) -> TrainContent:
+    """The page's content for a form; ``refusal``: why what was asked for can't be done, where that concerns a field.
 
     Raises:
         VersionNotFound
+        OneClassOnly, ClassWithoutImages, NothingHeldOut: the version can't be trained on.
     """
-    return {"recipe": first_card(_pictures(_version(session, version_id))).name}
-
-
-def chooser(
-    session: Session, version_id: str, fields: Mapping[str, str], weights_folder: Path, error: AppError | None = None
-) -> dict[str, Any]:  # Any: the template's context
-    """The page's content.
-
-    Raises:
-        AppError: the version is unknown or can't be trained on.
-    """
-    version = _version(session, version_id)
-    chosen = settings(session, version_id, fields, weights_folder, error)
-    cards = [
-        _offered(session, version_id, card, weights_folder)
-        for card in CARDS
-        if card is not CUSTOM or chosen["card"] is CUSTOM
-    ]
-    is_handful = _pictures(version) < A_HANDFUL
-    beside = [(offered.card.title, offered.forecast) for offered in cards]
-    return {
-        "version": version,
-        "outlook": forecast_sentences(
-            Forecaster(session, version.counts, version.id), chosen["plan"].config, chosen["forecast"], beside
-        ),
-        "cards": [offered for offered in cards if not is_handful or offered.card is QUICK_LOOK],
-        "other_cards": [offered for offered in cards if is_handful and offered.card is not QUICK_LOOK],
-        "pictures": _pictures(version),
-        "error": error,
-        "models": [
-            _start_model(origin)
-            for origin in LineageRepository(session).models_of_dataset(version.dataset_id, _MOST_TO_START_FROM)
-        ],
-        "past_runs": LineageRepository(session).runs_of_dataset(version.dataset_id, _MOST_TO_START_FROM),
-        **chosen,
-    }
-
-
-def settings(
-    session: Session, version_id: str, fields: Mapping[str, str], weights_folder: Path, error: AppError | None = None
-) -> dict[str, Any]:  # Any: the template's context
-    """The training that the fields ask for as it would run, and the drawer with its numbers."""
-    order = _order_or_recipe(session, version_id, fields)
-    planned, known = _planned(session, order, weights_folder)
-    config = planned.config
-    card = card_named(fields.get("recipe", "")) or RECOMMENDED
-    usual = card.config(config.architecture if order.starts_from else None)
-    here = {entry.name: at_hand(entry.weights[0], weights_folder) for entry in ARCHITECTURES.values()}
-    groups = ARCHITECTURES[config.architecture].layer_groups
-    return {
-        "fields": fields,
-        "plan": planned,
-        "forecast": known,
-        "time": time_words(known),
-        "card": card,
-        "own_of": card.title if config != usual else "",
-        "architectures": ARCHITECTURES,
-        "at_hand": here,
-        "missing": _missing_weights(config, weights_folder) if order.starts_from is None else None,
-        "instead": next((ARCHITECTURES[name] for name, is_here in here.items() if is_here), None),
-        "stages_in_words": stages_in_words,
-        "field_groups": train_fields.GROUPS,
-        "stage_head": train_fields.STAGE_HEAD,
-        "stage_more": train_fields.STAGE_MORE,
-        "changes": train_fields.CHANGES,
-        "first_fields": (train_fields.ARCHITECTURE, train_fields.WEIGHTS),
-        "shown": shown_values(config),
-        "wrong": error.details.get("fields", {}) if isinstance(error, FormUnusable) else {},
-        "schedules": [schedule_of(stage, groups) for stage in config.stages],
-        "can_add": len(config.stages) < STAGE_ROWS,
-        "config_json": json.dumps(config.model_dump(mode="json"), indent=2, ensure_ascii=False),
-    }
-
-
-def stages_in_words(config: TrainingConfig) -> str:
-    """``4 epochs of the head, then 2 of everything``."""
-    parts = []
-    for place, stage in enumerate(config.stages):
-        epochs = f"{stage.epochs} epoch{'' if stage.epochs == 1 else 's'}" if place == 0 else str(stage.epochs)
-        parts.append(f"{epochs} of {'the head' if stage.freeze else 'everything'}")
-    return ", then ".join(parts)
-
-
-def time_words(known: Forecast) -> str:
-    """The forecast in words; empty where nothing is known."""
-    if known.seconds_low is None or known.seconds_high is None:
-        return ""
-    return range_words(known.seconds_low, known.seconds_high)
-
-
-def _order_or_recipe(session: Session, version_id: str, fields: Mapping[str, str]) -> RunOrder:
-    """What the fields ask for; where they can't be used, at least what their recipe would be."""
-    try:
-        order = order_of(version_id, fields)
-        plan(session, order, Path())
-    except AppError:
-        card = card_named(fields.get("recipe", "")) or RECOMMENDED
-        return RunOrder(VersionId(version_id), card.request)
-    return order
-
-
-def _planned(session: Session, order: RunOrder, weights_folder: Path) -> tuple[Plan, Forecast]:
-    planned = plan(session, order, weights_folder)
-    return planned, planned.forecast
-
-
-def _offered(session: Session, version_id: str, card: Preset, weights_folder: Path) -> OfferedCard:
-    planned, known = _planned(session, RunOrder(VersionId(version_id), card.request), weights_folder)
-    return OfferedCard(card, planned, known, time_words(known))
-
-
-def _version(session: Session, version_id: str) -> VersionRow:
-    version = RunRepository(session).version(VersionId(version_id))
+    runs = RunRepository(session)
+    version = runs.version(VersionId(version_id))
     if version is None:
         raise VersionNotFound
-    return version
+    forecaster = Forecaster(session, version.counts, version_id)
+    planner, plan, problems = _read(session, version, form, forecaster, weights_folder)
+    problems = (problems_of(refusal) if refusal else {}) | problems
+    downloads_fail = runs.has_download_failed()
+    found = offers(planner, forecaster.counts.whole, downloads_fail=downloads_fail, has_custom=form.preset is CUSTOM)
+    shown, others = chosen_first(found, form.preset)
+    beside = [(one.preset.title, one.forecast) for one in shown if one.preset is not form.preset]
+    return TrainContent(
+        version,
+        form,
+        problems,
+        plan,
+        tuple(shown),
+        tuple(others),
+        forecast_sentences(forecaster, plan.config, plan.forecast, beside),
+        tuple(_search_time(forecaster, plan.config, stage, form) for stage in plan.config.stages),
+        bool(forecaster.workers),
+        weights_folder,
+    )
 
 
-def _pictures(version: VersionRow) -> int:
-    return Counts.of(version.counts).whole
+def problems_of(refusal: AppError) -> dict[str, str]:
+    """The sentences of a refusal by the fields that it is about; none where it is about no field."""
+    match refusal:
+        case FormUnusable():
+            return refusal.sentences
+        case StartDiffers() | UnknownArchitecture():
+            return {"architecture": f"{refusal.message} {refusal.advice}"}
+        case UnknownWeights():
+            return {"weights": f"{refusal.message} {refusal.advice}"}
+        case CheckpointNotFound():
+            return {"starts_from": f"{refusal.message} {refusal.advice}"}
+        case _:
+            return {}
 
 
-def _missing_weights(config: TrainingConfig, folder: Path) -> PretrainedWeights | None:
-    """The file that has to be fetched, or put there by hand, before it can start; None where all is there."""
-    weights = next(one for one in ARCHITECTURES[config.architecture].weights if one.name == config.weights)
-    return None if at_hand(weights, folder) or weights.source is WeightSource.PACKAGE else weights
+def _read(
+    session: Session, version: VersionRow, form: TrainForm, forecaster: Forecaster, weights_folder: Path
+) -> tuple[Planner, Plan, dict[str, str]]:
+    """The training that a form asks for without the fields that can't be used, and a sentence for each of those."""
+    problems: dict[str, str] = {}
+    for usable in (form, None, None, TrainForm.of_preset(form.preset)):
+        read = usable or form.without(problems)
+        try:
+            model = find_checkpoint(session, read.starts_from) if read.starts_from else None
+            planner = Planner(version, forecaster, weights_folder, model.architecture if model else None)
+            return planner, planner.plan(read.request()), problems
+        except _OF_FIELDS as refusal:
+            problems |= problems_of(refusal)
+    raise AssertionError("a preset by itself can always be trained")
 
 
-def _start_model(origin: Origin) -> StartModel:
-    row = origin.checkpoint
-    error = f"{row.metrics['valid']['error_rate']:.1%}".replace("%", " %")
-    title = ARCHITECTURES[row.architecture].title
-    return StartModel(row.id, f"{origin.run.name}, stage {row.stage + 1}: {title}, error {error}")
+def _search_time(forecaster: Forecaster, config: TrainingConfig, stage: Stage, form: TrainForm) -> str:
+    searched = config.model_copy(update={"stages": (stage.model_copy(update={"max_lr": "find"}),)})
+    found = forecaster.search(searched, is_fresh=form.starts_from is None)
+    return range_words(*found.range()) if found else ""

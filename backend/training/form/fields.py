@@ -4,25 +4,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from backend.accepted import accepted
+from backend.domain.training import LearningRate
+
 Options = tuple[tuple[str, str], ...]
 _YES_NO: Final[Options] = (("true", "yes"), ("false", "no"))
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field; an empty one takes the card's value.
+    """One field; an empty one takes the preset's value.
 
     Attributes:
+        unit: of the number, beside the label.
         options: (value, words) of a choice; empty for a number that is typed.
-        low, high: bounds of a whole number; None for other numbers, whose bounds the config knows.
+        is_whole: whether the number has no decimals; phones then show digits only.
+        accepts: what can be typed, where that is said better than by the setting's type and bounds.
     """
 
     name: str
     label: str
     hint: str
+    unit: str = ""
     options: Options = ()
-    low: int | None = None
-    high: int | None = None
+    is_whole: bool = False
+    accepts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +39,19 @@ class Group:
     fields: tuple[Field, ...]
 
 
+PRESET: Final = Field("recipe", "Way to train", "", accepts="one of the ways to train that are shown")
+START: Final = Field("starts_from", "Starting model", "", accepts="one of the models in the list")
 ARCHITECTURE: Final = Field(
-    "architecture", "Model", "How the model is built (architecture). A bigger one is slower and not always better."
+    "architecture",
+    "Model",
+    "The structure of the network (its architecture). A larger one is slower and not always better.",
+    accepts="one of the models in the list",
 )
 WEIGHTS: Final = Field(
-    "weights", "Pretrained weights", "What it knows about pictures before it sees yours; from a million others."
+    "weights",
+    "Pretrained weights",
+    "What the model has learned from a million other pictures before it is trained on yours.",
+    accepts="one of the weights in the list",
 )
 
 GROUPS: Final = (
@@ -46,99 +60,98 @@ GROUPS: Final = (
         (
             Field(
                 "image_size",
-                "Picture size, pixels",
+                "Picture size",
                 "Each picture is scaled to this many pixels a side. Larger shows more detail but takes longer.",
-                low=32,
-                high=1024,
+                unit="pixels",
+                is_whole=True,
             ),
             Field(
                 "crop_share",
-                "Share of the picture that is seen",
-                "The middle square that is cut out for a test, as a share of the short side. 1 leaves no margin.",
+                "Centre crop",
+                "The part of each test picture that is used: a square in the middle, as a share of the short side. "
+                "1 uses all of it.",
             ),
             Field(
                 "class_balance",
                 "Unequal classes",
-                "What is done when some classes have far fewer pictures: nothing, weigh mistakes, or draw evenly.",
+                "What to do when some classes have far fewer pictures than others.",
                 options=(
-                    ("none", "leave as they are"),
-                    ("weighted-loss", "weigh mistakes on rare ones more"),
-                    ("balanced-sampling", "draw all equally often"),
+                    ("none", "change nothing"),
+                    ("weighted-loss", "count mistakes on rare classes more"),
+                    ("balanced-sampling", "use all classes equally often"),
                 ),
             ),
             Field(
                 "test_time_views",
-                "Test-time views",
-                "Each test picture is also judged in so many changed forms, and the answers are mixed. 0 is off.",
-                low=0,
-                high=32,
+                "Test-time augmentation",
+                "Each test picture is also evaluated in this many randomly changed copies, and the answers are "
+                "averaged. 0 is off.",
+                is_whole=True,
             ),
         ),
     ),
     Group(
-        "Learning",
+        "Optimizer",
         (
             Field(
                 "batch_size",
                 "Batch size",
-                "How many pictures it looks at before each small correction. Larger needs more memory.",
-                low=2,
-                high=1024,
+                "The number of pictures between two corrections of the model. A larger batch needs more memory.",
+                is_whole=True,
             ),
             Field(
                 "weight_decay",
                 "Weight decay",
-                "Pulls all numbers of the model a little towards zero, which keeps it from learning by heart.",
+                "Pulls the model's weights slightly towards zero, so that it doesn't memorise the training pictures.",
             ),
             Field(
                 "label_smoothing",
                 "Label smoothing",
-                "How much doubt is put into every label; 0.1 stops it from being too sure. 0 is off.",
+                "Treats every label as a little uncertain, so that the model doesn't become overconfident. 0 is off.",
             ),
             Field(
                 "seed",
                 "Seed",
-                "The number that fixes chance. The same seed makes a result easier to repeat.",
-                low=0,
-                high=2**32 - 1,
+                "Fixes all random choices. Training again with the same seed gives nearly the same result.",
+                is_whole=True,
             ),
             Field(
                 "decay_batch_norm",
-                "Decay batch norm too",
-                "Whether weight decay also pulls at batch norm and biases; the 2019 course did so.",
+                "Weight decay on batch norm",
+                "Whether weight decay also applies to batch norm and biases, as in the 2019 course.",
                 options=_YES_NO,
             ),
             Field(
                 "last_layer_bias",
                 "Bias in the last layer",
-                "Whether each class has a constant of its own in the last layer; the 2019 course had one.",
+                "Whether the last layer adds a constant for each class, as in the 2019 course.",
                 options=_YES_NO,
             ),
             Field(
                 "adam_beta",
-                "Memory of the step sizes",
-                "Adam's second number: how long it remembers how large the corrections were. Nearly always 0.99.",
+                "Adam beta2",
+                "How long the optimizer (Adam) averages the size of the gradients. Nearly always 0.99.",
             ),
             Field(
                 "adam_epsilon",
-                "Smallest divisor",
-                "Adam's epsilon: keeps corrections from growing where the slope is nearly flat. Leave it as it is.",
+                "Adam epsilon",
+                "A small number that keeps the optimizer's steps from becoming too large. Leave it as it is.",
             ),
         ),
     ),
     Group(
-        "Machine",
+        "Hardware",
         (
             Field(
                 "device",
                 "Runs on",
-                "A graphics card is many times faster; auto takes one where a worker has it.",
+                "A graphics card is many times faster. “auto” uses one if a worker has it.",
                 options=(("auto", "auto"), ("cpu", "the processor"), ("cuda", "a graphics card")),
             ),
             Field(
                 "precision",
                 "Precision",
-                "How finely it calculates. Auto asks the hardware; 16 bits save memory and, on some, time.",
+                "The number format. “auto” chooses by the hardware; 16 bits save memory and, on some, time.",
                 options=(
                     ("auto", "auto"),
                     ("float32", "32 bits"),
@@ -153,96 +166,106 @@ GROUPS: Final = (
 STAGE_HEAD: Final = (
     Field(
         "freeze",
-        "What learns",
-        "Only the head decides and is new; with everything, what it knew about pictures may change a little too.",
-        options=(("true", "the head (frozen)"), ("false", "everything")),
+        "Layers to train",
+        "The last layers choose the class and are new. The layers before them already know pictures in general; "
+        "training them too can help, and takes longer.",
+        options=(("true", "the last layers (frozen)"), ("false", "all layers (unfrozen)")),
     ),
     Field(
         "epochs",
         "Epochs",
-        "Passes over all training pictures. More help at first, until it learns its pictures by heart.",
-        low=1,
-        high=1000,
+        "Passes over all training pictures. More help at first; too many make the model memorise them.",
+        is_whole=True,
     ),
     Field(
         "low",
-        "Rate, lowest layers",
-        "Learning rate of the first layers, in a stage in which everything learns; those between lie between.",
+        "Rate, first layers",
+        "Learning rate of the first layers in a stage that trains all layers. Layers in between get rates in between.",
+        accepts=accepted(LearningRate),
     ),
     Field(
         "high",
-        "Rate, head",
-        "How big each correction is (learning rate). Too small is slow, too big stumbles. The word find searches it.",
+        "Rate, last layers",
+        "Learning rate: the size of each correction. Too small is slow, too large doesn't settle. "
+        "The word “find” searches for a good one.",
+        accepts=f"{accepted(LearningRate)}, or the word “find”",
     ),
 )
 STAGE_MORE: Final = (
     Field(
         "bn",
         "Batch norm of frozen layers",
-        "Whether the steadying parts of frozen layers learn on. Standing still is faster, and better on small sets.",
-        options=(("true", "goes on learning"), ("false", "stands still")),
+        "Whether the batch norm in frozen layers is trained. Keeping it fixed is faster, and better on few pictures.",
+        options=(("true", "is trained"), ("false", "stays fixed")),
     ),
-    Field("warmup", "Warm-up", "Share of the steps in which the rate rises to its top, such as 0.25."),
-    Field("start_div", "Start divisor", "The rate begins at its top divided by this."),
-    Field("final_div", "End divisor", "The rate ends at its top divided by this."),
+    Field("warmup", "Warm-up", "Share of the stage during which the rate rises to its highest, such as 0.25."),
+    Field("start_div", "Start divisor", "The first rate is the highest rate divided by this number."),
+    Field("final_div", "End divisor", "The last rate is the highest rate divided by this number."),
     Field(
         "momentum_high",
         "Highest momentum",
-        "How much of the last correction is carried on while the rate is low, such as 0.95.",
+        "How much of the previous correction is added to the next one while the rate is low, such as 0.95.",
     ),
-    Field("momentum_low", "Lowest momentum", "The same while the rate is at its top, such as 0.85."),
+    Field("momentum_low", "Lowest momentum", "The same while the rate is highest, such as 0.85."),
     Field(
         "views",
-        "Views kept",
-        "So many random views of each picture are shown to layers that stand still; their answers are kept and reused.",
-        low=1,
-        high=16,
+        "Views of each picture",
+        "The number of randomly changed copies of each picture whose features are computed and reused.",
+        is_whole=True,
     ),
     Field(
         "frozen_blocks",
-        "Lowest blocks left frozen",
-        "So many blocks at the bottom stay as they are although everything learns: faster, as edges stay edges.",
-        low=0,
-        high=32,
+        "First blocks kept frozen",
+        "The number of blocks at the start of the network that stay fixed in a stage that trains all layers. Faster.",
+        is_whole=True,
     ),
     Field(
         "image_size",
         "Picture size in this stage",
-        "Smaller pictures in early stages save time; empty is the size of the whole training.",
-        low=32,
-        high=1024,
+        "Smaller pictures in early stages save time. Empty uses the size of the whole training.",
+        unit="pixels",
+        is_whole=True,
     ),
     Field(
         "keep_best",
         "Keep the best epoch",
-        "The stage ends with the model of its best epoch, not of its last.",
+        "Whether the stage ends with the model of its best epoch instead of the last.",
         options=_YES_NO,
     ),
     Field(
         "early_stopping",
         "Stop early after",
-        "The stage ends after so many epochs without a better one; empty is never.",
-        low=1,
-        high=1000,
+        "The stage ends after this many epochs without a better one. Empty never stops early.",
+        unit="epochs",
+        is_whole=True,
     ),
 )
 STAGE_FIELDS: Final = STAGE_HEAD + STAGE_MORE
 
 CHANGES: Final = (
-    Field("flip", "Mirror left and right", "Half of the times; not for letters or arrows.", options=_YES_NO),
+    Field(
+        "flip",
+        "Mirror left and right",
+        "Mirrors half of the pictures. Not for letters or arrows.",
+        options=_YES_NO,
+    ),
     Field(
         "flip_vertical",
         "Mirror top and bottom",
-        "For pictures that have no up, such as from a microscope or from above.",
+        "For pictures without an up and down, such as from a microscope or from above.",
         options=_YES_NO,
     ),
-    Field("max_rotate", "Turn, up to degrees", "So far a picture is turned at most."),
-    Field("min_zoom", "Zoom, from", "The least that a picture is enlarged; 1 is not at all."),
-    Field("max_zoom", "Zoom, up to times", "The most that a picture is enlarged."),
-    Field("max_lighting", "Light, up to", "The most that brightness and contrast change, from 0 to 1."),
-    Field("max_warp", "Tilt, up to", "The most that a picture is tilted, as if seen from the side."),
-    Field("p_affine", "How often turned, zoomed, tilted", "The chance of each of these, from 0 to 1."),
-    Field("p_lighting", "How often lit differently", "The chance of brighter or darker, and of more contrast, 0 to 1."),
+    Field("max_rotate", "Max rotation", "The largest angle by which a picture is rotated.", unit="degrees"),
+    Field("min_zoom", "Zoom, smallest", "The smallest factor by which a picture is enlarged. 1 doesn't enlarge."),
+    Field("max_zoom", "Zoom, largest", "The largest factor by which a picture is enlarged."),
+    Field(
+        "max_lighting",
+        "Brightness and contrast",
+        "The largest change of brightness and contrast, from 0 to below 1.",
+    ),
+    Field("max_warp", "Perspective", "The largest change of perspective, as if the picture were seen from the side."),
+    Field("p_affine", "Share rotated, zoomed or warped", "The probability of each of these changes, from 0 to 1."),
+    Field("p_lighting", "Share with changed light", "The probability of each change of light, from 0 to 1."),
 )
 
 

@@ -1,4 +1,4 @@
-"""Between a search for a rate and the train form: what a button asks to search for, what "use it" fills in."""
+"""Between a search for a learning rate and the train form: what a button searches for, what "Use" fills in."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,9 @@ from backend.domain.json import Json
 from backend.domain.lr_finder import max_lr_for, words
 from backend.domain.training import TrainingRequest, resolve
 from backend.training.find import find_checkpoint, find_run
-from backend.training.form.form import STAGE_ROWS, fields_of, request_of
+from backend.training.form.form import TrainForm
+from backend.training.form.reading import STAGE_ROWS
+from backend.training.form.writing import fields_of
 from backend.training.lr_finds.service import FindView
 from backend.training.start import RunOrder
 
@@ -18,7 +20,7 @@ _HIGHEST, _LOWEST = 10.0, 1e-9
 
 
 def order_from_checkpoint(session: Session, version_id: str, checkpoint_id: str) -> tuple[RunOrder, str]:
-    """A search from a finished stage, for the one that follows in its run, else for one in which everything learns.
+    """A search from a finished stage, for the one that follows in its run, else for one that trains all layers.
 
     Also returns the run's id.
 
@@ -32,29 +34,24 @@ def order_from_checkpoint(session: Session, version_id: str, checkpoint_id: str)
     return RunOrder(VersionId(version_id), request, starts_from=CheckpointId(checkpoint_id)), run.id
 
 
-def order_from_form(version_id: str, form: Mapping[str, str], row: int) -> RunOrder:
-    """A search for the stage in a row of the train form; where none is filled in, of the recipe's.
+def order_from_form(version_id: str, form: TrainForm, row: int) -> RunOrder:
+    """A search for the stage in a row of the train form; where none is filled in, of the preset's.
 
     Raises:
         FormUnusable
         UnknownArchitecture, UnknownWeights
     """
-    config = resolve(request_of(form))
+    config = resolve(form.request())
     filled = [number for number in range(STAGE_ROWS) if _is_filled(form, number)]
     # Empty rows between filled ones are left out, unless the form says how many stages there are.
     is_gapless = row in filled and len(filled) == len(config.stages)
-    place = filled.index(row) if is_gapless else min(row, len(config.stages) - 1)
+    stage = filled.index(row) if is_gapless else min(row, len(config.stages) - 1)
     content = config.model_dump(mode="json")
-    starts_from = form.get("starts_from") or None
-    return RunOrder(
-        VersionId(version_id),
-        _request(content, content["stages"][place]),
-        starts_from=CheckpointId(starts_from) if starts_from else None,
-    )
+    return RunOrder(VersionId(version_id), _request(content, content["stages"][stage]), starts_from=form.starts_from)
 
 
-def fields_of_find(find: FindView, rate: str | None = None) -> dict[str, str]:
-    """The train form's fields with the rate that was found, or with ``rate`` of the same curve."""
+def form_of_find(find: FindView, rate: str | None = None) -> TrainForm:
+    """The train form with the rate that was found, or with ``rate`` of the same curve."""
     chosen = _rate(rate) or (find.result or {}).get("chosen")
     config = find.config
     if chosen is not None:
@@ -62,7 +59,7 @@ def fields_of_find(find: FindView, rate: str | None = None) -> dict[str, str]:
         config = {**config, "stages": [stage]}
     fields = fields_of(_as_json(config))
     fields |= {name: words(float(value)) for name, value in fields.items() if _is_rate(name) and _rate(value)}
-    return fields | ({"starts_from": find.starts_from} if find.starts_from else {})
+    return TrainForm(fields | ({"starts_from": find.starts_from} if find.starts_from else {}))
 
 
 def _request(config: Mapping[str, Json], stage: Mapping[str, Json]) -> TrainingRequest:
@@ -70,8 +67,9 @@ def _request(config: Mapping[str, Json], stage: Mapping[str, Json]) -> TrainingR
     return TrainingRequest.model_validate({**kept, "stages": [{**stage, "max_lr": "find"}]})
 
 
-def _is_filled(form: Mapping[str, str], row: int) -> bool:
-    return any(value.strip() for name, value in form.items() if name.startswith("stage_") and name.endswith(f"_{row}"))
+def _is_filled(form: TrainForm, row: int) -> bool:
+    named = (name for name, value in form.fields.items() if value.strip() and name.endswith(f"_{row}"))
+    return any(name.startswith("stage_") for name in named)
 
 
 def _is_rate(name: str) -> bool:

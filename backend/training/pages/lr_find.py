@@ -1,16 +1,16 @@
 """Pages: a search for a learning rate, and the buttons that start and stop one."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
-from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from backend.caller import CallerDep
 from backend.dependencies import ReadDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
+from backend.domain.errors import AppError
 from backend.domain.ids import DatasetId, VersionId
 from backend.domain.json import Json
 from backend.domain.lr_finder import FALLBACK, words
@@ -18,17 +18,15 @@ from backend.domain.training import RunStatus, TrainingConfig
 from backend.journey.steps import StepName, spine
 from backend.templating import address, page
 from backend.training.forecast.durations import range_words
-from backend.training.forecast.forecast import timetable
-from backend.training.forecast.work import Work
+from backend.training.forecast.forecast import Forecaster
+from backend.training.form.content import problems_of
 from backend.training.form.rate_search import order_from_checkpoint, order_from_form
 from backend.training.lr_finds.service import FindView, cancel_find, show_find, start_find
+from backend.training.pages.train import FormDep, train_form_page
 from backend.training.repository import RunRepository
 
 router = APIRouter(include_in_schema=False)
 
-_AFTERWARDS: Final = frozenset({Work.ANSWER, Work.EXPORT})
-"""Work of a training that a search leaves out."""
-_LEAST, _MOST = 0.8, 1.33
 _RULES: Final = (
     ("valley", "Valley", "about the middle of the long slope; we take this one"),
     ("steep", "Steepest", "where the loss falls fastest"),
@@ -49,27 +47,24 @@ class Mark:
     rate: float | None
 
 
-async def _form(request: Request) -> dict[str, str]:
-    fields = await request.form()
-    return {name: value for name, value in fields.items() if not isinstance(value, UploadFile)}
-
-
-FormDep = Annotated[dict[str, str], Depends(_form)]
-
-
 @router.post("/versions/{version_id}/lr-finds")
 def submit_find(
     request: Request, version_id: str, form: FormDep, unit: UnitDep, settings: SettingsDep, caller: CallerDep
-) -> RedirectResponse:
+) -> Response:
     """Start a search: from a finished stage (``checkpoint``), or for a row of the train form (``find_row``)."""
     run_id = None
-    if checkpoint_id := form.get("checkpoint"):
-        order, run_id = order_from_checkpoint(unit.session, version_id, checkpoint_id)
-    else:
-        row = form.get("find_row", "")
-        order = order_from_form(version_id, form, int(row) if row.isascii() and row.isdigit() else 0)
-    order = replace(order, asked_by=caller.token_id)
-    find_id = start_find(unit, order, settings.weights_folder, run_id=run_id)
+    try:
+        if checkpoint_id := form.fields.get("checkpoint"):
+            order, run_id = order_from_checkpoint(unit.session, version_id, checkpoint_id)
+        else:
+            row = form.fields.get("find_row", "")
+            order = order_from_form(version_id, form, int(row) if row.isascii() and row.isdigit() else 0)
+        order = replace(order, asked_by=caller.token_id)
+        find_id = start_find(unit, order, settings.weights_folder, run_id=run_id)
+    except AppError as refusal:
+        if not problems_of(refusal):
+            raise
+        return train_form_page(request, unit.session, settings, version_id, form, refusal, is_open=True)
     return RedirectResponse(address(request, f"/lr-finds/{find_id}"), 303)
 
 
@@ -106,12 +101,11 @@ def find_page(request: Request, find_id: str, session: ReadDep) -> Response:
 def _takes(session: Session, find: FindView) -> str:
     """How long a search takes here, with what comes before its first step; empty where nobody knows."""
     version = RunRepository(session).version(VersionId(find.version_id))
-    config = TrainingConfig.model_validate(find.config)
-    found = timetable(session, config, version.counts) if version else None
-    if found is None:
+    if version is None:
         return ""
-    known = [one.seconds for one in found.estimates if one.piece.epoch is None and one.piece.work not in _AFTERWARDS]
-    return range_words(_LEAST * sum(known), _MOST * sum(known))
+    forecaster = Forecaster(session, version.counts, find.version_id)
+    found = forecaster.search(TrainingConfig.model_validate(find.config), is_fresh=find.starts_from is None)
+    return range_words(*found.range()) if found else ""
 
 
 def _marks(result: dict[str, Json]) -> list[Mark]:

@@ -21,7 +21,8 @@ from backend.training.find import find_run
 from backend.training.forecast.durations import eta_words
 from backend.training.forecast.forecast import Forecast
 from backend.training.forecast.sentences import slower_words
-from backend.training.form.form import STAGE_ROWS, fields_of
+from backend.training.form.reading import STAGE_ROWS
+from backend.training.form.writing import fields_of
 from backend.training.queue import device_words, trainers_in_words
 from backend.training.repository import RunRepository
 from backend.training.run_page.content import run_page

@@ -1,8 +1,6 @@
 """Pages: choose how to train, with a forecast that follows the form, and start the run."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy.exc import IntegrityError
@@ -16,83 +14,89 @@ from backend.dependencies import ReadDep, ServicesDep, SettingsDep
 from backend.domain.errors import AppError
 from backend.domain.ids import DatasetId, VersionId, new_id
 from backend.journey.steps import StepName, spine
+from backend.settings import Settings
 from backend.templating import address, page
-from backend.training.find import find_run
-from backend.training.form.content import chooser, fields_after, fields_from, first_fields, order_of
-from backend.training.form.form import fields_of, request_of, run_id_of
-from backend.training.form.rate_search import fields_of_find
+from backend.training.forecast.work import Counts
+from backend.training.form import fields as train_fields
+from backend.training.form.buttons import form_after, form_after_checkpoint, form_of_run
+from backend.training.form.content import TrainContent, problems_of, train_content
+from backend.training.form.form import TrainForm
+from backend.training.form.offers import stages_in_words
+from backend.training.form.presets import first_preset
+from backend.training.form.rate_search import form_of_find
+from backend.training.lineage_repository import LineageRepository
 from backend.training.lr_finds.service import show_find
-from backend.training.queue import ahead_in_queue, trainers_in_words
+from backend.training.queue import ahead_in_queue
 from backend.training.repository import RunRepository
 from backend.training.start import start
 
 router = APIRouter(include_in_schema=False)
 
+_MOST_TO_START_FROM: Final = 50
+IdQuery = Annotated[str | None, Query(max_length=64)]
 
-async def _form(request: Request) -> dict[str, str]:
+
+async def read_form(request: Request) -> TrainForm:
     fields = await request.form()
-    return {name: value for name, value in fields.items() if not isinstance(value, UploadFile)}
+    return TrainForm({name: value for name, value in fields.items() if not isinstance(value, UploadFile)})
 
 
-FormDep = Annotated[dict[str, str], Depends(_form)]
+FormDep = Annotated[TrainForm, Depends(read_form)]
 
 
-def _found(
+def _opened(
     session: ReadDep,
-    find: Annotated[str | None, Query(max_length=64)] = None,
-    rate: Annotated[str | None, Query(max_length=64)] = None,
-    own: Annotated[str | None, Query(max_length=64)] = None,
-) -> dict[str, str] | None:
-    """The fields that a search for a rate fills in; ``rate`` is one of its curve, or "own" for what was typed."""
-    return fields_of_find(show_find(session, find), own if rate == "own" else rate) if find else None
+    again: IdQuery = None,
+    starts_from: IdQuery = None,
+    find: IdQuery = None,
+    rate: IdQuery = None,
+    own: IdQuery = None,
+    batch_size: Annotated[int | None, Query(ge=2, le=1024)] = None,
+) -> TrainForm:
+    """The form as it is opened: with an earlier run's numbers, a rate that was found, or the stage after a model.
+
+    ``rate`` is a point of the curve of ``find``, or "own" for what was typed. Empty where nothing was chosen yet.
+    """
+    if again:
+        form = form_of_run(session, again)
+    elif find:
+        form = form_of_find(show_find(session, find), own if rate == "own" else rate)
+    elif starts_from:
+        form = form_after_checkpoint(session, starts_from)
+    else:
+        form = TrainForm({})
+    return form if batch_size is None else form.with_values(batch_size=str(batch_size))
 
 
-FoundDep = Annotated[dict[str, str] | None, Depends(_found)]
+OpenedDep = Annotated[TrainForm, Depends(_opened)]
 
 
 @router.get("/versions/{version_id}/train")
-def train_page(
-    request: Request,
-    version_id: str,
-    session: ReadDep,
-    settings: SettingsDep,
-    again: Annotated[str | None, Query(max_length=64)] = None,
-    batch_size: Annotated[int | None, Query(ge=2, le=1024)] = None,
-    starts_from: Annotated[str | None, Query(max_length=64)] = None,
-    found: FoundDep = None,
-) -> Response:
-    """Choose how to train: with the numbers of an earlier run, a rate that was found, or the stage after a model."""
-    if again:
-        fields = fields_of(find_run(session, again).config)
-    elif starts_from and not found:
-        fields = fields_from(session, starts_from)
-    else:
-        fields = found or first_fields(session, version_id)
-    if batch_size is not None:
-        fields["batch_size"] = str(batch_size)
-    return _chooser(request, session, settings.weights_folder, version_id, fields)
+def train_page(request: Request, version_id: str, session: ReadDep, settings: SettingsDep, form: OpenedDep) -> Response:
+    """Choose how to train."""
+    return train_form_page(request, session, settings, version_id, form)
 
 
 @router.post("/versions/{version_id}/train")
 def submit_run(request: Request, version_id: str, form: FormDep, services: ServicesDep, caller: CallerDep) -> Response:
-    """Start a run, or do what a button of the drawer does. A second press leads to the run that the first one made."""
-    folder, run_id = services.settings.weights_folder, run_id_of(form)
+    """Start a run, or do what a button of the form does. A second press leads to the run that the first one made."""
     try:
         with services.database.read() as session:
-            if (fields := fields_after(session, form)) is not None:
-                return _chooser(request, session, folder, version_id, fields, is_open=True)
-        order = order_of(version_id, form, caller.token_id)
+            if (changed := form_after(session, form)) is not None:
+                return train_form_page(request, session, services.settings, version_id, changed, is_open=True)
+        order = form.order(version_id, caller.token_id)
         with services.open_unit()() as unit:
             known = RunRepository(unit.session).find(order.run_id) if order.run_id else None
-            run_id = (known or start(unit, order, folder)).id
+            run_id = (known or start(unit, order, services.settings.weights_folder)).id
     except IntegrityError:  # pressed twice at the same moment: the first press made it
-        if run_id is None:
+        if form.run_id is None:
             raise
+        run_id = form.run_id
     except VersionNotFound:
         raise
-    except AppError as error:
+    except AppError as refusal:
         with services.database.read() as session:
-            return _chooser(request, session, folder, version_id, form, error, is_open=True)
+            return train_form_page(request, session, services.settings, version_id, form, refusal, is_open=True)
     return RedirectResponse(address(request, f"/runs/{run_id}"), 303)
 
 
@@ -101,56 +105,58 @@ def forecast_fragment(
     request: Request, version_id: str, form: FormDep, session: ReadDep, settings: SettingsDep
 ) -> Response:
     """The parts of the page that follow the form: the training as it would run, its time, the drawer."""
-    fields = fields_after(session, form)
-    if fields is None:
-        request_of(form)  # a field that can't be used is said, instead of shown as something else
-        fields = form
-    folder = settings.weights_folder
-    return page(request, "training/_parts.html", **chooser(session, version_id, fields, folder), has_script=True)
+    refusal: AppError | None = None
+    try:
+        form = form_after(session, form) or form
+    except AppError as error:
+        if not problems_of(error):
+            raise
+        refusal = error
+    train = train_content(session, version_id, form, settings.weights_folder, refusal)
+    return page(request, "training/_parts.html", **_shown(train), has_script=True)
 
 
-def _chooser(
+def train_form_page(
     request: Request,
     session: Session,
-    weights_folder: Path,
+    settings: Settings,
     version_id: str,
-    fields: Mapping[str, str],
-    error: AppError | None = None,
+    form: TrainForm,
+    refusal: AppError | None = None,
     *,
     is_open: bool = False,
 ) -> Response:
-    version = RunRepository(session).version(VersionId(version_id))
+    """The whole page for a form; ``is_open``: the drawer is."""
+    runs, lineage = RunRepository(session), LineageRepository(session)
+    version = runs.version(VersionId(version_id))
     if version is None:
         raise VersionNotFound
+    if not form.fields.get("recipe"):
+        form = form.with_values(recipe=first_preset(Counts.of(version.counts).whole).name)
     dataset_id = DatasetId(version.dataset_id)
+    around: dict[str, Any] = {
+        "dataset_name": runs.dataset_name(dataset_id),
+        "steps": spine(session, dataset_id, StepName.TRAIN),
+    }
     try:
-        content = chooser(session, version_id, fields, weights_folder, error)
-    except AppError as refusal:
-        return _not_trainable(request, session, version_id, dataset_id, refusal)
+        train = train_content(session, version_id, form, settings.weights_folder, refusal)
+    except AppError as error:
+        return page(request, "training/not_trainable.html", status=422, error=error, dataset_id=dataset_id, **around)
     return page(
         request,
         "training/train.html",
-        status=422 if error else 200,
-        dataset_name=RunRepository(session).dataset_name(dataset_id),
-        steps=spine(session, dataset_id, StepName.TRAIN),
-        run_id=fields.get("run_id") or new_id(),
-        workers=trainers_in_words(session),
-        before_it=ahead_in_queue(session),
-        is_open=is_open or len(set(fields) - {"recipe"}) > 0,
-        has_script=False,
-        **content,
-    )
-
-
-def _not_trainable(
-    request: Request, session: Session, version_id: str, dataset_id: DatasetId, refusal: AppError
-) -> Response:
-    return page(
-        request,
-        "training/not_trainable.html",
-        status=422,
+        status=422 if refusal else 200,
         error=refusal,
-        dataset_id=dataset_id,
-        dataset_name=RunRepository(session).dataset_name(dataset_id),
-        steps=spine(session, dataset_id, StepName.TRAIN),
+        models=lineage.models_of_dataset(dataset_id, _MOST_TO_START_FROM),
+        past_runs=lineage.runs_of_dataset(dataset_id, _MOST_TO_START_FROM),
+        run_id=form.run_id or new_id(),
+        ahead=ahead_in_queue(session),
+        is_open=is_open or form.has_own_values,
+        has_script=False,
+        **around,
+        **_shown(train),
     )
+
+
+def _shown(train: TrainContent) -> dict[str, Any]:  # Any: the template's context
+    return {"train": train, "all_fields": train_fields, "stages_in_words": stages_in_words}

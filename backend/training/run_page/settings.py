@@ -9,8 +9,8 @@ from backend.domain.architectures import ARCHITECTURES
 from backend.domain.training import TrainingConfig
 from backend.training.form import fields as train_fields
 from backend.training.form.fields import Field
-from backend.training.form.form import shown_values
-from backend.training.form.presets import CUSTOM, card_like
+from backend.training.form.presets import CUSTOM, preset_like
+from backend.training.form.writing import shown_values
 from backend.training.run_page.log import rate_words
 
 
@@ -26,7 +26,7 @@ def settings_in_words(config: Mapping[str, Any], rates_found: Sequence[Any]) -> 
     """Every number of a run; ``rates_found`` by stage, None where there was no search."""
     whole = TrainingConfig.model_validate(config)
     shown = shown_values(whole)
-    begin = [("Card", _card(whole))]
+    begin = [("Preset", _preset(whole))]
     begin += [("Model", ARCHITECTURES[whole.architecture].title), ("Pretrained weights", whole.weights)]
     stages = [_stage(row, shown, found) for row, found in enumerate(rates_found)]
     groups = [Section(group.title, _rows(group.fields, shown)) for group in train_fields.GROUPS]
@@ -34,11 +34,11 @@ def settings_in_words(config: Mapping[str, Any], rates_found: Sequence[Any]) -> 
     return (Section("Model", tuple(begin)), *stages, changes, *groups)
 
 
-def _card(config: TrainingConfig) -> str:
-    card = card_like(config)
-    if card.config() == config:
-        return card.title
-    return "your own" if card is CUSTOM else f"your own, based on “{card.title}”"
+def _preset(config: TrainingConfig) -> str:
+    preset = preset_like(config)
+    if preset.config() == config:
+        return preset.title
+    return "your own" if preset is CUSTOM else f"your own, based on “{preset.title}”"
 
 
 def settings_as_json(config: Mapping[str, Any]) -> str:

@@ -33,34 +33,31 @@ def takes(low: float, high: float, memory: int | None = None) -> Forecast:
     return Forecast(low, high, memory, "a short test of this machine")
 
 
-def test_without_a_graphics_card_it_says_how_long_and_what_would_be_quicker() -> None:
+def test_without_a_graphics_card_it_says_so_and_what_would_be_quicker() -> None:
     sentence = device_sentence("cpu", takes(2100, 2400), [("Recommended", takes(110, 130)), ("Other", UNKNOWN)])
 
-    assert sentence == "No graphics card: 35–40 min on the processor. “Recommended” takes 2–3 min."
+    assert sentence == "Runs on the processor; there is no graphics card. “Recommended” takes 2–3 min."
 
 
-def test_the_quickest_is_not_compared_with_itself() -> None:
-    quick = takes(110, 130)
+@pytest.mark.parametrize("known", [takes(110, 130), UNKNOWN])
+def test_without_anything_quicker_it_still_says_so(known: Forecast) -> None:
+    assert device_sentence("cpu", known, [("Recommended", known)]) == (
+        "Runs on the processor; there is no graphics card."
+    )
 
-    assert device_sentence("cpu", quick, [("Recommended", quick)]) == "No graphics card: 2–3 min on the processor."
 
-
-@pytest.mark.parametrize(
-    ("kind", "sentence"),
-    [("cpu", "No graphics card: it runs on the processor, which takes its time."), ("cuda", "")],
-)
-def test_without_a_time_it_is_not_silent_about_the_processor(kind: str, sentence: str) -> None:
-    assert device_sentence(kind, UNKNOWN, []) == sentence
+def test_a_graphics_card_is_named() -> None:
+    assert device_sentence("cuda", UNKNOWN, [], "NVIDIA RTX 4070") == "Runs on the graphics card (NVIDIA RTX 4070)."
 
 
 @pytest.mark.parametrize(
     ("needed", "total", "free", "sentence"),
     [
-        (3.1, 8.0, 7.8, "Needs about 3.1 GB; this graphics card has 7.8 GB free."),
-        (12.0, 8.0, 7.8, "12.0 GB of memory needed, 8.0 GB there."),
-        (3.1, 8.0, 2.0, "Needs about 3.1 GB; this graphics card has 2.0 GB free now, which is too little: "
-         "it will work in smaller parts, slower."),
-        (3.1, 8.0, None, "Needs about 3.1 GB; this graphics card has 8.0 GB."),
+        (3.1, 8.0, 7.8, "Needs about 3.1 GB of memory; the graphics card has 7.8 GB free."),
+        (12.0, 8.0, 7.8, "Needs about 12.0 GB of memory; the graphics card has only 8.0 GB."),
+        (3.1, 8.0, 2.0, "Needs about 3.1 GB of memory; the graphics card has 2.0 GB free now. That is too little, "
+         "so it works in smaller parts, more slowly."),
+        (3.1, 8.0, None, "Needs about 3.1 GB of memory; the graphics card has 8.0 GB."),
         (3.1, None, None, "Needs about 3.1 GB of memory."),
         (0, 8.0, 7.8, ""),
     ],
@@ -99,7 +96,11 @@ def test_half_the_batch_is_offered_where_the_memory_is_too_small(database: Datab
     with database.read() as session:
         said = forecast_sentences(Forecaster(session, of_class(500)), MOVES, takes(60, 90, memory=4 * GB), [])
 
-    assert (said.fits, said.half, said.memory) == (False, 32, "4.0 GB of memory needed, 3.0 GB there.")
+    assert (said.fits, said.half, said.memory) == (
+        False,
+        32,
+        "Needs about 4.0 GB of memory; the graphics card has only 3.0 GB.",
+    )
 
 
 def test_half_of_so_few_images_is_offered_as_they_are_the_batch(database: Database) -> None:
@@ -124,8 +125,8 @@ def test_the_device_with_most_memory_counts(database: Database) -> None:
 @pytest.mark.parametrize(
     ("said", "elapsed", "left", "words"),
     [
-        (takes(240, 360), 200, 330, "Slower than we said: 6 → 9 min"),
-        (takes(40, 60), 50, 150, "Slower than we said: 60 s → 4 min"),
+        (takes(240, 360), 200, 330, "Slower than estimated: now about 9 min"),
+        (takes(40, 60), 50, 150, "Slower than estimated: now about 4 min"),
         (takes(240, 360), 200, 100, ""),
         (takes(240, 360), 200, None, ""),
         (UNKNOWN, 200, 500, ""),
@@ -140,7 +141,7 @@ def test_a_run_says_openly_that_it_is_slower_than_was_said(
 def test_the_train_page_is_never_silent_about_device_and_memory(client: TestClient, version_id: VersionId) -> None:
     page = client.get(f"/versions/{version_id}/train").text
 
-    assert "No graphics card: it runs on the processor, which takes its time." in page
+    assert "Runs on the processor; there is no graphics card." in page
     assert "Needs about 1.6 GB of memory." in page
 
 
@@ -151,9 +152,9 @@ def test_one_press_takes_half_the_batch(client: TestClient, version_id: VersionI
     offered = client.post(f"/versions/{version_id}/train/forecast", data=form).text
     taken = client.post(f"/versions/{version_id}/train/forecast", data=form | {"do": "batch-32"}).text
 
-    assert "6.5 GB of memory needed, 2.0 GB there. We can halve the batch and start." in offered
-    assert "Take a batch of 32" in offered
-    assert "Take a batch of 16" in taken
+    assert "Needs about 6.5 GB of memory; the computer has only 2.0 GB. Half the batch would fit." in offered
+    assert "Use a batch size of 32" in offered
+    assert "Use a batch size of 16" in taken
 
 
 def estimate(work: Work, amount: float, seconds: float) -> Estimate:
@@ -165,16 +166,18 @@ def test_of_very_many_pictures_the_speed_of_reading_is_said() -> None:
     reading, showing = estimate(Work.READ, 100_000, 244), estimate(Work.FEATURES, 100_000, 100)
 
     assert reading_sentence(Timetable((reading, showing)), is_kept=False) == (
-        "Pictures are read at about 410 a second, which sets the pace."
+        "About 410 pictures are read a second, which limits the speed."
     )
     assert reading_sentence(Timetable((reading, estimate(Work.MOVE, 100_000, 900))), is_kept=False) == (
-        "Pictures are read at about 410 a second."
+        "About 410 pictures are read a second."
     )
-    assert "the next training like it reads none again" in reading_sentence(Timetable((reading,)), is_kept=True)
+    assert "the next training of this kind reads none of them again" in reading_sentence(
+        Timetable((reading,)), is_kept=True
+    )
     assert reading_sentence(Timetable((showing,)), is_kept=False) == ""
 
 
 def test_a_reason_is_given_where_one_is_known() -> None:
     said = slower_words(takes(240, 360), 200, 330, "memory ran short")
 
-    assert said == "Slower than we said: 6 → 9 min, because memory ran short"
+    assert said == "Slower than estimated: now about 9 min, because memory ran short"

@@ -1,4 +1,4 @@
-"""The cards of the train page, and that a preset is posted as its recipe with the numbers filled in."""
+"""The presets of the train page, and that one is posted as its recipe with the numbers filled in."""
 
 import pytest
 from starlette.testclient import TestClient
@@ -7,17 +7,19 @@ from backend.db.session import Database
 from backend.domain.ids import VersionId
 from backend.domain.training import Recipe, TrainingRequest, resolve
 from backend.tables.datasets import VersionRow
-from backend.training.form.form import fields_of, request_of, with_stage_added
+from backend.training.form.form import TrainForm
 from backend.training.form.presets import (
-    CARDS,
+    PRESETS,
     QUICK_LOOK,
     RECOMMENDED,
     THOROUGH,
     Preset,
-    card_like,
-    card_named,
-    first_card,
+    first_preset,
+    preset_like,
+    preset_named,
 )
+from backend.training.form.reading import request_of
+from backend.training.form.writing import fields_of
 from tests.backend.training.scene import Scene
 
 PAGE = {"Accept": "text/html"}
@@ -52,7 +54,7 @@ def test_a_touched_preset_keeps_the_rest_of_its_numbers() -> None:
     assert (config.image_size, stage.epochs, stage.max_lr) == (160, 7, 0.003)
 
 
-def test_a_stage_of_another_kind_takes_none_of_the_cards_numbers() -> None:
+def test_a_stage_of_another_kind_takes_none_of_the_presets_numbers() -> None:
     form = {"recipe": "quick-look", "stage_count": "1", "stage_count_of": "quick-look", "stage_freeze_0": "false"}
 
     (stage,) = resolve(request_of(form)).stages
@@ -60,18 +62,18 @@ def test_a_stage_of_another_kind_takes_none_of_the_cards_numbers() -> None:
     assert (stage.freeze, stage.epochs, stage.max_lr) == (False, 2, (3e-5, 3e-4))
 
 
-@pytest.mark.parametrize("card", CARDS, ids=[card.name for card in CARDS])
-def test_a_run_of_a_card_is_shown_as_that_card(card: Preset) -> None:
-    config = card.config()
+@pytest.mark.parametrize("preset", PRESETS, ids=[preset.name for preset in PRESETS])
+def test_a_run_of_a_preset_is_shown_as_that_preset(preset: Preset) -> None:
+    config = preset.config()
 
-    assert fields_of(config.model_dump(mode="json")) == {"recipe": card.name}
-    assert card_like(config) is card
+    assert fields_of(config.model_dump(mode="json")) == {"recipe": preset.name}
+    assert preset_like(config) is preset
 
 
-def test_what_is_no_cards_is_its_recipes_own() -> None:
+def test_what_is_no_presets_is_its_recipes_own() -> None:
     config = resolve(TrainingRequest(recipe=Recipe.RECOMMENDED, image_size=192))
 
-    assert card_like(config) is RECOMMENDED
+    assert preset_like(config) is RECOMMENDED
 
 
 def test_another_network_leaves_the_presets_picture_size() -> None:
@@ -82,22 +84,22 @@ def test_another_network_leaves_the_presets_picture_size() -> None:
     assert fields_of(config.model_dump(mode="json"), THOROUGH) == form
 
 
-def test_one_more_stage_leaves_the_card() -> None:
-    fields = with_stage_added({"recipe": "quick-look"})
+def test_one_more_stage_leaves_the_preset() -> None:
+    fields = TrainForm({"recipe": "quick-look"}).with_stage_added().fields
 
     assert fields["recipe"] == "quick-look"
     assert resolve(request_of(fields)).image_size == 160
     assert [stage.freeze for stage in resolve(request_of(fields)).stages] == [True, False]
 
 
-def test_no_card_named_is_the_recommended_one_and_an_unknown_one_is_none() -> None:
-    assert card_named("") is RECOMMENDED
-    assert card_named("magic") is None
+def test_no_preset_named_is_the_recommended_one_and_an_unknown_one_is_none() -> None:
+    assert preset_named("") is RECOMMENDED
+    assert preset_named("magic") is None
 
 
 def test_a_handful_of_pictures_begins_with_a_quick_look() -> None:
-    assert first_card(10) is QUICK_LOOK
-    assert first_card(1000) is RECOMMENDED
+    assert first_preset(10) is QUICK_LOOK
+    assert first_preset(1000) is RECOMMENDED
 
 
 def test_ten_pictures_are_offered_a_quick_look_first_with_the_reason(
@@ -109,9 +111,9 @@ def test_ten_pictures_are_offered_a_quick_look_first_with_the_reason(
 
     text = client.get(f"/versions/{version_id}/train", headers=PAGE).text
 
-    assert "This version has 10 pictures, which is little to learn from." in text
+    assert "10 pictures is very few, so the score will be unreliable." in text
     assert 'value="quick-look" checked' in text
-    assert text.index('value="quick-look"') < text.index("The other ways to train") < text.index('value="thorough"')
+    assert text.index('value="quick-look"') < text.index("More ways to train") < text.index('value="thorough"')
 
 
 def test_weights_that_are_not_here_come_with_how_to_put_them_there_and_what_is_here(
@@ -120,13 +122,13 @@ def test_weights_that_are_not_here_come_with_how_to_put_them_there_and_what_is_h
     path, form = f"/versions/{version_id}/train/forecast", {"recipe": "thorough"}
 
     text = client.post(path, data=form).text
-    assert "How to put the weights there" in text
+    assert "How to copy the weights to the server" in text
     assert "resnet50-0676ba61.pth" in text
     assert "Use EfficientNet-Lite0 instead" in text
 
     taken = client.post(path, data=form | {"do": "use-efficientnet-lite0"}).text
-    assert "How to put the weights there" not in taken
-    assert "Your own, based on “Thorough”" in taken
+    assert "How to copy the weights to the server" not in taken
+    assert "changed from “Thorough”" in taken
 
 
 def test_a_preset_is_posted_as_its_recipe(client: TestClient, version_id: VersionId) -> None:

@@ -131,8 +131,8 @@ def test_the_train_page_offers_the_recipes_with_one_chosen(client: TestClient, v
     for title in ("Recommended", "The course, lesson 1", "Fine-tune"):
         assert title in answer.text
     assert 'value="recommended" checked' in answer.text
-    assert "4 epochs of the head, then 2 of everything" in answer.text
-    assert "No worker is running here" in answer.text
+    assert "4 epochs on the last layers, 2 on all layers" in answer.text
+    assert "No worker is running, so this training would wait in the queue." in answer.text
 
 
 def test_one_press_makes_one_run_and_leads_to_it(client: TestClient, version_id: VersionId) -> None:
@@ -150,7 +150,7 @@ def test_a_field_that_cant_be_used_comes_back_with_what_was_typed(client: TestCl
     answer = client.post(f"/versions/{version_id}/train", data={"recipe": "fine-tune", "batch_size": "1"})
 
     assert answer.status_code == 422
-    assert "Batch size has to be at least 2." in answer.text
+    assert "Batch size must be a whole number from 2 to 1,024." in answer.text
     assert 'value="fine-tune" checked' in answer.text
     assert client.get("/api/v1/runs").json()["items"] == []
 
@@ -380,9 +380,9 @@ def test_the_page_to_go_on_from_a_model_has_the_stage_that_comes_next(
     checkpoint = add_checkpoint(database, run_id, 0, 6)
 
     text = client.get(f"/versions/{version_id}/train?starts_from={checkpoint}", headers=PAGE).text
-    assert f'<option value="{checkpoint}" selected>run 1, stage 1: ResNet-34, error 6.0 %</option>' in text
+    assert f'<option value="{checkpoint}" selected>run 1, stage 1: 94.0 % right</option>' in text
     assert 'value="lesson-1" checked' in text
-    assert "2 epochs of everything" in text
+    assert "2 epochs on all layers" in text
 
     form = {"recipe": "lesson-1", "starts_from": checkpoint, "stage_count": "1", "stage_freeze_0": "false"}
     answer = client.post(f"/versions/{version_id}/train", data=form, follow_redirects=False)
@@ -402,9 +402,9 @@ def test_buttons_of_the_drawer_change_the_form_and_start_nothing(
     assert re.search(r'name="batch_size"[^>]* value="16"', added)
     assert f'value="{"b" * 32}"' in added
     removed = client.post(path, data=form | {"do": "remove-stage-0"}).text
-    assert "2 epochs of everything" in removed
+    assert "2 epochs on all layers" in removed
     back = client.post(path, data=form | {"do": "back"}).text
-    assert "based on “" not in back
+    assert "Undo the changes" not in back
     pasted = client.post(path, data=form | {"do": "json", "json": '{"recipe": "fine-tune", "seed": 7}'}).text
     assert 'value="fine-tune" checked' in pasted
     refused = client.post(path, data=form | {"do": "json", "json": "{seed: 7}"})
@@ -421,7 +421,10 @@ def test_a_wrong_number_is_said_beside_its_field(client: TestClient, version_id:
     answer = client.post(f"/versions/{version_id}/train", data=form)
 
     assert answer.status_code == 422
-    assert '<p class="field-error" id="error-stage_warmup_1">Stage 2: Warm-up has to be less than 1.</p>' in answer.text
+    assert (
+        '<p class="field-error" id="error-stage_warmup_1">Stage 2: Warm-up must be a number above 0 and below 1.</p>'
+        in answer.text
+    )
     assert re.search(r'name="stage_warmup_1"[^>]*aria-invalid="true"[^>]* value="3"', answer.text)
 
 

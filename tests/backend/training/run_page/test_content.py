@@ -116,7 +116,7 @@ def test_settings_are_said_in_the_words_of_the_form() -> None:
 
     sections: dict[str, Any] = {one.title: dict(one.rows) for one in settings_in_words(config, [0.0025, None])}
 
-    assert sections["Model"]["Card"] == "The course, lesson 1"
+    assert sections["Model"]["Preset"] == "The course, lesson 1"
     assert sections["Stage 1"]["Rate that the search found"] == "2.5e-3"
-    assert sections["Stage 2"]["Rate, lowest layers"] == "1e-6"
-    assert sections["Pictures"]["Unequal classes"] == "leave as they are"
+    assert sections["Stage 2"]["Rate, first layers"] == "1e-6"
+    assert sections["Pictures"]["Unequal classes"] == "change nothing"

@@ -14,9 +14,9 @@ ONE_STAGE = (StageRequest(freeze=True, epochs=2),)
         (TrainingRequest(recipe=Recipe.CUSTOM, stages=ONE_STAGE), "your own"),
     ],
 )
-def test_the_settings_say_on_which_card_they_rest(request_: TrainingRequest, said: str) -> None:
+def test_the_settings_say_on_which_preset_they_rest(request_: TrainingRequest, said: str) -> None:
     config = resolve(request_)
 
     (model, *_) = settings_in_words(config.model_dump(mode="json"), [None] * len(config.stages))
 
-    assert model.rows[0] == ("Card", said)
+    assert model.rows[0] == ("Preset", said)
