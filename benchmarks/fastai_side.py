@@ -79,7 +79,7 @@ def _loaders(job: dict[str, Any]) -> Any:  # Any: as above
         item_tfms=Resize(job["item_size"]),
         batch_tfms=[
             *aug_transforms(size=job["image_size"]),
-            Normalize.from_stats(job["mean"], job["deviation"], cuda=False),
+            Normalize.from_stats(job["mean"], job["std"], cuda=False),
         ],
     )
     return block.dataloaders(images, bs=job["batch_size"], num_workers=job["workers"], device=torch.device("cpu"))

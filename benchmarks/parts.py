@@ -72,7 +72,7 @@ class Part:
         return {
             "architecture": self.architecture,
             "mean": list(entry.mean),
-            "deviation": list(entry.deviation),
+            "std": list(entry.std),
             "item_size": FASTAI_ITEM_SIZE,
             "image_size": IMAGE_SIZE,
             "batch_size": BATCH_SIZE,

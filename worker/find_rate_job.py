@@ -13,7 +13,7 @@ import structlog
 
 from backend.datasets.manifests import manifest
 from backend.db.session import DATABASE_AWAY, Database, ReadSession, WriteSession
-from backend.domain.events import Event, PhaseProgress
+from backend.domain.events import Event, Phase, PhaseProgress
 from backend.domain.ids import VersionId
 from backend.domain.lr_finder import Curve, Finding
 from backend.domain.manifest import Manifest
@@ -50,7 +50,7 @@ class FindRateRecorder(JobRecord):
             LostLease: another attempt has the job; nothing more must be done.
         """
         self._phase = phase_in_words(event) or self._phase
-        if isinstance(event, PhaseProgress) and event.phase == "rate":
+        if isinstance(event, PhaseProgress) and event.phase is Phase.RATE:
             self._progress = event.done / event.total
         if time.monotonic() - self._written_at >= _WRITE_EVERY_S:
             self._show()

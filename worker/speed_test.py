@@ -26,7 +26,7 @@ from backend.imaging.decoding import decode
 from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, random_look, resized, training_view
 from backend.training.forecast.speeds import Speed
 from backend.training.forecast.work import PIXELS_AT, Work
-from worker.engine.data.gpu_views import makes_views, seen, stacked, window
+from worker.engine.data.gpu_views import makes_views, source_crop, stacked, warp_batch
 from worker.engine.data.source import preprocessing_of, to_input
 from worker.engine.frozen.runtimes import WORTH_IT, FrozenLayers
 from worker.engine.hardware import devices
@@ -68,7 +68,7 @@ def _of_network(config: TrainingConfig, images: list[Image.Image], device: torch
     """What answering and learning take, the views of the pictures included."""
     steps = preprocessing_of(config, ARCHITECTURES[config.architecture])
     stage, number = config.stages[0], len(images)
-    model = devices.place(architectures.build(config.architecture, _CLASSES, last_layer_bias=False, seed=0), device)
+    model = devices.to_device(architectures.build(config.architecture, _CLASSES, last_layer_bias=False, seed=0), device)
     set_learning(model, stage)
     optimizer = build_optimizer(model, stage, config)
     targets = torch.arange(number, device=device) % _CLASSES
@@ -104,7 +104,7 @@ def _of_still_layers(config: TrainingConfig, images: list[Image.Image], device: 
     steps = preprocessing_of(config, ARCHITECTURES[config.architecture])
     model = architectures.build(config.architecture, _CLASSES, last_layer_bias=False, seed=0)
     layers = FrozenLayers(
-        nn.Sequential(devices.place(model, device).backbone, model.pool),
+        nn.Sequential(devices.to_device(model, device).backbone, model.pool),
         steps,
         MemoryLimits(_BATCH, device),
         images=WORTH_IT,
@@ -142,8 +142,8 @@ def _random_views(
     random = np.random.default_rng(0)
     if makes_views(device):
         looks = [random_look(image.size, steps, augmentation, random) for image in images]
-        pixels, how = stacked([window(*one, steps.size) for one in zip(images, looks, strict=True)])
-        return seen(pixels.to(device), how.to(device))
+        pixels, how = stacked([source_crop(*one, steps.size) for one in zip(images, looks, strict=True)])
+        return warp_batch(pixels.to(device), how.to(device))
     return _seen(images, lambda image: training_view(image, steps, augmentation, random))
 
 

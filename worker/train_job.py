@@ -6,6 +6,7 @@ writes can't touch another's files.
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -62,15 +63,14 @@ def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -
     with recording(recorder) as code, recorder.showing_silence():
         write_with_retry(database, lambda session: progress.begin(session, claim), stop)
         order = make_order(database, storage, settings, claim, run, stop)
-        recorder.output_folder = order.output_folder
-        # Here: seconds of importing torch, in which the run is under way already.
-        from worker.engine.hardware.devices import keep_loader_processes_to
-        from worker.engine.recipe import train
-
         kills = read_with_retry(database, lambda session: Jobs(session).kills_in_a_row(job_id), stop)
         if kills:
             log.warning("fewer_loader_processes", killed_before=kills)
-            keep_loader_processes_to(loader_processes_after(kills))
+            order = replace(order, max_loader_processes=loader_processes_after(kills))
+        recorder.output_folder = order.output_folder
+        # Here: seconds of importing torch, in which the run is under way already.
+        from worker.engine.recipe import train
+
         train(order, on_event=recorder, stop=stop)
     return code.value
 

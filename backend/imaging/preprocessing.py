@@ -26,6 +26,9 @@ MAX_ASPECT: Final = 8
 Making its short side ``resize_to`` pixels long would otherwise take any amount of memory: a line of
 1 x 20,000 pixels would become 256 x 5,120,000."""
 
+REDUCING_GAP: Final = 3.0
+"""Pillow first shrinks by whole factors down to so many times the wanted size, which is quick and hardly differs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
@@ -34,13 +37,13 @@ class Preprocessing:
     Attributes:
         size: side of the square that the network sees, in pixels.
         resize_to: short side after resizing, in pixels; at least ``size``.
-        mean, deviation: per channel, of RGB in [0, 1].
+        mean, std: per channel, of RGB in [0, 1].
     """
 
     size: int
     resize_to: int
     mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
+    std: tuple[float, float, float]
 
     def to_json(self) -> dict[str, Json]:
         """As written into checkpoints and exports."""
@@ -48,23 +51,43 @@ class Preprocessing:
             "size": self.size,
             "resize_to": self.resize_to,
             "resize_filter": "bilinear, antialiased (Pillow)",
+            "reducing_gap": REDUCING_GAP,
+            "max_aspect": MAX_ASPECT,
             "crop": "center",
+            "jpeg_draft_short_side": 2 * self.resize_to,
             "orientation": "upright by EXIF",
             "transparency": "on white",
             "color": "RGB",
+            "color_space": "sRGB, converted by the embedded ICC profile",
             "range": [0.0, 1.0],
             "mean": list(self.mean),
-            "deviation": list(self.deviation),
+            "std": list(self.std),
         }
+
+    def instructions(self) -> tuple[str, ...]:
+        """How to make (size, size) RGB pixels from an image file with Pillow, step by step; as ``evaluation_view``."""
+        draft = 2 * self.resize_to
+        return (
+            "Open the file with Pillow. A large JPEG is read smaller: for scale in 8, 4, 2, if the short side is at "
+            f"least scale * {draft} and both sides are divisible by scale, call "
+            "image.draft(None, (width // scale, height // scale)) and try no other scale.",
+            "Turn the image upright (ImageOps.exif_transpose), convert its colours to sRGB by its ICC profile if it "
+            "has one (ImageCms, relative colorimetric), put transparent images on white, and make it 8-bit RGB.",
+            f"If the long side is more than {MAX_ASPECT} times the short one, keep the middle of it, so long.",
+            f"Resize to max({self.resize_to}, round(side * {self.resize_to} / short side)) for each side, with "
+            f"image.resize(..., Image.Resampling.BILINEAR, reducing_gap={REDUCING_GAP}).",
+            f"Crop {self.size} x {self.size} from the middle: left = (width - {self.size}) // 2, "
+            f"top = (height - {self.size}) // 2.",
+        )
 
     @classmethod
     def from_json(cls, content: dict[str, Json]) -> Self:
-        """The inverse of ``to_json``."""
+        """The inverse of ``to_json``; until November 2026 ``std`` was written as ``deviation``."""
         return cls(
             size=int(content["size"]),
             resize_to=int(content["resize_to"]),
             mean=_triple(content["mean"]),
-            deviation=_triple(content["deviation"]),
+            std=_triple(content["std"] if "std" in content else content["deviation"]),
         )
 
 
@@ -83,7 +106,7 @@ def resized(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     width, height = (max(preprocessing.resize_to, round(side * scale)) for side in image.size)
     if image.size == (width, height):
         return image
-    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=REDUCING_GAP)
 
 
 def _without_far_ends(image: Image.Image) -> Image.Image:
@@ -165,8 +188,8 @@ def normalise(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float3
     """(3, H, W) float32: scaled to [0, 1] and normalised, channels first."""
     scaled = pixels.astype(np.float32) / np.float32(255)
     mean = np.asarray(preprocessing.mean, dtype=np.float32)
-    deviation = np.asarray(preprocessing.deviation, dtype=np.float32)
-    return np.ascontiguousarray(((scaled - mean) / deviation).transpose(2, 0, 1))
+    std = np.asarray(preprocessing.std, dtype=np.float32)
+    return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))
 
 
 def _warp(image: Image.Image, to_source: NDArray[np.float64], size: int) -> Image.Image:

@@ -14,6 +14,8 @@ from backend.domain.events import (
     Event,
     ImageSkipped,
     MicroBatchHalved,
+    Note,
+    NoteTopic,
     PhaseStarted,
     RateFound,
     RolledBack,
@@ -38,6 +40,7 @@ KEPT_STATES: Final = 2
 
 KIND_OF: Final[Mapping[type[Event], str]] = {
     PhaseStarted: "phase",
+    Note: "note",
     ImageSkipped: "image-skipped",
     StageStarted: "stage",
     StepFinished: "steps",
@@ -75,13 +78,13 @@ def begin(session: WriteSession, claim: Claim) -> None:
     ledger.begin(claim.job_id, claim.attempt)
     before = [attempt.outcome for attempt in ledger.attempts(claim.job_id) if attempt.number < claim.attempt]
     if before:
-        text = _GOES_ON_AFTER.get(before[-1] or "", f"Going on after an interruption, try {claim.attempt}")
-        RunRepository(session).add_events(claim.subject_id, [("phase", {"phase": "resume", "text": text})])
+        text = _GOES_ON_AFTER.get(before[-1] or "", f"Resumed after an interruption, attempt {claim.attempt}")
+        RunRepository(session).add_events(claim.subject_id, [(KIND_OF[Note], asdict(Note(NoteTopic.RESUME, text)))])
 
 
 _GOES_ON_AFTER: Final = {
-    Outcome.PAUSED.value: "Going on after a pause",
-    Outcome.YIELDED.value: "Going on after a restart of the worker",
+    Outcome.PAUSED.value: "Resumed after a pause",
+    Outcome.YIELDED.value: "Resumed after a restart of the worker",
 }
 
 

@@ -193,7 +193,14 @@ class CheckpointRead(BaseModel):
     @classmethod
     def of(cls, row: CheckpointRow) -> Self:
         """From its row."""
-        return cls(**{name: getattr(row, name) for name in cls.model_fields})
+        values = {name: getattr(row, name) for name in cls.model_fields}
+        return cls(**values | {"preprocessing": _with_both_names(row.preprocessing)})
+
+
+def _with_both_names(preprocessing: dict[str, Json]) -> dict[str, Json]:
+    """``std`` was called ``deviation`` until November 2026; programs may read either."""
+    std = preprocessing.get("std", preprocessing.get("deviation"))
+    return preprocessing if std is None else preprocessing | {"std": std, "deviation": std}
 
 
 class WeightsRead(BaseModel):

@@ -5,7 +5,7 @@ subscriber holds a connection. Every message has an id, the number of the last r
 event that it includes, so that a stream that broke off goes on after it. Kinds of message:
 
 * ``snapshot``: first in every stream of a run: ``run``, ``epochs`` and the ``curve`` so far;
-* ``phase stage steps epoch checkpoint image-skipped``: what the run recorded (``record.KIND_OF``);
+* ``phase note stage steps epoch checkpoint image-skipped``: what the run recorded (``record.KIND_OF``);
 * ``run``: the run as the API shows it (``RunRead``), whenever that has changed;
 * ``end``: the run has ended, ``{"status": ...}``, or was deleted (``deleted``), or can't be read (``unavailable``);
   nothing follows in a stream of that run alone;

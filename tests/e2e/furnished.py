@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from backend.datasets.repository import VersionRepository
 from backend.db.session import WriteSession
 from backend.dependencies import Services
-from backend.domain.events import EpochFinished, PhaseStarted, StageFinished, StageStarted, StepFinished
+from backend.domain.events import EpochFinished, Phase, PhaseStarted, StageFinished, StageStarted, StepFinished
 from backend.domain.ids import CheckpointId, VersionId, new_id
 from backend.domain.lr_finder import Curve, curve_of, finding
 from backend.domain.results import Evaluation
@@ -212,7 +212,7 @@ class Past:
         planned, freeze = STAGES[stage].epochs or 0, bool(STAGES[stage].freeze)
         standing = Standing(stage, epochs - 1, 0.5, 95.0)
         began = (
-            PhaseStarted("data", "Reading the pictures"),
+            PhaseStarted(Phase.DATA, "Reading the pictures"),
             StageStarted(stage, freeze, planned, 0, 10, "cpu"),
         )
         with self.services.database.write() as session:
@@ -240,7 +240,7 @@ class Past:
         content = {
             "architecture": "efficientnet-lite0",
             "classes": list(evaluation.classes),
-            "preprocessing": {"size": SIDE, "resize_to": SIDE, "mean": [0.5] * 3, "deviation": [0.5] * 3},
+            "preprocessing": {"size": SIDE, "resize_to": SIDE, "mean": [0.5] * 3, "std": [0.5] * 3},
             "metrics": {"valid": valid},
         }
         parity = {"max_difference": 1e-6, "agreement": 1.0, "images": images}

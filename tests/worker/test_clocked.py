@@ -3,7 +3,7 @@
 import pytest
 
 from backend.db.session import Database
-from backend.domain.events import PhaseProgress, PhaseStarted
+from backend.domain.events import Phase, PhaseProgress, PhaseStarted
 from backend.domain.training import TrainingRequest, resolve
 from backend.storage.local import LocalStorage
 from backend.training.forecast.eta import usual_timetable
@@ -47,10 +47,10 @@ def test_what_was_measured_is_kept_once_and_the_latest_comes_first(
     recorder: TrainRecorder, database: Database, clock: Clock
 ) -> None:
     clock.now = 1
-    recorder(PhaseStarted("data", "Reading"))
+    recorder(PhaseStarted(Phase.DATA, "Reading"))
     clock.now = 3
-    recorder(PhaseProgress("data", 200, 200))
-    recorder(PhaseStarted("rate", "Trying"))
+    recorder(PhaseProgress(Phase.DATA, 200, 200))
+    recorder(PhaseStarted(Phase.RATE, "Trying"))
     recorder(epoch_finished(0, 0))
     recorder(state_saved(0, 0))
     recorder(state_saved(0, 0))

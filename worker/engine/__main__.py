@@ -17,6 +17,7 @@ from backend.domain.events import (
     EpochFinished,
     Event,
     ImageSkipped,
+    Note,
     PhaseProgress,
     PhaseStarted,
     StageCutShort,
@@ -143,7 +144,7 @@ class _Screen:
 
     def show(self, event: Event) -> None:
         match event:
-            case PhaseStarted(phase="memory" | "rollback" | "resume", text=text) | StageCutShort(reason=text):
+            case Note(text=text) | StageCutShort(reason=text):
                 console.print(f"[yellow]{text}[/yellow]")
             case PhaseStarted(text=text):
                 self._progress.update(self._task, description=text, completed=0, total=None)

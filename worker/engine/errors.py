@@ -42,7 +42,7 @@ class TooManyUnreadable(InvalidInput):
 
 
 class Diverged(InvalidInput):
-    """The loss became infinite or not a number, however often its rate was halved; nothing of it was saved."""
+    """The loss became NaN or infinite although the learning rate was halved twice; nothing of it was saved."""
 
     code = "diverged"
 
@@ -50,7 +50,7 @@ class Diverged(InvalidInput):
         self.stage, self.epoch, self.step, self.max_lr = stage, epoch, step, max_lr
         super().__init__(
             f"The training diverged in epoch {epoch + 1} of stage {stage + 1}, at step {step + 1}: "
-            "its loss is no longer a number, even at half and at a quarter of the learning rate.",
+            "its loss became NaN or infinite, even at half and at a quarter of the learning rate.",
             advice=f"Start again with a lower learning rate (max_lr), such as {max_lr / 10:.1g}.",
             details={"stage": stage, "epoch": epoch, "step": step, "max_lr": max_lr},
         )

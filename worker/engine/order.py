@@ -80,6 +80,7 @@ class TrainingOrder:
         starts_from: folder of a checkpoint whose weights are the beginning instead of ImageNet's.
         features_folder: where answers of layers that stand still are kept from run to run; None keeps none.
         compiles: whether long stages may compile their network first, where that pays.
+        max_loader_processes: at most so many processes prepare images beside the training.
     """
 
     manifest: Manifest
@@ -94,6 +95,7 @@ class TrainingOrder:
     starts_from: Path | None = None
     features_folder: Path | None = None
     compiles: bool = True
+    max_loader_processes: int = 4
 
 
 @dataclass(frozen=True, slots=True)

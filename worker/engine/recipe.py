@@ -8,15 +8,12 @@ from functools import partial
 import torch
 
 from backend.domain.architectures import ARCHITECTURES
-from backend.domain.events import (
-    OnEvent,
-    PhaseStarted,
-)
+from backend.domain.events import Note, NoteTopic, OnEvent, Phase, PhaseStarted
 from backend.domain.lr_finder import Curve, Finding
 from backend.domain.manifest import Manifest, Split
 from backend.domain.trainable import OneClassOnly
-from backend.domain.training import Stage
 from worker.engine.checkpoints import checkpoint
+from worker.engine.checkpoints.checkpoint import Checkpoint
 from worker.engine.checkpoints.durable import disk_full_named, remove_partials
 from worker.engine.data.prepared import prepared_images, require_enough, resized_images
 from worker.engine.errors import (
@@ -60,18 +57,22 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
     remove_partials(order.state_folder)
     with _faults_named(order, device), loader_deaths_understood(stop):
         resumed, saved = _newest_state(order, on_event)
-        model = devices.place(_first_model(order, resumed, on_event, stop), device)
-        room = _room(order, device, on_event)
+        start = None if resumed or order.starts_from is None else checkpoint.read(order.starts_from)
+        stages_before = resumed.stages_before if resumed else _lineage_stages(start)
+        model = devices.to_device(_first_model(order, resumed or start, on_event, stop), device)
+        limits = _memory_limits(order, device, on_event)
         first = resumed.stage if resumed else 0
-        kept = kept_images(order, order.config.stages, model, room, on_event)
+        kept = kept_images(order, dict(enumerate(order.config.stages, stages_before)), model, limits, on_event)
         left_out, size = resumed.left_out if resumed else None, order.config.stages[first].image_size
         with prepared_images(order, on_event, stop, left_out, image_size=size, kept=kept) as images:
-            training = Training(order, device, model, images, on_event, stop, saved, room)
+            training = Training(
+                order, device, model, images, on_event, stop, saved, limits, stages_before=stages_before
+            )
             if resumed is not None:
-                resumed.take_over(training.room, training.brake)
+                resumed.take_over(training.limits, training.backoff)
             results = [finished_before(order.output_folder, number) for number in range(first)]
             for number in range(first, len(order.config.stages)):
-                with _at_its_size(training, order.config.stages[number]) as sized:
+                with _at_its_size(training, number) as sized:
                     results.append(run_stage(sized, number, resumed))
                 resumed = None
                 if stop.finish_requested():
@@ -97,12 +98,14 @@ def find_learning_rate(
     device = devices.choose(order.device)
     devices.make_repeatable(device)
     with _faults_named(order, device), loader_deaths_understood(stop):
-        model = devices.place(_first_model(order, None, on_event, stop), device)
-        room = _room(order, device, on_event)
-        kept = kept_images(order, order.config.stages[:1], model, room, on_event)
+        start = None if order.starts_from is None else checkpoint.read(order.starts_from)
+        stages_before = _lineage_stages(start)
+        model = devices.to_device(_first_model(order, start, on_event, stop), device)
+        limits = _memory_limits(order, device, on_event)
+        kept = kept_images(order, {stages_before: order.config.stages[0]}, model, limits, on_event)
         size = order.config.stages[0].image_size
         with prepared_images(order, on_event, stop, image_size=size, kept=kept) as images:
-            training = Training(order, device, model, images, on_event, stop, [], room)
+            training = Training(order, device, model, images, on_event, stop, [], limits, stages_before=stages_before)
             stage = order.config.stages[0]
             set_learning(model, stage)
             run, _ = begin_stage(training, 0, stage)
@@ -110,16 +113,18 @@ def find_learning_rate(
 
 
 @contextmanager
-def _at_its_size(training: Training, stage: Stage) -> Iterator[Training]:
-    """The training with its images at the stage's own size."""
+def _at_its_size(training: Training, number: int) -> Iterator[Training]:
+    """The training with its images at the size of stage ``number``."""
     order, on_event = training.order, training.on_event
-    kept = partial(kept_images, order, [stage], training.model, training.room, on_event)
+    stage = order.config.stages[number]
+    stages = {training.stages_before + number: stage}
+    kept = partial(kept_images, order, stages, training.model, training.limits, on_event)
     with resized_images(training.images, stage.image_size, order, on_event, training.stop, kept=kept) as images:
         yield replace(training, images=images)
 
 
-def _room(order: TrainingOrder, device: torch.device, on_event: OnEvent) -> MemoryLimits:
-    return MemoryLimits(order.config.batch_size, device, on_event)
+def _memory_limits(order: TrainingOrder, device: torch.device, on_event: OnEvent) -> MemoryLimits:
+    return MemoryLimits(order.config.batch_size, device, on_event, loader_processes=order.max_loader_processes)
 
 
 def require_trainable(manifest: Manifest) -> None:
@@ -140,7 +145,7 @@ def _newest_state(order: TrainingOrder, on_event: OnEvent) -> tuple[State | None
     )
     for point, reason in passed_over:
         onto = "going back to the one before" if resumed else "starting from the beginning"
-        on_event(PhaseStarted("resume", f"The saved state {_where(point)} can't be used ({reason}); {onto}"))
+        on_event(Note(NoteTopic.RESUME, f"The saved state {_where(point)} can't be used ({reason}); {onto}"))
     return resumed, list(order.resume_from[len(passed_over) :][::-1])
 
 
@@ -150,7 +155,14 @@ def _where(point: StatePoint) -> str:
     return f"after epoch {point.epoch} of stage {point.stage + 1}"
 
 
-def _first_model(order: TrainingOrder, resumed: State | None, on_event: OnEvent, stop: StopSignal) -> Classifier:
+def _lineage_stages(start: Checkpoint | None) -> int:
+    """Stages that led to the weights a training begins with."""
+    return 0 if start is None else start.lineage_stages
+
+
+def _first_model(
+    order: TrainingOrder, start: State | Checkpoint | None, on_event: OnEvent, stop: StopSignal
+) -> Classifier:
     """The network as it is before the first step: resumed, from a checkpoint, or pretrained."""
     config = order.config
     build = partial(
@@ -160,16 +172,17 @@ def _first_model(order: TrainingOrder, resumed: State | None, on_event: OnEvent,
         last_layer_bias=config.last_layer_bias,
         seed=config.seed,
     )
-    if resumed is not None:
-        model = build()
-        model.load_state_dict(resumed.model_tensors())
-        return model
-    if order.starts_from is not None:
-        model = build()
-        _start_from(model, checkpoint.read(order.starts_from), order)
-        return model
+    match start:
+        case State():
+            model = build()
+            model.load_state_dict(start.model_tensors())
+            return model
+        case Checkpoint():
+            model = build()
+            _start_from(model, start, order)
+            return model
     architecture = ARCHITECTURES[config.architecture]
-    on_event(PhaseStarted("weights", f"Reading the pretrained weights of {architecture.title}"))
+    on_event(PhaseStarted(Phase.WEIGHTS, f"Loading the pretrained weights of {architecture.title}"))
     pretrained = weights.load(
         architecture,
         weights.weights_named(architecture, config.weights),
@@ -181,7 +194,7 @@ def _first_model(order: TrainingOrder, resumed: State | None, on_event: OnEvent,
     return build(pretrained=pretrained)
 
 
-def _start_from(model: Classifier, start: checkpoint.Checkpoint, order: TrainingOrder) -> None:
+def _start_from(model: Classifier, start: Checkpoint, order: TrainingOrder) -> None:
     """Load a checkpoint's backbone, and its head too where the answers mean the same."""
     name = str(order.starts_from)
     if start.content["architecture"] != order.config.architecture:

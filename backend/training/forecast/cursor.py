@@ -13,6 +13,7 @@ from typing import Final
 from backend.domain.events import (
     EpochFinished,
     Event,
+    Phase,
     PhaseProgress,
     PhaseStarted,
     StageFinished,
@@ -153,17 +154,17 @@ class WorkCursor:
 
     def _begin_phase(self, event: PhaseStarted) -> None:
         match event.phase:
-            case "data":
+            case Phase.DATA:
                 self._go_to({Work.READ}, begins=True)
-            case "features":
+            case Phase.FEATURES:
                 self._go_to({Work.PREPARE}, begins=True)
-            case "activations":
+            case Phase.ACTIVATIONS:
                 self._go_to({Work.BELOW}, begins=True)
-            case "evaluation":
+            case Phase.EVALUATION:
                 self._go_to({Work.ANSWER}, epoch=None, begins=True)
-            case "export":
+            case Phase.EXPORT:
                 self._go_to({Work.EXPORT}, epoch=None, begins=True)
-            case "compile":
+            case Phase.COMPILE:
                 # No work item: it comes once, and its time says nothing of the item around it.
                 self._paused_at = self._monotonic()
             case _:
@@ -173,21 +174,21 @@ class WorkCursor:
         share = event.done / event.total
         item = self.item
         match event.phase:
-            case "weights":
+            case Phase.WEIGHTS:
                 # How long a download takes says nothing of the machine, and it comes once.
                 self._is_typical = False
-            case "rate":
+            case Phase.RATE:
                 if self._go_to(LEARNING, is_search=True):
                     self.share = share
-            case "features" if self._go_to({Work.FEATURES}):
+            case Phase.FEATURES if self._go_to({Work.FEATURES}):
                 if item is not self.item:
                     self.share_at_first, self._done_at_first = share, event.done
                 self._pass_through(event, share)
-            case "activations" if item and item.work is Work.BELOW:
+            case Phase.ACTIVATIONS if item and item.work is Work.BELOW:
                 self._pass_through(event, share)
-            case "data" if item and item.work is Work.READ:
+            case Phase.DATA if item and item.work is Work.READ:
                 self._pass_through(event, share)
-            case "evaluation" if item and item.work is Work.ANSWER:
+            case Phase.EVALUATION if item and item.work is Work.ANSWER:
                 self._pass_through(event, share)
             case _:
                 pass

@@ -171,12 +171,13 @@ def _basis(estimates: Sequence[Estimate]) -> str:
 
 
 def _asked_of_the_backbone(config: TrainingConfig) -> dict[int, tuple[object, int]]:
-    """By stage, what a frozen network's answers depend on and how many views; only stages before which none moved."""
+    """By stage, what its features depend on, and its views; only stages before which the backbone is constant."""
     found: dict[int, tuple[object, int]] = {}
     for number, stage in enumerate(config.stages):
         if not stage.features_are_constant:
             break
         size = stage.image_size or config.image_size
-        asked = (config.weights, size, config.crop_share, config.augmentation, config.seed)
+        # Each stage draws views of its own.
+        asked = (number, config.weights, size, config.crop_share, config.augmentation, config.seed)
         found[number] = (asked, min(stage.views, stage.epochs))
     return found

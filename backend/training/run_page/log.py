@@ -59,20 +59,22 @@ def _stage(data: Data) -> str:
 
 def _halved(data: Data) -> str:
     return (
-        f"Memory was short: batches of {data['batch_size']} are now worked off {data['micro_batch']} at a time; "
-        "the result is the same"
+        f"Memory ran out, so each batch is now computed {data['micro_batch']} images at a time. "
+        f"The effective batch size stays {data['batch_size']}; batch norm layers that are trained see only "
+        f"{data['micro_batch']} images at a time, which can change the result"
     )
 
 
 def _rolled_back(data: Data) -> str:
     return (
-        f"Stage {data['stage'] + 1}, epoch {data['epoch']}: the loss was no longer a number, mostly a sign of too high "
-        f"a rate; going on from the last good state with the rate times {data['factor']:g}"
+        f"Stage {data['stage'] + 1}, epoch {data['epoch']}: the loss became NaN or infinite, mostly because the "
+        f"learning rate is too high; training continues from the last good state with the rate times {data['factor']:g}"
     )
 
 
 _WORDS: Final[Mapping[str, Callable[[Data], str]]] = {
     "phase": lambda data: str(data["text"]),
+    "note": lambda data: str(data["text"]),
     "stage": _stage,
     "rate-found": lambda data: (
         f"Stage {data['stage'] + 1}: the search found the learning rate {rate_words(data['max_lr'])}"

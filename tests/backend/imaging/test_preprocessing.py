@@ -9,8 +9,8 @@ from backend.imaging.preprocessing import Preprocessing, evaluation_view, moved,
 from tests.fixtures.fastai import figures
 from tests.fixtures.pictures import draw
 
-PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.5, 0.5), deviation=(0.25, 0.5, 0.5))
-SQUARE = Preprocessing(size=48, resize_to=48, mean=(0.5, 0.5, 0.5), deviation=(0.5, 0.5, 0.5))
+PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.5, 0.5), std=(0.25, 0.5, 0.5))
+SQUARE = Preprocessing(size=48, resize_to=48, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
 def test_it_survives_being_stored() -> None:
@@ -131,7 +131,7 @@ def test_pixels_between_pixels_are_bilinear_as_fastais_but_a_views_corners_are_e
     fastai = figures("interpolation")
     side = fastai["side"]
     inside = Movement(zoom=1.5, centre=(0.1, 0.2), turn=7.0, mirrored=True)
-    square = Preprocessing(size=side, resize_to=side, mean=(0.5,) * 3, deviation=(0.25,) * 3)
+    square = Preprocessing(size=side, resize_to=side, mean=(0.5,) * 3, std=(0.25,) * 3)
 
     view = np.asarray(moved(smooth_picture(side), inside, square))[:, :, 0]
 
@@ -143,3 +143,10 @@ def test_pixels_between_pixels_are_bilinear_as_fastais_but_a_views_corners_are_e
     assert away_from("corners are edges").max() < 1.1
     # In fastai the corners of view and picture are centres of pixels, half a pixel further in.
     assert away_from("corners are centres of pixels (fastai)").max() < 1.5
+
+
+def test_preprocessing_written_by_an_earlier_version_is_read() -> None:
+    content = PREPROCESSING.to_json()
+    content["deviation"] = content.pop("std")
+
+    assert Preprocessing.from_json(content) == PREPROCESSING

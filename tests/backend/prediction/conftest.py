@@ -41,7 +41,7 @@ def source_in(folder: Path, checkpoint_id: str = "c" * 32) -> ModelSource:
         sha256="0" * 64,
         folder=folder,
         classes=COLOURS,
-        preprocessing=Preprocessing(size=SIZE, resize_to=SIZE, mean=(0.5,) * 3, deviation=(0.5,) * 3),
+        preprocessing=Preprocessing(size=SIZE, resize_to=SIZE, mean=(0.5,) * 3, std=(0.5,) * 3),
     )
 
 

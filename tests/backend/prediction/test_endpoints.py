@@ -25,7 +25,7 @@ def checkpoint(database: Database, storage: LocalStorage) -> CheckpointId:
         row = session.get_one(CheckpointRow, checkpoint_id)
         row.folder = checkpoint_id
         row.classes = list(COLOURS)
-        preprocessing = Preprocessing(size=SIZE, resize_to=SIZE, mean=(0.5,) * 3, deviation=(0.5,) * 3)
+        preprocessing = Preprocessing(size=SIZE, resize_to=SIZE, mean=(0.5,) * 3, std=(0.5,) * 3)
         row.preprocessing = preprocessing.to_json()
     write_colour_model(storage.folder("checkpoints", checkpoint_id))
     return checkpoint_id

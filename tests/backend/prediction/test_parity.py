@@ -14,6 +14,7 @@ from backend.prediction.models import ModelShelf, ModelSource
 from backend.prediction.service import Answer, predict
 from tests.fixtures.pictures import CLASSES, draw, encode
 from worker.engine.checkpoints.export import export
+from worker.engine.checkpoints.metadata import ModelFacts
 from worker.engine.data.source import preprocessing_of, to_input
 from worker.engine.network.architectures import build
 from worker.engine.network.weights import load
@@ -30,7 +31,9 @@ def test_a_picture_gets_the_probabilities_that_the_engine_gives_it(tmp_path: Pat
     preprocessing = preprocessing_of(config, architecture)
     contents = [encode(draw(shape, 1, size=130), "PNG") for shape in CLASSES]
     pixels = torch.stack([torch.from_numpy(evaluation_view(decode(content)[1], preprocessing)) for content in contents])
-    (tmp_path / "model.onnx").write_bytes(export(model, preprocessing, CLASSES, pixels).onnx)
+    (tmp_path / "model.onnx").write_bytes(
+        export(model, ModelFacts(config.architecture, CLASSES, preprocessing), pixels).onnx
+    )
     with torch.no_grad():
         expected = torch.softmax(model(to_input(pixels, preprocessing, torch.device("cpu"))), dim=1)
 

@@ -87,7 +87,7 @@ def stored_checkpoint(image_ids: tuple[str, ...] = ()) -> StoredCheckpoint:
         {
             "architecture": "efficientnet-lite0",
             "classes": ["bear", "cat"],
-            "preprocessing": {"size": 224},
+            "preprocessing": {"size": 224, "std": [0.2, 0.2, 0.3]},
             "metrics": {"valid": {"images": 40, "errors": 4, "error_rate": 0.1, "loss": 0.4}},
         },
         {"max_difference": 1e-6, "agreement": 1.0, "images": 20},

@@ -267,6 +267,8 @@ def test_it_shows_a_checkpoint_and_hands_out_its_files(client: TestClient, scene
 
     assert (checkpoint["run_id"], checkpoint["stage"], checkpoint["classes"]) == (run_id, 0, ["bear", "cat"])
     assert checkpoint["metrics"]["valid"]["errors"] == 4
+    # The second name is the one of earlier versions.
+    assert checkpoint["preprocessing"] == {"size": 224, "std": [0.2, 0.2, 0.3], "deviation": [0.2, 0.2, 0.3]}
     assert (onnx.content, weights.content) == (b"onnx", b"weights")
     assert "efficientnet-lite0-stage-1-" in onnx.headers["content-disposition"]
     assert (other.status_code, other.json()["error"]["code"]) == (422, "export-format-unavailable")

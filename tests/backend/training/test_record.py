@@ -1,7 +1,7 @@
 import pytest
 
 from backend.db.session import Database
-from backend.domain.events import Event, ImageSkipped, PhaseStarted, StageStarted
+from backend.domain.events import Event, ImageSkipped, Phase, PhaseStarted, StageStarted
 from backend.ledger.job import TRAINER_CRASHED, Claim, Failure, LostLease, Outcome
 from backend.ledger.repository import Ledger
 from backend.training import record as progress
@@ -32,7 +32,7 @@ def claim(scene: Scene) -> Claim:
 
 def test_events_are_kept_in_order_and_the_run_shows_how_far_it_is(scene: Scene, claim: Claim) -> None:
     events: list[Event] = [
-        PhaseStarted("data", "Reading 200 images"),
+        PhaseStarted(Phase.DATA, "Reading 200 images"),
         ImageSkipped("image-1", "a/1.png", "it is cut off"),
         StageStarted(0, True, 4, 0, 100, "cpu"),
         step_finished(3),
@@ -163,9 +163,9 @@ def test_a_failure_keeps_its_reason_and_advice(scene: Scene, claim: Claim) -> No
 @pytest.mark.parametrize(
     ("outcome", "text"),
     [
-        (Outcome.LOST, "Going on after an interruption, try 2"),
-        (Outcome.PAUSED, "Going on after a pause"),
-        (Outcome.YIELDED, "Going on after a restart of the worker"),
+        (Outcome.LOST, "Resumed after an interruption, attempt 2"),
+        (Outcome.PAUSED, "Resumed after a pause"),
+        (Outcome.YIELDED, "Resumed after a restart of the worker"),
     ],
 )
 def test_a_run_that_goes_on_says_after_what(scene: Scene, claim: Claim, outcome: Outcome, text: str) -> None:
@@ -178,4 +178,4 @@ def test_a_run_that_goes_on_says_after_what(scene: Scene, claim: Claim, outcome:
 
     with scene.database.read() as session:
         (event,) = RunRepository(session).events(claim.subject_id, 0, 10)
-    assert event.data == {"phase": "resume", "text": text}
+    assert event.data == {"topic": "resume", "text": text}

@@ -63,7 +63,7 @@ def run_of(model: Classifier, config: TrainingConfig, number: int, batches: Wave
         device=torch.device("cpu"),
         autocast=None,
         scaler=torch.amp.GradScaler("cpu", enabled=False),
-        room=MemoryLimits(8),
+        limits=MemoryLimits(8),
     )
 
 
@@ -105,7 +105,7 @@ def test_losses_weights_and_statistics_are_fastais(name: str) -> None:
     for number, stage in enumerate(config.stages):
         run, validated = run_of(model, config, number, Waves(3)), []
         for epoch in range(stage.epochs):
-            run.place.epoch, run.place.step = epoch, 0
+            run.cursor.epoch, run.cursor.step = epoch, 0
             train_one_epoch(run, on_event=listener, stop=NeverStop())
             validated.append(validation_loss(run))
         learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}

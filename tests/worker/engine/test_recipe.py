@@ -13,6 +13,7 @@ from backend.domain.events import (
     EpochFinished,
     Event,
     ImageSkipped,
+    Note,
     PhaseStarted,
     StageFinished,
     StageStarted,
@@ -158,8 +159,8 @@ def test_a_damaged_state_is_passed_over_for_the_one_before(tmp_path: Path, weigh
     train(replace(order, resume_from=(newest, before)), on_event=second)
 
     assert [event.first_epoch for event in second.of(StageStarted)] == [1]
-    assert second.of(PhaseStarted)[0].phase == "resume"
-    assert "damaged" in second.of(PhaseStarted)[0].text
+    assert second.of(Note)[0].topic == "resume"
+    assert "damaged" in second.of(Note)[0].text
 
 
 @pytest.mark.usefixtures("tiny")
@@ -484,7 +485,7 @@ def test_many_loader_processes_see_what_none_would(
 ) -> None:
     config = tiny_config(unfrozen(2))
     train(order_in(tmp_path / "none", weights_folder, config), on_event=Listener())
-    monkeypatch.setattr("worker.engine.data.batches.loader_processes", lambda images, epochs: 2)
+    monkeypatch.setattr("worker.engine.data.batches.loader_processes", lambda images, epochs, most=4: 2)
 
     train(order_in(tmp_path / "two", weights_folder, config), on_event=Listener())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.domain.events import EpochFinished, ImageSkipped, PhaseStarted, RolledBack, StateSaved, StepFinished
+from backend.domain.events import EpochFinished, ImageSkipped, Note, RolledBack, StateSaved, StepFinished
 from backend.domain.training import ClassBalance, TrainingConfig
 from tests.fixtures.engine import Listener, frozen, order_in, shapes, tiny_config, unfrozen
 from tests.fixtures.faults import poisoned
@@ -51,9 +51,9 @@ class StopInStep:
 
         real = loop.seed_of
 
-        def seed_of(seed: int, *place: int) -> int:
-            self.given = self.given or place == (stage, epoch, step)
-            return real(seed, *place)
+        def seed_of(seed: int, *at: int) -> int:
+            self.given = self.given or at == (stage, epoch, step)
+            return real(seed, *at)
 
         monkeypatch.setattr(loop, "seed_of", seed_of)
 
@@ -247,7 +247,7 @@ def test_another_number_of_loader_processes_goes_on_alike(
     first = Listener()
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         train(broken, on_event=first, stop=StopInStep(patch, 0, 0, 2))
-    monkeypatch.setattr("worker.engine.data.batches.loader_processes", lambda images, epochs: 2)
+    monkeypatch.setattr("worker.engine.data.batches.loader_processes", lambda images, epochs, most=4: 2)
 
     train(replace(broken, resume_from=points_of(first)), on_event=Listener())
 
@@ -288,7 +288,7 @@ def test_a_state_of_another_version_is_passed_over_in_words(tmp_path: Path, weig
 
     train(replace(order, resume_from=(replace(old, sha256=sha256(content)),)), on_event=second)
 
-    texts = [event.text for event in second.of(PhaseStarted) if event.phase == "resume"]
+    texts = [event.text for event in second.of(Note) if event.topic == "resume"]
     assert texts == [
         "The saved state after epoch 1 of stage 1 can't be used (it was made by another version); "
         "starting from the beginning"
@@ -345,7 +345,7 @@ def test_a_flipped_byte_in_the_state_of_a_step_is_noticed_and_the_one_before_is_
     train(replace(broken, resume_from=points), on_event=second)
 
     assert [(point.epoch, point.step) for point in points] == [(1, 3), (1, 0)]
-    assert [event.text for event in second.of(PhaseStarted) if event.phase == "resume"] == [
+    assert [event.text for event in second.of(Note) if event.topic == "resume"] == [
         "The saved state at step 3 of epoch 2 of stage 1 can't be used (it is damaged); going back to the one before"
     ]
     assert weights(broken) == weights(whole)

@@ -1,8 +1,8 @@
 """Checkpoints: all that prediction and further training need, in one folder.
 
-``weights.safetensors``, ``checkpoint.json`` (all the rest), ``model.onnx`` with
-``parity.json``, and per evaluated split ``predictions*.safetensors`` with the
-image ids beside it in JSON. No pickle, nothing that runs code.
+``weights.safetensors`` and ``model.onnx``, each with classes, preprocessing and parity in its
+metadata, ``checkpoint.json`` (all the rest), ``parity.json``, and per evaluated split
+``predictions*.safetensors`` with the image ids beside it in JSON. No pickle, nothing that runs code.
 """
 
 import json
@@ -21,7 +21,13 @@ from backend.domain.results import Evaluation
 from backend.domain.training import TrainingConfig
 from backend.imaging.preprocessing import Preprocessing
 from worker.engine.checkpoints.durable import disk_full_named, new_folder, sha256, write_file
-from worker.engine.checkpoints.export import Export, Parity
+from worker.engine.checkpoints.export import Export
+from worker.engine.checkpoints.metadata import (
+    ModelFacts,
+    Parity,
+    safetensors_metadata,
+    with_safetensors_metadata,
+)
 from worker.engine.errors import CheckpointUnusable
 from worker.engine.network.architectures import HEAD_WIDTH, Classifier
 
@@ -47,6 +53,14 @@ class Checkpoint:
         """K names in the order of the network's outputs."""
         return tuple(self.content["classes"])
 
+    @property
+    def lineage_stages(self) -> int:
+        """Stages that led to these weights, in all trainings of their lineage.
+
+        Checkpoints of earlier versions know only those of their own training.
+        """
+        return int(self.content.get("stages_before", 0)) + int(self.content["stage"]) + 1
+
 
 def weights_of(model: Classifier) -> bytes:
     """The network's tensors as a safetensors file."""
@@ -60,6 +74,7 @@ def write(
     config: TrainingConfig,
     stage: int,
     epoch: int,
+    stages_before: int,
     preprocessing: Preprocessing,
     evaluations: Mapping[str, Evaluation],
     features: int,
@@ -71,6 +86,14 @@ def write(
         DiskFull: nothing was written.
     """
     valid = evaluations["valid"]
+    head = {
+        "features": 2 * features,
+        "width": HEAD_WIDTH,
+        "classes": len(valid.classes),
+        "last_layer_bias": config.last_layer_bias,
+    }
+    facts = ModelFacts(config.architecture, valid.classes, preprocessing)
+    file = with_safetensors_metadata(weights, safetensors_metadata(facts, head, export.parity))
     content = {
         "format": FORMAT,
         "architecture": config.architecture,
@@ -78,22 +101,21 @@ def write(
         "preprocessing": preprocessing.to_json(),
         "stage": stage,
         "epoch": epoch,
+        # Of earlier trainings in the lineage; the random numbers of a stage follow from its number there.
+        "stages_before": stages_before,
         "config": config.model_dump(mode="json"),
-        "head": {
-            "features": 2 * features,
-            "width": HEAD_WIDTH,
-            "classes": len(valid.classes),
-            "last_layer_bias": config.last_layer_bias,
-        },
-        # So many random views of each image stand behind the answers, beside the plain one.
+        "head": head,
+        # The answers are mixed from so many random views of each image and the plain one.
         "test_time_views": config.test_time_views,
         "metrics": {split: _metrics(evaluation) for split, evaluation in evaluations.items()},
-        "weights_sha256": sha256(weights),
+        "weights_sha256": sha256(file),
+        # Of the file without its metadata: only the weights decide it.
+        "tensors_sha256": sha256(weights),
         "onnx_sha256": sha256(export.onnx),
     }
-    needed_bytes = len(weights) + len(export.onnx) + sum(one.probabilities.nbytes for one in evaluations.values())
+    needed_bytes = len(file) + len(export.onnx) + sum(one.probabilities.nbytes for one in evaluations.values())
     with disk_full_named(folder.parent, needed_bytes), new_folder(folder) as partial:
-        write_file(partial / "weights.safetensors", weights)
+        write_file(partial / "weights.safetensors", file)
         write_file(partial / "model.onnx", export.onnx)
         write_file(partial / "parity.json", _json(export.parity.to_json()))
         for split, evaluation in evaluations.items():

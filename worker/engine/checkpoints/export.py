@@ -3,7 +3,7 @@
 import copy
 import json
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from backend.imaging.preprocessing import Preprocessing
+from worker.engine.checkpoints.metadata import ModelFacts, Parity, onnx_metadata
 from worker.engine.data.source import to_input
 from worker.engine.errors import ExportDiffers
 from worker.engine.network.architectures import Classifier
@@ -28,26 +29,8 @@ ALLOWED_DIFFERENCE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Parity:
-    """How ONNX Runtime's answers compare with torch's on real images.
-
-    Attributes:
-        max_difference: largest difference of a probability.
-        agreement: share of the images given the same class, in [0, 1].
-    """
-
-    max_difference: float
-    agreement: float
-    images: int
-
-    def to_json(self) -> dict[str, float]:
-        """As written into ``parity.json``."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
 class Export:
-    """An ONNX file's bytes, and the proof that they answer the same."""
+    """An ONNX file's bytes, and how its answers compare with those of the trained network."""
 
     onnx: bytes
     parity: Parity
@@ -57,19 +40,19 @@ class _FromPixels(nn.Module):
     """``(N, 3, H, W)`` RGB in [0, 1] -> (N, K) probabilities; normalisation is inside."""
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
 
     def __init__(self, model: Classifier, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.model = model
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, 3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(preprocessing.deviation).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        return torch.softmax(self.model((images - self.mean) / self.deviation), dim=1)
+        return torch.softmax(self.model((images - self.mean) / self.std), dim=1)
 
 
-def export(model: Classifier, preprocessing: Preprocessing, classes: tuple[str, ...], pixels: Tensor) -> Export:
+def export(model: Classifier, facts: ModelFacts, pixels: Tensor) -> Export:
     """Export and compare on ``pixels``, (N, H, W, 3) uint8 as the network sees real images.
 
     Raises:
@@ -77,12 +60,12 @@ def export(model: Classifier, preprocessing: Preprocessing, classes: tuple[str, 
     """
     # A copy on the processor: what is exported must not depend on where the training ran.
     model = copy.deepcopy(model).to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
-    content = _with_metadata(_to_onnx(model, preprocessing), preprocessing, classes)
-    parity = _compare(content, model, preprocessing, pixels)
+    content = _to_onnx(model, facts.preprocessing)
+    parity = _compare(content, model, facts.preprocessing, pixels)
     # Not "greater than": a difference that is not a number must not pass.
     if not parity.max_difference <= ALLOWED_DIFFERENCE:
         raise ExportDiffers(parity.max_difference, ALLOWED_DIFFERENCE)
-    return Export(content, parity)
+    return Export(_with_metadata(content, onnx_metadata(facts, parity)), parity)
 
 
 def _to_onnx(model: Classifier, preprocessing: Preprocessing) -> bytes:
@@ -104,17 +87,10 @@ def _to_onnx(model: Classifier, preprocessing: Preprocessing) -> bytes:
         return file.read_bytes()
 
 
-def _with_metadata(content: bytes, preprocessing: Preprocessing, classes: tuple[str, ...]) -> bytes:
-    """Add what a program needs to use the file alone; ``names``, ``imgsz`` and ``task`` as Ultralytics writes them."""
+def _with_metadata(content: bytes, metadata: dict[str, str]) -> bytes:
     model = onnx.load_model_from_string(content)
-    properties = {
-        "task": "classify",
-        "names": str(dict(enumerate(classes))),
-        "imgsz": str([preprocessing.size, preprocessing.size]),
-        "classes": json.dumps(list(classes), ensure_ascii=False),
-        "preprocessing": json.dumps(preprocessing.to_json()),
-    }
-    onnx.helper.set_model_props(model, properties)
+    onnx.helper.set_model_props(model, metadata)
+    model.doc_string = "\n".join(json.loads(metadata["usage"]))
     return bytes(model.SerializeToString(deterministic=True))
 
 

@@ -23,15 +23,15 @@ from backend.domain.ids import Digest
 from backend.domain.manifest import Manifest, ManifestImage, Split
 from backend.domain.training import Augmentation
 from backend.imaging.preprocessing import Pixels, evaluation_view, random_look, training_view
-from worker.engine.data.gpu_views import AugmentationBatch, SourceCrop, makes_views, seen, stacked, window
+from worker.engine.data.gpu_views import AugmentationBatch, SourceCrop, makes_views, source_crop, stacked, warp_batch
 from worker.engine.data.source import ImageSource, Unreadable, to_input
 from worker.engine.hardware.copy_stream import Sender
-from worker.engine.hardware.devices import loader_processes
+from worker.engine.hardware.devices import MAX_LOADER_PROCESSES, loader_processes
 
 _EVALUATION_BATCH: Final = 32
 
 Key = tuple[int, int]
-"""(epoch, place): which view of which image of a list."""
+"""(epoch, index): which view of which image of a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class LabelledImages:
     @classmethod
     def of(cls, manifest: Manifest, split: Split, *, without: set[Digest]) -> "LabelledImages":
         """The split's images in the manifest's order, less the unreadable ones."""
-        number = {name: place for place, name in enumerate(manifest.classes)}
+        number = {name: index for index, name in enumerate(manifest.classes)}
         images = tuple(image for image in manifest.of(split) if image.digest not in without)
         return cls(images, tuple(number[image.label] for image in images))
 
@@ -57,27 +57,27 @@ class Batch:
     """Images ready for the network.
 
     Attributes:
-        places: where they are in their list.
+        indices: where they are in their list.
         pixels: (N, H, W, 3) uint8.
         targets: (N,) int64.
         unreadable: images of this batch that had to be left out.
-        looks: how the device is to look at the pixels; None where they are what the network sees.
+        augmentation: how the device is to warp and light the pixels; None where they are ready.
     """
 
-    places: list[int]
+    indices: list[int]
     pixels: Tensor
     targets: Tensor
     unreadable: list[Unreadable] = field(default_factory=list)
-    looks: AugmentationBatch | None = None
+    augmentation: AugmentationBatch | None = None
 
     def pin_memory(self) -> "Batch":
         """The same in page-locked memory, from where a GPU copies faster; called by torch's loader."""
-        looks = None if self.looks is None else self.looks.pin_memory()
-        return Batch(self.places, self.pixels.pin_memory(), self.targets.pin_memory(), self.unreadable, looks)
+        augmentation = None if self.augmentation is None else self.augmentation.pin_memory()
+        return Batch(self.indices, self.pixels.pin_memory(), self.targets.pin_memory(), self.unreadable, augmentation)
 
 
 class Views(Dataset[tuple[int, int, Pixels | Unreadable]]):
-    """Views of images by (epoch, place): random ones given an augmentation, else the evaluation's."""
+    """Views of images by (epoch, index): random ones given an augmentation, else the evaluation's."""
 
     def __init__(
         self,
@@ -94,12 +94,12 @@ class Views(Dataset[tuple[int, int, Pixels | Unreadable]]):
         self.seed, self.stage = seed, stage
 
     def __getitem__(self, key: Key) -> tuple[int, int, Pixels | Unreadable]:
-        epoch, place = key
-        image = self.labelled.images[place]
+        epoch, index = key
+        image = self.labelled.images[index]
         whole = self.source.resized(image)
         if isinstance(whole, Unreadable):
-            return place, 0, whole
-        return place, self.labelled.targets[place], self._view(whole, epoch, image.digest)
+            return index, 0, whole
+        return index, self.labelled.targets[index], self._view(whole, epoch, image.digest)
 
     def _view(self, whole: Image.Image, epoch: int, digest: Digest) -> Pixels:
         if self.augmentation is None:
@@ -112,25 +112,25 @@ class Views(Dataset[tuple[int, int, Pixels | Unreadable]]):
 
 
 class SourceCrops(Dataset[tuple[int, int, SourceCrop | Unreadable]]):
-    """The same random views by (epoch, place), not yet made: for a device that makes them."""
+    """The same random views by (epoch, index), not yet made: for a device that makes them."""
 
     def __init__(self, views: Views, augmentation: Augmentation) -> None:
         self.views, self.augmentation = views, augmentation
 
     def __getitem__(self, key: Key) -> tuple[int, int, SourceCrop | Unreadable]:
-        epoch, place = key
-        image, preprocessing = self.views.labelled.images[place], self.views.source.preprocessing
+        epoch, index = key
+        image, preprocessing = self.views.labelled.images[index], self.views.source.preprocessing
         whole = self.views.source.resized(image)
         if isinstance(whole, Unreadable):
-            return place, 0, whole
+            return index, 0, whole
         look = random_look(whole.size, preprocessing, self.augmentation, self.views.rng_for(epoch, image.digest))
-        return place, self.views.labelled.targets[place], window(whole, look, preprocessing.size)
+        return index, self.views.labelled.targets[index], source_crop(whole, look, preprocessing.size)
 
 
 def batches_of_epoch(
     images: int, batch_size: int, *, seed: int, stage: int, epoch: int, balanced_by: Sequence[int] | None = None
 ) -> list[list[int]]:
-    """The places of all images in a random order, cut into batches.
+    """The indices of all images in a random order, cut into batches.
 
     Given the images' classes, every class is drawn equally often instead, with as many
     draws as there are images. A last batch of a single image is left out, since batch
@@ -143,7 +143,7 @@ def batches_of_epoch(
 
 
 def _balanced_draw(classes: Sequence[int], random: np.random.Generator) -> list[int]:
-    """As many places as there are images, each class equally often, in a random order.
+    """As many indices as there are images, each class equally often, in a random order.
 
     Within a class every image comes once before any comes twice. What can't be shared
     out equally falls to classes by chance.
@@ -152,9 +152,9 @@ def _balanced_draw(classes: Sequence[int], random: np.random.Generator) -> list[
     each, rest = divmod(len(classes), len(by_class))
     favoured = random.permutation(len(by_class))[:rest].tolist()
     drawn: list[int] = []
-    for number, places in enumerate(by_class):
+    for number, indices in enumerate(by_class):
         wanted = each + (number in favoured)
-        rounds = [random.permutation(places) for _ in range(-(-wanted // len(places)))]
+        rounds = [random.permutation(indices) for _ in range(-(-wanted // len(indices)))]
         drawn += np.concatenate(rounds)[:wanted].tolist() if rounds else []
     random.shuffle(drawn)
     return drawn
@@ -189,10 +189,10 @@ class EpochOrder(Sampler[list[Key]]):
         times: Counter[int] = Counter()
         for step, batch in enumerate(batches):
             keys = []
-            for place in batch:
+            for index in batch:
                 # An image that comes again is seen as in an epoch that no stage has: not the same view twice.
-                keys.append((self.epoch + times[place] * _LONGEST_STAGE, place))
-                times[place] += 1
+                keys.append((self.epoch + times[index] * _LONGEST_STAGE, index))
+                times[index] += 1
             if step >= self.first_step:
                 yield keys
 
@@ -216,13 +216,14 @@ class ImageBatches:
         on_unreadable: Callable[[list[Unreadable]], None],
         is_balanced: bool = False,
         made_by_device: bool | None = None,
+        max_processes: int = MAX_LOADER_PROCESSES,
     ) -> None:
         images = len(views.labelled)
         classes = views.labelled.targets if is_balanced else None
         self._order = EpochOrder(images, batch_size, seed=views.seed, stage=views.stage, balanced_by=classes)
         by_device = makes_views(device) if made_by_device is None else made_by_device
         shown = SourceCrops(views, views.augmentation) if by_device and views.augmentation else views
-        processes = loader_processes(images, epochs)
+        processes = loader_processes(images, epochs, most=max_processes)
         self._loader = _loader(shown, self._order, processes=processes, device=device)
         self._preprocessing, self._device = views.source.preprocessing, device
         self._sender = Sender(device)
@@ -237,20 +238,22 @@ class ImageBatches:
 
     def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
         pixels = batch.pixels.to(self._device, non_blocking=True)
-        if batch.looks is not None:
-            pixels = seen(pixels, batch.looks.to(self._device))
+        if batch.augmentation is not None:
+            pixels = warp_batch(pixels, batch.augmentation.to(self._device))
         targets = batch.targets.to(self._device, non_blocking=True)
         return to_input(pixels, self._preprocessing, self._device), targets
 
 
-def in_order(views: Views, *, view: int, device: torch.device) -> DataLoader[Any]:
+def in_order(
+    views: Views, *, view: int, device: torch.device, max_processes: int = MAX_LOADER_PROCESSES
+) -> DataLoader[Any]:
     """Batches of all images once, in their order; ``view`` takes the place of the epoch."""
-    places = range(len(views.labelled))
+    indices = range(len(views.labelled))
     keys = [
-        [(view, place) for place in places[start : start + _EVALUATION_BATCH]]
-        for start in range(0, len(places), _EVALUATION_BATCH)
+        [(view, index) for index in indices[start : start + _EVALUATION_BATCH]]
+        for start in range(0, len(indices), _EVALUATION_BATCH)
     ]
-    return _loader(views, keys, processes=loader_processes(len(places), 1), device=device)
+    return _loader(views, keys, processes=loader_processes(len(indices), 1, most=max_processes), device=device)
 
 
 def _loader(
@@ -272,16 +275,16 @@ def _loader(
 
 def _collate(items: list[tuple[int, int, Pixels | SourceCrop | Unreadable]]) -> Batch:
     unreadable = [view for _, _, view in items if isinstance(view, Unreadable)]
-    good = [(place, target, view) for place, target, view in items if not isinstance(view, Unreadable)]
-    pixels, looks = _together([view for _, _, view in good])
+    good = [(index, target, view) for index, target, view in items if not isinstance(view, Unreadable)]
+    pixels, augmentation = _together([view for _, _, view in good])
     targets = torch.tensor([target for _, target, _ in good], dtype=torch.int64)
-    return Batch([place for place, _, _ in good], pixels, targets, unreadable, looks)
+    return Batch([index for index, _, _ in good], pixels, targets, unreadable, augmentation)
 
 
 def _together(views: Sequence[Pixels | SourceCrop]) -> tuple[Tensor, AugmentationBatch | None]:
-    windows = [view for view in views if isinstance(view, SourceCrop)]
-    if windows:
-        return stacked(windows)
+    crops = [view for view in views if isinstance(view, SourceCrop)]
+    if crops:
+        return stacked(crops)
     pixels = np.stack([view for view in views if not isinstance(view, SourceCrop)]) if views else _NONE
     return torch.from_numpy(pixels), None
 

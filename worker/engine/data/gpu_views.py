@@ -2,7 +2,7 @@
 
 What is drawn, and from which numbers, is the same as on a processor
 (``backend.imaging.preprocessing.random_look``), and so are the pixels that come out but for the odd
-level. The processor only hands over the part of each resized image that its view looks at. Like
+level. The processor only hands over the part of each resized image that its view needs. Like
 Pillow, the device interpolates between the four nearest pixels and drops fractions of a level. Where a
 view shrinks the image (``min_zoom`` below 1, or the far side of a tilt: with the usual settings its
 corner by 1.3 in every second view, by 2.5 in one of a hundred) neither smooths beforehand.
@@ -35,7 +35,7 @@ def makes_views(device: torch.device) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SourceCrop:
-    """What a random view looks at, and how.
+    """The part of an image that a random view needs, and how it is warped and lit.
 
     Attributes:
         pixels: (h, w, 3) the part of a resized image that the view needs.
@@ -56,7 +56,7 @@ class SourceCrop:
 
 @dataclass(frozen=True, slots=True)
 class AugmentationBatch:
-    """How N views are taken of N windows of one size.
+    """How N views are made from N crops of one size.
 
     Attributes:
         maps: (N, 3, 3) float32, as in ``SourceCrop``.
@@ -98,11 +98,11 @@ class AugmentationBatch:
         return AugmentationBatch(self.maps[some], self.furthest[some], self.corners[some], self.levels[some], self.size)
 
 
-def window(whole: Image.Image, look: AugmentationParams, size: int) -> SourceCrop:
-    """The part of a resized image that a view of ``size`` pixels looks at."""
+def source_crop(whole: Image.Image, params: AugmentationParams, size: int) -> SourceCrop:
+    """The part of a resized image that a view of ``size`` pixels needs."""
     # Positions count from a pixel's edge, columns and rows from its middle.
     onto_edge = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    map_ = np.linalg.inv(onto_edge) @ look.to_source @ onto_edge
+    map_ = np.linalg.inv(onto_edge) @ params.to_source @ onto_edge
     furthest = (whole.width - 1, whole.height - 1)
     (left, right), (top, bottom) = _needed(map_, size, furthest)
     return SourceCrop(
@@ -110,7 +110,7 @@ def window(whole: Image.Image, look: AugmentationParams, size: int) -> SourceCro
         map_,
         furthest,
         (left, top),
-        np.array(look.lighting.table()[:256], dtype=np.uint8),
+        np.array(params.lighting.table()[:256], dtype=np.uint8),
         size,
     )
 
@@ -128,24 +128,24 @@ def _needed(map_: NDArray[np.float64], size: int, furthest: tuple[int, int]) -> 
 
 
 def _mirrored_span(low: float, high: float, last: int) -> tuple[int, int]:
-    """What of 0 to ``last`` is seen between two places when the rest is its mirror image."""
+    """What of 0 to ``last`` is seen between two positions when the rest is its mirror image."""
     first = 0 if low < 0 else min(low, 2 * last - high)
     final = last if high > last else max(high, -low)
     return int(np.clip(np.floor(first), 0, last)), int(np.clip(np.ceil(final), 0, last))
 
 
-def stacked(windows: Sequence[SourceCrop]) -> tuple[Tensor, AugmentationBatch]:
-    """(N, H, W, 3) uint8 windows, the smaller ones filled up to the largest, and how they are looked at."""
-    height, width = (max(one.pixels.shape[axis] for one in windows) for axis in (0, 1))
-    pixels = np.zeros((len(windows), height, width, 3), dtype=np.uint8)
-    for place, one in zip(pixels, windows, strict=True):
-        place[: one.pixels.shape[0], : one.pixels.shape[1]] = one.pixels
+def stacked(crops: Sequence[SourceCrop]) -> tuple[Tensor, AugmentationBatch]:
+    """(N, H, W, 3) uint8 crops, the smaller ones filled up to the largest, and how they are warped and lit."""
+    height, width = (max(one.pixels.shape[axis] for one in crops) for axis in (0, 1))
+    pixels = np.zeros((len(crops), height, width, 3), dtype=np.uint8)
+    for rows, one in zip(pixels, crops, strict=True):
+        rows[: one.pixels.shape[0], : one.pixels.shape[1]] = one.pixels
     return torch.from_numpy(pixels), AugmentationBatch(
-        _floats([one.map for one in windows]),
-        _floats([one.furthest for one in windows]),
-        _floats([one.corner for one in windows]),
-        torch.from_numpy(np.stack([one.levels for one in windows])),
-        windows[0].size,
+        _floats([one.map for one in crops]),
+        _floats([one.furthest for one in crops]),
+        _floats([one.corner for one in crops]),
+        torch.from_numpy(np.stack([one.levels for one in crops])),
+        crops[0].size,
     )
 
 
@@ -153,34 +153,34 @@ def _floats(rows: Sequence[object]) -> Tensor:
     return torch.from_numpy(np.array(rows, dtype=np.float32))
 
 
-def seen(pixels: Tensor, looks: AugmentationBatch) -> Tensor:
-    """(N, size, size, 3) uint8: the views, from (N, H, W, 3) windows on the looks' device."""
+def warp_batch(pixels: Tensor, params: AugmentationBatch) -> Tensor:
+    """(N, size, size, 3) uint8: the views, from (N, H, W, 3) crops on the device of ``params``."""
     views = []
     for first in range(0, len(pixels), _AT_ONCE):
-        some = looks.part(first, first + _AT_ONCE)
-        levels = _between(pixels[first : first + _AT_ONCE], _places(some))
+        some = params.part(first, first + _AT_ONCE)
+        levels = _between(pixels[first : first + _AT_ONCE], _source_positions(some))
         views.append(_lit(levels, some.levels))
     return torch.cat(views)
 
 
-def _places(looks: AugmentationBatch) -> Tensor:
-    """(N, 2, size, size): the column and row of its window at which each pixel of a view looks."""
-    steps = torch.arange(looks.size, dtype=torch.float32, device=looks.maps.device)
-    maps = looks.maps[..., None, None]
+def _source_positions(params: AugmentationBatch) -> Tensor:
+    """(N, 2, size, size): the source position (column, row) of each pixel of a view, within its crop."""
+    steps = torch.arange(params.size, dtype=torch.float32, device=params.maps.device)
+    maps = params.maps[..., None, None]
     # Not as a matrix product, for which a GPU may use fewer digits.
     found = maps[:, :, 0] * steps + maps[:, :, 1] * steps[:, None] + maps[:, :, 2]
-    mirrored = _mirrored(found[:, :2] / found[:, 2:], looks.furthest[..., None, None])
-    return mirrored - looks.corners[..., None, None]
+    mirrored = _mirrored(found[:, :2] / found[:, 2:], params.furthest[..., None, None])
+    return mirrored - params.corners[..., None, None]
 
 
-def _mirrored(places: Tensor, last: Tensor) -> Tensor:
+def _mirrored(positions: Tensor, last: Tensor) -> Tensor:
     """Places between 0 and ``last``, however far beyond they were."""
-    return last - (places.remainder(2 * last) - last).abs()
+    return last - (positions.remainder(2 * last) - last).abs()
 
 
-def _between(pixels: Tensor, places: Tensor) -> Tensor:
+def _between(pixels: Tensor, positions: Tensor) -> Tensor:
     """(N, 3, size, size) whole levels as float: between the four nearest pixels, fractions dropped."""
-    columns, rows = places.unbind(dim=1)
+    columns, rows = positions.unbind(dim=1)
     height, width = pixels.shape[1:3]
     grid = torch.stack([2 * columns / (width - 1) - 1, 2 * rows / (height - 1) - 1], dim=3)
     levels = F.grid_sample(pixels.permute(0, 3, 1, 2).float(), grid, padding_mode="border", align_corners=True)

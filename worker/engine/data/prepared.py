@@ -5,12 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from backend.domain.architectures import ARCHITECTURES
-from backend.domain.events import (
-    ImageSkipped,
-    OnEvent,
-    PhaseProgress,
-    PhaseStarted,
-)
+from backend.domain.events import ImageSkipped, OnEvent, Phase, PhaseProgress, PhaseStarted
 from backend.domain.ids import Digest
 from backend.domain.manifest import ManifestImage, Split
 from backend.domain.trainable import NoValidationImages
@@ -109,14 +104,14 @@ def _read(
     stop: StopSignal,
     skip: Callable[[list[Unreadable]], None],
 ) -> None:
-    on_event(PhaseStarted("data", f"Reading {len(images)} images"))
+    on_event(PhaseStarted(Phase.DATA, f"Reading {len(images):,} images"))
     pace = Throttle()
     for done, unreadable in source.fill_cache(images, order.state_folder):
         if stop.requested():
             raise Stopped
         skip(unreadable)
         if pace.due() or done == len(images):
-            on_event(PhaseProgress("data", done, len(images)))
+            on_event(PhaseProgress(Phase.DATA, done, len(images)))
 
 
 class _Skipped:

@@ -37,7 +37,7 @@ def preprocessing_of(
         size=size,
         resize_to=round(size / config.crop_share),
         mean=architecture.mean,
-        deviation=architecture.deviation,
+        std=architecture.std,
     )
 
 
@@ -46,15 +46,15 @@ def to_input(pixels: Tensor, preprocessing: Preprocessing, device: torch.device)
 
     The same numbers as ``backend.imaging.preprocessing.normalise``.
     """
-    mean, deviation = _normal(preprocessing, device)
+    mean, std = _normal(preprocessing, device)
     scaled = pixels.to(device, non_blocking=True).float() / 255
-    return ((scaled - mean) / deviation).permute(0, 3, 1, 2)
+    return ((scaled - mean) / std).permute(0, 3, 1, 2)
 
 
 @cache
 def _normal(preprocessing: Preprocessing, device: torch.device) -> tuple[Tensor, Tensor]:
     # Kept: bringing even three numbers to a GPU anew for each batch would wait for all steps queued there.
-    return torch.tensor(preprocessing.mean, device=device), torch.tensor(preprocessing.deviation, device=device)
+    return torch.tensor(preprocessing.mean, device=device), torch.tensor(preprocessing.std, device=device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class ImageSource:
         self.open_bytes = open_bytes
         self.preprocessing = preprocessing
         self._file: Path | None = None
-        self._places: dict[Digest, tuple[int, int, int]] = {}  # offset, height, width
+        self._entries: dict[Digest, tuple[int, int, int]] = {}  # offset, height, width
         self._map: np.memmap[Any, np.dtype[np.uint8]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:  # Any: what pickle takes
@@ -84,7 +84,7 @@ class ImageSource:
 
     def resized(self, image: ManifestImage) -> Image.Image | Unreadable:
         """The upright image with the short side that the network's preprocessing wants."""
-        if image.digest in self._places:
+        if image.digest in self._entries:
             return self._cached(image.digest)
         try:
             return resized(decode_near(self.open_bytes(image.digest), self.preprocessing.resize_to), self.preprocessing)
@@ -116,20 +116,20 @@ class ImageSource:
                     offset += file.write(answer.tobytes())
                 # Only what has reached the file may be read back from it.
                 file.flush()
-                self._places.update(fresh)
+                self._entries.update(fresh)
                 done += len(chunk)
                 yield done, unreadable
 
     def close(self) -> None:
         """Remove the cache file."""
         self._map = None
-        self._places = {}
+        self._entries = {}
         if self._file is not None:
             self._file.unlink(missing_ok=True)
 
     def _cached(self, digest: Digest) -> Image.Image:
-        if self._map is None or self._places[digest][0] >= len(self._map):
-            assert self._file is not None, "there are places only after fill_cache"
+        if self._map is None or self._entries[digest][0] >= len(self._map):
+            assert self._file is not None, "there are entries only after fill_cache"
             self._map = np.memmap(self._file, dtype=np.uint8, mode="r")
-        offset, height, width = self._places[digest]
+        offset, height, width = self._entries[digest]
         return Image.fromarray(self._map[offset : offset + height * width * 3].reshape(height, width, 3))

@@ -35,12 +35,12 @@ class Activations:
         values: (N, C, h, w) channels last, on the device; float16 where the others learn from them, float32
             where they are judged by them.
         targets: (N,) int64 on the device.
-        places: N places in the list of images.
+        indices: N indices in the list of images.
     """
 
     values: Tensor
     targets: Tensor
-    places: list[int]
+    indices: list[int]
 
 
 def fit_into_memory(
@@ -67,31 +67,31 @@ def compute(
     """What the layers say of one view of every readable image; a repetition gives equal bits."""
     labelled = showing.views.labelled
     kept_as = torch.float16 if showing.is_learnt_from else torch.float32
-    places, unreadable = list[int](), list[Unreadable]()
+    indices, unreadable = list[int](), list[Unreadable]()
 
     def pixels() -> Iterator[Pixels]:
         everywhere = range(len(labelled))
-        for place, shown in zip(everywhere, shown_ahead(showing.views, showing.view, everywhere), strict=True):
+        for index, shown in zip(everywhere, shown_ahead(showing.views, showing.view, everywhere), strict=True):
             if isinstance(shown, Unreadable):
                 unreadable.append(shown)
             else:
-                places.append(place)
+                indices.append(index)
                 yield shown
 
     values = torch.empty(0)
     row = 0
     for row, answer in enumerate(layers.answers(pixels()), 1):
         if row == 1:
-            values = _room_for(len(labelled), answer.shape, kept_as)
+            values = _empty_values(len(labelled), answer.shape, kept_as)
         values[row - 1] = torch.from_numpy(answer).clamp(-_LARGEST, _LARGEST)
         if row % EVALUATION_BATCH == 0:
             on_batch(row + len(unreadable), unreadable)
     on_batch(len(labelled), unreadable)
-    targets = torch.tensor([labelled.targets[place] for place in places], dtype=torch.int64)
-    return Activations(values[:row].to(device), targets.to(device), places)
+    targets = torch.tensor([labelled.targets[index] for index in indices], dtype=torch.int64)
+    return Activations(values[:row].to(device), targets.to(device), indices)
 
 
-def _room_for(images: int, shape: tuple[int, ...], kept_as: torch.dtype) -> Tensor:
+def _empty_values(images: int, shape: tuple[int, ...], kept_as: torch.dtype) -> Tensor:
     """(N, C, h, w), channels last, in which convolutions are fastest."""
     return torch.empty((images, *shape), dtype=kept_as).contiguous(memory_format=torch.channels_last)
 
@@ -112,19 +112,19 @@ class ActivationBatches:
         if view not in self._known:
             self._known[view] = self._compute_view(view)
         known = self._known[view]
-        for rows in as_indexes(self._rows.of(epoch, known.places, first_step), known.values.device):
+        for rows in as_indexes(self._rows.of(epoch, known.indices, first_step), known.values.device):
             inputs = known.values[rows].to(torch.float32, memory_format=torch.channels_last)
             yield inputs, known.targets[rows]
 
 
-def answers_from(known: Activations, *, frozen_blocks: int, room: MemoryLimits) -> Answers:
+def answers_from(known: Activations, *, frozen_blocks: int, limits: MemoryLimits) -> Answers:
     """Answers that run the blocks above the cut alone."""
 
     def answers(model: Classifier, on_batch: OnBatch) -> Iterator[tuple[list[int], Tensor]]:
         upper = partial(model.forward_trainable, frozen_blocks=frozen_blocks)
-        for start in range(0, len(known.places), EVALUATION_BATCH):
-            places = known.places[start : start + EVALUATION_BATCH]
-            on_batch(start + len(places), [])
-            yield places, room.answers(upper, known.values[start : start + EVALUATION_BATCH])
+        for start in range(0, len(known.indices), EVALUATION_BATCH):
+            indices = known.indices[start : start + EVALUATION_BATCH]
+            on_batch(start + len(indices), [])
+            yield indices, limits.answers(upper, known.values[start : start + EVALUATION_BATCH])
 
     return answers

@@ -1,13 +1,13 @@
 """Showing images to layers that stand still, and telling of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import nn
 
 from backend.domain.architectures import ARCHITECTURES
-from backend.domain.events import OnEvent, PhaseProgress, PhaseStarted
+from backend.domain.events import OnEvent, Phase, PhaseProgress, PhaseStarted
 from backend.domain.ids import Digest
 from backend.domain.manifest import Split
 from backend.domain.training import Stage
@@ -26,19 +26,29 @@ from worker.engine.network.architectures import Classifier
 from worker.engine.order import TrainingOrder
 
 
-def still_views(training: Training) -> Views:
-    """Random views of the training images for layers that stand still: alike in all runs and stages of a seed."""
+def training_views(training: Training, number: int) -> Views:
+    """Random views of the training images in stage ``number`` of the training.
+
+    They follow from the seed and the stage's number in its lineage: a stage sees the same views
+    whether it belongs to the training before it or continues from that training's checkpoint.
+    """
     config, images = training.order.config, training.images
-    return Views(images.source, images.train, augmentation=config.augmentation, seed=config.seed)
+    return Views(
+        images.source,
+        images.train,
+        augmentation=config.augmentation,
+        seed=config.seed,
+        stage=training.stages_before + number,
+    )
 
 
 def features_of(training: Training, showings: Sequence[ViewRequest]) -> list[features.Features]:
     """What the backbone says of views of images; told as one phase, and only where something must be computed."""
-    source = _source(training.order, training.model, training.preprocessing, training.room, training.on_event)
+    source = _source(training.order, training.model, training.preprocessing, training.limits, training.on_event)
     missing = [source.missing(one) for one in showings]
     total = sum(missing)
     if total:
-        training.on_event(PhaseStarted("features", f"Showing {total} views of images to the frozen network"))
+        training.on_event(PhaseStarted(Phase.FEATURES, f"Computing features of {total:,} images"))
     found = []
     for number, one in enumerate(showings):
         report = partial(_report, training.on_event, sum(missing[:number]), total)
@@ -48,19 +58,20 @@ def features_of(training: Training, showings: Sequence[ViewRequest]) -> list[fea
 
 
 def _report(on_event: OnEvent, before: int, total: int, done: int) -> None:
-    on_event(PhaseProgress("features", before + done, total))
+    on_event(PhaseProgress(Phase.FEATURES, before + done, total))
 
 
 def activations_by(training: Training, frozen_blocks: int) -> Callable[[ViewRequest], tail.Activations]:
     """What the lowest blocks say of a view of images."""
     below = nn.Sequential(*training.model.blocks()[:frozen_blocks])
-    layers = _still(training.order, below, training.preprocessing, training.room, training.on_event)
-    rougher = layers.rougher(_learnt_in(training.order, training.room))
+    layers = _still(training.order, below, training.preprocessing, training.limits, training.on_event)
+    rougher = layers.rougher(_learnt_in(training.order, training.limits))
 
     def show(showing: ViewRequest) -> tail.Activations:
         total = len(showing.views.labelled)
-        training.on_event(PhaseStarted("activations", f"Showing {total} images to the frozen layers"))
-        watch = training.watch(lambda done: training.on_event(PhaseProgress("activations", done, total)), total)
+        text = f"Computing features of {total:,} images with the frozen layers"
+        training.on_event(PhaseStarted(Phase.ACTIVATIONS, text))
+        watch = training.watch(lambda done: training.on_event(PhaseProgress(Phase.ACTIVATIONS, done, total)), total)
         answering = rougher if showing.is_learnt_from else layers
         return tail.compute(answering, showing, device=training.device, on_batch=watch)
 
@@ -68,49 +79,67 @@ def activations_by(training: Training, frozen_blocks: int) -> Callable[[ViewRequ
 
 
 def kept_images(
-    order: TrainingOrder, stages: Sequence[Stage], model: Classifier, room: MemoryLimits, on_event: OnEvent
+    order: TrainingOrder,
+    stages: Mapping[int, Stage],
+    model: Classifier,
+    limits: MemoryLimits,
+    on_event: OnEvent,
 ) -> set[Digest]:
-    """The images that needn't be opened: all that these stages ask the network about them lies on the disk."""
+    """Images that need not be opened, since all features that the stages need of them are on disk.
+
+    ``stages`` by their number in the lineage.
+    """
     manifest, config = order.manifest, order.config
-    sizes = {stage.image_size for stage in stages}
-    if order.features_folder is None or len(sizes) > 1 or not all(stage.features_are_constant for stage in stages):
+    sizes = {stage.image_size for stage in stages.values()}
+    is_constant = all(stage.features_are_constant for stage in stages.values())
+    if order.features_folder is None or len(sizes) > 1 or not is_constant:
         return set()
-    views = max(min(stage.views, stage.epochs) for stage in stages)
+    views = max(min(stage.views, stage.epochs) for stage in stages.values())
     width = ARCHITECTURES[config.architecture].features
     if not features.fit_into_memory(len(manifest.images), width, views):
         return set()
     steps = preprocessing_of(config, ARCHITECTURES[config.architecture], image_size=sizes.pop())
-    source = _source(order, model, steps, room, on_event)
+    source = _source(order, model, steps, limits, on_event)
     plain = [image for image in manifest.images if image.split is not Split.TRAIN]
     kept = set(source.kept(plain))
     learnt = manifest.of(Split.TRAIN)
     of_view = [
-        set(source.kept(learnt, view=view, augmentation=config.augmentation, seed=config.seed, is_learnt_from=True))
-        for view in range(views)
+        set(
+            source.kept(
+                learnt,
+                view=view,
+                augmentation=config.augmentation,
+                seed=config.seed,
+                stage=number,
+                is_learnt_from=True,
+            )
+        )
+        for number, stage in stages.items()
+        for view in range(min(stage.views, stage.epochs))
     ]
     return kept | set.intersection(*of_view)
 
 
 def _source(
-    order: TrainingOrder, model: Classifier, preprocessing: Preprocessing, room: MemoryLimits, on_event: OnEvent
+    order: TrainingOrder, model: Classifier, preprocessing: Preprocessing, limits: MemoryLimits, on_event: OnEvent
 ) -> features.Source:
-    layers = _still(order, nn.Sequential(model.backbone, model.pool), preprocessing, room, on_event)
-    return features.Source(layers, FeatureStore(order.features_folder), _learnt_in(order, room))
+    layers = _still(order, nn.Sequential(model.backbone, model.pool), preprocessing, limits, on_event)
+    return features.Source(layers, FeatureStore(order.features_folder), _learnt_in(order, limits))
 
 
-def _learnt_in(order: TrainingOrder, room: MemoryLimits) -> torch.dtype | None:
+def _learnt_in(order: TrainingOrder, limits: MemoryLimits) -> torch.dtype | None:
     """Number format of answers to learn from; float16 may overflow, and here no scale is sought that would help."""
-    wanted = devices.autocast_type(order.config.precision, room.device)
+    wanted = devices.autocast_type(order.config.precision, limits.device)
     return wanted if wanted is torch.bfloat16 else None
 
 
 def _still(
-    order: TrainingOrder, layers: nn.Module, preprocessing: Preprocessing, room: MemoryLimits, on_event: OnEvent
+    order: TrainingOrder, layers: nn.Module, preprocessing: Preprocessing, limits: MemoryLimits, on_event: OnEvent
 ) -> FrozenLayers:
     return FrozenLayers(
         layers,
         preprocessing,
-        room,
+        limits,
         images=len(order.manifest.images),
         folder=order.features_folder,
         on_event=on_event,

@@ -51,12 +51,12 @@ class Features:
     Attributes:
         values: (N, ...) float32 on the device: (N, 2C) of a whole backbone.
         targets: (N,) int64 on the device.
-        places: N places in the list of images.
+        indices: N indices in the list of images.
     """
 
     values: Tensor
     targets: Tensor
-    places: list[int]
+    indices: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class ViewRequest:
 class Source:
     """Answers of layers that stand still to views of images, from the disk or from the layers.
 
-    A view is decided by the augmentation, the seed, its number and the image: not by the
-    run, the stage or the version of the data set.
+    A view is decided by the augmentation, the seed, the stage's number in its lineage, the view's
+    number and the image: not by the run or the version of the dataset.
 
     Args:
         learnt_in: number format of the answers that are learnt from; None is float32, in which the others always are.
@@ -94,10 +94,11 @@ class Source:
         view: int = 0,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        stage: int = 0,
         is_learnt_from: bool = False,
     ) -> dict[Digest, Answer]:
         """The answers to a view of these images that lie on the disk."""
-        group = self._group(self._layers(is_learnt_from), augmentation, seed, view)
+        group = self._group(self._layers(is_learnt_from), augmentation, seed, stage, view)
         return group.known(image.digest for image in images)
 
     def missing(self, showing: ViewRequest) -> int:
@@ -108,8 +109,8 @@ class Source:
         """The answers to one view of every readable image; tells of those that must be computed."""
         labelled = showing.views.labelled
         known = self._kept_of(showing)
-        found = {place: known[image.digest] for place, image in enumerate(labelled.images) if image.digest in known}
-        if left := [place for place in range(len(labelled)) if place not in found]:
+        found = {index: known[image.digest] for index, image in enumerate(labelled.images) if image.digest in known}
+        if left := [index for index in range(len(labelled)) if index not in found]:
             found |= self._computed(showing, left, on_batch)
         return _stacked(found, labelled, device)
 
@@ -123,54 +124,60 @@ class Source:
             view=showing.view,
             augmentation=views.augmentation,
             seed=views.seed,
+            stage=views.stage,
             is_learnt_from=showing.is_learnt_from,
         )
 
-    def _group(self, layers: FrozenLayers, augmentation: Augmentation | None, seed: int, view: int) -> Group:
+    def _group(
+        self, layers: FrozenLayers, augmentation: Augmentation | None, seed: int, stage: int, view: int
+    ) -> Group:
         seen = "evaluation" if augmentation is None else f"{augmentation!r} {seed} {view}"
+        # Without the first stage's number: features kept by earlier versions stay valid.
+        if augmentation is not None and stage:
+            seen += f" stage {stage}"
         seen += f" pixels {_PIXELS}"
         return self._store.group(layers.identity, repr(layers.preprocessing), seen, layers.runtime_name)
 
-    def _computed(self, showing: ViewRequest, places: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
+    def _computed(self, showing: ViewRequest, indices: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
         views, view, layers = showing.views, showing.view, self._layers(showing.is_learnt_from)
         shown: deque[int] = deque()
         unreadable: list[Unreadable] = []
 
         def pixels() -> Iterator[Pixels]:
-            for place, seen in zip(places, shown_ahead(views, view, places), strict=True):
+            for index, seen in zip(indices, shown_ahead(views, view, indices), strict=True):
                 if isinstance(seen, Unreadable):
                     unreadable.append(seen)
                 else:
-                    shown.append(place)
+                    shown.append(index)
                     yield seen
 
         found: dict[int, Answer] = {}
         group: Group | None = None
         try:
             for answer in layers.answers(pixels()):
-                place = shown.popleft()
-                found[place] = answer
+                index = shown.popleft()
+                found[index] = answer
                 # Only now is it sure which runtime answers.
-                group = group or self._group(layers, views.augmentation, views.seed, view)
-                group.add(views.labelled.images[place].digest, answer)
+                group = group or self._group(layers, views.augmentation, views.seed, views.stage, view)
+                group.add(views.labelled.images[index].digest, answer)
                 if len(found) % _LOOK_EVERY == 0:
                     on_batch(len(found) + len(unreadable), unreadable)
         finally:
             if group is not None:
                 group.flush()
-        on_batch(len(places), unreadable)
+        on_batch(len(indices), unreadable)
         return found
 
 
-def shown_ahead(views: Views, view: int, places: Iterable[int]) -> Iterator[Pixels | Unreadable]:
+def shown_ahead(views: Views, view: int, indices: Iterable[int]) -> Iterator[Pixels | Unreadable]:
     """The images as the view shows them, in order; a few are made ahead by threads, so that nobody waits."""
     # Pillow lets go of Python's lock while it decodes, resizes and turns, so threads do.
     workers = min(8, os.cpu_count() or 1)
     ahead: deque[Future[Pixels | Unreadable]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for place in places:
-                ahead.append(pool.submit(partial(_view_of, views, view, place)))
+            for index in indices:
+                ahead.append(pool.submit(partial(_view_of, views, view, index)))
                 if len(ahead) > 4 * workers:
                     yield ahead.popleft().result()
             while ahead:
@@ -179,15 +186,15 @@ def shown_ahead(views: Views, view: int, places: Iterable[int]) -> Iterator[Pixe
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _view_of(views: Views, view: int, place: int) -> Pixels | Unreadable:
-    return views[view, place][2]
+def _view_of(views: Views, view: int, index: int) -> Pixels | Unreadable:
+    return views[view, index][2]
 
 
 def _stacked(found: dict[int, Answer], labelled: LabelledImages, device: torch.device) -> Features:
-    places = sorted(found)
-    values = np.stack([found[place] for place in places]) if places else np.empty((0, 1), np.float32)
-    targets = torch.tensor([labelled.targets[place] for place in places], dtype=torch.int64)
-    return Features(torch.from_numpy(values).to(device), targets.to(device), places)
+    indices = sorted(found)
+    values = np.stack([found[index] for index in indices]) if indices else np.empty((0, 1), np.float32)
+    targets = torch.tensor([labelled.targets[index] for index in indices], dtype=torch.int64)
+    return Features(torch.from_numpy(values).to(device), targets.to(device), indices)
 
 
 class EpochRows:
@@ -200,9 +207,9 @@ class EpochRows:
         self._seed, self._stage = seed, stage
         self._classes = labelled.targets if is_balanced else None
 
-    def of(self, epoch: int, places: Sequence[int], first_step: int) -> Iterator[list[int]]:
-        """For each batch from a step on, the rows whose ``places`` it has; what couldn't be read has no row."""
-        row_of = {place: row for row, place in enumerate(places)}
+    def of(self, epoch: int, indices: Sequence[int], first_step: int) -> Iterator[list[int]]:
+        """For each batch from a step on, the rows whose ``indices`` it has; what couldn't be read has no row."""
+        row_of = {index: row for row, index in enumerate(indices)}
         batches = batches_of_epoch(
             self._images,
             self._batch_size,
@@ -212,7 +219,7 @@ class EpochRows:
             balanced_by=self._classes,
         )
         for batch in batches[first_step:]:
-            yield [row_of[place] for place in batch if place in row_of]
+            yield [row_of[index] for index in batch if index in row_of]
 
 
 class FeatureBatches:
@@ -224,7 +231,7 @@ class FeatureBatches:
     def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """(N, 2C) features and (N,) targets of one epoch's batches, on the device, from a step on."""
         features = self._views[epoch % len(self._views)]
-        for rows in as_indexes(self._rows.of(epoch, features.places, first_step), features.values.device):
+        for rows in as_indexes(self._rows.of(epoch, features.indices, first_step), features.values.device):
             yield features.values[rows], features.targets[rows]
 
 
@@ -242,9 +249,9 @@ def from_features(features: Features) -> Answers:
     """Answers that run the head alone."""
 
     def answers(model: Classifier, on_batch: OnBatch) -> Iterator[tuple[list[int], Tensor]]:
-        for start in range(0, len(features.places), _HEAD_BATCH):
-            places = features.places[start : start + _HEAD_BATCH]
-            on_batch(start + len(places), [])
-            yield places, model.head(features.values[start : start + _HEAD_BATCH])
+        for start in range(0, len(features.indices), _HEAD_BATCH):
+            indices = features.indices[start : start + _HEAD_BATCH]
+            on_batch(start + len(indices), [])
+            yield indices, model.head(features.values[start : start + _HEAD_BATCH])
 
     return answers

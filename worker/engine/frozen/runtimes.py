@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
-from backend.domain.events import OnEvent, PhaseStarted
+from backend.domain.events import Note, NoteTopic, OnEvent
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from worker.engine.checkpoints.durable import replace_file
 from worker.engine.checkpoints.export import OPSET
@@ -72,7 +72,7 @@ class FrozenLayers:
         self,
         layers: nn.Module,
         preprocessing: Preprocessing,
-        room: MemoryLimits,
+        limits: MemoryLimits,
         *,
         images: int,
         folder: Path | None,
@@ -81,11 +81,11 @@ class FrozenLayers:
         self._layers = _Layers(layers, preprocessing, folder)
         self.preprocessing = preprocessing
         self._on_event = on_event
-        self._exact = self._torch = _Torch(layers, preprocessing, room, None)
-        self._makers = _makers(room.device, images, None)
+        self._exact = self._torch = _Torch(layers, preprocessing, limits, None)
+        self._makers = _makers(limits.device, images, None)
         self._ready: Runtime | None = None
         self._is_checked = False
-        self._room, self._images = room, images
+        self._limits, self._images = limits, images
         self._is_rough = False
 
     def rougher(self, number_format: torch.dtype | None) -> "FrozenLayers":
@@ -96,8 +96,8 @@ class FrozenLayers:
         if number_format is None:
             return self
         other = copy(self)
-        other._torch = _Torch(self._layers.layers, self.preprocessing, self._room, number_format)
-        other._makers = _makers(self._room.device, self._images, number_format)
+        other._torch = _Torch(self._layers.layers, self.preprocessing, self._limits, number_format)
+        other._makers = _makers(self._limits.device, self._images, number_format)
         other._ready, other._is_checked, other._is_rough = None, False, True
         return other
 
@@ -159,7 +159,7 @@ class FrozenLayers:
 
     def _give_up(self, name: str, reason: str) -> None:
         self._makers.pop(0)
-        self._on_event(PhaseStarted("runtime", f"{name} is not used: {reason}"))
+        self._on_event(Note(NoteTopic.RUNTIME, f"{name} is not used: {reason}"))
 
 
 class _Layers:
@@ -239,16 +239,16 @@ class _FromPixels(nn.Module):
     """``(N, H, W, 3)`` uint8 values as float -> what the layers say; normalisation is inside."""
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
 
     def __init__(self, layers: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.layers = layers
         self.register_buffer("mean", torch.tensor(preprocessing.mean))
-        self.register_buffer("deviation", torch.tensor(preprocessing.deviation))
+        self.register_buffer("std", torch.tensor(preprocessing.std))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        normal = (pixels.float() / 255 - self.mean) / self.deviation
+        normal = (pixels.float() / 255 - self.mean) / self.std
         return self.layers(normal.permute(0, 3, 1, 2))  # type: ignore[no-any-return]  # a module's call is Any
 
 
@@ -364,17 +364,17 @@ class _Torch:
     """The layers as they are: on a GPU by batches; on a processor one by one, for equal bits in any company."""
 
     def __init__(
-        self, layers: nn.Module, preprocessing: Preprocessing, room: MemoryLimits, number_format: torch.dtype | None
+        self, layers: nn.Module, preprocessing: Preprocessing, limits: MemoryLimits, number_format: torch.dtype | None
     ) -> None:
-        self.name = f"torch {torch.__version__} {room.device.type}"
+        self.name = f"torch {torch.__version__} {limits.device.type}"
         if number_format is not None:
             self.name += f" {str(number_format).removeprefix('torch.')}"
-        self._layers, self._preprocessing, self._room = layers, preprocessing, room
+        self._layers, self._preprocessing, self._limits = layers, preprocessing, limits
         self._format = number_format
 
     def answers(self, pixels: Iterable[Pixels]) -> Iterator[Answer]:
         stream = iter(pixels)
-        at_once = 1 if self._room.device.type == "cpu" else self._room.asked_at_once
+        at_once = 1 if self._limits.device.type == "cpu" else self._limits.eval_batch_size
         while batch := list(islice(stream, at_once)):
             yield from self._of(np.stack(batch))
 
@@ -382,13 +382,13 @@ class _Torch:
         modes = {module: module.training for module in self._layers.modules()}
         self._layers.eval()
         given = torch.from_numpy(batch)
-        if self._room.device.type == "cuda":
+        if self._limits.device.type == "cuda":
             given = given.pin_memory()
         try:
-            kind = self._room.device.type
+            kind = self._limits.device.type
             with torch.no_grad(), torch.autocast(kind, dtype=self._format, enabled=self._format is not None):
-                inputs = to_input(given, self._preprocessing, self._room.device)
-                found = self._room.answers(self._layers, inputs).float().cpu().numpy()
+                inputs = to_input(given, self._preprocessing, self._limits.device)
+                found = self._limits.answers(self._layers, inputs).float().cpu().numpy()
         finally:
             for module, mode in modes.items():
                 module.training = mode

@@ -1,7 +1,6 @@
 """Where and in which number format a network runs."""
 
 import os
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import torch
@@ -15,7 +14,7 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 def known_devices() -> tuple[str, ...]:
     """Names of the devices in this machine, the one that ``auto`` takes first."""
-    return (*(f"cuda:{place}" for place in range(torch.cuda.device_count())), "cpu")
+    return (*(f"cuda:{index}" for index in range(torch.cuda.device_count())), "cpu")
 
 
 def choose(name: str) -> torch.device:
@@ -66,27 +65,17 @@ def has_bfloat16_units() -> bool:
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
-def place(model: ModuleT, device: torch.device) -> ModuleT:
+def to_device(model: ModuleT, device: torch.device) -> ModuleT:
     """The model on the device, channels last: 1.1 to 1.5 times faster on a processor, and what GPUs like."""
     # The stub of Module.to knows no memory format alone.
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def loader_processes(images: int, epochs: int) -> int:
+MAX_LOADER_PROCESSES: Final = 4
+
+
+def loader_processes(images: int, epochs: int, *, most: int = MAX_LOADER_PROCESSES) -> int:
     """How many processes prepare images beside the training; none where starting them costs more than they give."""
     if images * epochs < 4_000:
         return 0
-    return min(_limit.loader_processes, os.cpu_count() or 1)
-
-
-def keep_loader_processes_to(most: int) -> None:
-    """Have this process start at most so many, such as after one like it was ended for the memory that it took."""
-    _limit.loader_processes = most
-
-
-@dataclass
-class _Limit:
-    loader_processes: int = 4
-
-
-_limit = _Limit()
+    return min(most, os.cpu_count() or 1)

@@ -15,8 +15,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from backend.domain.events import Event, MicroBatchHalved, OnEvent, PhaseStarted
+from backend.domain.events import Event, MicroBatchHalved, Note, NoteTopic, OnEvent
 from worker.engine.errors import OutOfMemory
+from worker.engine.hardware.devices import MAX_LOADER_PROCESSES
 from worker.engine.hardware.gpu_processes import holders_of
 
 EVALUATION_BATCH: Final = 32
@@ -42,7 +43,8 @@ class MemoryLimits:
     Attributes:
         batch_size: images of a step, whatever they are cut into.
         micro_batch: images of which gradients are computed at once.
-        asked_at_once: images that the network answers at once.
+        eval_batch_size: images that the network answers at once.
+        loader_processes: at most so many processes prepare images, each with memory of its own.
         stage, epoch: where the training is; for what is told.
     """
 
@@ -50,7 +52,8 @@ class MemoryLimits:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     on_event: OnEvent = _silent
     micro_batch: int = 0
-    asked_at_once: int = EVALUATION_BATCH
+    eval_batch_size: int = EVALUATION_BATCH
+    loader_processes: int = MAX_LOADER_PROCESSES
     stage: int = 0
     epoch: int = 0
 
@@ -73,10 +76,10 @@ class MemoryLimits:
         self._tell(present)
         if fewest > 1 and self.micro_batch < NORM_WANTS:
             self.on_event(
-                PhaseStarted(
-                    "memory",
-                    f"Batch norm learns from {self.micro_batch} images at a time now, which is little: "
-                    "smaller images or a smaller architecture would give a better model",
+                Note(
+                    NoteTopic.MEMORY,
+                    f"Batch norm now sees only {self.micro_batch} images at a time, which gives a worse model. "
+                    "Use smaller images or a smaller architecture.",
                 )
             )
 
@@ -88,24 +91,24 @@ class MemoryLimits:
         """
         while True:
             try:
-                parts = [forward(part) for part in torch.split(inputs, self.asked_at_once)]
+                parts = [forward(part) for part in torch.split(inputs, self.eval_batch_size)]
                 return parts[0] if len(parts) == 1 else torch.cat(parts)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-            self.ask_fewer(len(inputs))
+            self.halve_eval_batch(len(inputs))
 
-    def ask_fewer(self, images: int) -> None:
+    def halve_eval_batch(self, images: int) -> None:
         """Ask about fewer images at once, after so many were too many.
 
         Raises:
             OutOfMemory: fewer there can't be, or others hold the memory.
         """
-        present = min(self.asked_at_once, images)
+        present = min(self.eval_batch_size, images)
         self._free(present, 1)
-        self.asked_at_once = max(1, present // 2)
-        text = f"The memory was too small to ask about {present} images at once: {present} → {self.asked_at_once}"
-        self.on_event(PhaseStarted("memory", text))
+        self.eval_batch_size = max(1, present // 2)
+        text = f"Memory ran out while evaluating {present} images at once; now {self.eval_batch_size} at a time."
+        self.on_event(Note(NoteTopic.MEMORY, text))
 
     def _free(self, present: int, fewest: int) -> None:
         gc.collect()
@@ -117,8 +120,8 @@ class MemoryLimits:
 
     def _tell(self, present: int) -> None:
         self.on_event(MicroBatchHalved(self.stage, self.epoch, self.micro_batch, self.batch_size))
-        text = f"The memory was too small: micro-batch {present} → {self.micro_batch}"
-        self.on_event(PhaseStarted("memory", f"{text}, effective batch {self.batch_size} kept"))
+        text = f"Memory ran out with {present} images at once; now {self.micro_batch} at a time."
+        self.on_event(Note(NoteTopic.MEMORY, f"{text} The effective batch size stays {self.batch_size}."))
 
 
 def refused_from_the_start(batch_size: int, device: torch.device) -> OutOfMemory:

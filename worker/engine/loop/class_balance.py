@@ -25,4 +25,4 @@ def class_weights(targets: Sequence[int], classes: int) -> list[float]:
     images counts 1: nobody makes mistakes about it.
     """
     times = Counter(targets)
-    return [len(targets) / (len(times) * times[place]) if times[place] else 1.0 for place in range(classes)]
+    return [len(targets) / (len(times) * times[index]) if times[index] else 1.0 for index in range(classes)]

@@ -1,4 +1,4 @@
-"""The forward pass of a network that moves, compiled where that pays: in long stages on a GPU.
+"""The forward pass of a network that is trained, compiled where that pays: in long stages on a GPU.
 
 Only what runs the steps is compiled; the network itself, its names and its states stay what they are.
 """
@@ -10,11 +10,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from backend.domain.events import OnEvent, PhaseStarted
+from backend.domain.events import Note, NoteTopic, OnEvent, Phase, PhaseStarted
 from worker.engine.hardware.memory import MemoryLimits, is_out_of_memory
-from worker.engine.loop.context import Training
+from worker.engine.loop.context import CompileStatus, Training
 from worker.engine.loop.lr_finder import left_as_it_was
-from worker.engine.loop.run import StageRun
+from worker.engine.loop.run import Forward, StageRun
 from worker.engine.loop.step import gradients
 from worker.engine.network.optim import set_training_mode
 
@@ -28,21 +28,17 @@ _TRIED_WITH: Final = 8
 """Images of the first try; one graph then serves any number from two on."""
 
 _TOLD: Final = 200
-"""Letters of a compiler's complaint that are told: it may go on for pages."""
-
-Forward = Callable[[Tensor], Tensor]
-"""As ``StageRun.forward``."""
+"""Characters of a compiler's message that are reported: it may be pages long."""
 
 Compiler = str | Callable[..., Any]
 """The name of one of torch's compilers, or what takes a graph and example inputs; Any: torch's own kinds."""
 
 
-def compiled_where_it_pays(training: Training, run: StageRun) -> StageRun:
-    """The stage's run with its forward pass compiled, where that saves more time than it takes."""
-    if not training.order.compiles or _memory.has_failed:
-        return run
+def compile_where_it_pays(training: Training, run: StageRun) -> None:
+    """Compile the run's forward pass where that saves more time than it takes."""
     size = training.preprocessing.size
-    return with_compiled_forward(run, size, training.on_event) if _pays(run, size) else run
+    if training.order.compiles and not training.compile_status.has_failed and _pays(run, size):
+        compile_forward(run, size, training.on_event, status=training.compile_status)
 
 
 def _pays(run: StageRun, size: int) -> bool:
@@ -50,30 +46,38 @@ def _pays(run: StageRun, size: int) -> bool:
     runs_whole_network = run.forward is run.model and not run.stage.features_are_constant
     if run.device.type != "cuda" or not runs_whole_network:
         return False
-    steps = (run.stage.epochs - run.place.epoch) * run.steps_per_epoch - run.place.step
-    return steps * run.room.batch_size * (size / 224) ** 2 >= WORTH_IT
+    steps = (run.stage.epochs - run.cursor.epoch) * run.steps_per_epoch - run.cursor.step
+    return steps * run.limits.batch_size * (size / 224) ** 2 >= WORTH_IT
 
 
-def with_compiled_forward(run: StageRun, size: int, on_event: OnEvent, *, backend: Compiler = "inductor") -> StageRun:
-    """The run with its forward pass compiled; as it is where this machine can't.
+def compile_forward(
+    run: StageRun,
+    size: int,
+    on_event: OnEvent,
+    *,
+    status: CompileStatus,
+    backend: Compiler = "inductor",
+) -> None:
+    """Compile the run's forward pass, or leave it as it is where this machine can't.
 
-    Gradients of a few empty images are computed on the way: only so is the way back compiled as
-    well. Weights, statistics and random numbers are then as before.
+    Gradients of a few empty images are computed, so that the backward pass is compiled as well.
+    Weights, statistics and random numbers are then as before.
     """
-    on_event(PhaseStarted("compile", "Compiling the network for this machine, which takes a minute or two"))
-    # What was compiled for a stage before is of no more use, and torch keeps no more than a few.
+    on_event(PhaseStarted(Phase.COMPILE, "Compiling the network for this machine (one to two minutes)"))
+    # What was compiled for an earlier stage is of no more use, and torch keeps only a few.
     torch._dynamo.reset()
+    plain = run.forward
 
     def forward(inputs: Tensor) -> Tensor:
-        return run.forward(inputs)
+        return plain(inputs)
 
     try:
         quick: Forward = torch.compile(forward, backend=backend)
         _try(run, quick, size)
-    except Exception as error:  # a compiler may raise anything; there is the plain pass
-        _give_up(error, on_event)
-        return run
-    return replace(run, forward=_UntilItFails(quick, run.forward, on_event))
+    except Exception as error:  # a compiler may raise anything; the plain pass remains
+        _give_up(error, on_event, status)
+        return
+    run.forward = _UntilItFails(quick, plain, on_event, status)
 
 
 def _try(run: StageRun, quick: Forward, size: int) -> None:
@@ -82,7 +86,7 @@ def _try(run: StageRun, quick: Forward, size: int) -> None:
         torch._dynamo.mark_dynamic(inputs, 0)
         return quick(inputs)
 
-    trial = replace(run, forward=forward, room=MemoryLimits(_TRIED_WITH, run.device))
+    trial = replace(run, forward=forward, limits=MemoryLimits(_TRIED_WITH, run.device))
     inputs = torch.zeros(_TRIED_WITH, 3, size, size, device=run.device).contiguous(memory_format=torch.channels_last)
     with left_as_it_was(run.model, run.device):
         set_training_mode(run.model, run.stage)
@@ -91,35 +95,25 @@ def _try(run: StageRun, quick: Forward, size: int) -> None:
 
 @dataclass(slots=True)
 class _UntilItFails:
-    """The quick forward pass; from its first failure on the plain one."""
+    """The compiled forward pass; from its first failure on the plain one."""
 
     quick: Forward
     plain: Forward
     on_event: OnEvent
-    has_failed: bool = False
+    status: CompileStatus
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        if not self.has_failed:
+        if not self.status.has_failed:
             try:
                 return self.quick(inputs)
             except Exception as error:  # as above
                 if is_out_of_memory(error):
                     raise
-                self.has_failed = True
-                _give_up(error, self.on_event)
+                _give_up(error, self.on_event, self.status)
         return self.plain(inputs)
 
 
-def _give_up(error: Exception, on_event: OnEvent) -> None:
-    _memory.has_failed = True
+def _give_up(error: Exception, on_event: OnEvent, status: CompileStatus) -> None:
+    status.has_failed = True
     reason = " ".join(str(error).split())[:_TOLD] or type(error).__name__
-    on_event(PhaseStarted("runtime", f"The network is not compiled and trains as it is: {reason}"))
-
-
-@dataclass
-class _Memory:
-    has_failed: bool = False
-
-
-_memory = _Memory()
-"""What failed once isn't tried again by this process: each try may take minutes."""
+    on_event(Note(NoteTopic.RUNTIME, f"Compiling the network failed; training continues without it: {reason}"))

@@ -17,9 +17,21 @@ from worker.engine.order import StatePoint, Stopped, StopSignal, TrainingOrder
 from worker.engine.throttle import Throttle
 
 
+@dataclass(slots=True)
+class CompileStatus:
+    """Whether compiling has failed in a training: each attempt may take minutes, so there is no second one."""
+
+    has_failed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What all stages of a training share; ``saved`` grows with every state, the newest last."""
+    """What all stages of a training share.
+
+    Attributes:
+        saved: grows with every saved state, the newest last.
+        stages_before: stages of earlier trainings that led to the weights this training began with.
+    """
 
     order: TrainingOrder
     device: torch.device
@@ -28,8 +40,10 @@ class Training:
     on_event: OnEvent
     stop: StopSignal
     saved: list[StatePoint]
-    room: MemoryLimits
-    brake: LearningRateBackoff = field(default_factory=LearningRateBackoff)
+    limits: MemoryLimits
+    backoff: LearningRateBackoff = field(default_factory=LearningRateBackoff)
+    stages_before: int = 0
+    compile_status: CompileStatus = field(default_factory=CompileStatus)
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -23,25 +23,25 @@ def run_epoch(training: Training, run: StageRun, valid: evaluation.Answers) -> E
         Stopped: what was done is saved, to go on from its last step.
         NotFinite: in a step, in the weights or in an answer.
     """
-    place = run.place
-    training.room.epoch = place.epoch
-    begun = time.monotonic() - place.elapsed_s
+    cursor = run.cursor
+    training.limits.epoch = cursor.epoch
+    begun = time.monotonic() - cursor.elapsed_s
 
     def save() -> None:
-        place.elapsed_s = time.monotonic() - begun
+        cursor.elapsed_s = time.monotonic() - begun
         save_state(training, run)
 
     try:
         learning_rate = train_one_epoch(run, on_event=training.on_event, stop=training.stop, save=save)
         with loader_deaths_understood(training.stop):
-            answered = validate(training, run, valid, place.epoch)
+            answered = validate(training, run, valid, cursor.epoch)
     except Stopped:
-        if place.step and not _is_saved(training, run):
+        if cursor.step and not _is_saved(training, run):
             save()
         raise
     finished = _finished(run, answered, learning_rate, time.monotonic() - begun)
     _note_best(training, run, finished)
-    place.epoch, place.step, place.elapsed_s = place.epoch + 1, 0, 0.0
+    cursor.epoch, cursor.step, cursor.elapsed_s = cursor.epoch + 1, 0, 0.0
     save_state(training, run, finished)
     return answered
 
@@ -94,7 +94,7 @@ def loader_deaths_understood(stop: StopSignal) -> Iterator[None]:
 
 
 def _is_saved(training: Training, run: StageRun) -> bool:
-    here = (run.number, run.place.epoch, run.place.step)
+    here = (run.number, run.cursor.epoch, run.cursor.step)
     return any((point.stage, point.epoch, point.step) == here for point in training.saved[-1:])
 
 
@@ -102,7 +102,7 @@ def _finished(run: StageRun, answered: Evaluation, learning_rate: float, duratio
     error_rate = answered.errors / len(answered.targets)
     return EpochFinished(
         stage=run.number,
-        epoch=run.place.epoch,
+        epoch=run.cursor.epoch,
         train_loss=run.loss.value,
         valid_loss=float(answered.losses.mean()),
         error_rate=error_rate,

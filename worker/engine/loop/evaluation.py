@@ -15,29 +15,29 @@ from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network.architectures import Classifier
 
 OnBatch = Callable[[int, list[Unreadable]], None]
-"""Told how many images are done, and which of the last ones couldn't be read."""
+"""Called with how many images are done, and which of them, since the last call, can't be read."""
 
 
 class Answers(Protocol):
-    """The logits of all images of a split, batch by batch, with the images' places in their list."""
+    """The logits of all images of a split, batch by batch, with the images' indices in their list."""
 
     def __call__(self, model: Classifier, on_batch: OnBatch) -> Iterator[tuple[list[int], Tensor]]:
-        """Yield places and (N, K) logits; the model is in evaluation mode."""
+        """Yield indices and (N, K) logits; the model is in evaluation mode."""
         ...
 
 
 def from_images(
-    views: Views, preprocessing: Preprocessing, device: torch.device, room: MemoryLimits, *, view: int = 0
+    views: Views, preprocessing: Preprocessing, device: torch.device, limits: MemoryLimits, *, view: int = 0
 ) -> Answers:
     """Answers that run the whole network."""
 
     def answers(model: Classifier, on_batch: OnBatch) -> Iterator[tuple[list[int], Tensor]]:
         done = 0
-        for batch in in_order(views, view=view, device=device):
-            done += len(batch.places) + len(batch.unreadable)
+        for batch in in_order(views, view=view, device=device, max_processes=limits.loader_processes):
+            done += len(batch.indices) + len(batch.unreadable)
             on_batch(done, batch.unreadable)
-            if batch.places:
-                yield batch.places, room.answers(model, to_input(batch.pixels, preprocessing, device))
+            if batch.indices:
+                yield batch.indices, limits.answers(model, to_input(batch.pixels, preprocessing, device))
 
     return answers
 
@@ -47,15 +47,15 @@ def evaluate(
 ) -> Evaluation:
     """Probabilities for every readable image, without augmentation, in float32."""
     model.eval()
-    places: list[int] = []
+    indices: list[int] = []
     probabilities: list[Tensor] = []
     with torch.no_grad():
-        for batch_places, logits in answers(model, on_batch):
-            places += batch_places
+        for batch_indices, logits in answers(model, on_batch):
+            indices += batch_indices
             probabilities.append(torch.softmax(logits.float(), dim=1).cpu())
     return Evaluation(
         classes=classes,
-        image_ids=tuple(labelled.images[place].id for place in places),
+        image_ids=tuple(labelled.images[index].id for index in indices),
         probabilities=torch.cat(probabilities).numpy(),
-        targets=np.array([labelled.targets[place] for place in places], dtype=np.int64),
+        targets=np.array([labelled.targets[index] for index in indices], dtype=np.int64),
     )

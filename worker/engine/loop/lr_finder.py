@@ -13,15 +13,15 @@ from dataclasses import asdict, replace
 from itertools import count, islice
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from backend.domain.events import PhaseProgress, PhaseStarted, RateFound
+from backend.domain.events import Phase, PhaseProgress, PhaseStarted, RateFound
 from backend.domain.lr_finder import BURST, FEWEST_STEPS, STEPS, Curve, Finding, curve_of, finding, rate_at
 from worker.engine.loop.context import Training
 from worker.engine.loop.run import Batches, SmoothedLoss, StageRun
 from worker.engine.loop.step import take_step
+from worker.engine.loop.train import seed_of
 from worker.engine.network.optim import build_optimizer, set_training_mode
 from worker.engine.order import Stopped
 from worker.engine.throttle import Throttle
@@ -33,14 +33,14 @@ _EPOCHS_APART: Final = 1000
 """Each seed sees its data as in epochs that no stage has: other orders and other random views than the stage's."""
 
 
-def with_rate_found(training: Training, run: StageRun) -> StageRun:
-    """The stage's run with the rate that a search before its first step has found."""
+def find_rate(training: Training, run: StageRun) -> None:
+    """Search the stage's learning rate before its first step, and give it to the run."""
     cheap = run.stage.features_are_constant or run.device.type == "cuda"
     curve, found = search(training, run, seeds=SEEDS if cheap else 1)
     training.on_event(
         RateFound(run.number, found.max_lr, curve.learning_rates, curve.losses, asdict(found.suggestions))
     )
-    return replace(run, stage=run.stage.with_rate(found.max_lr))
+    run.stage = run.stage.with_rate(found.max_lr)
 
 
 def search(
@@ -55,20 +55,19 @@ def search(
     """
     steps = max(FEWEST_STEPS, steps)
     report = _report(training, steps * seeds)
-    training.on_event(PhaseStarted("rate", "Trying growing steps on real batches, to find a learning rate"))
+    training.on_event(PhaseStarted(Phase.RATE, "Learning-rate finder running"))
     recorded: list[list[float]] = []
     begun = time.monotonic()
     for seed in range(seeds):
         if seed and (time.monotonic() - begun) * (seed + 1) / seed > within_s:
             break
         with left_as_it_was(run.model, run.device):
-            torch.manual_seed(_seed_of(training.order.config.seed, run.number, seed))
+            torch.manual_seed(seed_of(training.order.config.seed, run.lineage_stage, seed))
             recorded.append(_record(training, run, seed, steps, report))
     curve = curve_of(recorded, steps)
     stage = run.stage
-    has_learnt = run.number > 0 or training.order.starts_from is not None
     images = len(training.images.train)
-    return curve, finding(curve, freeze=stage.freeze, has_learnt=has_learnt, images=images)
+    return curve, finding(curve, freeze=stage.freeze, has_learnt=run.lineage_stage > 0, images=images)
 
 
 @contextmanager
@@ -129,15 +128,11 @@ def _going_round(batches: Batches, seed: int) -> Iterator[tuple[Tensor, Tensor]]
             return
 
 
-def _seed_of(*parts: int) -> int:
-    return int(np.random.SeedSequence(parts).generate_state(1)[0])
-
-
 def _report(training: Training, total: int) -> Callable[[int], None]:
     pace = Throttle()
 
     def report(done: int) -> None:
         if pace.due() or done == total:
-            training.on_event(PhaseProgress("rate", done, total))
+            training.on_event(PhaseProgress(Phase.RATE, done, total))
 
     return report

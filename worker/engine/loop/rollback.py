@@ -1,6 +1,6 @@
 """The way back to the last good state when a step has gone wrong."""
 
-from backend.domain.events import PhaseStarted, RolledBack
+from backend.domain.events import Note, NoteTopic, RolledBack
 from worker.engine.errors import Diverged
 from worker.engine.hardware.memory import PartialUpdate
 from worker.engine.loop import state
@@ -30,9 +30,9 @@ class Rollback:
         """
         run, training = self._run, self._training
         if isinstance(wrong, PartialUpdate):
-            run.room.halve(run.room.batch_size, run.min_micro_batch)
+            run.limits.halve(run.limits.batch_size, run.min_micro_batch)
         else:
-            self._brake()
+            self._lower_rates()
         good = self._good()
         run.model.load_state_dict(good.model_tensors(), strict=False)
         good.restore(run)
@@ -41,16 +41,18 @@ class Rollback:
         except NotFinite:
             raise diverged(run) from None
 
-    def _brake(self) -> None:
-        run, place, brake = self._run, self._run.place, self._run.brake
-        if brake.times >= TRIES:
+    def _lower_rates(self) -> None:
+        run, cursor, backoff = self._run, self._run.cursor, self._run.backoff
+        if backoff.times >= TRIES:
             raise diverged(run)
-        brake.pull()
-        self._training.on_event(RolledBack(run.number, place.epoch, place.step, brake.factor))
-        share = {1: "half", 2: "a quarter of"}[brake.times]
-        where = f"epoch {place.epoch + 1}, step {place.step + 1}"
-        text = f"The loss was no number any more in {where}; going back to the last good state, with {share} the rate"
-        self._training.on_event(PhaseStarted("rollback", text))
+        backoff.halve()
+        self._training.on_event(RolledBack(run.number, cursor.epoch, cursor.step, backoff.factor))
+        share = {1: "half", 2: "a quarter of"}[backoff.times]
+        text = (
+            f"The loss became NaN or infinite in epoch {cursor.epoch + 1}, step {cursor.step + 1}. "
+            f"Training continues from the last good state with {share} the learning rate."
+        )
+        self._training.on_event(Note(NoteTopic.ROLLBACK, text))
 
     def _good(self) -> State:
         order = self._training.order
@@ -69,4 +71,4 @@ class Rollback:
 def diverged(run: StageRun) -> Diverged:
     """The error for losses or weights that are no longer numbers."""
     peak = run.stage.peak
-    return Diverged(run.number, run.place.epoch, run.place.step, peak[1] if isinstance(peak, tuple) else peak)
+    return Diverged(run.number, run.cursor.epoch, run.cursor.step, peak[1] if isinstance(peak, tuple) else peak)

@@ -20,6 +20,10 @@ _SMOOTHING: Final = 0.98
 """Source: fastai ``Recorder`` beta."""
 
 
+Forward = Callable[[Tensor], Tensor]
+"""A batch's inputs -> (N, K) logits: the whole network, or its upper part where inputs are stored answers."""
+
+
 class Batches(Protocol):
     """Training batches, epoch by epoch."""
 
@@ -70,7 +74,7 @@ class Criterion:
 
 @dataclass(slots=True)
 class Cursor:
-    """Where a stage goes on: at ``step`` of ``epoch``, both from 0, ``elapsed_s`` seconds into that epoch."""
+    """Where a stage continues: at ``step`` of ``epoch``, both from 0, ``elapsed_s`` seconds into that epoch."""
 
     epoch: int = 0
     step: int = 0
@@ -79,12 +83,12 @@ class Cursor:
 
 @dataclass(slots=True)
 class LearningRateBackoff:
-    """What divergence has done to the rates of a training: they are multiplied by ``factor``."""
+    """By how much a diverging training has lowered its learning rates: they are multiplied by ``factor``."""
 
     factor: float = 1.0
     times: int = 0
 
-    def pull(self) -> None:
+    def halve(self) -> None:
         """Halve the rates once more."""
         self.factor /= 2
         self.times += 1
@@ -92,63 +96,71 @@ class LearningRateBackoff:
 
 @dataclass(slots=True)
 class KeptBackbone:
-    """The file that holds the backbone of a stage in which it stands still; without a name before the first save."""
+    """The file that holds the constant backbone of a frozen stage; its name is empty before the first save."""
 
     file: str = ""
     sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StageRun:
-    """All that the steps of one stage need.
+    """All that the steps of one stage need; it changes as the stage proceeds.
 
     Attributes:
-        forward: from a batch's inputs to (N, K) logits: the whole network, or the head where inputs are features.
+        number: the stage's number in this training, from 0.
+        forward: from a batch's inputs to (N, K) logits.
         autocast: number format of the forward pass; None is float32.
         scaler: keeps the small gradients of float16; disabled otherwise.
-        room: how many images fit into memory at once.
-        seed: of the training; each step begins its own random numbers from it.
-        criterion: what the loss is.
-        brake: what divergence has done to the rates.
+        limits: how many images fit into memory at once.
+        seed: of the training; each step seeds its own random numbers from it.
+        stages_before: stages of earlier trainings that led to the weights this training began with.
+        criterion: the loss.
+        backoff: by how much divergence has lowered the rates.
         loss: smoothed over the stage.
-        place: where it is.
+        cursor: where it is.
         bests: its best epochs so far, the best last.
-        kept_backbone: where its backbone is kept.
+        kept_backbone: the file of its constant backbone.
         norms: all batch norm layers.
     """
 
     number: int
     stage: Stage
     model: Classifier
-    forward: Callable[[Tensor], Tensor]
+    forward: Forward
     batches: Batches
     optimizer: AdamW
     steps_per_epoch: int
     device: torch.device
     autocast: torch.dtype | None
     scaler: torch.amp.GradScaler
-    room: MemoryLimits
+    limits: MemoryLimits
     seed: int = 0
+    stages_before: int = 0
     criterion: Criterion = field(default_factory=Criterion)
-    brake: LearningRateBackoff = field(default_factory=LearningRateBackoff)
+    backoff: LearningRateBackoff = field(default_factory=LearningRateBackoff)
     loss: SmoothedLoss = field(default_factory=SmoothedLoss)
-    place: Cursor = field(default_factory=Cursor)
+    cursor: Cursor = field(default_factory=Cursor)
     bests: list[Best] = field(default_factory=list)
     kept_backbone: KeptBackbone = field(default_factory=KeptBackbone)
     norms: list[nn.Module] = field(init=False)
 
     def __post_init__(self) -> None:
-        # Looked for once: walking through all layers in every step takes longer than the head's forward pass.
-        object.__setattr__(self, "norms", batch_norms(self.model))
+        # Once: walking through all layers in every step takes longer than the head's forward pass.
+        self.norms = batch_norms(self.model)
+
+    @property
+    def lineage_stage(self) -> int:
+        """The stage's number in its lineage, from 0: no two stages of a lineage draw the same random numbers."""
+        return self.stages_before + self.number
 
     @property
     def learning_norms(self) -> list[nn.Module]:
-        """Layers that normalise by the batch at the moment."""
+        """Layers that normalise by the batch in their present mode."""
         return [module for module in self.norms if module.training]
 
     @property
     def min_micro_batch(self) -> int:
-        """Images that must be learnt from at once: batch norm in training can't tell anything from one."""
+        """Fewest images of a part of a batch: batch norm in training mode needs two."""
         return 2 if self.learning_norms else 1
 
     def learning_at(self, step: int) -> tuple[float, float]:
@@ -158,9 +170,9 @@ class StageRun:
             self.stage,
             layer_groups=len(self.model.layer_groups()),
             progress=step / (self.stage.epochs * self.steps_per_epoch),
-            factor=self.brake.factor,
+            factor=self.backoff.factor,
         )
 
 
 class NotFinite(Exception):
-    """A loss, gradient, weight or answer is no number; the training must go back."""
+    """A loss, gradient, weight or answer is NaN or infinite; the training must go back."""

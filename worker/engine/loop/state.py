@@ -1,9 +1,9 @@
-"""States from which an interrupted training goes on as if nothing had happened.
+"""States from which an interrupted training continues as if nothing had happened.
 
-One safetensors file per point: tensors of network and optimizer, and a JSON in its
-header for the rest. While the backbone stands still it is written once, into a file of
-its own that the points name: an epoch of the head takes less time than writing it would.
-Random numbers need no saving, as each step begins its own from (seed, stage, epoch, step).
+One safetensors file per point: tensors of network and optimizer, and JSON in its
+header for the rest. A constant backbone is written once, into a file of its own that
+the points name: an epoch of the head takes less time than writing it would. Random
+numbers need no saving: each step seeds its own from (seed, stage of the lineage, epoch, step).
 """
 
 import hashlib
@@ -29,7 +29,9 @@ from worker.engine.loop.best import Best
 from worker.engine.loop.run import Cursor, KeptBackbone, LearningRateBackoff, NotFinite, SmoothedLoss, StageRun
 from worker.engine.order import BESIDE_STATES, StatePoint
 
-FORMAT: Final = 3
+FORMAT: Final = 4
+_FORMAT_3_NAMES: Final = {"place": "cursor", "asked_at_once": "eval_batch_size", "brake": "backoff"}
+"""Names of format 3, which is still read, and what they are called now."""
 KEPT: Final = 2
 """States kept on disk: the newest, and the one before in case that is damaged."""
 
@@ -39,39 +41,41 @@ _BACKBONE: Final = f"{_MODEL}backbone."
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A point to go on from: at ``place`` of ``stage``.
+    """A point to go on from: at ``cursor`` of ``stage``.
 
     Attributes:
         max_lr: the stage's rate, given or found.
         bests: the stage's best epochs so far, the best last.
-        micro_batch, asked_at_once: what fitted into memory.
-        brake: what divergence has done to the rates.
+        micro_batch, eval_batch_size: how many images fitted into memory.
+        backoff: by how much divergence has lowered the rates.
+        stages_before: stages of earlier trainings that led to the weights this training began with.
         left_out: images that couldn't be read when the training began; the order of the others depends on them.
     """
 
     stage: int
-    place: Cursor
+    cursor: Cursor
     max_lr: MaxLearningRate
     tensors: dict[str, Tensor]
     loss: SmoothedLoss
     scaler: dict[str, Any]  # Any: torch's own numbers
     bests: tuple[Best, ...]
     micro_batch: int
-    asked_at_once: int
-    brake: LearningRateBackoff
+    eval_batch_size: int
+    backoff: LearningRateBackoff
     left_out: tuple[Digest, ...]
+    stages_before: int = 0
 
     def model_tensors(self) -> dict[str, Tensor]:
         """Tensors of the network by parameter name."""
         return {name.removeprefix(_MODEL): tensor for name, tensor in self.tensors.items() if name.startswith(_MODEL)}
 
-    def take_over(self, room: MemoryLimits, brake: LearningRateBackoff) -> None:
+    def take_over(self, limits: MemoryLimits, backoff: LearningRateBackoff) -> None:
         """Make a training that goes on keep to what the one before the interruption had learnt of memory and rates."""
-        room.micro_batch, room.asked_at_once = self.micro_batch, self.asked_at_once
-        brake.factor, brake.times = self.brake.factor, self.brake.times
+        limits.micro_batch, limits.eval_batch_size = self.micro_batch, self.eval_batch_size
+        backoff.factor, backoff.times = self.backoff.factor, self.backoff.times
 
     def restore(self, run: StageRun) -> None:
-        """Put optimizer, loss, scaler and place of the run where they were; the network has its tensors already."""
+        """Put optimizer, loss, scaler and cursor of the run where they were; the network has its tensors already."""
         run.optimizer.state.clear()
         for name, parameter in run.model.named_parameters():
             kept = {
@@ -89,7 +93,7 @@ class State:
                 }
         run.loss.average, run.loss.steps = self.loss.average, self.loss.steps
         run.scaler.load_state_dict(self.scaler)
-        run.place.epoch, run.place.step, run.place.elapsed_s = astuple(self.place)
+        run.cursor.epoch, run.cursor.step, run.cursor.elapsed_s = astuple(self.cursor)
         run.bests[:] = self.bests
 
 
@@ -121,11 +125,11 @@ def save(folder: Path, run: StageRun, order: str, left_out: Sequence[Digest]) ->
     rest = asdict(_state(run, {}, left_out)) | {"format": FORMAT, "order": order}
     rest["backbone"] = None if backbone is None else asdict(backbone)
     content = safetensors.torch.save(tensors, metadata={"state": json.dumps(rest, sort_keys=True)})
-    digest, place = sha256(content), run.place
+    digest, cursor = sha256(content), run.cursor
     # The hash is in the name: an attempt that was given up and still writes can't overwrite another's state.
-    file = f"state-{run.number}-{place.epoch}-{place.step}-{digest[:12]}.safetensors"
+    file = f"state-{run.number}-{cursor.epoch}-{cursor.step}-{digest[:12]}.safetensors"
     write_file(folder / file, content)
-    return StatePoint(run.number, place.epoch, place.step, file, digest), len(content)
+    return StatePoint(run.number, cursor.epoch, cursor.step, file, digest), len(content)
 
 
 def _kept_backbone(folder: Path, run: StageRun) -> KeptBackbone:
@@ -182,16 +186,17 @@ def _files_beside(file: Path) -> list[str]:
 def _state(run: StageRun, tensors: dict[str, Tensor], left_out: Sequence[Digest]) -> State:
     return State(
         stage=run.number,
-        place=Cursor(*astuple(run.place)),
+        cursor=Cursor(*astuple(run.cursor)),
         max_lr=run.stage.peak,
         tensors=tensors,
         loss=SmoothedLoss(*astuple(run.loss)),
         scaler=run.scaler.state_dict(),
         bests=tuple(run.bests),
-        micro_batch=run.room.micro_batch,
-        asked_at_once=run.room.asked_at_once,
-        brake=LearningRateBackoff(*astuple(run.brake)),
+        micro_batch=run.limits.micro_batch,
+        eval_batch_size=run.limits.eval_batch_size,
+        backoff=LearningRateBackoff(*astuple(run.backoff)),
         left_out=tuple(left_out),
+        stages_before=run.stages_before,
     )
 
 
@@ -226,12 +231,12 @@ def _load(folder: Path, point: StatePoint, order: str) -> State | str:
     return State(
         **rest
         | {
-            "place": Cursor(**rest["place"]),
+            "cursor": Cursor(**rest["cursor"]),
             "max_lr": tuple(max_lr) if isinstance(max_lr, list) else max_lr,
             "tensors": safetensors.torch.load(content) | still,
             "loss": SmoothedLoss(**rest["loss"]),
             "bests": tuple(Best(**best) for best in rest["bests"]),
-            "brake": LearningRateBackoff(**rest["brake"]),
+            "backoff": LearningRateBackoff(**rest["backoff"]),
             "left_out": tuple(rest["left_out"]),
         }
     )
@@ -247,5 +252,7 @@ def _load_backbone(folder: Path, kept: KeptBackbone) -> dict[str, Tensor] | None
 
 def _header(file: Path) -> dict[str, Json]:
     with safetensors.safe_open(file, framework="pt") as opened:
-        content: dict[str, Any] = json.loads(opened.metadata()["state"])
-    return content
+        content: dict[str, Json] = json.loads(opened.metadata()["state"])
+    if content["format"] != 3:
+        return content
+    return {_FORMAT_3_NAMES.get(name, name): value for name, value in content.items()} | {"format": FORMAT}

@@ -48,12 +48,12 @@ def gradients(run: StageRun, inputs: Tensor, targets: Tensor) -> Tensor:
     while True:
         fewest = run.min_micro_batch
         try:
-            return _accumulated(run, inputs, targets, run.room.parts(len(targets), fewest))
+            return _accumulated(run, inputs, targets, run.limits.parts(len(targets), fewest))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
         run.optimizer.zero_grad(set_to_none=True)
-        run.room.halve(len(targets), fewest)
+        run.limits.halve(len(targets), fewest)
         before.restore()
 
 

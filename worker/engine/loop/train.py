@@ -25,15 +25,15 @@ def train_one_epoch(
 ) -> float:
     """Run the steps of an epoch that are still to do; returns the head's last learning rate.
 
-    Each step begins its own random numbers from (seed, stage, epoch, step): so nothing but
-    the place must be known to go on from it, on any device, or to repeat a step.
+    Each step seeds its own random numbers from (seed, stage of the lineage, epoch, step): so
+    nothing but the cursor must be known to continue from it, on any device, or to repeat a step.
     ``save`` is called every ten minutes, between two steps.
 
     Raises:
-        Stopped: between two steps; ``run.place`` says before which.
-        NotFinite: a loss or gradient is no number, or float16 overflows without end.
+        Stopped: between two steps; ``run.cursor`` points to the next one.
+        NotFinite: a loss or gradient is NaN or infinite, or float16 overflows in every step.
     """
-    report, guard, place = _StepReport(run, on_event), Guard(run), run.place
+    report, guard, cursor = _StepReport(run, on_event), Guard(run), run.cursor
     saved_at = time.monotonic()
     # Modes are set when the network isn't in training: a new one or another stage's must not pass for this one's.
     run.model.eval()
@@ -44,20 +44,20 @@ def train_one_epoch(
         # Here and not before the loop: making a batch may have run the network in evaluation mode.
         if not run.model.training:
             set_training_mode(run.model, run.stage)
-        step = place.epoch * run.steps_per_epoch + place.step
+        step = cursor.epoch * run.steps_per_epoch + cursor.step
         rate, momentum = run.learning_at(step)
         # Batch norm can't learn from a single image.
         if len(targets) > 1:
-            torch.manual_seed(seed_of(run.seed, run.number, place.epoch, place.step))
+            torch.manual_seed(seed_of(run.seed, run.lineage_stage, cursor.epoch, cursor.step))
             report.add(step + 1, take_step(run, inputs, targets, guard), len(targets), rate, momentum)
-        place.step += 1
+        cursor.step += 1
         report.send_if_due(guard)
         if time.monotonic() - saved_at > SAVE_EVERY_S:
             report.send(guard)
             save()
             saved_at = time.monotonic()
     report.send(guard)
-    return run.learning_at((place.epoch + 1) * run.steps_per_epoch - 1)[0]
+    return run.learning_at((cursor.epoch + 1) * run.steps_per_epoch - 1)[0]
 
 
 def seed_of(*parts: int) -> int:
@@ -67,7 +67,7 @@ def seed_of(*parts: int) -> int:
 
 def _from_here(run: StageRun, stop: StopSignal) -> Iterator[tuple[Tensor, Tensor]]:
     """The epoch's batches from the present step on."""
-    batches = run.batches.of(run.place.epoch, run.place.step)
+    batches = run.batches.of(run.cursor.epoch, run.cursor.step)
     while True:
         try:
             batch = next(batches, None)
@@ -83,8 +83,8 @@ def _from_here(run: StageRun, stop: StopSignal) -> Iterator[tuple[Tensor, Tensor
                 return
             yield batch
             continue
-        run.room.halve(min(run.room.batch_size, run.room.micro_batch), run.min_micro_batch)
-        batches = run.batches.of(run.place.epoch, run.place.step)
+        run.limits.halve(min(run.limits.batch_size, run.limits.micro_batch), run.min_micro_batch)
+        batches = run.batches.of(run.cursor.epoch, run.cursor.step)
 
 
 class _StepReport:
@@ -121,7 +121,7 @@ class _StepReport:
         self._on_event(
             StepFinished(
                 stage=self._run.number,
-                epoch=self._run.place.epoch,
+                epoch=self._run.cursor.epoch,
                 step=step,
                 steps=self._run.stage.epochs * self._run.steps_per_epoch,
                 losses=tuple(losses),

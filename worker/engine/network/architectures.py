@@ -24,7 +24,7 @@ HEAD_WIDTH: Final = 512
 
 
 class ConcatPool(nn.Module):
-    """``(N, C, h, w) -> (N, 2C)``: maximum, then average over all places. Source: fastai ``AdaptiveConcatPool2d``."""
+    """``(N, C, h, w) -> (N, 2C)``: maximum, then average over all indices. Source: fastai ``AdaptiveConcatPool2d``."""
 
     def forward(self, features: Tensor) -> Tensor:
         """Pool over height and width."""
@@ -84,7 +84,7 @@ def _blocks_of(group: nn.Module) -> list[nn.Sequential]:
             nn.Sequential(group.conv_head, group.bn2),
         ]
     parts = list(group.children())
-    first = next((place for place, part in enumerate(parts) if isinstance(part, nn.Sequential)), len(parts))
+    first = next((index for index, part in enumerate(parts) if isinstance(part, nn.Sequential)), len(parts))
     stem = [nn.Sequential(*parts[:first])] if first else []
     return stem + [nn.Sequential(part) for part in parts[first:]]
 

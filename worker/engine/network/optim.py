@@ -48,13 +48,13 @@ def build_optimizer(model: Classifier, stage: Stage, config: TrainingConfig) -> 
     Each group carries its ``layer_group``, for ``set_rates``.
     """
     groups = []
-    for place, part in enumerate(model.layer_groups()):
+    for group, part in enumerate(model.layer_groups()):
         exempt = set() if config.decay_batch_norm else _without_decay(part)
         learning = [parameter for parameter in part.parameters() if parameter.requires_grad]
         decaying = [parameter for parameter in learning if parameter not in exempt]
         spared = [parameter for parameter in learning if parameter in exempt]
         groups += [
-            {"params": parameters, "weight_decay": decay, "layer_group": place}
+            {"params": parameters, "weight_decay": decay, "layer_group": group}
             for parameters, decay in ((decaying, config.weight_decay), (spared, 0.0))
             if parameters
         ]

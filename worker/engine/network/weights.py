@@ -15,7 +15,7 @@ import torch
 import torchvision
 
 from backend.domain.architectures import Architecture, PretrainedWeights, WeightSource
-from backend.domain.events import OnEvent, PhaseProgress, PhaseStarted
+from backend.domain.events import OnEvent, Phase, PhaseProgress, PhaseStarted
 from backend.weights import architectures_at_hand, package_file
 from worker.engine.errors import WeightsUnavailable
 from worker.engine.network.architectures import Weights
@@ -54,7 +54,7 @@ def load(
                     if url_base
                     else _torchvision_url(architecture, weights)
                 )
-                on_event(PhaseStarted("weights", f"Downloading the pretrained weights of {architecture.title}"))
+                on_event(PhaseStarted(Phase.WEIGHTS, f"Downloading the pretrained weights of {architecture.title}"))
                 _download(architecture, weights, url, folder, on_event, stop)
     try:
         # Only tensors are read: a file of another origin can't run code.
@@ -107,7 +107,7 @@ def _copy(url: str, target: IO[bytes], on_event: OnEvent, stop: StopSignal) -> s
             digest.update(chunk)
             done += len(chunk)
             if pace.due() or done == total:
-                on_event(PhaseProgress("weights", done, max(done, total)))
+                on_event(PhaseProgress(Phase.WEIGHTS, done, max(done, total)))
     return digest.hexdigest()
 
 

@@ -7,14 +7,12 @@ import torch
 from torch import Tensor
 
 from backend.domain.architectures import ARCHITECTURES
-from backend.domain.events import (
-    PhaseStarted,
-    StageFinished,
-)
+from backend.domain.events import Phase, PhaseStarted, StageFinished
 from backend.domain.results import Evaluation
 from worker.engine.checkpoints import checkpoint
 from worker.engine.checkpoints.durable import sha256
 from worker.engine.checkpoints.export import PARITY_IMAGES, Export, export
+from worker.engine.checkpoints.metadata import ModelFacts
 from worker.engine.data.batches import Views
 from worker.engine.data.source import Unreadable
 from worker.engine.errors import CheckpointUnusable
@@ -32,12 +30,12 @@ def finish_stage(training: Training, run: StageRun, answered: Evaluation, epoch:
     content = checkpoint.weights_of(run.model)
     if not _holds(folder, sha256(content)):
         _write_checkpoint(training, run, answered, folder, content, epoch)
-    return _announce(training, run, folder, len(content))
+    return _announce(training, run, folder)
 
 
-def _holds(folder: Path, weights_sha256: str) -> bool:
+def _holds(folder: Path, tensors_sha256: str) -> bool:
     try:
-        return bool(checkpoint.read(folder).content["weights_sha256"] == weights_sha256)
+        return bool(checkpoint.read(folder).content.get("tensors_sha256") == tensors_sha256)
     except CheckpointUnusable:
         return False
 
@@ -46,13 +44,14 @@ def _write_checkpoint(
     training: Training, run: StageRun, answered: Evaluation, folder: Path, content: bytes, epoch: int
 ) -> None:
     evaluations = judge(training, run, answered)
-    training.on_event(PhaseStarted("export", "Exporting the model and checking that it answers the same"))
+    training.on_event(PhaseStarted(Phase.EXPORT, "Exporting the model and comparing its answers"))
     checkpoint.write(
         folder,
         content,
         config=training.order.config,
         stage=run.number,
         epoch=epoch,
+        stages_before=training.stages_before,
         preprocessing=training.preprocessing,
         evaluations=evaluations,
         features=ARCHITECTURES[training.order.config.architecture].features,
@@ -62,27 +61,28 @@ def _write_checkpoint(
 
 def _exported(training: Training, model: Classifier, classes: tuple[str, ...]) -> Export:
     """The model exported and compared, on fewer images where the memory is too small for as many."""
-    pixels, room = _real_pixels(training), training.room
+    pixels, limits = _real_pixels(training), training.limits
+    facts = ModelFacts(training.order.config.architecture, classes, training.preprocessing)
     while True:
         try:
-            return export(model, training.preprocessing, classes, pixels)
+            return export(model, facts, pixels)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        room.ask_fewer(len(pixels))
-        pixels = pixels[: room.asked_at_once]
+        limits.halve_eval_batch(len(pixels))
+        pixels = pixels[: limits.eval_batch_size]
 
 
 def _real_pixels(training: Training) -> Tensor:
     """(N, H, W, 3) uint8: up to 16 validation images, spread evenly."""
     views = Views(training.images.source, training.images.valid)
     total = len(training.images.valid)
-    places = np.linspace(0, total - 1, min(PARITY_IMAGES, total)).round().astype(int)
-    seen = [views[0, int(place)][2] for place in places]
+    indices = np.linspace(0, total - 1, min(PARITY_IMAGES, total)).round().astype(int)
+    seen = [views[0, int(index)][2] for index in indices]
     return torch.from_numpy(np.stack([pixels for pixels in seen if not isinstance(pixels, Unreadable)]))
 
 
-def _announce(training: Training, run: StageRun, folder: Path, size_bytes: int) -> StageResult:
+def _announce(training: Training, run: StageRun, folder: Path) -> StageResult:
     written = checkpoint.read(folder)
     metrics = written.content["metrics"]["valid"]
     training.on_event(
@@ -91,7 +91,7 @@ def _announce(training: Training, run: StageRun, folder: Path, size_bytes: int) 
             epoch=written.content["epoch"],
             folder=folder.name,
             sha256=written.content["weights_sha256"],
-            size_bytes=size_bytes,
+            size_bytes=(folder / "weights.safetensors").stat().st_size,
             valid_loss=metrics["loss"],
             error_rate=metrics["error_rate"],
             parity_max_difference=written.parity.max_difference,

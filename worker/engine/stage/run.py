@@ -1,15 +1,13 @@
 """A stage of a training from its beginning to its checkpoint."""
 
-from dataclasses import replace
-
-from backend.domain.events import PhaseStarted, StageCutShort, StageStarted
+from backend.domain.events import Note, NoteTopic, StageCutShort, StageStarted
 from backend.domain.results import Evaluation
 from worker.engine.hardware.memory import PartialUpdate
 from worker.engine.loop import best, evaluation
-from worker.engine.loop.compiled import compiled_where_it_pays
+from worker.engine.loop.compiled import compile_where_it_pays
 from worker.engine.loop.context import Training
 from worker.engine.loop.epoch import run_epoch, validate
-from worker.engine.loop.lr_finder import with_rate_found
+from worker.engine.loop.lr_finder import find_rate
 from worker.engine.loop.rollback import Rollback
 from worker.engine.loop.run import NotFinite, StageRun
 from worker.engine.loop.state import State
@@ -28,15 +26,15 @@ def run_stage(training: Training, number: int, resumed: State | None) -> StageRe
     stage = training.order.config.stages[number]
     set_learning(training.model, stage)
     run, valid = begin_stage(training, number, stage)
-    training.room.stage = number
+    training.limits.stage = number
     if resumed is not None:
         resumed.restore(run)
-        run = replace(run, stage=stage.with_rate(resumed.max_lr))
+        run.stage = stage.with_rate(resumed.max_lr)
     elif stage.max_lr == "find":
-        run = with_rate_found(training, run)
-    run = compiled_where_it_pays(training, run)
+        find_rate(training, run)
+    compile_where_it_pays(training, run)
     training.on_event(
-        StageStarted(number, stage.freeze, stage.epochs, run.place.epoch, run.steps_per_epoch, str(training.device))
+        StageStarted(number, stage.freeze, stage.epochs, run.cursor.epoch, run.steps_per_epoch, str(training.device))
     )
     epochs = _run_epochs(training, run, valid)
     epoch, answered = _settle(training, run, valid, epochs)
@@ -47,11 +45,11 @@ def _run_epochs(training: Training, run: StageRun, valid: evaluation.Answers) ->
     """Run what is left of the stage; the answers after its last epoch and after its best one, by epoch."""
     way_back = Rollback(training, run)
     answers: dict[int, Evaluation] = {}
-    while run.place.epoch < run.stage.epochs and not _is_cut_short(training, run):
+    while run.cursor.epoch < run.stage.epochs and not _is_cut_short(training, run):
         wrong: NotFinite | PartialUpdate | None = None
         try:
             answered = run_epoch(training, run, valid)
-            answers[run.place.epoch - 1] = answered
+            answers[run.cursor.epoch - 1] = answered
         except (NotFinite, PartialUpdate) as error:
             # Without its traceback, which holds the step's tensors.
             wrong = error.with_traceback(None)
@@ -60,15 +58,15 @@ def _run_epochs(training: Training, run: StageRun, valid: evaluation.Answers) ->
             answers = {}
             way_back.take(wrong)
             continue
-        wanted = {run.place.epoch - 1} | {one.epoch for one in run.bests[-1:]}
+        wanted = {run.cursor.epoch - 1} | {one.epoch for one in run.bests[-1:]}
         answers = {epoch: answered for epoch, answered in answers.items() if epoch in wanted}
     return answers
 
 
 def _is_cut_short(training: Training, run: StageRun) -> bool:
     """Whether the stage ends here, between two epochs; says why."""
-    epoch, patience = run.place.epoch - 1, run.stage.early_stopping
-    if epoch < 0 or run.place.step:
+    epoch, patience = run.cursor.epoch - 1, run.stage.early_stopping
+    if epoch < 0 or run.cursor.step:
         return False
     if training.stop.finish_requested():
         reason = f"Ended after epoch {epoch + 1} of {run.stage.epochs}, as asked"
@@ -84,11 +82,11 @@ def _settle(
     training: Training, run: StageRun, valid: evaluation.Answers, answers: dict[int, Evaluation]
 ) -> tuple[int, Evaluation]:
     """Choose the epoch whose weights the stage ends with, and put them into the network; its answers."""
-    epoch = run.place.epoch - 1
+    epoch = run.cursor.epoch - 1
     if run.stage.keep_best and run.bests and run.bests[-1].epoch != epoch:
         kept, passed_over = best.load(training.order.state_folder, run.model, run.bests)
         for one in passed_over:
-            text = f"The kept weights of epoch {one.epoch + 1} are damaged; the best one before it is taken"
-            training.on_event(PhaseStarted("resume", text))
+            text = f"The saved weights of epoch {one.epoch + 1} are damaged; using the best epoch before it"
+            training.on_event(Note(NoteTopic.RESUME, text))
         epoch = kept.epoch if kept else epoch
     return epoch, answers[epoch] if epoch in answers else validate(training, run, valid, epoch)

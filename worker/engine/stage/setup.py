@@ -1,4 +1,4 @@
-"""How a stage begins: what learns, from which batches, and how its validation images are answered."""
+"""How a stage begins: what is trained, from which batches, and how its validation images are answered."""
 
 from functools import partial
 
@@ -6,95 +6,159 @@ import torch
 
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.training import ClassBalance, Stage
-from worker.engine.data.batches import (
-    ImageBatches,
-    Views,
-    steps_per_epoch,
-)
-from worker.engine.frozen import activations as tail
-from worker.engine.frozen import compute as showing
-from worker.engine.frozen import features
+from worker.engine.data.batches import ImageBatches, Views, steps_per_epoch
+from worker.engine.frozen import activations, compute, features
 from worker.engine.frozen.features import ViewRequest
 from worker.engine.hardware import devices
 from worker.engine.loop import evaluation
 from worker.engine.loop.class_balance import criterion_of
 from worker.engine.loop.context import Training
-from worker.engine.loop.run import StageRun
+from worker.engine.loop.run import Batches, Forward, StageRun
 from worker.engine.network.optim import build_optimizer
 
 
 def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun, evaluation.Answers]:
-    """The stage's run, and how its validation images are answered."""
-    config, model, device, images = training.order.config, training.model, training.device, training.images
-    views = Views(images.source, images.train, augmentation=config.augmentation, seed=config.seed, stage=number)
-    views_wanted = min(stage.views, stage.epochs)
-    plain = Views(images.source, images.valid)
-    is_balanced = config.class_balance is ClassBalance.BALANCED_SAMPLING
-    width = ARCHITECTURES[config.architecture].features
-    run = partial(
-        StageRun,
-        number=number,
-        stage=stage,
-        model=model,
-        optimizer=build_optimizer(model, stage, config),
-        steps_per_epoch=steps_per_epoch(len(images.train), config.batch_size),
-        device=device,
-        room=training.room,
-        brake=training.brake,
-        seed=config.seed,
-        criterion=criterion_of(config, images.train, len(training.order.manifest.classes), device),
-    )
-    rows = features.EpochRows(images.train, config.batch_size, seed=config.seed, stage=number, is_balanced=is_balanced)
-    if stage.features_are_constant and features.fit_into_memory(
-        len(images.train) + len(images.valid), width, views_wanted
-    ):
-        still_views = showing.still_views(training)
-        answered, *seen = showing.features_of(
-            training, [ViewRequest(plain), *(ViewRequest(still_views, view, True) for view in range(views_wanted))]
-        )
-        batches = features.FeatureBatches(seen, rows)
-        # The head alone is small: lower precision would gain nothing.
-        still = run(
-            forward=model.head, batches=batches, autocast=None, scaler=torch.amp.GradScaler(device.type, enabled=False)
-        )
-        return still, features.from_features(answered)
-    autocast = devices.autocast_type(config.precision, device)
-    scaler = torch.amp.GradScaler(device.type, enabled=autocast is torch.float16)
+    """The run of stage ``number``, and the answers to its validation images.
+
+    A stage runs the head alone, the blocks above its frozen ones, or the whole network:
+    the least that gives the same result and whose inputs fit into memory.
+    """
+    if _keeps_features(training, stage):
+        return _on_features(training, number, stage)
     if _keeps_activations(training, stage):
-        show = showing.activations_by(training, stage.frozen_blocks)
-        above = run(
-            forward=partial(model.forward_trainable, frozen_blocks=stage.frozen_blocks),
-            batches=tail.ActivationBatches(lambda view: show(ViewRequest(views, view, True)), rows, views=stage.views),
-            autocast=autocast,
-            scaler=scaler,
-        )
-        judged = show(ViewRequest(plain))
-        return above, tail.answers_from(judged, frozen_blocks=stage.frozen_blocks, room=training.room)
-    moving = run(
-        forward=model,
+        return _on_activations(training, number, stage)
+    return _on_images(training, number, stage)
+
+
+def _on_features(training: Training, number: int, stage: Stage) -> tuple[StageRun, evaluation.Answers]:
+    """The head alone, on stored features of a few random views of each training image."""
+    views = compute.training_views(training, number)
+    learnt_from = [ViewRequest(views, view, True) for view in range(_views_of(stage))]
+    plain, *seen = compute.features_of(training, [_plain_views(training), *learnt_from])
+    run = _run(
+        training,
+        number,
+        stage,
+        forward=training.model.head,
+        batches=features.FeatureBatches(seen, _epoch_rows(training, number)),
+        # The head alone is small: lower precision would gain nothing.
+        autocast=None,
+    )
+    return run, features.from_features(plain)
+
+
+def _on_activations(training: Training, number: int, stage: Stage) -> tuple[StageRun, evaluation.Answers]:
+    """The blocks above the frozen ones, on stored activations of a few random views of each training image."""
+    views = compute.training_views(training, number)
+    activations_of = compute.activations_by(training, stage.frozen_blocks)
+    run = _run(
+        training,
+        number,
+        stage,
+        forward=partial(training.model.forward_trainable, frozen_blocks=stage.frozen_blocks),
+        batches=activations.ActivationBatches(
+            lambda view: activations_of(ViewRequest(views, view, True)),
+            _epoch_rows(training, number),
+            views=stage.views,
+        ),
+        autocast=devices.autocast_type(training.order.config.precision, training.device),
+    )
+    plain = activations_of(_plain_views(training))
+    return run, activations.answers_from(plain, frozen_blocks=stage.frozen_blocks, limits=training.limits)
+
+
+def _on_images(training: Training, number: int, stage: Stage) -> tuple[StageRun, evaluation.Answers]:
+    """The whole network, on a new random view of each training image in every epoch."""
+    config = training.order.config
+    run = _run(
+        training,
+        number,
+        stage,
+        forward=training.model,
         batches=ImageBatches(
-            views,
+            compute.training_views(training, number),
             epochs=stage.epochs,
             batch_size=config.batch_size,
-            device=device,
-            on_unreadable=images.skip,
-            is_balanced=is_balanced,
+            device=training.device,
+            on_unreadable=training.images.skip,
+            is_balanced=_is_balanced(training),
+            max_processes=training.limits.loader_processes,
         ),
-        autocast=autocast,
-        scaler=scaler,
+        autocast=devices.autocast_type(config.precision, training.device),
     )
-    return moving, evaluation.from_images(plain, training.preprocessing, device, training.room)
+    plain = _plain_views(training).views
+    return run, evaluation.from_images(plain, training.preprocessing, training.device, training.limits)
+
+
+def _run(
+    training: Training,
+    number: int,
+    stage: Stage,
+    *,
+    forward: Forward,
+    batches: Batches,
+    autocast: torch.dtype | None,
+) -> StageRun:
+    config, images, device = training.order.config, training.images, training.device
+    return StageRun(
+        number=number,
+        stage=stage,
+        model=training.model,
+        forward=forward,
+        batches=batches,
+        optimizer=build_optimizer(training.model, stage, config),
+        steps_per_epoch=steps_per_epoch(len(images.train), config.batch_size),
+        device=device,
+        autocast=autocast,
+        scaler=torch.amp.GradScaler(device.type, enabled=autocast is torch.float16),
+        limits=training.limits,
+        backoff=training.backoff,
+        seed=config.seed,
+        stages_before=training.stages_before,
+        criterion=criterion_of(config, images.train, len(training.order.manifest.classes), device),
+    )
+
+
+def _epoch_rows(training: Training, number: int) -> features.EpochRows:
+    config = training.order.config
+    return features.EpochRows(
+        training.images.train,
+        config.batch_size,
+        seed=config.seed,
+        stage=training.stages_before + number,
+        is_balanced=_is_balanced(training),
+    )
+
+
+def _plain_views(training: Training) -> ViewRequest:
+    return ViewRequest(Views(training.images.source, training.images.valid))
+
+
+def _is_balanced(training: Training) -> bool:
+    return training.order.config.class_balance is ClassBalance.BALANCED_SAMPLING
+
+
+def _views_of(stage: Stage) -> int:
+    return min(stage.views, stage.epochs)
+
+
+def _keeps_features(training: Training, stage: Stage) -> bool:
+    """Whether the backbone is constant and its features fit into memory."""
+    images, width = training.images, ARCHITECTURES[training.order.config.architecture].features
+    return stage.features_are_constant and features.fit_into_memory(
+        len(images.train) + len(images.valid), width, _views_of(stage)
+    )
 
 
 def _keeps_activations(training: Training, stage: Stage) -> bool:
-    """Whether what the blocks below the cut say is kept instead of computed every epoch."""
+    """Whether some blocks are frozen and their activations fit into memory."""
     if stage.freeze or not stage.frozen_blocks:
         return False
     images = training.images
-    return tail.fit_into_memory(
+    return activations.fit_into_memory(
         training.model,
         training.preprocessing,
         frozen_blocks=stage.frozen_blocks,
-        learnt=len(images.train) * min(stage.views, stage.epochs),
+        learnt=len(images.train) * _views_of(stage),
         judged=len(images.valid),
     )

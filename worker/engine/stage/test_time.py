@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from backend.domain.architectures import ARCHITECTURES
-from backend.domain.events import OnEvent, PhaseProgress, PhaseStarted
+from backend.domain.events import OnEvent, Phase, PhaseProgress, PhaseStarted
 from backend.domain.results import Evaluation
 from worker.engine.data.batches import LabelledImages, Views
 from worker.engine.data.source import Unreadable
@@ -78,12 +78,12 @@ def _asked(training: Training, run: StageRun, seen: Sequence[ViewRequest]) -> li
             evaluation.evaluate(model, answers, one.views.labelled, classes, on_batch=_untold)
             for answers, one in zip(kept, seen, strict=True)
         ]
-    training.on_event(PhaseStarted("evaluation", f"Asking the model about {total} views of images"))
+    training.on_event(PhaseStarted(Phase.EVALUATION, f"Evaluating {total:,} images"))
     found, before = [], 0
     for one in seen:
         labelled = one.views.labelled
         answers = evaluation.from_images(
-            one.views, training.preprocessing, training.device, training.room, view=one.view
+            one.views, training.preprocessing, training.device, training.limits, view=one.view
         )
         watch = training.watch(partial(_report, training.on_event, before, total), len(labelled))
         found.append(evaluation.evaluate(model, answers, labelled, classes, on_batch=watch))
@@ -92,7 +92,7 @@ def _asked(training: Training, run: StageRun, seen: Sequence[ViewRequest]) -> li
 
 
 def _report(on_event: OnEvent, before: int, total: int, done: int) -> None:
-    on_event(PhaseProgress("evaluation", before + done, total))
+    on_event(PhaseProgress(Phase.EVALUATION, before + done, total))
 
 
 def _untold(done: int, unreadable: list[Unreadable]) -> None:

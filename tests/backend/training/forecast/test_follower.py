@@ -2,7 +2,17 @@
 
 import pytest
 
-from backend.domain.events import Event, PhaseProgress, PhaseStarted, StageStarted, StepFinished, ValidationProgress
+from backend.domain.events import (
+    Event,
+    Note,
+    NoteTopic,
+    Phase,
+    PhaseProgress,
+    PhaseStarted,
+    StageStarted,
+    StepFinished,
+    ValidationProgress,
+)
 from backend.domain.training import StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training.forecast.eta import Standing
 from backend.training.forecast.follower import RunFollower
@@ -60,9 +70,9 @@ def frozen(clock: Clock) -> RunFollower:
 def begin(follower: RunFollower, clock: Clock) -> None:
     """Ten seconds as forecast, to the beginning of the first stage."""
     clock.now += 5
-    follower.see(PhaseStarted("data", "Reading"))
+    follower.see(PhaseStarted(Phase.DATA, "Reading"))
     clock.now += 5
-    follower.see(PhaseProgress("data", 125, 125))
+    follower.see(PhaseProgress(Phase.DATA, 125, 125))
     follower.see(StageStarted(0, True, 4, 0, 100, "cpu"))
 
 
@@ -72,18 +82,18 @@ def test_nothing_is_done_before_the_first_event(follower: RunFollower) -> None:
 
 def test_the_bar_follows_the_forecast_seconds_of_every_part(frozen: RunFollower, clock: Clock) -> None:
     told: list[tuple[float, Event, float]] = [
-        (5, PhaseStarted("data", "Reading"), 5 / 215),
-        (7.5, PhaseProgress("data", 50, 100), 7.5 / 215),
-        (10, PhaseProgress("data", 100, 100), 10 / 215),
-        (10, PhaseStarted("features", "Computing"), 10 / 215),
-        (15, PhaseProgress("features", 0, 20), 15 / 215),
-        (105, PhaseProgress("features", 10, 20), 105 / 215),
-        (195, PhaseProgress("features", 20, 20), 195 / 215),
+        (5, PhaseStarted(Phase.DATA, "Reading"), 5 / 215),
+        (7.5, PhaseProgress(Phase.DATA, 50, 100), 7.5 / 215),
+        (10, PhaseProgress(Phase.DATA, 100, 100), 10 / 215),
+        (10, PhaseStarted(Phase.FEATURES, "Computing"), 10 / 215),
+        (15, PhaseProgress(Phase.FEATURES, 0, 20), 15 / 215),
+        (105, PhaseProgress(Phase.FEATURES, 10, 20), 105 / 215),
+        (195, PhaseProgress(Phase.FEATURES, 20, 20), 195 / 215),
         (195, StageStarted(0, True, 10, 0, 9, "cpu"), 195 / 215),
         (196, epoch_finished(0, 0), 196 / 215),
         (200, epoch_finished(0, 4), 197 / 212),
         (205, epoch_finished(0, 9), 0.954545),
-        (205, PhaseStarted("export", "Exporting"), 0.954545),
+        (205, PhaseStarted(Phase.EXPORT, "Exporting"), 0.954545),
         (215, stage_finished(0), 0.99),
     ]
     shown = []
@@ -128,11 +138,11 @@ def test_a_part_that_takes_far_longer_than_forecast_does_not_stand_near_the_end(
     frozen: RunFollower, clock: Clock
 ) -> None:
     for at, event in (
-        (5, PhaseStarted("data", "Reading")),
-        (10, PhaseProgress("data", 100, 100)),
-        (10, PhaseStarted("features", "Computing")),
-        (15, PhaseProgress("features", 0, 100)),
-        (25, PhaseProgress("features", 100, 100)),
+        (5, PhaseStarted(Phase.DATA, "Reading")),
+        (10, PhaseProgress(Phase.DATA, 100, 100)),
+        (10, PhaseStarted(Phase.FEATURES, "Computing")),
+        (15, PhaseProgress(Phase.FEATURES, 0, 100)),
+        (25, PhaseProgress(Phase.FEATURES, 100, 100)),
         (25, StageStarted(0, True, 10, 0, 9, "cpu")),
     ):
         clock.now = at
@@ -198,7 +208,7 @@ def test_a_stage_that_is_cut_short_leaves_its_rest_of_the_bar_to_the_others(
     one_epoch(follower, clock, 0)
     before = follower.standing.progress
 
-    follower.see(PhaseStarted("export", "Exporting"))
+    follower.see(PhaseStarted(Phase.EXPORT, "Exporting"))
     clock.now += 10
     follower.see(stage_finished(0))
 
@@ -211,7 +221,7 @@ def test_nothing_falls_below_what_an_earlier_attempt_got_to(clock: Clock) -> Non
     earlier = Standing(1, 1, 0.7, activity="learn")
     follower = RunFollower(CONFIG, timetable(CONFIG), earlier=earlier, finished_stages=1, goes_on=True, monotonic=clock)
 
-    follower.see(PhaseStarted("data", "Reading"))
+    follower.see(PhaseStarted(Phase.DATA, "Reading"))
     reading = follower.standing
     follower.see(StageStarted(1, False, 2, 1, 100, "cpu"))
 
@@ -231,19 +241,19 @@ def test_it_is_never_done_before_the_result_can_be_opened(follower: RunFollower)
 
 
 def test_no_time_is_given_before_a_tenth_of_a_pass(frozen: RunFollower, clock: Clock) -> None:
-    frozen.see(PhaseStarted("features", "Computing"))
+    frozen.see(PhaseStarted(Phase.FEATURES, "Computing"))
 
     clock.now = 5
-    frozen.see(PhaseProgress("features", 59, 600))
+    frozen.see(PhaseProgress(Phase.FEATURES, 59, 600))
 
     assert frozen.standing.eta_s is None
 
 
 def test_the_head_alone_does_not_spoil_the_time_of_a_pass(frozen: RunFollower, clock: Clock) -> None:
-    frozen.see(PhaseStarted("features", "Computing"))
-    frozen.see(PhaseProgress("features", 1, 225))
+    frozen.see(PhaseStarted(Phase.FEATURES, "Computing"))
+    frozen.see(PhaseProgress(Phase.FEATURES, 1, 225))
     clock.now += 358.4
-    frozen.see(PhaseProgress("features", 225, 225))
+    frozen.see(PhaseProgress(Phase.FEATURES, 225, 225))
     frozen.see(StageStarted(0, True, 10, 0, 9, "cpu"))
     clock.now += 0.1
     frozen.see(step_finished(9, steps=90, losses=9))
@@ -255,11 +265,11 @@ def test_the_head_alone_does_not_spoil_the_time_of_a_pass(frozen: RunFollower, c
 
 def test_each_part_has_its_name(frozen: RunFollower, clock: Clock) -> None:
     told: list[tuple[Event, str]] = [
-        (PhaseStarted("data", "Reading"), "data"),
-        (PhaseStarted("features", "Computing"), "features"),
-        (PhaseProgress("features", 10, 20), "features"),
+        (PhaseStarted(Phase.DATA, "Reading"), "data"),
+        (PhaseStarted(Phase.FEATURES, "Computing"), "features"),
+        (PhaseProgress(Phase.FEATURES, 10, 20), "features"),
         (StageStarted(0, True, 10, 0, 9, "cpu"), "learn"),
-        (PhaseStarted("export", "Exporting"), "export"),
+        (PhaseStarted(Phase.EXPORT, "Exporting"), "export"),
     ]
     found = []
     for event, _ in told:
@@ -273,18 +283,18 @@ def test_a_search_for_the_rate_is_a_part_of_the_run(clock: Clock) -> None:
     config = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=1, max_lr="find"),)))
     follower = RunFollower(config, timetable(config), monotonic=clock)
     clock.now = 5
-    follower.see(PhaseStarted("data", "Reading"))
+    follower.see(PhaseStarted(Phase.DATA, "Reading"))
     clock.now = 10
-    follower.see(PhaseProgress("data", 1, 1))
+    follower.see(PhaseProgress(Phase.DATA, 1, 1))
 
-    follower.see(PhaseProgress("rate", 50, 100))
+    follower.see(PhaseProgress(Phase.RATE, 50, 100))
 
     assert follower.standing.progress == pytest.approx((10 + 140) / (10 + 280 + 280 + 20 + 10))
     assert follower.standing.activity == "rate"
 
 
 def test_words_of_a_phase_go_when_there_are_steps(follower: RunFollower) -> None:
-    follower.see(PhaseStarted("data", "Reading 125 images"))
+    follower.see(PhaseStarted(Phase.DATA, "Reading 125 images"))
     reading = follower.standing.phase
     follower.see(StageStarted(0, True, 4, 0, 100, "cuda:0"))
 
@@ -309,7 +319,7 @@ def test_several_steps_in_one_event_share_its_time(follower: RunFollower, clock:
 
 def test_nothing_is_known_of_steps_before_there_were_some(follower: RunFollower, clock: Clock) -> None:
     clock.now += 500
-    follower.see(PhaseProgress("weights", 1, 2))
+    follower.see(PhaseProgress(Phase.WEIGHTS, 1, 2))
     follower.see(steps(1))
 
     assert follower.stall_after_s is None
@@ -318,7 +328,7 @@ def test_nothing_is_known_of_steps_before_there_were_some(follower: RunFollower,
 def test_what_happens_between_two_steps_is_not_part_of_the_second(follower: RunFollower, clock: Clock) -> None:
     for _epoch in range(3):
         clock.now += 100
-        follower.see(PhaseProgress("evaluation", 1, 2))
+        follower.see(PhaseProgress(Phase.EVALUATION, 1, 2))
         clock.now += 1
         follower.see(steps(1))
 
@@ -337,3 +347,17 @@ def one_epoch(follower: RunFollower, clock: Clock, epoch: int) -> None:
     follower.see(ValidationProgress(0, epoch, 1, 30))
     clock.now += 20
     follower.see(epoch_finished(0, epoch, duration_s=60))
+
+
+def test_a_note_ends_no_measurement_and_is_no_phase(frozen: RunFollower, clock: Clock) -> None:
+    for at, event in (
+        (5, PhaseStarted(Phase.DATA, "Reading")),
+        (7, Note(NoteTopic.RUNTIME, "A runtime is not used.")),
+        (10, PhaseProgress(Phase.DATA, 100, 100)),
+    ):
+        clock.now = at
+        frozen.see(event)
+        assert frozen.standing.phase is not None
+        assert frozen.standing.phase.startswith("Reading")
+
+    assert [(one.item.work.value, one.seconds) for one in frozen.measurements] == [("start", 5), ("read", 5)]

@@ -2,6 +2,9 @@ import pytest
 
 from backend.domain.events import (
     Event,
+    Note,
+    NoteTopic,
+    Phase,
     PhaseProgress,
     PhaseStarted,
     StageStarted,
@@ -31,17 +34,17 @@ def taken(config: TrainingConfig, *told: tuple[float, Event], goes_on: bool = Fa
 
 def test_it_takes_down_each_phase_of_a_frozen_stage() -> None:
     told = (
-        (4, PhaseStarted("weights", "")),
-        (5, PhaseStarted("data", "")),
-        (6, PhaseProgress("data", 100, 100)),
-        (6, PhaseStarted("features", "")),
-        (8, PhaseProgress("features", 20, 100)),
-        (16, PhaseProgress("features", 100, 100)),
+        (4, PhaseStarted(Phase.WEIGHTS, "")),
+        (5, PhaseStarted(Phase.DATA, "")),
+        (6, PhaseProgress(Phase.DATA, 100, 100)),
+        (6, PhaseStarted(Phase.FEATURES, "")),
+        (8, PhaseProgress(Phase.FEATURES, 20, 100)),
+        (16, PhaseProgress(Phase.FEATURES, 100, 100)),
         (16, StageStarted(0, True, 2, 0, 3, "cpu")),
         (17, step_finished(3)),
         (17, epoch_finished(0, 0)),
         (18, epoch_finished(0, 1)),
-        (19, PhaseStarted("export", "")),
+        (19, PhaseStarted(Phase.EXPORT, "")),
         (23, stage_finished(0)),
     )
 
@@ -56,9 +59,21 @@ def test_it_takes_down_each_phase_of_a_frozen_stage() -> None:
     ]
 
 
+def test_a_note_ends_no_measurement() -> None:
+    told = (
+        (4, PhaseStarted(Phase.WEIGHTS, "")),
+        (5, PhaseStarted(Phase.DATA, "")),
+        (7, Note(NoteTopic.RUNTIME, "A runtime is not used.")),
+        (9, PhaseProgress(Phase.DATA, 100, 100)),
+        (9, PhaseStarted(Phase.EXPORT, "")),
+    )
+
+    assert ("read", 100, 4) in taken(MOVES, *told)
+
+
 def test_steps_and_answers_of_an_epoch_are_told_apart() -> None:
     told = (
-        (0, PhaseStarted("data", "")),
+        (0, PhaseStarted(Phase.DATA, "")),
         (10, StageStarted(0, False, 2, 0, 3, "cpu")),
         (30, step_finished(3)),
         (31, ValidationProgress(0, 0, 10, 20)),
@@ -71,7 +86,7 @@ def test_steps_and_answers_of_an_epoch_are_told_apart() -> None:
 def test_a_number_format_of_somebodys_own_choice_says_nothing_of_learning() -> None:
     own = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=2),), precision=Precision.FLOAT32))
     told = (
-        (0, PhaseStarted("data", "")),
+        (0, PhaseStarted(Phase.DATA, "")),
         (10, StageStarted(0, False, 2, 0, 3, "cpu")),
         (30, step_finished(3)),
         (32, epoch_finished(0, 0)),
@@ -82,10 +97,10 @@ def test_a_number_format_of_somebodys_own_choice_says_nothing_of_learning() -> N
 
 def test_a_download_is_not_how_fast_a_start_is() -> None:
     told = (
-        (1, PhaseProgress("weights", 1, 9)),
-        (99, PhaseStarted("data", "")),
-        (100, PhaseProgress("data", 100, 100)),
-        (100, PhaseStarted("features", "")),
+        (1, PhaseProgress(Phase.WEIGHTS, 1, 9)),
+        (99, PhaseStarted(Phase.DATA, "")),
+        (100, PhaseProgress(Phase.DATA, 100, 100)),
+        (100, PhaseStarted(Phase.FEATURES, "")),
     )
 
     assert taken(STILL, *told) == [("read", 100, 1)]

@@ -2,7 +2,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from backend.dependencies import Services
-from backend.domain.events import PhaseProgress, RateFound
+from backend.domain.events import Phase, PhaseProgress, RateFound
 from backend.domain.ids import new_id
 from backend.domain.lr_finder import Finding, curve_of, finding
 from backend.ledger.claiming import claim_next
@@ -97,13 +97,13 @@ def test_an_unknown_search_is_not_found(client: TestClient) -> None:
 def test_it_shows_how_far_it_is(client: TestClient, services: Services, claim: Claim) -> None:
     with services.database.write() as session:
         progress.begin(session, claim)
-        words = phase_in_words(PhaseProgress("rate", 120, 300))
+        words = phase_in_words(PhaseProgress(Phase.RATE, 120, 300))
         progress.show(session, claim, phase=words, progress=0.4)
 
     body = client.get(f"/api/v1/lr-finds/{claim.subject_id}").json()
     assert (body["status"], body["phase"], body["progress"]) == (
         "running",
-        "Looking for a learning rate: 120 of 300 steps",
+        "Learning-rate finder: 120 of 300 steps",
         0.4,
     )
 

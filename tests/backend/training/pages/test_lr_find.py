@@ -99,10 +99,10 @@ def test_the_page_of_one_at_work_says_how_far_it_is_and_offers_to_cancel(
     claim = claim_next(services.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
     assert claim is not None
     with services.database.write() as session:
-        progress.show(session, claim, phase="Looking for a learning rate: 30 of 300 steps", progress=0.1)
+        progress.show(session, claim, phase="Learning-rate finder: 30 of 300 steps", progress=0.1)
 
     page = client.get(f"/lr-finds/{find_id}").text
-    assert "Looking for a learning rate: 30 of 300 steps" in page
+    assert "Learning-rate finder: 30 of 300 steps" in page
     assert "data-at-work" in page
     assert f'action="/lr-finds/{find_id}/cancel"' in page
 

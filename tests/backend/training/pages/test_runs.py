@@ -336,7 +336,7 @@ def test_what_happened_is_told_in_words(client: TestClient, version_id: VersionI
 
     text = client.get(f"/runs/{run_id}", headers=PAGE).text
 
-    assert "batches of 64 are now worked off 32 at a time; the result is the same" in text
+    assert "The effective batch size stays 64; batch norm layers that are trained see only 32 images at a time" in text
     assert "going on from the last good state with the rate times 0.5" in text
     assert "Stage 1 ends after epoch 2: 3 epochs without a better one" in text
     assert "1 picture couldn't be read during training and was skipped" in text

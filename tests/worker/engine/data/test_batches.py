@@ -14,7 +14,7 @@ from worker.engine.data import batches as data
 from worker.engine.data.batches import ImageBatches, LabelledImages, Views, batches_of_epoch, in_order, steps_per_epoch
 from worker.engine.data.source import ImageSource, Unreadable, preprocessing_of, to_input
 
-PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.4, 0.3), deviation=(0.2, 0.25, 0.3))
+PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
 CPU = torch.device("cpu")
 
 
@@ -134,7 +134,7 @@ def test_an_unreadable_image_leaves_its_batch_smaller() -> None:
     (batch,) = in_order(Views(source, images), view=0, device=CPU)
 
     assert batch.pixels.shape == (17, 32, 32, 3)
-    assert batch.places == list(range(1, 18))
+    assert batch.indices == list(range(1, 18))
     assert [one.image.id for one in batch.unreadable] == [images.images[0].id]
 
 
@@ -157,7 +157,7 @@ def test_the_order_does_not_depend_on_the_number_of_loader_processes(
     views = Views(source, images, augmentation=Augmentation(), seed=3)
     alone = ImageBatches(views, epochs=1, batch_size=5, device=CPU, on_unreadable=lambda told: None)
     expected = [(inputs, targets) for epoch in (0, 1) for inputs, targets in alone.of(epoch)]
-    monkeypatch.setattr(data, "loader_processes", lambda images, epochs: processes)
+    monkeypatch.setattr(data, "loader_processes", lambda images, epochs, most=4: processes)
 
     others = ImageBatches(views, epochs=1, batch_size=5, device=CPU, on_unreadable=lambda told: None)
     seen = [(inputs, targets) for epoch in (0, 1) for inputs, targets in others.of(epoch)]

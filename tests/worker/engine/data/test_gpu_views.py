@@ -15,11 +15,11 @@ from tests.fixtures.pictures import CLASSES, draw
 from worker.engine.data import batches as data
 from worker.engine.data import gpu_views as device_views
 from worker.engine.data.batches import ImageBatches, LabelledImages, SourceCrops, Views
-from worker.engine.data.gpu_views import SourceCrop, makes_views, seen, stacked, window
+from worker.engine.data.gpu_views import SourceCrop, makes_views, source_crop, stacked, warp_batch
 from worker.engine.data.source import ImageSource, Unreadable
 
-PREPROCESSING = Preprocessing(size=64, resize_to=72, mean=(0.5, 0.4, 0.3), deviation=(0.2, 0.25, 0.3))
-SQUARE = Preprocessing(size=64, resize_to=64, mean=(0.5,) * 3, deviation=(0.25,) * 3)
+PREPROCESSING = Preprocessing(size=64, resize_to=72, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
+SQUARE = Preprocessing(size=64, resize_to=64, mean=(0.5,) * 3, std=(0.25,) * 3)
 CPU = torch.device("cpu")
 
 KINDS: dict[str, dict[str, float]] = {
@@ -60,13 +60,13 @@ def pictures(steps: Preprocessing) -> list[Image.Image]:
     return [resized(make(*size), steps) for make in (smooth, photographic) for size in sizes]
 
 
-def windows_of(images: list[Image.Image], steps: Preprocessing, augmentation: Augmentation) -> list[SourceCrop]:
+def crops_of(images: list[Image.Image], steps: Preprocessing, augmentation: Augmentation) -> list[SourceCrop]:
     looks = [random_look(one.size, steps, augmentation, np.random.default_rng(n)) for n, one in enumerate(images)]
-    return [window(image, look, steps.size) for image, look in zip(images, looks, strict=True)]
+    return [source_crop(image, look, steps.size) for image, look in zip(images, looks, strict=True)]
 
 
 def by_device(images: list[Image.Image], steps: Preprocessing, augmentation: Augmentation) -> NDArray[np.uint8]:
-    made: NDArray[np.uint8] = seen(*stacked(windows_of(images, steps, augmentation))).numpy()
+    made: NDArray[np.uint8] = warp_batch(*stacked(crops_of(images, steps, augmentation))).numpy()
     return made
 
 
@@ -113,7 +113,7 @@ def test_a_flip_is_exact() -> None:
 def test_only_what_a_view_looks_at_is_handed_over() -> None:
     panorama = resized(smooth(2000, 72), PREPROCESSING)
 
-    (one,) = windows_of([panorama], PREPROCESSING, NO_AUGMENTATION)
+    (one,) = crops_of([panorama], PREPROCESSING, NO_AUGMENTATION)
 
     assert panorama.width == 2000
     assert one.pixels.shape[1] <= PREPROCESSING.size + 4
@@ -165,7 +165,7 @@ def test_a_gpus_training_sees_the_same_batches_as_a_processors(tmp_path: Path) -
 def test_windows_come_the_same_from_loader_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     views = views_of_shapes(tmp_path)
     alone = [inputs for inputs, _ in batches_of(views, made_by_device=True).of(0)]
-    monkeypatch.setattr(data, "loader_processes", lambda images, epochs: 2)
+    monkeypatch.setattr(data, "loader_processes", lambda images, epochs, most=4: 2)
 
     others = [inputs for inputs, _ in batches_of(views, made_by_device=True).of(0)]
 
@@ -173,11 +173,11 @@ def test_windows_come_the_same_from_loader_processes(tmp_path: Path, monkeypatch
 
 
 def test_windows_can_be_sent_to_a_process_that_begins_anew(tmp_path: Path) -> None:
-    windows = SourceCrops(views_of_shapes(tmp_path), Augmentation())
+    crops = SourceCrops(views_of_shapes(tmp_path), Augmentation())
 
-    sent = pickle.loads(pickle.dumps(windows))[0, 0][2]
+    sent = pickle.loads(pickle.dumps(crops))[0, 0][2]
 
-    here = windows[0, 0][2]
+    here = crops[0, 0][2]
     assert isinstance(here, SourceCrop)
     assert np.array_equal(sent.pixels, here.pixels)
 
@@ -205,9 +205,9 @@ def test_only_a_gpu_makes_views_itself() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 def test_a_gpu_makes_the_processors_views() -> None:
     images = [draw(shape, 1, 72) for shape in CLASSES]
-    pixels, looks = stacked(windows_of(images, PREPROCESSING, Augmentation()))
+    pixels, looks = stacked(crops_of(images, PREPROCESSING, Augmentation()))
     gpu = torch.device("cuda:0")
 
-    made = seen(pixels.pin_memory().to(gpu, non_blocking=True), looks.pin_memory().to(gpu)).cpu().numpy()
+    made = warp_batch(pixels.pin_memory().to(gpu, non_blocking=True), looks.pin_memory().to(gpu)).cpu().numpy()
 
     assert apart(made, by_pillow(images, PREPROCESSING, Augmentation())).mean() < 0.05

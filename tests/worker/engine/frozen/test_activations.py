@@ -21,7 +21,7 @@ from worker.engine.network.architectures import Classifier, build_head
 from worker.engine.order import StatePoint
 from worker.engine.recipe import train
 
-PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.5, 0.5), deviation=(0.25, 0.25, 0.25))
+PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 CPU = torch.device("cpu")
 
 
@@ -55,7 +55,7 @@ def test_activations_are_what_the_frozen_blocks_say_of_the_readable_images() -> 
     pixels = torch.from_numpy(views[0, 0][2])[None]
     assert (found.values.shape, found.values.dtype) == ((17, 8, 16, 16), torch.float16)
     assert found.values.is_contiguous(memory_format=torch.channels_last)
-    assert 3 not in found.places
+    assert 3 not in found.indices
     assert [one.image for one in told] == [images.images[3]]
     with torch.no_grad():
         assert torch.allclose(
@@ -71,9 +71,11 @@ def test_the_blocks_above_answer_from_activations_as_the_whole_network_does() ->
     with torch.no_grad():
         known = Activations(model.forward_frozen(images, 1), torch.arange(5), [4, 3, 2, 1, 0])
 
-        ((places, logits),) = answers_from(known, frozen_blocks=1, room=MemoryLimits(8))(model, lambda done, bad: None)
+        ((indices, logits),) = answers_from(known, frozen_blocks=1, limits=MemoryLimits(8))(
+            model, lambda done, bad: None
+        )
 
-        assert places == [4, 3, 2, 1, 0]
+        assert indices == [4, 3, 2, 1, 0]
         assert torch.allclose(logits, model(images), atol=1e-6)
 
 

@@ -17,7 +17,7 @@ from worker.engine.frozen.runtimes import FrozenLayers
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network.architectures import ConcatPool
 
-PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.5, 0.5), deviation=(0.25, 0.25, 0.25))
+PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 CPU = torch.device("cpu")
 
 
@@ -55,8 +55,8 @@ def test_features_are_what_the_layers_say_of_the_readable_images() -> None:
 
     pixels = torch.from_numpy(pictures.views()[0, 0][2])[None]
     assert found.values.shape == (17, 16)
-    assert 3 not in found.places
-    assert found.targets.tolist() == [pictures.images.targets[place] for place in found.places]
+    assert 3 not in found.indices
+    assert found.targets.tolist() == [pictures.images.targets[place] for place in found.indices]
     assert [one.image for one in pictures.told[-1][1]] == [pictures.images.images[3]]
     assert pictures.told[-1][0] == 18
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_the_second_time_no_image_is_opened(tmp_path: Path) -> None:
     again = later.features()
 
     assert torch.equal(again.values, first.values)
-    assert (again.places, later.told) == (first.places, [])
+    assert (again.indices, later.told) == (first.indices, [])
 
 
 def test_only_new_images_are_shown_and_answer_in_equal_bits(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from backend.domain.events import PhaseStarted
+from backend.domain.events import Note, NoteTopic
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from tests.fixtures.engine import Listener, build_tiny
 from worker.engine.data.source import to_input
@@ -21,7 +21,7 @@ from worker.engine.frozen.runtimes import Answer, FrozenLayers, identity_of
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network.architectures import ConcatPool
 
-PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.4, 0.6), deviation=(0.25, 0.2, 0.3))
+PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.4, 0.6), std=(0.25, 0.2, 0.3))
 CPU = torch.device("cpu")
 MANY = 1_000
 """So many images that preparing a runtime pays."""
@@ -166,7 +166,7 @@ def test_a_runtime_that_answers_differently_is_given_up_and_it_is_said(monkeypat
     found = np.stack(list(shown.answers(pictures(3))))
 
     assert found == pytest.approx(as_torch_says(pictures(3)), rel=1e-5, abs=1e-6)
-    assert listener.events == [PhaseStarted("runtime", "wrong 1 is not used: its answers differ from torch's")]
+    assert listener.events == [Note(NoteTopic.RUNTIME, "wrong 1 is not used: its answers differ from torch's")]
     assert shown.runtime_name == f"torch {torch.__version__} cpu"
 
 
@@ -180,7 +180,7 @@ def test_a_runtime_that_fails_to_load_is_given_up_and_it_is_said(monkeypatch: py
     list(still(listener=listener).answers(pictures(1)))
 
     assert listener.events == [
-        PhaseStarted("runtime", "broken 2 is not used: it can't run these layers (no such library)")
+        Note(NoteTopic.RUNTIME, "broken 2 is not used: it can't run these layers (no such library)")
     ]
 
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from backend.domain.events import EpochFinished, MicroBatchHalved, PhaseStarted, StageFinished, StepFinished
+from backend.domain.events import EpochFinished, MicroBatchHalved, Note, StageFinished, StepFinished
 from backend.domain.training import StageRequest, TrainingRequest, resolve
 from tests.fixtures.engine import Listener, build_tiny, frozen, order_in, tiny_config, unfrozen
 from worker.engine.checkpoints import export as exporting
+from worker.engine.checkpoints.metadata import Parity
 from worker.engine.errors import MemoryHolder, OutOfMemory
 from worker.engine.hardware import memory
 from worker.engine.hardware.memory import (
@@ -88,7 +89,7 @@ def run_of(model: Classifier, *sizes: int, images: int = 10**9, on_event: Listen
         device=torch.device("cpu"),
         autocast=None,
         scaler=torch.amp.GradScaler("cpu", enabled=False),
-        room=MemoryLimits(max(sizes), on_event=on_event or Listener()),
+        limits=MemoryLimits(max(sizes), on_event=on_event or Listener()),
     )
 
 
@@ -101,7 +102,7 @@ def gradients_of(run: StageRun) -> list[Tensor]:
 @pytest.mark.parametrize("micro_batch", [8, 5, 1])
 def test_the_gradients_of_parts_add_up_to_those_of_the_whole(micro_batch: int) -> None:
     whole, parts = run_of(without_batch_norm(), 64), run_of(without_batch_norm(), 64)
-    parts.room.micro_batch = micro_batch
+    parts.limits.micro_batch = micro_batch
 
     pairs = list(zip(gradients_of(whole), gradients_of(parts), strict=True))
 
@@ -116,9 +117,9 @@ def test_the_batch_is_halved_until_it_fits_and_stays_so() -> None:
     train_one_epoch(run, on_event=Listener(), stop=NeverStop())
 
     assert [(event.micro_batch, event.batch_size) for event in listener.of(MicroBatchHalved)] == [(32, 64), (16, 64)]
-    assert [event.text for event in listener.of(PhaseStarted)] == [
-        "The memory was too small: micro-batch 64 → 32, effective batch 64 kept",
-        "The memory was too small: micro-batch 32 → 16, effective batch 64 kept",
+    assert [event.text for event in listener.of(Note)] == [
+        "Memory ran out with 64 images at once; now 32 at a time. The effective batch size stays 64.",
+        "Memory ran out with 32 images at once; now 16 at a time. The effective batch size stays 64.",
     ]
     assert run.forward.sizes == [16] * 4 + [16] * 4 + [10]  # type: ignore[attr-defined] # a Small
 
@@ -161,7 +162,7 @@ def test_a_step_that_was_tried_twice_draws_the_same_dropout_and_counts_once_for_
         answers: Tensor = shaken.model(inputs)
         if next(failures, False):
             raise MemoryError
-        shaken.room.micro_batch = 8
+        shaken.limits.micro_batch = 8
         return answers
 
     class Same(MemoryLimits):
@@ -169,7 +170,7 @@ def test_a_step_that_was_tried_twice_draws_the_same_dropout_and_counts_once_for_
             return 1
 
     again = _replaced(shaken, forward, shaken.batches)
-    object.__setattr__(again, "room", Same(8))
+    again.limits = Same(8)
     for run in (calm, again):
         run.model.train()
         torch.manual_seed(3)
@@ -204,8 +205,8 @@ def test_batch_norm_that_learns_wants_two_images_at_once() -> None:
     assert run.min_micro_batch == 2
     assert run.forward.sizes == [2, 2, 2, 2]  # type: ignore[attr-defined] # a Small
     # Not 2, 2, 2, 2 and 1: an odd batch has one part with an image more.
-    assert run.room.parts(9, 2) == 4
-    assert "Batch norm learns from 2 images at a time now" in listener.of(PhaseStarted)[-1].text
+    assert run.limits.parts(9, 2) == 4
+    assert "Batch norm now sees only 2 images at a time" in listener.of(Note)[-1].text
 
 
 def test_fifty_failures_in_a_row_keep_no_memory() -> None:
@@ -225,7 +226,7 @@ def test_fifty_failures_in_a_row_keep_no_memory() -> None:
             self._free(images, 0)
 
     run = _replaced(run_of(model, 4), forward, Once([]))
-    object.__setattr__(run, "room", Endless(4))
+    run.limits = Endless(4)
     # What is there from other tests can't be garbage of this one, and takes long to look through.
     gc.freeze()
     try:
@@ -293,8 +294,8 @@ def test_validation_asks_fewer_images_at_once(
 
     (one,), (other,) = (listener.of(EpochFinished) for listener in listeners)
     assert other.valid_loss == pytest.approx(one.valid_loss, abs=1e-6)
-    assert "The memory was too small to ask about 6 images at once: 6 → 3" in [
-        event.text for event in listeners[1].of(PhaseStarted)
+    assert "Memory ran out while evaluating 6 images at once; now 3 at a time." in [
+        event.text for event in listeners[1].of(Note)
     ]
 
 
@@ -304,7 +305,7 @@ def test_the_export_compares_on_fewer_images(
 ) -> None:
     real = exporting._compare
 
-    def compare(content: bytes, model: Classifier, preprocessing: object, pixels: Tensor) -> exporting.Parity:
+    def compare(content: bytes, model: Classifier, preprocessing: object, pixels: Tensor) -> Parity:
         if len(pixels) > 3:
             raise MemoryError
         return real(content, copy.deepcopy(model), preprocessing, pixels)  # type: ignore[arg-type]
@@ -349,7 +350,7 @@ def test_it_gives_up_at_once_where_others_hold_the_gpu(monkeypatch: pytest.Monke
         train_one_epoch(run, on_event=Listener(), stop=NeverStop())
 
     assert refusal.value.message == "The memory is too small for 64 images at a time: 0.1 of 8.0 GB are free on cpu."
-    assert run.room.micro_batch == 64
+    assert run.limits.micro_batch == 64
 
 
 OLLAMA = MemoryHolder(77, 7_300, "ollama")

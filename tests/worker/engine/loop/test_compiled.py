@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch._dynamo.backends.common import aot_autograd
 
 from backend.domain.architectures import Architecture
-from backend.domain.events import PhaseStarted
+from backend.domain.events import Note, OnEvent, Phase, PhaseStarted
 from backend.domain.training import StageRequest, TrainingRequest, resolve
 from tests.fixtures.engine import Listener, build_tiny, frozen, order_in, plain_config, unfrozen
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop import compiled
-from worker.engine.loop.compiled import with_compiled_forward
+from worker.engine.loop.compiled import compile_forward
+from worker.engine.loop.context import CompileStatus
 from worker.engine.loop.run import StageRun
 from worker.engine.loop.train import train_one_epoch
 from worker.engine.network.architectures import Classifier, build_head
@@ -27,13 +28,6 @@ SIDE = 16
 CPU = torch.device("cpu")
 GPU = torch.device("cuda:0")
 SIZES = (8, 8, 5, 2)
-
-
-@pytest.fixture(autouse=True)
-def nothing_has_failed() -> Iterator[None]:
-    compiled._memory.has_failed = False
-    yield
-    compiled._memory.has_failed = False
 
 
 class Drawn:
@@ -52,7 +46,7 @@ def fresh_run(*, device: torch.device = CPU, micro_batch: int = 0, **given: Any)
     stage = config.stages[0]
     torch.manual_seed(1)
     model = Classifier(build_tiny(None), build_head(8, 3, last_layer_bias=True, seed=1))
-    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in devices.place
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in devices.to_device
     set_learning(model, stage)
     return StageRun(
         number=0,
@@ -65,8 +59,13 @@ def fresh_run(*, device: torch.device = CPU, micro_batch: int = 0, **given: Any)
         device=device,
         autocast=None,
         scaler=torch.amp.GradScaler(device.type, enabled=False),
-        room=MemoryLimits(8, device, micro_batch=micro_batch),
+        limits=MemoryLimits(8, device, micro_batch=micro_batch),
     )
+
+
+def with_compiled_forward(run: StageRun, on_event: OnEvent, *, backend: compiled.Compiler = "inductor") -> StageRun:
+    compile_forward(run, SIDE, on_event, status=CompileStatus(), backend=backend)
+    return run
 
 
 def learnt(run: StageRun) -> dict[str, Tensor]:
@@ -97,7 +96,7 @@ def broken(graph: nn.Module, inputs: list[Tensor]) -> Callable[..., Tensor]:
 def test_a_compiled_stage_learns_the_same_weights_under_the_same_names(given: dict[str, Any]) -> None:
     expected, listener = learnt(fresh_run(**given)), Listener()
 
-    found = learnt(with_compiled_forward(fresh_run(**given), SIDE, listener, backend="aot_eager"))
+    found = learnt(with_compiled_forward(fresh_run(**given), listener, backend="aot_eager"))
 
     assert [event.phase for event in listener.of(PhaseStarted)] == ["compile"]
     assert found.keys() == expected.keys()
@@ -110,7 +109,7 @@ def test_trying_the_compiler_leaves_weights_statistics_gradients_and_chance_as_t
     torch.manual_seed(5)
     chance = torch.get_rng_state()
 
-    with_compiled_forward(run, SIDE, Listener(), backend="eager")
+    with_compiled_forward(run, Listener(), backend="eager")
 
     assert all(torch.equal(tensor, before[name]) for name, tensor in run.model.state_dict().items())
     assert all(parameter.grad is None for parameter in run.model.parameters())
@@ -121,7 +120,7 @@ def test_last_batches_and_smaller_parts_need_no_graph_of_their_own() -> None:
     take, graphs = counting()
     expected = learnt(fresh_run(micro_batch=3))
 
-    found = learnt(with_compiled_forward(fresh_run(micro_batch=3), SIDE, Listener(), backend=take))
+    found = learnt(with_compiled_forward(fresh_run(micro_batch=3), Listener(), backend=take))
 
     assert len(graphs) == 1
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
@@ -131,11 +130,11 @@ def test_without_a_compiler_it_trains_as_it_is_and_says_why_once() -> None:
     listener = Listener()
     run = fresh_run()
 
-    same = with_compiled_forward(run, SIDE, listener, backend=broken)
+    with_compiled_forward(run, listener, backend=broken)
 
-    assert same is run
-    assert [event.phase for event in listener.of(PhaseStarted)] == ["compile", "runtime"]
-    assert "no compiler is installed" in listener.of(PhaseStarted)[1].text
+    assert run.forward is run.model
+    assert [event.phase for event in listener.of(PhaseStarted)] == ["compile"]
+    assert "no compiler is installed" in listener.of(Note)[0].text
 
 
 def test_a_way_back_that_can_not_be_compiled_is_found_out_before_the_first_step() -> None:
@@ -143,26 +142,26 @@ def test_a_way_back_that_can_not_be_compiled_is_found_out_before_the_first_step(
     backend = aot_autograd(fw_compiler=lambda graph, inputs: graph.forward, bw_compiler=broken)
     run = fresh_run()
 
-    same = with_compiled_forward(run, SIDE, listener, backend=backend)
+    with_compiled_forward(run, listener, backend=backend)
 
-    assert same is run
-    assert "no compiler is installed" in listener.of(PhaseStarted)[1].text
+    assert run.forward is run.model
+    assert "no compiler is installed" in listener.of(Note)[0].text
 
 
 def test_what_fails_later_goes_on_as_it_is_and_says_so_once() -> None:
     listener = Listener()
-    run = with_compiled_forward(fresh_run(), SIDE, Listener(), backend="eager")
+    run = with_compiled_forward(fresh_run(), Listener(), backend="eager")
     assert isinstance(run.forward, compiled._UntilItFails)
 
     def fails(inputs: Tensor) -> Tensor:
         raise RuntimeError("a kernel can't be launched")
 
-    found = learnt(replace(run, forward=compiled._UntilItFails(fails, run.forward.plain, listener)))
+    found = learnt(replace(run, forward=compiled._UntilItFails(fails, run.forward.plain, listener, CompileStatus())))
 
     expected = learnt(fresh_run())
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
-    assert [event.text for event in listener.of(PhaseStarted)] == [
-        "The network is not compiled and trains as it is: a kernel can't be launched"
+    assert [event.text for event in listener.of(Note)] == [
+        "Compiling the network failed; training continues without it: a kernel can't be launched"
     ]
 
 
@@ -170,11 +169,11 @@ def test_too_little_memory_is_no_failure_of_the_compiler() -> None:
     def fails(inputs: Tensor) -> Tensor:
         raise torch.OutOfMemoryError
 
-    forward = compiled._UntilItFails(fails, lambda inputs: inputs, Listener())
+    forward = compiled._UntilItFails(fails, lambda inputs: inputs, Listener(), CompileStatus())
 
     with pytest.raises(torch.OutOfMemoryError):
         forward(torch.zeros(1))
-    assert not forward.has_failed
+    assert not forward.status.has_failed
 
 
 @pytest.mark.parametrize(
@@ -195,7 +194,7 @@ def test_only_long_stages_in_which_the_network_moves_on_a_gpu_are_compiled(
 ) -> None:
     device, size, epoch = given.pop("device", GPU), given.pop("size", 224), given.pop("epoch", 0)
     run = replace(fresh_run(epochs=10, **given), device=device, steps_per_epoch=images // 80)
-    run.place.epoch = epoch
+    run.cursor.epoch = epoch
 
     assert compiled._pays(run, size) is pays
 
@@ -210,14 +209,14 @@ def test_a_training_compiles_where_it_pays_unless_it_is_told_not_to(
     tmp_path: Path, weights_folder: Path, tiny: Architecture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiled, "_pays", lambda run, size: not run.stage.freeze)
-    monkeypatch.setattr(compiled, "with_compiled_forward", partial(with_compiled_forward, backend="eager"))
+    monkeypatch.setattr(compiled, "compile_forward", partial(compile_forward, backend="eager"))
     config = plain_config(frozen(epochs=1), unfrozen(epochs=1, max_lr=1e-3))
     errors, compiles = [], []
 
     for wanted in (True, False):
         order, listener = order_in(tmp_path / str(wanted), weights_folder, config, compiles=wanted), Listener()
         errors.append([stage.valid_loss for stage in train(order, on_event=listener).stages])
-        compiles.append([event.phase for event in listener.of(PhaseStarted)].count("compile"))
+        compiles.append([event.phase for event in listener.of(PhaseStarted)].count(Phase.COMPILE))
 
     assert compiles == [1, 0]
     assert errors[0] == errors[1]
@@ -240,7 +239,7 @@ def test_a_gpu_learns_nearly_the_same_compiled() -> None:
     listener = Listener()
     expected = learnt(no_chance(fresh_run(device=GPU)))
 
-    found = learnt(with_compiled_forward(no_chance(fresh_run(device=GPU)), SIDE, listener))
+    found = learnt(with_compiled_forward(no_chance(fresh_run(device=GPU)), listener))
 
     assert [event.phase for event in listener.of(PhaseStarted)] == ["compile"]
     assert all(torch.allclose(found[name], tensor, atol=1e-3) for name, tensor in expected.items())

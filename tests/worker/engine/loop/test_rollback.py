@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from backend.domain.events import EpochFinished, Event, PhaseStarted, RolledBack, StateSaved, StepFinished
+from backend.domain.events import EpochFinished, Event, Note, RolledBack, StateSaved, StepFinished
 from backend.domain.training import StageRequest
 from tests.fixtures.engine import Killed, Listener, build_tiny, frozen, order_in, tiny_config, unfrozen
 from tests.fixtures.faults import poisoned
@@ -48,8 +48,9 @@ def test_it_goes_back_to_the_last_saved_state_with_half_the_rate(
     train(order, on_event=shaken)
 
     assert shaken.of(RolledBack) == [RolledBack(0, 1, 2, 0.5)]
-    assert [event.text for event in shaken.of(PhaseStarted) if event.phase == "rollback"] == [
-        "The loss was no number any more in epoch 2, step 3; going back to the last good state, with half the rate"
+    assert [event.text for event in shaken.of(Note) if event.topic == "rollback"] == [
+        "The loss became NaN or infinite in epoch 2, step 3. "
+        "Training continues from the last good state with half the learning rate."
     ]
     assert [event.epoch for event in shaken.of(EpochFinished)] == [0, 1, 2]
     assert shaken.of(EpochFinished)[0].train_loss == calm.of(EpochFinished)[0].train_loss
@@ -88,7 +89,7 @@ def test_after_two_tries_it_gives_up_in_words_and_what_is_saved_is_finite(
 
     assert [event.factor for event in listener.of(RolledBack)] == [0.5, 0.25]
     assert refusal.value.message == (
-        "The training diverged in epoch 2 of stage 1, at step 1: its loss is no longer a number, "
+        "The training diverged in epoch 2 of stage 1, at step 1: its loss became NaN or infinite, "
         "even at half and at a quarter of the learning rate."
     )
     assert "0.0001" in refusal.value.advice
@@ -245,7 +246,7 @@ def in_half_precision(scale: float, times: int) -> StageRun:
         device=torch.device("cpu"),
         autocast=None,
         scaler=torch.amp.GradScaler("cpu", init_scale=scale),
-        room=MemoryLimits(4),
+        limits=MemoryLimits(4),
     )
 
 

@@ -1,6 +1,8 @@
 """Saving a state while the machine fails at each point of it."""
 
 import errno
+import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -9,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors
 import safetensors.torch
 
-from backend.domain.events import EpochFinished, PhaseStarted, StageFinished, StateSaved
+from backend.domain.events import EpochFinished, Event, Note, StageFinished, StateSaved
 from tests.fixtures.engine import Killed, Listener, frozen, order_in, tiny_config, unfrozen
 from worker.engine.checkpoints import durable
 from worker.engine.errors import DiskFull
@@ -118,7 +121,7 @@ def test_a_kill_at_each_point_of_the_first_save_leaves_none_or_a_whole_one(
     train(replace(order, resume_from=points(first)), on_event=second)
 
     assert [event.epoch for event in second.of(EpochFinished)] == ([] if points(first) else [0])
-    assert [event.text for event in second.of(PhaseStarted) if event.phase == "resume"] == []
+    assert [event.text for event in second.of(Note) if event.topic == "resume"] == []
     assert len(second.of(StageFinished)) == 1
 
 
@@ -276,6 +279,40 @@ def test_states_without_their_backbone_are_passed_over_in_words(
 
     where = "The saved state after epoch"
     wrong = "of stage 1 can't be used (its frozen layers are damaged); starting from the beginning"
-    told = [event.text for event in second.of(PhaseStarted) if event.phase == "resume"]
+    told = [event.text for event in second.of(Note) if event.topic == "resume"]
     assert told == [f"{where} 2 {wrong}", f"{where} 1 {wrong}"]
     assert [event.epoch for event in second.of(EpochFinished)] == [0, 1]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_state_of_the_format_before_is_resumed_bit_for_bit(tmp_path: Path, weights_folder: Path) -> None:
+    config = tiny_config(unfrozen(2))
+    whole, listener = order_in(tmp_path / "whole", weights_folder, config), Listener()
+    train(whole, on_event=Listener())
+    order = order_in(tmp_path / "broken", weights_folder, config)
+
+    def kill(event: Event) -> None:
+        if isinstance(event, StateSaved):
+            raise Killed
+
+    listener = Listener(kill)
+    with pytest.raises(Killed):
+        train(order, on_event=listener)
+    (point,) = points(listener)
+    file = order.state_folder / point.file
+    with safetensors.safe_open(file, framework="pt") as opened:
+        rest = json.loads(opened.metadata()["state"])
+    for name, former in {"cursor": "place", "eval_batch_size": "asked_at_once", "backoff": "brake"}.items():
+        rest[former] = rest.pop(name)
+    del rest["stages_before"]
+    rest["format"] = 3
+    tensors = safetensors.torch.load_file(file)
+    file.write_bytes(safetensors.torch.save(tensors, metadata={"state": json.dumps(rest)}))
+    former_point = replace(point, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+
+    second = Listener()
+    train(replace(order, resume_from=(former_point,)), on_event=second)
+
+    assert [event.epoch for event in second.of(EpochFinished)] == [1]
+    weights = "output/stage-0/weights.safetensors"
+    assert (tmp_path / "broken" / weights).read_bytes() == (tmp_path / "whole" / weights).read_bytes()

@@ -43,7 +43,7 @@ def run_on(inputs: Tensor, *, times: int, epochs: int = 1, max_lr: float | tuple
         device=torch.device("cpu"),
         autocast=None,
         scaler=torch.amp.GradScaler("cpu", enabled=False),
-        room=MemoryLimits(12),
+        limits=MemoryLimits(12),
     )
 
 
@@ -62,7 +62,7 @@ def test_it_tells_every_loss_once_and_returns_the_last_rate() -> None:
     listener = Listener()
     run = run_on(torch.zeros(4, 3, 32, 32), times=5, epochs=2)
 
-    run.place.epoch = 1
+    run.cursor.epoch = 1
 
     rate = train_one_epoch(run, on_event=listener, stop=NeverStop())
 
@@ -91,7 +91,7 @@ def test_a_loss_that_is_no_number_stops_before_its_step(max_lr: float | tuple[fl
         train_one_epoch(run, on_event=Listener(), stop=NeverStop())
 
     assert all(torch.equal(*pair) for pair in zip(before, run.model.parameters(), strict=True))
-    assert run.place == Cursor(0, 0)
+    assert run.cursor == Cursor(0, 0)
 
 
 def test_the_smoothed_loss_is_fastais() -> None:

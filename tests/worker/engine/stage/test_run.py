@@ -13,7 +13,7 @@ import safetensors.torch
 from backend.domain.events import (
     EpochFinished,
     Event,
-    PhaseStarted,
+    Note,
     StageCutShort,
     StageFinished,
     StageStarted,
@@ -212,8 +212,8 @@ def test_a_flipped_byte_in_the_best_weights_is_noticed_and_the_best_before_is_ta
 
     train(order, on_event=listener)
 
-    assert [event.text for event in listener.of(PhaseStarted) if event.phase == "resume"] == [
-        "The kept weights of epoch 3 are damaged; the best one before it is taken"
+    assert [event.text for event in listener.of(Note) if event.topic == "resume"] == [
+        "The saved weights of epoch 3 are damaged; using the best epoch before it"
     ]
     assert [event.epoch for event in listener.of(StageFinished)] == [1]
 
