@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from backend.datasets.ingest import thumbnail_name
 from backend.datasets.repository import DatasetRepository
 from backend.domain.ids import Digest
-from backend.imaging.thumbnails import SIZES
+from backend.imaging.thumbnails import SIZES, VIEW
 from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
 
@@ -23,8 +23,11 @@ def forget_blobs(open_unit: OpenUnit, storage: Storage, digests: Sequence[Digest
             repository.lock_references()
             for digest in repository.unreferenced(digests[start : start + _AT_ONCE]):
                 storage.delete_blob(digest)
+                folder = storage.folder("thumbnails", digest[:2])
                 for side in SIZES:
-                    (storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, side)).unlink(missing_ok=True)
+                    (folder / f"{digest}-{side}.webp").unlink(missing_ok=True)  # as older versions called them
+                for side in (*SIZES, VIEW):
+                    (folder / thumbnail_name(digest, side)).unlink(missing_ok=True)
 
 
 def forget_archives(open_unit: OpenUnit, storage: Storage) -> int:

@@ -1,6 +1,7 @@
 """Datasets, their pictures and imports, by REST."""
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,7 +11,7 @@ from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.deletion.remove import remove_dataset, remove_images
 from backend.datasets.errors import EmptyUpload, ImportFromLinksUnavailable
 from backend.datasets.flags import FLAGS
-from backend.datasets.images import find_image, thumbnail
+from backend.datasets.images import copy_to_look_at, find_image, opened, thumbnail
 from backend.datasets.imports import cancel_import, take_archive, take_sample
 from backend.datasets.ingest import ingest
 from backend.datasets.listing import ImageQuery, checked
@@ -24,17 +25,18 @@ from backend.datasets.schemas import (
     ImageDeletion,
     ImageRead,
     ImportRead,
+    NoteRead,
     RejectionRead,
     SampleRead,
     Side,
     ThumbnailSize,
     UploadRead,
 )
-from backend.datasets.serving import FileAnswer, picture_headers
+from backend.datasets.serving import download_headers, picture_headers
 from backend.dependencies import ReadDep, ServicesDep, StorageDep, UnitDep
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import Digest
-from backend.imaging.facts import MEDIA_TYPES
+from backend.imaging.facts import MEDIA_TYPES, SHOWN_BY_BROWSERS
 from backend.imaging.pool import decoding_pool
 from backend.imaging.thumbnails import MEDIA_TYPE
 from backend.pagination import IdCursorDep, LimitQuery, Page
@@ -121,6 +123,7 @@ async def upload_images(dataset_id: str, request: Request, services: ServicesDep
         ignored=found.ignored,
         tables=found.tables,
         rejected=[_rejection(rejection) for rejection in found.rejected],
+        notes=[NoteRead(path=noted.path, code=noted.note.code, message=noted.note.message) for noted in found.noted],
     )
 
 
@@ -223,13 +226,20 @@ def delete_images(dataset_id: str, body: ImageDeletion, services: ServicesDep) -
 
 
 @router.get("/images/{image_id}/file", response_class=StreamingResponse)
-def get_image_file(image_id: str, session: ReadDep, storage: StorageDep) -> Response:
-    """A picture as it was brought, with the type that its bytes say."""
+def get_image_file(image_id: str, session: ReadDep, storage: StorageDep, original: bool = False) -> Response:
+    """A picture to look at: the file as it was brought, or a copy as WebP where browsers don't show its format.
+
+    With `original=true` always the file as it was brought, as a download.
+    """
     row = find_image(session, image_id)
-    media_type = MEDIA_TYPES[row.format]
-    file = storage.open_blob(Digest(row.digest))
-    headers = picture_headers(row.digest) | {"Content-Length": str(row.bytes)}
-    return FileAnswer(file, media_type, headers)
+    digest, format, name = Digest(row.digest), row.format, PurePosixPath(row.path).name
+    # The connection isn't needed while the file is read.
+    session.close()
+    if not original and format not in SHOWN_BY_BROWSERS:
+        copy = copy_to_look_at(storage, decoding_pool(), digest)
+        return Response(copy, media_type=MEDIA_TYPE, headers=picture_headers(f"{digest}-copy"))
+    headers = picture_headers(digest) | (download_headers(name) if original else {})
+    return opened(storage, digest, MEDIA_TYPES.get(format, "application/octet-stream"), headers)
 
 
 @router.get("/images/{image_id}/thumbnail", response_class=Response)

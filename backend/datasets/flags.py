@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
 
 from backend.tables.datasets import ImagePathRow, ImageRow
 
@@ -20,6 +20,8 @@ _ENDINGS: Final = {
     "BMP": (".bmp", ".dib"),
     "GIF": (".gif",),
     "TIFF": (".tif", ".tiff"),
+    "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif", ".hif"),
 }
 """Endings that a name may have, by the format that the bytes say; other formats aren't judged."""
 
@@ -39,6 +41,11 @@ def _has_several_names() -> ColumnElement[bool]:
     return names > 1
 
 
+def _has_note(code: str) -> ColumnElement[bool]:
+    # Both databases keep JSON as text.
+    return cast(ImageRow.notes, Text).contains(f'"{code}"', autoescape=True)
+
+
 _WIDTH, _HEIGHT = ImageRow.width, ImageRow.height
 FLAGS: Final[Mapping[str, ColumnElement[bool]]] = {
     # The same bytes came under several names.
@@ -47,4 +54,9 @@ FLAGS: Final[Mapping[str, ColumnElement[bool]]] = {
     "huge": _WIDTH * _HEIGHT > HUGE_PIXELS,
     "odd_aspect": or_(_WIDTH > ODD_ASPECT * _HEIGHT, _HEIGHT > ODD_ASPECT * _WIDTH),
     "wrong_extension": _has_wrong_ending(),
+    # Said when the picture was read (``backend.imaging``).
+    "pages_left_out": _has_note("pages-left-out"),
+    "frames_left_out": _has_note("frames-left-out"),
+    "levels_nearly_unused": _has_note("levels-nearly-unused"),
+    "levels_half_unused": _has_note("levels-half-unused"),
 }

@@ -1,5 +1,7 @@
-"""Serve pictures: the file as it was brought, and small copies."""
+"""Serve pictures: the file as it was brought, copies to look at, and small ones."""
 
+import os
+from collections.abc import Mapping
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
@@ -7,10 +9,12 @@ from sqlalchemy.orm import Session
 from backend.datasets.errors import ImageFileMissing, PictureUnreadable
 from backend.datasets.ingest import thumbnail_name
 from backend.datasets.repository import DatasetRepository
+from backend.datasets.serving import FileAnswer
 from backend.domain.ids import Digest
 from backend.imaging.errors import Refused
 from backend.imaging.pool import DecodingPool
-from backend.imaging.tasks import read_image
+from backend.imaging.tasks import large_copy, read_image
+from backend.imaging.thumbnails import VIEW
 from backend.storage.base import Storage
 from backend.storage.local import write_file
 from backend.tables.datasets import ImageRow
@@ -44,6 +48,36 @@ def or_raised(answer: Answer | Refused) -> Answer:
     if isinstance(answer, Refused):
         raise PictureUnreadable(answer.code, answer.reason)
     return answer
+
+
+def opened(storage: Storage, digest: Digest, media_type: str, headers: Mapping[str, str]) -> FileAnswer:
+    """A picture's file as it was brought, to be sent piece by piece.
+
+    Raises:
+        ImageFileMissing
+    """
+    try:
+        file = storage.open_blob(digest)
+    except FileNotFoundError:
+        raise ImageFileMissing from None
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return FileAnswer(file, media_type, {**headers, "Content-Length": str(size)})
+
+
+def copy_to_look_at(storage: Storage, decoders: DecodingPool, digest: Digest) -> bytes:
+    """A copy as WebP of a picture whose format browsers don't show; made once, then kept.
+
+    Raises:
+        ImageFileMissing, PictureUnreadable, DecodersBusy, DecodersDown
+    """
+    kept = storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, VIEW)
+    try:
+        return kept.read_bytes()
+    except FileNotFoundError:
+        made = or_raised(decoders.run(large_copy, content_of(storage, digest)))
+        write_file(kept, made)
+        return made
 
 
 def thumbnail(storage: Storage, decoders: DecodingPool, digest: Digest, side: int) -> bytes:

@@ -11,9 +11,10 @@ from backend.db.session import WriteSession
 from backend.domain.ids import Digest
 from backend.domain.images import MAX_PATH, as_given, as_text, is_junk, shortened
 from backend.imaging.errors import Refused
+from backend.imaging.facts import Note
 from backend.imaging.pool import DecodingPool
 from backend.imaging.tasks import ReadImage
-from backend.imaging.thumbnails import SIZES
+from backend.imaging.thumbnails import RENDERING, SIZES, VIEW
 from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
 from backend.storage.local import write_file
@@ -32,6 +33,14 @@ class IncomingFile:
     refused: Refused | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A picture that was taken in, with something worth knowing of it."""
+
+    path: str
+    note: Note
+
+
 @dataclass(slots=True)
 class Ingested:
     """What became of the files."""
@@ -41,6 +50,7 @@ class Ingested:
     ignored: int = 0
     tables: int = 0
     rejected: list[Rejection] = field(default_factory=list)
+    noted: list[Noted] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,7 @@ def _record(
     for outcome in outcomes:
         match outcome:
             case _Image(new=new):
+                batch.noted += [Noted(new.path, note) for note in new.notes]
                 if repository.add_image(dataset, new):
                     batch.added += 1
                 else:
@@ -160,13 +171,14 @@ def _stored(storage: Storage, file: IncomingFile, answer: ReadImage) -> _Image:
     for side, thumbnail in answer.thumbnails.items():
         write_file(storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, side), thumbnail)
     facts = answer.facts
-    return _Image(NewImage(file.path, digest, facts.format, facts.width, facts.height, len(file.content)), file.content)
+    size = len(file.content)
+    return _Image(NewImage(file.path, digest, facts.format, facts.width, facts.height, size, facts.notes), file.content)
 
 
 def thumbnail_name(digest: Digest, side: int) -> str:
-    """Name of a thumbnail's file."""
-    assert side in SIZES
-    return f"{digest}-{side}.webp"
+    """Name of a small copy's file."""
+    assert side in (*SIZES, VIEW)
+    return f"{digest}-{side}-{RENDERING}.webp"
 
 
 def _rejection(path: str, refused: Refused) -> Rejection:
@@ -179,6 +191,7 @@ def _add(total: Ingested, batch: Ingested) -> None:
     total.ignored += batch.ignored
     total.tables += batch.tables
     total.rejected += batch.rejected
+    total.noted += batch.noted
 
 
 _Element = TypeVar("_Element")

@@ -121,6 +121,7 @@ def pictures(
         imports=imports,
         is_filling=any(entry["status"] in ("queued", "running") for entry in imports),
         rejections=repository.rejections(dataset_id, limit=REJECTIONS),
+        noted=repository.noted_images(dataset_id, limit=REJECTIONS),
         tables=repository.tables(dataset_id),
     )
 

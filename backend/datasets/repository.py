@@ -1,10 +1,10 @@
 """All SQL over datasets, their images, tables, rejections and imports."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import Text, cast, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -12,6 +12,7 @@ from backend.datasets.errors import DatasetNotFound, ImageNotFound, ImportNotFou
 from backend.datasets.flags import FLAGS
 from backend.db.base import Base
 from backend.domain.ids import Digest, new_id
+from backend.imaging.facts import Note
 from backend.ledger.job import JobState
 from backend.tables.datasets import (
     DatasetRow,
@@ -39,6 +40,7 @@ class NewImage:
     width: int
     height: int
     bytes: int
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ class DatasetRepository:
                 width=image.width,
                 height=image.height,
                 bytes=image.bytes,
+                notes=[asdict(note) for note in image.notes],
             )
             self._session.add(row)
             self._session.flush()
@@ -283,6 +286,13 @@ class DatasetRepository:
         if import_id:
             query = query.where(RejectionRow.import_id == import_id)
         return list(self._session.scalars(query))
+
+    def noted_images(self, dataset_id: str, limit: int) -> list[ImageRow]:
+        """Images of which something is worth knowing, the newest first."""
+        query = select(ImageRow).where(
+            ImageRow.dataset_id == dataset_id, ~ImageRow.is_deleted, cast(ImageRow.notes, Text) != "[]"
+        )
+        return list(self._session.scalars(query.order_by(ImageRow.id.desc()).limit(limit)))
 
     def tables(self, dataset_id: str) -> list[TableFileRow]:
         """Tables among the files, by name."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from backend.datasets.repository import DatasetSummary, ListedImage
 from backend.datasets.samples import Sample
-from backend.datasets.urls import image_url, thumbnail_url
+from backend.datasets.urls import image_url, original_url, thumbnail_url
 from backend.domain.json import Json
 from backend.tables.datasets import ImportRow, RejectionRow
 from backend.tables.ledger import JobRow
@@ -64,14 +64,26 @@ class RejectionRead(BaseModel):
     message: str
 
 
+class NoteRead(BaseModel):
+    """Something worth knowing of a picture that was taken in."""
+
+    path: str
+    code: str
+    message: str
+
+
 class UploadRead(BaseModel):
-    """What became of an upload. ``ignored`` counts hidden and system files, ``tables`` the CSV and TSV files."""
+    """What became of an upload. ``ignored`` counts hidden and system files, ``tables`` the CSV and TSV files.
+
+    ``notes``: of pictures that were taken in, such as pages of a TIFF that were left out.
+    """
 
     added: int
     already_there: int
     ignored: int
     tables: int
     rejected: list[RejectionRead]
+    notes: list[NoteRead]
 
 
 class FromUrls(_Body):
@@ -199,6 +211,7 @@ class ImageRead(BaseModel):
     flags: list[str]
     url: str
     thumbnail_url: str
+    original_url: str
 
     @classmethod
     def of(cls, image: ListedImage, root_path: str) -> Self:
@@ -214,6 +227,7 @@ class ImageRead(BaseModel):
             flags=list(image.flags),
             url=root_path + image_url(row.id, row.digest),
             thumbnail_url=root_path + thumbnail_url(row.id, digest=row.digest),
+            original_url=root_path + original_url(row.id, row.digest),
         )
 
 

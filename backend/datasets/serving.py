@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
+from urllib.parse import quote
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -20,6 +21,11 @@ def picture_headers(tag: str) -> dict[str, str]:
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Content-Disposition": "inline",
     }
+
+
+def download_headers(name: str) -> dict[str, str]:
+    """Headers that have a browser save a file under its own name instead of showing it."""
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
 
 
 class FileAnswer(StreamingResponse):

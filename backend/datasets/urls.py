@@ -6,8 +6,14 @@ API: Final = "/api/v1"
 
 
 def image_url(image_id: str, digest: str | None = None) -> str:
-    """The picture as it was brought; with its digest, browsers may keep it for ever."""
+    """The picture to look at; with its digest, browsers may keep it for ever."""
     return f"{API}/images/{image_id}/file{_version(digest)}"
+
+
+def original_url(image_id: str, digest: str | None = None) -> str:
+    """The file as it was brought, as a download."""
+    version = f"&v={digest}" if digest else ""
+    return f"{API}/images/{image_id}/file?original=true{version}"
 
 
 def thumbnail_url(image_id: str, size: int = 192, digest: str | None = None) -> str:

@@ -10,7 +10,7 @@ from backend.domain.training import Augmentation
 from backend.imaging.decoding import decode, decode_near
 from backend.imaging.facts import ImageFacts
 from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, training_view
-from backend.imaging.thumbnails import thumbnails
+from backend.imaging.thumbnails import copy_to_look_at, thumbnails
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,15 @@ def read_image(content: bytes) -> ReadImage:
     """
     facts, image = decode(content)
     return ReadImage(facts, thumbnails(image))
+
+
+def large_copy(content: bytes) -> bytes:
+    """A WebP to look at, for browsers that don't show the file itself.
+
+    Raises:
+        UnreadableImage
+    """
+    return copy_to_look_at(decode(content)[1])
 
 
 def network_view(content: bytes, preprocessing: Preprocessing) -> Pixels:

@@ -9,6 +9,10 @@ GRID: Final = 192
 DETAIL: Final = 768
 SIZES: Final = (GRID, DETAIL)
 """Longest side of a thumbnail, in pixels."""
+VIEW: Final = 2560
+"""Longest side of a copy to look at, in pixels."""
+RENDERING: Final = 2
+"""Part of the names of kept copies; another number where pixels are read differently than before."""
 MEDIA_TYPE: Final = "image/webp"
 
 
@@ -19,15 +23,20 @@ def thumbnails(image: Image.Image) -> dict[int, bytes]:
     return {DETAIL: _webp(detail), GRID: _webp(_fitting(detail, GRID))}
 
 
+def copy_to_look_at(image: Image.Image) -> bytes:
+    """A WebP file of an upright RGB image, large enough to look at closely."""
+    return _webp(_fitting(image, VIEW), quality=90)
+
+
 def _fitting(image: Image.Image, side: int) -> Image.Image:
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return small
 
 
-def _webp(image: Image.Image) -> bytes:
+def _webp(image: Image.Image, quality: int = 80) -> bytes:
     # Pillow would carry colour profiles and text along.
     image.info = {}
     file = io.BytesIO()
-    image.save(file, "WEBP", quality=80, method=2)
+    image.save(file, "WEBP", quality=quality, method=2)
     return file.getvalue()

@@ -45,6 +45,7 @@ class ImageRow(Base):
     height: Mapped[int]
     bytes: Mapped[BigInt]
     is_deleted: Mapped[bool] = mapped_column(default=False, server_default=false())
+    notes: Mapped[list[Json]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
