@@ -66,10 +66,20 @@ def _sentence(
     kind, name = error["type"], label(field.path)
     if kind == "extra_forbidden":
         return f"{name} isn't a setting that is known here."
+    if kind.startswith("union_tag"):
+        return _tag_sentence(error, field, label)
     if kind in _OURS:
         return str(error.get("ctx", {}).get("error", "")) or f"{name} can't be used."
     what = words(field.path) or (accepted(field.annotation, field.bounds) if field.is_known else _by_error(error))
     return f"{name} is missing: it must be {what}." if kind == "missing" else f"{name} must be {what}."
+
+
+def _tag_sentence(error: ErrorDetails, field: _Found, label: Callable[[Path], str]) -> str:
+    """What names the kind of an object, such as ``kind``, is missing or names none."""
+    tag = str(error["ctx"]["discriminator"]).strip("'")
+    kinds = error["ctx"].get("expected_tags", "").replace("'", "")
+    name = label((*field.path, tag))
+    return f"{name} must be one of {kinds}." if kinds else f"{name} is missing: it says which kind is meant."
 
 
 def _by_error(error: ErrorDetails) -> str:

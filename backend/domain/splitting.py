@@ -62,7 +62,7 @@ class RandomSplit(_Spec):
     @model_validator(mode="after")
     def _leaves_something(self) -> Self:
         if self.valid + self.test > 0.95:
-            raise ValueError("valid and test together must leave at least 0.05 for training")
+            raise ValueError("Valid and test together must be at most 0.95, so that something is left to learn from.")
         return self
 
 
@@ -88,7 +88,7 @@ _SPLIT: Final[TypeAdapter[SplitSpec]] = TypeAdapter(SplitSpec)
 
 
 def parse_spec(content: Mapping[str, Json]) -> SplitSpec:
-    """A split's specification from JSON.
+    """A split's specification from JSON, such as a frozen version's.
 
     Raises:
         InvalidSplit: no kind of split looks like this.
@@ -96,11 +96,10 @@ def parse_spec(content: Mapping[str, Json]) -> SplitSpec:
     try:
         return _SPLIT.validate_python(dict(content))
     except ValidationError as error:
-        problem = error.errors()[0]
-        field = ".".join(str(part) for part in problem["loc"])
         raise InvalidSplit(
-            f"This isn't a way to hold pictures out: {field or 'kind'}: {problem['msg'].lower()}.",
-            advice="The three kinds are random, folder and csv.",
+            "This isn't a way to hold pictures out.",
+            advice="There are three kinds: random (a share of each class), folder and csv (a column of a table).",
+            details={"fields": [".".join(map(str, problem["loc"])) for problem in error.errors()[:10]]},
         ) from error
 
 

@@ -7,8 +7,8 @@ import { patternFor } from "./lib/pattern_for";
 
 const WAIT_MS = 200;
 
-/** The workbench: what a rule gives is shown while it is edited; the old answer stays, greyed, until the new one is there. */
-class Workbench {
+/** What a rule gives is shown while it is edited; the old answer stays, greyed, until the new one is there. */
+class LabelsPage {
   private readonly preview = need("[data-preview]");
   private timer = 0;
   private asked: AbortController | null = null;
@@ -33,8 +33,13 @@ class Workbench {
     this.follow();
   }
 
+  /** What is shown is old from the first key on, so nothing can be frozen until the answer is there. */
   ask(wait: number): void {
     window.clearTimeout(this.timer);
+    this.asked?.abort();
+    this.allow(false);
+    this.preview.dataset["stale"] = "true";
+    if (this.isUnusable()) return this.clear();
     this.timer = window.setTimeout(() => void this.show(), wait);
   }
 
@@ -54,12 +59,10 @@ class Workbench {
   }
 
   private async show(): Promise<void> {
-    this.asked?.abort();
     const asked = (this.asked = new AbortController());
-    this.preview.dataset["stale"] = "true";
     try {
       const text = await this.fetchPreview(asked.signal);
-      this.say("", "");
+      this.clear();
       await htmx.swap({ text, target: this.preview, swap: "innerHTML" });
       delete this.preview.dataset["stale"];
       this.turn(0);
@@ -68,6 +71,12 @@ class Workbench {
       // What the banner says needs no second sentence here; the preview is asked for again when the server answers.
       if (reason instanceof ApiError && ![0, 401].includes(reason.status)) this.refuse(reason);
     }
+  }
+
+  /** Whether the chosen way can't be used at all, such as a table where there is none. */
+  private isUnusable(): boolean {
+    const kind = this.form.querySelector<HTMLInputElement>("input[name=kind]:checked")?.value ?? "";
+    return find(`[data-kind="${kind}"][data-unusable]`, this.form) !== null;
   }
 
   private async fetchPreview(signal: AbortSignal): Promise<string> {
@@ -79,21 +88,28 @@ class Workbench {
     return response.text();
   }
 
+  /** Each field's sentence stands beside it; a field that is only empty yet is no mistake. */
   private refuse(error: ApiError): void {
-    const isSplit = error.code.startsWith("split");
-    this.say(isSplit ? "" : error.sentence, isSplit ? error.sentence : "");
-    if (isSplit) need<HTMLDetailsElement>("details.split", this.form).open = true;
-    this.allow(false);
+    const isEmpty = error.code === "label-rule-empty";
+    const fields = (error.details["fields"] ?? {}) as Record<string, string>;
+    this.clear();
+    need("[data-rule-hint]", this.form).textContent = isEmpty ? error.sentence : "";
+    if (isEmpty) return;
+    for (const [name, sentence] of Object.entries(fields)) this.blame(name, sentence);
+    if (!Object.keys(fields).length) this.blame("kind", error.sentence);
   }
 
-  private say(rule: string, split: string): void {
-    need("[data-rule-error]", this.form).textContent = rule;
-    need("[data-split-error]", this.form).textContent = split;
-    const kind = this.form.querySelector<HTMLInputElement>("input[name=kind]:checked")?.value ?? "";
-    for (const field of all<HTMLInputElement>(`[data-kind="${kind}"] :is(input, textarea)`, this.form)) {
-      if (rule) field.setAttribute("aria-invalid", "true");
-      else field.removeAttribute("aria-invalid");
-    }
+  private blame(name: string, sentence: string): void {
+    const place = find<HTMLElement>(`#error-${name}`, this.form) ?? need("#error-kind", this.form);
+    place.textContent = sentence;
+    find<HTMLElement>(`#field-${name}`, this.form)?.setAttribute("aria-invalid", "true");
+    for (let box = place.closest("details"); box; box = box.parentElement?.closest("details") ?? null) box.open = true;
+  }
+
+  private clear(): void {
+    need("[data-rule-hint]", this.form).textContent = "";
+    for (const error of all(".field-error", this.form)) error.textContent = "";
+    for (const field of all("[aria-invalid]", this.form)) field.removeAttribute("aria-invalid");
   }
 
   private follow(): void {
@@ -115,7 +131,7 @@ class Workbench {
     const before = selected === text ? name.indexOf(text) : offsetOf(part);
     const pattern = (await this.suggested(path, text)) ?? patternFor(name, before, text);
     this.set("pattern", "pattern", pattern);
-    announce(`The label is now read like “${text}”.`);
+    announce(`Labels are now read like “${text}”.`);
   }
 
   /** A pattern of the server's that gives this label on this picture and fits the others too. */
@@ -148,12 +164,12 @@ function offsetOf(part: HTMLElement): number {
 
 const form = find<HTMLFormElement>("[data-bench]");
 if (form) {
-  const bench = new Workbench(form);
-  ["The folder", "The file name", "A table", "An expression", "A list"].forEach((words, index) =>
-    bindKey(String(index + 1), words, () => bench.choose(index)),
+  const page = new LabelsPage(form);
+  ["Folder", "File name", "Table", "Expression", "List"].forEach((words, index) =>
+    bindKey(String(index + 1), words, () => page.choose(index)),
   );
-  bindKey("[Shift]+<", "Previous file name", () => bench.turn(-1));
-  bindKey("[Shift]+>", "Next file name", () => bench.turn(1));
+  bindKey("[Shift]+<", "Previous file name", () => page.turn(-1));
+  bindKey("[Shift]+>", "Next file name", () => page.turn(1));
   bindKey("u", "Show what has no label", () => {
     const list = find<HTMLDetailsElement>("[data-unlabelled]");
     if (!list) return announce("Every picture has a label.");

@@ -1,44 +1,67 @@
-"""The workbench's form: fields as a browser sends them, to a rule and a split and back."""
+"""The labels page's form: fields as a browser sends them, to a rule and a split and back."""
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from backend.domain.errors import InvalidInput
+from backend.domain.json import Json
 from backend.domain.labels.rules import (
+    MAX_LABEL,
     CsvRule,
     ExpressionRule,
     FolderRule,
-    InvalidLabelRule,
     ListRule,
     PatternRule,
     RuleSpec,
 )
-from backend.domain.labels.rules import parse_spec as parse_rule_spec
-from backend.domain.splitting import CsvSplit, FolderSplit, InvalidSplit, RandomSplit, SplitSpec
-from backend.domain.splitting import parse_spec as parse_split_spec
+from backend.domain.labels.tables import UnknownColumn
+from backend.domain.splitting import CsvSplit, FolderSplit, InvalidSplit, NoGroups, RandomSplit, SplitSpec
+from backend.domain.trainable import NoTrainingImages, NoValidationImages
+from backend.field_problems import Path, problems
 
 KINDS: Final = (
-    ("folder", "The folder it is in"),
-    ("pattern", "Its file name"),
-    ("csv", "A table"),
-    ("expression", "An expression"),
-    ("list", "A list"),
+    ("folder", "Folder"),
+    ("pattern", "File name"),
+    ("csv", "Table"),
+    ("expression", "Expression"),
+    ("list", "List"),
 )
-LEVELS: Final = (("1", "the folder it is in"), ("2", "the folder above that"), ("3", "two above"), ("4", "three above"))
+LEVELS: Final = (
+    ("1", "the folder each picture is in"),
+    ("2", "the folder above that"),
+    ("3", "two folders above"),
+    ("4", "three folders above"),
+)
 _SEPARATORS: Final = ("\t", ";", ",", "=")
 
 
-class EmptyRule(InvalidLabelRule):
-    """A field of the rule is still empty."""
+class InvalidForm(InvalidInput):
+    """Fields of the form can't be used; ``fields`` has a sentence for each of them."""
 
-    def __init__(self, message: str, advice: str) -> None:
-        super().__init__(message, advice=advice)
+    code = "label-form-invalid"
+
+    def __init__(self, fields: Mapping[str, str], advice: str = "") -> None:
+        super().__init__(" ".join(dict.fromkeys(fields.values())), advice=advice, details={"fields": dict(fields)})
+        self.fields = fields
+
+
+class EmptyRule(InvalidForm):
+    """The rule's field is still empty: nothing is wrong yet."""
+
+    code = "label-rule-empty"
+
+    def __init__(self, field: str, message: str, advice: str) -> None:
+        super().__init__({field: message}, advice)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelForm:
-    """What the workbench's fields hold; every one has a value, so that the page can always be drawn."""
+    """What the form's fields hold; every one has a value, so that the page can always be drawn."""
 
     kind: str = "folder"
     level: str = "1"
@@ -48,6 +71,7 @@ class LabelForm:
     label_column: str = ""
     expression: str = ""
     labels: str = ""
+    leave_out: str = ""
     split: str = "random"
     valid: str = "20"
     test: str = "0"
@@ -66,81 +90,196 @@ class LabelForm:
     @classmethod
     def of_specs(cls, rule: RuleSpec, split: SplitSpec) -> Self:
         """The form that would send this rule and this split."""
-        return cls(**_rule_fields(rule), **_split_fields(split))
+        return cls(leave_out=_joined(rule.leave_out or ()), **_rule_fields(rule), **_split_fields(split))
+
+    @property
+    def specs(self) -> tuple[RuleSpec, SplitSpec]:
+        """The rule and the split it asks for. Raises InvalidForm with a sentence for every field that can't be used."""
+        wrong: dict[str, str] = {}
+        for part in ("rule", "split_spec"):
+            try:
+                getattr(self, part)
+            except EmptyRule:
+                raise
+            except InvalidForm as error:
+                wrong |= error.fields
+        if wrong:
+            raise InvalidForm(wrong)
+        return self.rule, self.split_spec
 
     @property
     def rule(self) -> RuleSpec:
-        """The rule it asks for.
+        """The rule it asks for. Raises InvalidForm: a field is empty or can't be used."""
+        content: dict[str, Json] = {"leave_out": names} if (names := _names(self.leave_out)) else {}
+        return _checked(_RULES.get(self.kind, FolderRule), content | self._rule_content())
 
-        Raises:
-            InvalidLabelRule: a field is empty or can't be used.
-        """
+    def _rule_content(self) -> dict[str, Json]:
         match self.kind:
             case "pattern":
-                return PatternRule(pattern=_filled(self.pattern, "There is no pattern yet.", PATTERN_ADVICE))
+                return {"pattern": _filled("pattern", self.pattern, "Type a pattern.", PATTERN_ADVICE)}
             case "csv":
                 named = {"file": self.file, "image_column": self.image_column, "label_column": self.label_column}
-                return CsvRule(**{name: value.strip() for name, value in named.items() if value.strip()})
+                return {name: value.strip() for name, value in named.items() if value.strip()}
             case "expression":
-                text = _filled(self.expression, "There is no expression yet.", "Try: stem.split('_')[0]")
-                return ExpressionRule(expression=text)
+                advice = "For example: stem.split('_')[0]"
+                return {"expression": _filled("expression", self.expression, "Type an expression.", advice)}
             case "list":
-                text = _filled(self.labels, "The list is empty.", "One line for each picture: a/1.jpg, cat")
-                return ListRule(labels=_listed(text))
+                advice = "One line for each picture: a/1.jpg, cat"
+                return {"labels": _listed(_filled("labels", self.labels, "Type or paste a list.", advice))}
             case _:
-                return parse_rule_spec({"kind": self.kind, "level": _whole(self.level, InvalidLabelRule)})
+                return {"level": _number(self.level)}
 
     @property
     def split_spec(self) -> SplitSpec:
-        """The split it asks for. Raises InvalidSplit."""
+        """The split it asks for. Raises InvalidForm."""
+        return _checked(_SPLITS.get(self.split, RandomSplit), self._split_content())
+
+    def _split_content(self) -> dict[str, Json]:
         match self.split:
             case "folder":
-                names = {"train": self.train_folder, "valid": self.valid_folder, "test": self.test_folder}
-                return parse_split_spec({"kind": "folder", **{side: name.strip() for side, name in names.items()}})
+                return {
+                    "train": self.train_folder.strip(),
+                    "valid": self.valid_folder.strip(),
+                    "test": self.test_folder.strip(),
+                }
             case "csv":
-                return parse_split_spec({"kind": "csv", "column": self.column.strip()})
+                return {"column": self.column.strip()}
             case _:
-                group = {"group": self.group.strip()} if self.group.strip() else {}
-                return parse_split_spec(
-                    {
-                        "kind": "random",
-                        "valid": _whole(self.valid, InvalidSplit) / 100,
-                        "test": _whole(self.test, InvalidSplit) / 100,
-                        "seed": _whole(self.seed, InvalidSplit),
-                        **group,
-                    }
-                )
+                group: dict[str, Json] = {"group": self.group.strip()} if self.group.strip() else {}
+                shares: dict[str, Json] = {"valid": _share(self.valid), "test": _share(self.test)}
+                return {**shares, "seed": _number(self.seed), **group}
 
 
-PATTERN_ADVICE: Final = r"Click a part of the name above, or try: /([^/]+)_\d+\.jpg$"
+PATTERN_ADVICE: Final = r"Click a part of the name below, or try: /([^/]+)_\d+\.jpg$"
 
 
-def _filled(text: str, message: str, advice: str) -> str:
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A field of the form: its name, what a sentence calls it, and what it accepts where its type doesn't tell."""
+
+    name: str
+    words: str
+    accepts: str | None = None
+
+
+_FIELDS: Final[Mapping[type[BaseModel], Mapping[str, _Field]]] = {
+    FolderRule: {"level": _Field("level", "The folder")},
+    PatternRule: {"pattern": _Field("pattern", "The pattern")},
+    CsvRule: {
+        "file": _Field("file", "The table"),
+        "image_column": _Field("image_column", "The column of names"),
+        "label_column": _Field("label_column", "The column of labels"),
+    },
+    ExpressionRule: {"expression": _Field("expression", "The expression")},
+    ListRule: {"labels": _Field("labels", "The list")},
+    RandomSplit: {
+        "valid": _Field("valid", "The share held out", "a number from 1 to 90"),
+        "test": _Field("test", "The share for a final test", "a number from 0 to 90"),
+        "seed": _Field("seed", "The seed", "a whole number from 0"),
+        "group": _Field("group", "The pattern for groups"),
+    },
+    FolderSplit: {
+        "train": _Field("train_folder", "The folder to learn from"),
+        "valid": _Field("valid_folder", "The folder held out"),
+        "test": _Field("test_folder", "The folder for a final test"),
+    },
+    CsvSplit: {"column": _Field("column", "The column")},
+}
+"""Fields of the form by the spec that they make and its names for them."""
+_LEAVE_OUT: Final = _Field("leave_out", "A class to leave out", f"text of 1 to {MAX_LABEL} characters")
+_RULES: Final[Mapping[str, type[RuleSpec]]] = {
+    "folder": FolderRule,
+    "pattern": PatternRule,
+    "csv": CsvRule,
+    "expression": ExpressionRule,
+    "list": ListRule,
+}
+_SPLITS: Final[Mapping[str, type[SplitSpec]]] = {"random": RandomSplit, "folder": FolderSplit, "csv": CsvSplit}
+_Spec = TypeVar("_Spec", bound=BaseModel)
+
+
+def _checked(model: type[_Spec], content: Mapping[str, Json]) -> _Spec:
+    """``content`` as a spec. Raises InvalidForm with a sentence for each field."""
+    try:
+        return model.model_validate(dict(content))
+    except ValidationError as error:
+        known = {"leave_out": _LEAVE_OUT, **_FIELDS[model]}
+        # What no single field is to blame for stands beside the last one.
+        last = [*_FIELDS[model].values()][-1]
+
+        def field(path: Path) -> _Field:
+            return known.get(str(path[0]), last) if path else _FIELDS[model].get("test", last)
+
+        found = problems(error.errors(), model, lambda path: field(path).words, lambda path: field(path).accepts)
+        raise InvalidForm({field(problem.path).name: problem.sentence for problem in found}) from error
+
+
+def fields_of(error: InvalidInput, form: LabelForm) -> dict[str, str]:
+    """Beside which fields of the form an error belongs, and its sentence."""
+    if isinstance(error, InvalidForm):
+        return dict(error.fields)
+    sentence = f"{error.message} {error.advice}".strip()
+    if isinstance(error, NoGroups):
+        return {"group": sentence}
+    if isinstance(error, UnknownColumn):
+        typed = {"image_column": form.image_column, "label_column": form.label_column, "column": form.column}
+        return {next((name for name, text in typed.items() if text.strip() == error.column), "file"): sentence}
+    if isinstance(error, (InvalidSplit, NoValidationImages, NoTrainingImages)):
+        return {"split": sentence}
+    field = {"pattern": "pattern", "csv": "file", "expression": "expression", "list": "labels"}
+    return {field.get(form.kind, "level"): sentence}
+
+
+SPLIT_FIELDS: Final = frozenset(
+    {"split", *(field.name for model in (RandomSplit, FolderSplit, CsvSplit) for field in _FIELDS[model].values())}
+)
+"""Fields that stand in the part about held-out pictures."""
+
+
+def _filled(field: str, text: str, message: str, advice: str) -> str:
     if not text.strip():
-        raise EmptyRule(message, advice)
+        raise EmptyRule(field, message, advice)
     # A tab at the end separates a path from no label.
     return text.strip(" \r\n")
 
 
-def _whole(text: str, error: type[InvalidInput]) -> int:
+def _number(text: str) -> Json:
+    """A whole number, or the text as it is: the check says what is wrong with it."""
+    stripped = text.strip()
+    return int(stripped) if stripped.removeprefix("-").isdecimal() and len(stripped) < 30 else stripped
+
+
+def _share(text: str) -> Json:
+    """A share of a typed percentage, or the text as it is."""
     try:
-        return int(text.strip() or "0")
+        return round(float(text.strip().removesuffix("%").replace(",", ".")) / 100, 6)
     except ValueError:
-        raise error(f"“{text[:40]}” isn't a whole number.", advice="Write digits only, such as 20.") from None
+        return text.strip()
 
 
-def _listed(text: str) -> dict[str, str | None]:
+def _names(text: str) -> list[Json]:
+    """Names between commas; one that has a comma stands in double quotes."""
+    return [
+        name for row in csv.reader(io.StringIO(text), skipinitialspace=True) for cell in row if (name := cell.strip())
+    ]
+
+
+def _joined(names: Sequence[str]) -> str:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="").writerow(names)
+    return written.getvalue() if names else ""
+
+
+def _listed(text: str) -> dict[str, Json]:
     """Lines of a path and its label, cut at the last tab, semicolon, comma or equals sign."""
-    labels: dict[str, str | None] = {}
+    labels: dict[str, Json] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         separator = next((sign for sign in _SEPARATORS if sign in line), None)
         if separator is None:
-            raise InvalidLabelRule(
-                f"Line {number} has no label: “{line[:60]}”.",
-                advice="Put a comma between path and label, as in: a/1.jpg, cat",
-            )
+            example = "Put a comma between path and label: a/1.jpg, cat"
+            raise InvalidForm({"labels": f"Line {number} has no label: “{line[:60]}”. {example}"})
         path, _, label = line.rpartition(separator)
         labels[path.strip()] = label.strip() or None
     return labels
@@ -167,8 +306,8 @@ def _split_fields(split: SplitSpec) -> dict[str, str]:
         case RandomSplit():
             return {
                 "split": "random",
-                "valid": f"{round(100 * split.valid)}",
-                "test": f"{round(100 * split.test)}",
+                "valid": f"{100 * split.valid:.6g}",
+                "test": f"{100 * split.test:.6g}",
                 "seed": str(split.seed),
                 "group": split.group or "",
             }

@@ -1,4 +1,4 @@
-"""Pages that say what the pictures show: the workbench, and the look at what the network will see."""
+"""Pages where labels are chosen, and the pictures looked at as the network will see them."""
 
 import secrets
 from typing import Annotated, Any
@@ -10,16 +10,17 @@ from starlette.responses import RedirectResponse, Response
 from backend.datasets.batch import batch
 from backend.datasets.context import dataset_context
 from backend.datasets.labels.content import DatasetContent
-from backend.datasets.labels.form import KINDS, LEVELS, LabelForm
+from backend.datasets.labels.form import KINDS, LEVELS, SPLIT_FIELDS, LabelForm, fields_of
 from backend.datasets.labels.preview import Preview, preview
 from backend.datasets.labels.suggestions import Suggestion, suggest
+from backend.datasets.labels.version_view import version_lines
 from backend.datasets.labels.view import bare_samples, samples
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.datasets.urls import batch_image_url, thumbnail_url
 from backend.datasets.versions import find_version, freeze, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
 from backend.domain.errors import InvalidInput
-from backend.domain.labels.rules import ByTable
+from backend.domain.labels.rules import ByTable, RuleSpec
 from backend.domain.labels.rules import parse_spec as parse_rule_spec
 from backend.domain.splitting import parse_spec as parse_split_spec
 from backend.journey.steps import StepName
@@ -31,8 +32,8 @@ router = APIRouter(include_in_schema=False)
 CLASSES_OPEN = 40
 UNLABELLED = 24
 IMAGE_SIZE = 224
-TOY = 60
-"""Pictures below which a training is a game of luck."""
+VERY_FEW = 60
+"""Pictures below which scores are unreliable."""
 
 
 async def _form(request: Request) -> LabelForm:
@@ -50,7 +51,7 @@ def workbench(
     dataset_id: str,
     use: Annotated[int | None, Query(ge=0, le=20)] = None,
 ) -> Response:
-    """Step 2: how labels are read, with the best rule laid on already; ``use`` takes another suggestion."""
+    """Step 2: how labels are read, with the best rule applied already; ``use`` takes another suggestion."""
     context = dataset_context(session, dataset_id, StepName.LABELS)
     if not context["dataset"].images:
         return page(request, "datasets/labels_empty.html", **context)
@@ -69,16 +70,21 @@ def show(request: Request, session: ReadDep, storage: StorageDep, dataset_id: st
 @router.post("/datasets/{dataset_id}/labels/preview")
 def show_preview(request: Request, session: ReadDep, storage: StorageDep, dataset_id: str, form: FormDep) -> Response:
     """Only the part that changes while a rule is edited."""
-    shown = preview(DatasetContent.of(session, storage, dataset_id), form.rule, form.split_spec)
+    try:
+        rule, split = form.specs
+        shown = preview(DatasetContent.of(session, storage, dataset_id), rule, split)
+    except InvalidInput as error:
+        error.details["fields"] = dict(fields_of(error, form))
+        raise
     dataset = DatasetRepository(session).get(dataset_id)
-    return page(request, "datasets/_preview.html", dataset=dataset, **_preview_context(shown, form))
+    return page(request, "datasets/_preview.html", dataset=dataset, **_preview_context(shown, rule))
 
 
 @router.post("/datasets/{dataset_id}/labels")
 def freeze_labels(request: Request, services: ServicesDep, dataset_id: str, form: FormDep) -> Response:
     """“These labels are right”: freeze them and go on to look at them."""
     try:
-        version_id = freeze(services.database, services.storage, dataset_id, form.rule, form.split_spec).id
+        version_id = freeze(services.database, services.storage, dataset_id, *form.specs).id
     except InvalidInput as error:
         return _refused(request, services, dataset_id, form, error)
     return RedirectResponse(address(request, f"/versions/{version_id}"), 303)
@@ -109,6 +115,7 @@ def look(
             (item.label, batch_image_url(version_id, item.image_id, seed=item.seed, augmented=is_augmented, size=224))
             for item in batch(session, version_id, n=9, seed=used)
         ],
+        versions=version_lines(session, version.dataset_id, of=version.id),
         **_class_table(version),
     )
 
@@ -141,12 +148,14 @@ def _workbench(
     refused = error
     context: dict[str, Any]  # Any: the template's context
     try:
-        shown = preview(content, form.rule, form.split_spec)
+        rule, split = form.specs
+        shown = preview(content, rule, split)
     except InvalidInput as problem:
         refused = error or problem
         context = {"samples": bare_samples(content.images), "has_preview": False}
     else:
-        context = _preview_context(shown, form) | {"has_preview": True}
+        context = _preview_context(shown, rule) | {"has_preview": True}
+    errors = fields_of(refused, form) if refused else {}
     return page(
         request,
         "datasets/labels.html",
@@ -161,8 +170,9 @@ def _workbench(
             for number, suggestion in enumerate(suggestions)
         ],
         **_tables(content),
-        error=refused,
-        is_split_error=bool(refused and refused.code.startswith("split")),
+        errors=errors,
+        is_split_error=not SPLIT_FIELDS.isdisjoint(errors),
+        versions=version_lines(content.session, content.dataset_id),
     )
 
 
@@ -174,7 +184,7 @@ def _tables(content: DatasetContent) -> dict[str, Any]:  # Any: the template's c
     return {"tables": names, "table_options": first + [(name, name) for name in names]}
 
 
-def _preview_context(shown: Preview, form: LabelForm) -> dict[str, Any]:  # Any: the template's context
+def _preview_context(shown: Preview, rule: RuleSpec) -> dict[str, Any]:  # Any: the template's context
     sizes = [found.images for found in shown.classes]
     return {
         "classes": shown.classes[:CLASSES_OPEN],
@@ -186,7 +196,7 @@ def _preview_context(shown: Preview, form: LabelForm) -> dict[str, Any]:  # Any:
         "unlabelled_count": len(shown.unlabelled),
         "held_out": _held_out(shown),
         "can_freeze": len(shown.classes) > 1,
-        "samples": samples(shown, form.rule),
+        "samples": samples(shown, rule),
         "read_table": _read_table(shown),
         "thumbnail_of": _thumbnail_of,
     }
@@ -227,5 +237,13 @@ def _class_table(version: VersionRow) -> dict[str, Any]:  # Any: the template's 
     rows = [{"name": name, **version.counts[name]} for name in version.classes]
     sums = {side: sum(row[side] for row in rows) for side in ("train", "valid", "test")}
     total = sum(sums.values())
-    warnings = [f"With {total} pictures this is a toy; expect luck. From about 30 of each kind it gets useful."]
-    return {"classes": rows, "sums": sums, "has_test": sums["test"] > 0, "warnings": warnings if total < TOY else []}
+    warnings = [
+        f"{counted(total, 'picture')} {'is' if total == 1 else 'are'} very few, so the score will be unreliable. "
+        "Aim for 30 or more per class."
+    ]
+    return {
+        "classes": rows,
+        "sums": sums,
+        "has_test": sums["test"] > 0,
+        "warnings": warnings if total < VERY_FEW else [],
+    }

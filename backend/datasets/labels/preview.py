@@ -18,6 +18,8 @@ from backend.domain.splitting import RandomSplit, SplitSpec
 from backend.domain.trainable import NoTrainingImages, NoValidationImages
 
 EXAMPLES: Final = 4
+EXAMPLES_IN_ALL: Final = 40
+"""Of many classes, each shows fewer; one at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,14 @@ def _class_previews(labelled: Labelled, splits: Mapping[str, Split]) -> list[Cla
     members: dict[str, list[ImageNames]] = defaultdict(list)
     for found in labelled.images:
         members[found.label].append(found.image)
+    shown = max(1, min(EXAMPLES, EXAMPLES_IN_ALL // max(1, len(members))))
     return [
         ClassPreview(
             name,
             len(members[name]),
             Counter(splits[image.id] for image in members[name] if image.id in splits),
             # By digest, so that the examples are mixed and don't change with every upload.
-            heapq.nsmallest(EXAMPLES, members[name], key=lambda image: image.digest),
+            heapq.nsmallest(shown, members[name], key=lambda image: image.digest),
         )
         for name in sorted(members)
     ]

@@ -99,7 +99,7 @@ def all_texts(labels: Any) -> Any:  # Any: what somebody sent
     """Stop at the first label that is no text; pydantic would report every one of a million."""
     found = labels.values() if isinstance(labels, dict) else labels if isinstance(labels, list) else ()
     if not all(label is None or isinstance(label, str) for label in found):
-        raise ValueError("each label has to be a text, or null for none")
+        raise ValueError("Each label must be text, or null for none.")
     return labels
 
 
@@ -254,11 +254,10 @@ def parse_spec(content: Mapping[str, Json]) -> RuleSpec:
     try:
         return _RULE.validate_python(dict(content))
     except ValidationError as error:
-        problem = error.errors()[0]
-        field = ".".join(str(part) for part in problem["loc"])
         raise InvalidLabelRule(
-            f"This isn't a rule: {field or 'kind'}: {problem['msg'].lower()}.",
-            advice="The five kinds are folder, pattern, csv, expression and list.",
+            "This isn't a rule for labels.",
+            advice="The five kinds are folder, pattern, csv (a table), expression and list.",
+            details={"fields": [".".join(map(str, problem["loc"])) for problem in error.errors()[:10]]},
         ) from error
 
 

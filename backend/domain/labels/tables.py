@@ -30,6 +30,7 @@ class UnknownColumn(InvalidTable):
     code = "label-column-unknown"
 
     def __init__(self, file: str, column: str, columns: Sequence[str]) -> None:
+        self.column = column
         known = ", ".join(columns[:_SHOWN])
         super().__init__(f"{file} has no column called {column}. It has: {known}.", columns=list(columns[:_SHOWN]))
 

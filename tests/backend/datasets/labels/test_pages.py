@@ -4,6 +4,7 @@ import re
 
 from tests.backend.datasets.conftest import Ana
 from tests.backend.datasets.test_pages import seen, sent
+from tests.fixtures.pictures import draw, encode
 
 PAGE = {"Accept": "text/html"}
 
@@ -19,7 +20,7 @@ def test_the_workbench_opens_with_the_best_rule_applied(ana: Ana) -> None:
 
 
 def test_without_pictures_the_workbench_asks_for_some(ana: Ana) -> None:
-    assert "Bring pictures first" in seen(ana.client, f"/datasets/{ana.dataset_id}/labels")
+    assert "Add pictures first" in seen(ana.client, f"/datasets/{ana.dataset_id}/labels")
 
 
 def test_the_preview_is_a_fragment(ana: Ana) -> None:
@@ -62,6 +63,40 @@ def test_labels_that_cant_be_frozen_stay_in_the_form(ana: Ana) -> None:
     assert answer.status_code == 422
     assert 'value="&#39;same&#39;"' in answer.text
     assert ana.dataset()["versions"] == 0
+
+
+def test_a_bad_field_is_told_beside_it(ana: Ana) -> None:
+    ana.bring_shapes(2)
+
+    answer = ana.client.post(f"/datasets/{ana.dataset_id}/labels/preview", data={"kind": "folder", "valid": "0"})
+
+    assert answer.json()["error"]["details"]["fields"] == {"valid": "The share held out must be a number from 1 to 90."}
+
+
+def test_earlier_versions_can_be_opened(ana: Ana) -> None:
+    ana.bring_shapes(3)
+    first, second = (ana.freeze({"kind": "folder"})["id"] for _ in range(2))
+
+    for path in (f"/datasets/{ana.dataset_id}/labels", f"/versions/{second}"):
+        text = seen(ana.client, path)
+        assert f'href="/versions/{first}"' in text
+        assert "9 pictures in 3 classes, labels from the folder each picture is in" in text
+
+
+def test_a_note_among_the_files_is_no_table_to_choose(ana: Ana) -> None:
+    ana.bring_shapes(2)
+    ana.bring({"notes.txt": b"Taken in May, by Ana.\nMore to come, perhaps."})
+
+    assert "There is no table among the files yet" in seen(ana.client, f"/datasets/{ana.dataset_id}/labels")
+
+
+def test_many_classes_show_few_pictures_each(ana: Ana) -> None:
+    ana.bring({f"{kind}/{n}.png": encode(draw("circle", 10 * kind + n, 16)) for kind in range(20) for n in range(3)})
+
+    text = seen(ana.client, f"/datasets/{ana.dataset_id}/labels")
+
+    assert text.count('class="thumb"') == 40 + 9
+    assert 'loading="lazy"' in text
 
 
 def test_the_look_page_keeps_its_nine_by_the_address(ana: Ana) -> None:
