@@ -19,7 +19,7 @@ from backend.interpretation.class_table import SortBy, class_table
 from backend.interpretation.find import OpenedRun, open_run
 from backend.interpretation.matrix_view import Numbers, Order
 from backend.interpretation.service import ImageNotTested, Results, Summary
-from backend.journey.steps import StepName, spine
+from backend.journey.steps import StepName, steps_of
 from backend.templating import address, page
 
 router = APIRouter(include_in_schema=False)
@@ -232,7 +232,7 @@ def _head(request: Request, session: Session, opened: OpenedRun) -> dict[str, An
             (head.name, f"/runs/{head.run_id}"),
             ("Understand", ""),
         ],
-        "steps": spine(session, head.dataset_id, StepName.UNDERSTAND),
+        "steps": steps_of(session, head.dataset_id, StepName.UNDERSTAND),
     }
 
 

@@ -1,4 +1,4 @@
-"""The six steps of the journey, each with a word for where it stands; every page of a dataset shows them."""
+"""The six steps of the journey, each with a word for how far a dataset has come; every page of a dataset shows them."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,7 +7,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import DatasetId
-from backend.journey.repository import Progress, ProgressRepository, RunStand
+from backend.journey.repository import Progress, ProgressRepository
 
 
 class StepName(IntEnum):
@@ -37,13 +37,13 @@ class Step:
     why_closed: str = ""
 
 
-def spine(session: Session, dataset_id: DatasetId, current: StepName) -> list[Step]:
+def steps_of(session: Session, dataset_id: DatasetId, current: StepName) -> list[Step]:
     """The steps of a dataset, from the rows that are there."""
     return steps(ProgressRepository(session).of(dataset_id), current)
 
 
 def steps(progress: Progress, current: StepName) -> list[Step]:
-    """The six steps for where a dataset stands."""
+    """The six steps for how far a dataset has come."""
     words = [_pictures(progress), _labels(progress), _look(progress), _train(progress), _understand(progress)]
     stands = [*words, _use(progress)]
     return [
@@ -68,42 +68,46 @@ def _labels(progress: Progress) -> _Stand:
         return f"ok, version {progress.version}", "ok", path, ""
     if progress.images:
         return "next", "open", path, ""
-    return "not yet", "closed", "", "Bring pictures first; even ten will do to try the rules."
+    return "not yet", "closed", "", "Add pictures first; ten are enough to try the rules."
 
 
 def _look(progress: Progress) -> _Stand:
     if progress.version_id:
         return "ok" if progress.run else "next", "ok" if progress.run else "open", _version(progress), ""
-    return "not yet", "closed", "", "Say first what the pictures show."
+    return "not yet", "closed", "", "Set the labels first."
 
 
 def _train(progress: Progress) -> _Stand:
-    if progress.run and progress.run.is_active:
-        return progress.run.status, "running", f"/runs/{progress.run.id}", ""
+    if progress.active_run:
+        return progress.active_run.status, "running", f"/runs/{progress.active_run.id}", ""
     if not progress.version_id:
-        return "not yet", "closed", "", "Say first what the pictures show."
+        return "not yet", "closed", "", "Set the labels first."
     path = f"{_version(progress)}/train"
     if progress.run is None:
-        return "not yet", "open", path, ""
+        is_first = progress.trained is None
+        return "not yet" if is_first else f"next, version {progress.version}", "open", path, ""
     if progress.run.status == "succeeded":
         return "ok", "ok", path, ""
     return progress.run.status, "look" if progress.run.status == "failed" else "open", path, ""
 
 
 def _understand(progress: Progress) -> _Stand:
-    if progress.trained:
-        return "ok", "ok", f"/runs/{progress.trained}/understand", ""
-    return "not yet", "closed", "", "Train first; then you see what it gets wrong."
+    trained = progress.trained
+    if trained is None:
+        return "not yet", "closed", "", "Train first; then you see what it gets wrong."
+    path = f"/runs/{trained.id}/understand"
+    if trained.version == progress.version:
+        return "ok", "ok", path, ""
+    return f"of version {trained.version}", "open", path, ""
 
 
 def _use(progress: Progress) -> _Stand:
-    if progress.checkpoint_id:
-        return "ready", "open", f"/checkpoints/{progress.checkpoint_id}/try", ""
-    return "not yet", "closed", "", "Train first; then you can show it new pictures."
+    model = progress.model
+    if model is None:
+        return "not yet", "closed", "", "Train first; then you can show it new pictures."
+    path = f"/checkpoints/{model.id}/try"
+    return "ready" if model.version == progress.version else f"of version {model.version}", "open", path, ""
 
 
 def _version(progress: Progress) -> str:
     return f"/versions/{progress.version_id}"
-
-
-__all__ = ["Progress", "RunStand", "Step", "StepName", "spine", "steps"]

@@ -13,7 +13,7 @@ from backend.domain.ids import CheckpointId, DatasetId, ImageId
 from backend.imaging.pool import decoding_pool
 from backend.interpretation import service as results
 from backend.interpretation.answers import AnsweredImage
-from backend.journey.steps import StepName, spine
+from backend.journey.steps import StepName, steps_of
 from backend.prediction.dependencies import ModelsDep, contents
 from backend.prediction.find import source_of
 from backend.prediction.service import MAX_FILES, Answers, Refusal, TooManyFiles, predict
@@ -107,7 +107,7 @@ def _context(
             (run.name, f"/runs/{run.id}"),
             ("Try", ""),
         ],
-        "steps": spine(session, DatasetId(run.dataset_id), StepName.USE),
+        "steps": steps_of(session, DatasetId(run.dataset_id), StepName.USE),
         "samples": results.samples(session, CheckpointId(row.id), limit=SAMPLES),
         "curl": f'curl -H "Authorization: Bearer $TELLAPART_TOKEN" -F files=@picture.jpg '
         f"{base}/api/v1/checkpoints/{row.id}/predictions",

@@ -161,7 +161,7 @@ def test_no_page_scrolls_sideways(page: Page, shapes: Path, server: Server, widt
     page.get_by_role("link", name="Next: say what they show").click()
     page.get_by_role("button", name="These labels are right").click()
     expect(page.locator(".batch img")).to_have_count(9)
-    steps = [link.get_attribute("href") or "" for link in page.locator(".spine-wide a").all()[:3]]
+    steps = [link.get_attribute("href") or "" for link in page.locator(".journey-wide a").all()[:3]]
     page.set_viewport_size({"width": width, "height": 800})
 
     for path in ("/", "/datasets/new", *steps):

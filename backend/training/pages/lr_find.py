@@ -15,7 +15,7 @@ from backend.domain.ids import DatasetId, VersionId
 from backend.domain.json import Json
 from backend.domain.lr_finder import FALLBACK, words
 from backend.domain.training import RunStatus, TrainingConfig
-from backend.journey.steps import StepName, spine
+from backend.journey.steps import StepName, steps_of
 from backend.templating import address, page
 from backend.training.forecast.durations import range_words
 from backend.training.forecast.forecast import Forecaster
@@ -91,7 +91,7 @@ def find_page(request: Request, find_id: str, session: ReadDep) -> Response:
         fallback=FALLBACK,
         words=words,
         architecture=ARCHITECTURES[find.config["architecture"]],
-        steps=spine(session, DatasetId(find.dataset_id), StepName.TRAIN),
+        steps=steps_of(session, DatasetId(find.dataset_id), StepName.TRAIN),
         is_at_work=not find.status.is_final,
         again=_again(find),
         takes="" if find.status.is_final else _takes(session, find),

@@ -13,7 +13,7 @@ from backend.dependencies import ReadDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import DatasetId
 from backend.domain.json import Json
-from backend.journey.steps import StepName, spine
+from backend.journey.steps import StepName, steps_of
 from backend.pagination import IdCursorDep
 from backend.templating import address, page
 from backend.training import control
@@ -72,7 +72,7 @@ def run(request: Request, run_id: str, session: ReadDep) -> Response:
         slower=_slower(session, shown),
         run=shown,
         crumbs=[("Datasets", "/"), (shown.dataset_name, f"/datasets/{shown.dataset_id}"), (shown.name, "")],
-        steps=spine(session, DatasetId(shown.dataset_id), StepName.TRAIN),
+        steps=steps_of(session, DatasetId(shown.dataset_id), StepName.TRAIN),
         has_worker=bool(trainers_in_words(session)),
         device=device_words(shown.device) if shown.device else "",
         architecture=ARCHITECTURES[shown.config["architecture"]],

@@ -13,7 +13,7 @@ from backend.datasets.errors import VersionNotFound
 from backend.dependencies import ReadDep, ServicesDep, SettingsDep
 from backend.domain.errors import AppError
 from backend.domain.ids import DatasetId, VersionId, new_id
-from backend.journey.steps import StepName, spine
+from backend.journey.steps import StepName, steps_of
 from backend.settings import Settings
 from backend.templating import address, page
 from backend.training.forecast.work import Counts
@@ -136,7 +136,7 @@ def train_form_page(
     dataset_id = DatasetId(version.dataset_id)
     around: dict[str, Any] = {
         "dataset_name": runs.dataset_name(dataset_id),
-        "steps": spine(session, dataset_id, StepName.TRAIN),
+        "steps": steps_of(session, dataset_id, StepName.TRAIN),
     }
     try:
         train = train_content(session, version_id, form, settings.weights_folder, refusal)

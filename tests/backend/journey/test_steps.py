@@ -1,6 +1,6 @@
 """The six steps say where a dataset stands."""
 
-from backend.journey.repository import Progress, RunStand
+from backend.journey.repository import ModelStand, Progress, RunStand
 from backend.journey.steps import StepName, steps
 
 
@@ -12,7 +12,7 @@ def test_an_empty_dataset_wants_pictures_and_says_why_the_rest_waits() -> None:
     found = steps(Progress("d", 0), StepName.PICTURES)
 
     assert [step.state for step in found] == ["open", "closed", "closed", "closed", "closed", "closed"]
-    assert found[1].why_closed == "Bring pictures first; even ten will do to try the rules."
+    assert found[1].why_closed == "Add pictures first; ten are enough to try the rules."
     assert [step.name for step in found] == ["Pictures", "Labels", "Look", "Train", "Understand", "Use"]
 
 
@@ -29,16 +29,39 @@ def test_a_version_opens_look_and_train() -> None:
 
 
 def test_a_running_training_leads_to_its_page() -> None:
-    assert words(Progress("d", 9, "v", 1, RunStand("r", "running")))[3] == ("running", "/runs/r")
+    assert words(Progress("d", 9, "v", 1, active_run=RunStand("r", "running", 1)))[3] == ("running", "/runs/r")
 
 
 def test_a_trained_model_opens_the_last_two() -> None:
-    found = words(Progress("d", 9, "v", 1, RunStand("r2", "failed"), "r1", "c"))
+    found = words(
+        Progress(
+            "d",
+            9,
+            "v",
+            1,
+            run=RunStand("r2", "failed", 1),
+            trained=RunStand("r1", "succeeded", 1),
+            model=ModelStand("c", 1),
+        )
+    )
 
     assert found[3:] == [
         ("failed", "/versions/v/train"),
         ("ok", "/runs/r1/understand"),
         ("ready", "/checkpoints/c/try"),
+    ]
+
+
+def test_results_of_an_earlier_version_are_not_those_of_the_newest() -> None:
+    progress = Progress("d", 9, "v2", 2, trained=RunStand("r1", "succeeded", 1), model=ModelStand("c", 1))
+
+    found = steps(progress, StepName.TRAIN)
+
+    assert [(step.word, step.state, step.path) for step in found[2:]] == [
+        ("next", "open", "/versions/v2"),
+        ("next, version 2", "open", "/versions/v2/train"),
+        ("of version 1", "open", "/runs/r1/understand"),
+        ("of version 1", "open", "/checkpoints/c/try"),
     ]
 
 
