@@ -173,7 +173,7 @@ def _watch(page: Page) -> None:
 
 
 def _understand(page: Page) -> None:
-    expect(page.get_by_role("heading", name=re.compile(r"^\d+\.\d % right$"))).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile(r"^\d+(\.\d)? % right$"))).to_be_visible()
     page.get_by_role("navigation", name="Results").get_by_role("link", name="Confusion matrix").click()
     matrix = page.get_by_role("grid", name=re.compile("^Confusion matrix"))
     expect(matrix.get_by_role("columnheader", name="circle")).to_be_visible()
