@@ -58,6 +58,13 @@ class PhaseProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class FeaturesKept:
+    """Features of ``images`` more images are on the disk, so that another attempt needn't compute them."""
+
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something that a person should read; unlike a phase it neither begins nor ends any work."""
 
@@ -223,6 +230,7 @@ class RolledBack:
 Event = (
     PhaseStarted
     | PhaseProgress
+    | FeaturesKept
     | Note
     | ImageSkipped
     | StageStarted

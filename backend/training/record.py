@@ -12,6 +12,7 @@ from backend.db.session import WriteSession
 from backend.domain.events import (
     EpochFinished,
     Event,
+    FeaturesKept,
     ImageSkipped,
     MicroBatchHalved,
     Note,
@@ -92,7 +93,10 @@ def record_events(session: WriteSession, claim: Claim, events: Iterable[Event], 
     """Keep what happened, and show how far the run is."""
     events = list(events)
     ledger = Ledger(session)
-    ledger.progress_seen(claim.job_id, claim.attempt)
+    if any(isinstance(event, FeaturesKept) for event in events):
+        ledger.progressed(claim.job_id, claim.attempt)
+    else:
+        ledger.progress_seen(claim.job_id, claim.attempt)
     runs = RunRepository(session)
     runs.add_events(
         claim.subject_id, [(KIND_OF[type(event)], asdict(event)) for event in events if type(event) in KIND_OF]

@@ -1,7 +1,7 @@
 import pytest
 
 from backend.db.session import Database
-from backend.domain.events import Event, ImageSkipped, Phase, PhaseStarted, StageStarted
+from backend.domain.events import Event, FeaturesKept, ImageSkipped, Phase, PhaseProgress, PhaseStarted, StageStarted
 from backend.ledger.job import TRAINER_CRASHED, Claim, Failure, LostLease, Outcome
 from backend.ledger.repository import Ledger
 from backend.training import record as progress
@@ -109,6 +109,21 @@ def test_an_epoch_forgives_former_tries(scene: Scene, claim: Claim) -> None:
         job = Ledger(session).find(claim.job_id)
         assert job is not None
         assert (job.no_progress, job.attempt) == (0, 2)
+
+
+def test_features_that_are_kept_forgive_former_tries_and_others_do_not(scene: Scene, claim: Claim) -> None:
+    with scene.database.write() as session:
+        Ledger(session).close(claim.job_id, 1, Outcome.CRASHED, failure=TRAINER_CRASHED)
+    again = scene.claim()
+    tries = []
+    for event in (PhaseProgress(Phase.FEATURES, 8, 100), FeaturesKept(64)):
+        with scene.database.write() as session:
+            progress.record_events(session, again, [event], HERE)
+            job = Ledger(session).find(claim.job_id)
+            assert job is not None
+            tries.append(job.no_progress)
+
+    assert tries == [1, 0]
 
 
 def test_a_checkpoint_is_kept_once(scene: Scene, claim: Claim) -> None:

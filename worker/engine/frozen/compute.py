@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from backend.domain.architectures import ARCHITECTURES
-from backend.domain.events import OnEvent, Phase, PhaseProgress, PhaseStarted
+from backend.domain.events import FeaturesKept, OnEvent, Phase, PhaseProgress, PhaseStarted
 from backend.domain.ids import Digest
 from backend.domain.manifest import Split
 from backend.domain.training import Stage
@@ -124,7 +124,8 @@ def _source(
     order: TrainingOrder, model: Classifier, preprocessing: Preprocessing, limits: MemoryLimits, on_event: OnEvent
 ) -> features.Source:
     layers = _still(order, nn.Sequential(model.backbone, model.pool), preprocessing, limits, on_event)
-    return features.Source(layers, FeatureStore(order.features_folder), _learnt_in(order, limits))
+    store = FeatureStore(order.features_folder, on_kept=lambda images: on_event(FeaturesKept(images)))
+    return features.Source(layers, store, _learnt_in(order, limits))
 
 
 def _learnt_in(order: TrainingOrder, limits: MemoryLimits) -> torch.dtype | None:

@@ -11,7 +11,8 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -28,7 +29,10 @@ MAX_BYTES: Final = 4_000_000_000
 """On disk; what was used longest ago goes first."""
 
 SHARD_BYTES: Final = 32_000_000
-"""How much may be lost by a kill."""
+"""Written at once; at most so much is lost by a kill."""
+
+KEEP_EVERY_S: Final = 20.0
+"""At most so much work is lost by a kill: features are written as they come, not only at the end."""
 
 _ABANDONED_S: Final = 3600.0
 
@@ -41,8 +45,15 @@ Values = NDArray[Any]
 class FeatureStore:
     """A folder of kept answers; None keeps nothing."""
 
-    def __init__(self, folder: Path | None, *, max_bytes: int = MAX_BYTES) -> None:
-        self._folder, self._max_bytes = folder, max_bytes
+    def __init__(
+        self, folder: Path | None, *, max_bytes: int = MAX_BYTES, on_kept: Callable[[int], None] | None = None
+    ) -> None:
+        self._folder, self._max_bytes, self._on_kept = folder, max_bytes, on_kept
+
+    def report(self, images: int) -> None:
+        """Call ``on_kept`` with the number of images whose features have just been written."""
+        if self._on_kept is not None:
+            self._on_kept(images)
 
     def group(self, *identity: str) -> "Group":
         """The answers that all these decide, but for the image."""
@@ -79,6 +90,7 @@ class Group:
         self._folder, self._store = folder, store
         self._waiting: dict[Digest, Values] = {}
         self._waiting_bytes = 0
+        self._kept_at = time.monotonic()
 
     def known(self, wanted: Iterable[Digest]) -> dict[Digest, Values]:
         """The kept ones of these images' answers."""
@@ -102,12 +114,13 @@ class Group:
             return
         self._waiting[digest] = values
         self._waiting_bytes += values.nbytes
-        if self._waiting_bytes >= SHARD_BYTES:
+        if self._waiting_bytes >= SHARD_BYTES or time.monotonic() - self._kept_at >= KEEP_EVERY_S:
             self.flush()
 
     def flush(self) -> None:
         """Keep what waits; a disk that is full or forbidden keeps nothing, and nobody minds."""
         waiting, self._waiting, self._waiting_bytes = self._waiting, {}, 0
+        self._kept_at = time.monotonic()
         if not waiting or self._folder is None:
             return
         try:
@@ -115,6 +128,8 @@ class Group:
             self._store.evict()
         except OSError as error:
             log.warning("features are not kept: %s", error)
+        else:
+            self._store.report(len(waiting))
 
     def _shards(self) -> list[Path]:
         if self._folder is None:

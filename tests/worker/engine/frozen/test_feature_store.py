@@ -141,3 +141,26 @@ def test_a_large_pass_is_kept_in_parts(tmp_path: Path, monkeypatch: pytest.Monke
 
     # The third waits: a kill now costs it alone.
     assert set(kept(tmp_path, A, B, C)) == {A, B}
+
+
+def test_a_slow_pass_is_kept_as_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_store, "KEEP_EVERY_S", 0.0)
+    reported: list[int] = []
+    group = FeatureStore(tmp_path, on_kept=reported.append).group("layers", "view 0")
+
+    for digest in (A, B):
+        group.add(digest, np.zeros(4, np.float32))
+
+    assert set(kept(tmp_path, A, B)) == {A, B}
+    assert reported == [1, 1]
+
+
+def test_a_folder_that_can_not_be_written_reports_nothing_as_kept(tmp_path: Path) -> None:
+    (tmp_path / "features").write_bytes(b"a file where the folder should be")
+    reported: list[int] = []
+    group = FeatureStore(tmp_path / "features", on_kept=reported.append).group("layers", "view 0")
+    group.add(A, np.zeros(4, np.float32))
+
+    group.flush()
+
+    assert reported == []
