@@ -6,16 +6,15 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from backend.domain.errors import Unavailable
+from backend.domain.errors import AppError, Unavailable
 from backend.imaging.preprocessing import Pixels, Preprocessing
-
-MODEL_FILE: Final = "model.onnx"
+from backend.training.model_files import ModelDamaged, ModelFile, verified
 
 
 class ModelMissing(Unavailable):
@@ -51,14 +50,14 @@ class ModelSource:
 class Model:
     """A loaded model; may be asked by several threads at once."""
 
-    def __init__(self, file: Path, *, threads: int) -> None:
+    def __init__(self, content: bytes, *, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Threads that wait by spinning would take the processor from a training beside us.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session: Any = onnxruntime.InferenceSession(  # Any: onnxruntime comes without types
-            str(file), options, providers=["CPUExecutionProvider"]
+            content, options, providers=["CPUExecutionProvider"]
         )
 
     def probabilities(self, views: list[Pixels]) -> NDArray[np.float32]:
@@ -83,6 +82,7 @@ class ModelShelf:
 
         Raises:
             ModelMissing: its file isn't there or can't be read.
+            ModelDamaged: its file isn't what was written.
         """
         key = (source.checkpoint_id, source.sha256)
         with self._lock:
@@ -100,11 +100,18 @@ class ModelShelf:
 
     def _load(self, key: tuple[str, str], source: ModelSource, waiting: Future[Model]) -> None:
         try:
-            waiting.set_result(Model(source.folder / MODEL_FILE, threads=self._threads))
+            content = verified(source.folder, ModelFile.ONNX, source.checkpoint_id)
+            waiting.set_result(Model(content, threads=self._threads))
         # onnxruntime has a dozen kinds of its own for a file it can't use; all mean the same to the person.
         except Exception as error:
             with self._lock:
                 self._models.pop(key, None)
-            missing = ModelMissing(source.checkpoint_id)
-            missing.__cause__ = error
-            waiting.set_exception(missing)
+            refusal = _refusal(source, error)
+            refusal.__cause__ = error
+            waiting.set_exception(refusal)
+
+
+def _refusal(source: ModelSource, error: Exception) -> AppError:
+    if isinstance(error, ModelDamaged):
+        return error
+    return ModelMissing(source.checkpoint_id) if isinstance(error, OSError) else ModelDamaged(source.checkpoint_id)

@@ -79,7 +79,7 @@ def predict(
     """Ask a model about files; one that isn't a picture is answered with its reason and spoils nothing.
 
     Raises:
-        ModelMissing: the model can't be loaded.
+        ModelMissing, ModelDamaged: the model can't be loaded.
         DecodersBusy, DecodersDown: no picture can be read at the moment.
     """
     model = shelf.model(source)

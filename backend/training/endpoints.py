@@ -8,7 +8,6 @@ from typing import Annotated, Final
 import anyio
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
 from sse_starlette import EventSourceResponse
 
 from backend.caller import CallerDep
@@ -19,6 +18,7 @@ from backend.domain.training import RunStatus
 from backend.pagination import IdCursorDep, LimitQuery, Page
 from backend.training import control
 from backend.training.find import checkpoint_folder, find_checkpoint, find_run
+from backend.training.model_files import ModelFile, verified
 from backend.training.repository import RunRepository
 from backend.training.run_view import list_runs, show_run, states_of
 from backend.training.schemas import (
@@ -80,7 +80,7 @@ class ExportMissing(Unavailable):
         )
 
 
-_FILE_OF: Final = {ExportFormat.ONNX: "model.onnx", ExportFormat.SAFETENSORS: "weights.safetensors"}
+_FILE_OF: Final = {ExportFormat.ONNX: ModelFile.ONNX, ExportFormat.SAFETENSORS: ModelFile.WEIGHTS}
 
 
 def event_feed(request: Request) -> EventFeed:
@@ -175,22 +175,25 @@ def read_checkpoint(checkpoint_id: str, session: ReadDep) -> CheckpointRead:
     return CheckpointRead.of(find_checkpoint(session, checkpoint_id))
 
 
-@router.get("/checkpoints/{checkpoint_id}/export", tags=["models"], response_class=FileResponse)
+@router.get("/checkpoints/{checkpoint_id}/export", tags=["models"], response_class=Response)
 def export_checkpoint(
     checkpoint_id: str,
     session: ReadDep,
     storage: StorageDep,
     form: Annotated[ExportFormat, Query(alias="format")] = ExportFormat.ONNX,
-) -> FileResponse:
+) -> Response:
     """The model as a file; the ONNX file carries classes and preprocessing."""
     checkpoint = find_checkpoint(session, checkpoint_id)
     if form not in _FILE_OF:
         raise ExportFormatUnavailable(form)
     file = checkpoint_folder(storage, checkpoint) / _FILE_OF[form]
-    if not file.is_file():
-        raise ExportMissing(checkpoint_id)
+    try:
+        content = verified(file.parent, _FILE_OF[form], checkpoint.id)
+    except FileNotFoundError:
+        raise ExportMissing(checkpoint_id) from None
     name = f"{checkpoint.architecture}-stage-{checkpoint.stage + 1}-{checkpoint.id[-8:]}{file.suffix}"
-    return FileResponse(file, media_type="application/octet-stream", filename=name)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type="application/octet-stream", headers=headers)
 
 
 @router.get("/architectures", tags=["models"])

@@ -1,12 +1,16 @@
 """A few models are kept ready; the rest make way."""
 
+import hashlib
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from backend.prediction.models import Model, ModelMissing, ModelShelf, ModelSource
+from backend.training.model_files import ModelDamaged
 from tests.backend.prediction.conftest import source_in, write_colour_model
 
 
@@ -40,6 +44,39 @@ def test_the_model_that_was_idle_longest_makes_way(colour_model: ModelSource) ->
 
     assert shelf.model(a) is first_a
     assert shelf.model(b) is not first_b
+
+
+def with_hash(source: ModelSource) -> ModelSource:
+    """As the engine writes it: with the hash of the file beside it."""
+    digest = hashlib.sha256((source.folder / "model.onnx").read_bytes()).hexdigest()
+    (source.folder / "checkpoint.json").write_text(json.dumps({"onnx_sha256": digest}))
+    return source
+
+
+def test_a_model_whose_file_is_as_it_was_written_is_loaded(colour_model: ModelSource) -> None:
+    assert ModelShelf().model(with_hash(colour_model))
+
+
+def test_a_model_with_one_wrong_bit_gives_no_answers(colour_model: ModelSource) -> None:
+    file = with_hash(colour_model).folder / "model.onnx"
+    content = bytearray(file.read_bytes())
+    content[content.index(np.float32(4).tobytes()) + 2] ^= 1  # a weight: 4.0 becomes 4.03
+    file.write_bytes(content)
+
+    with pytest.raises(ModelDamaged) as refusal:
+        ModelShelf().model(colour_model)
+
+    assert (refusal.value.code, refusal.value.message) == (
+        "model-damaged",
+        "The file of this model is damaged, so its answers would be wrong.",
+    )
+
+
+def test_hashes_that_cant_be_read_are_damage_too(colour_model: ModelSource) -> None:
+    (colour_model.folder / "checkpoint.json").write_text("{")
+
+    with pytest.raises(ModelDamaged):
+        ModelShelf().model(colour_model)
 
 
 def test_a_missing_file_is_said_in_words_and_tried_again_next_time(tmp_path: Path) -> None:

@@ -289,6 +289,21 @@ def test_it_says_when_a_file_is_gone(client: TestClient, scene: Scene) -> None:
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "checkpoint-not-found")
 
 
+def test_a_damaged_file_is_not_handed_out(client: TestClient, scene: Scene, storage: LocalStorage) -> None:
+    scene.run()
+    claim, stored = scene.claim(), stored_checkpoint()
+    with scene.database.write() as session:
+        progress.record_checkpoint(session, claim, stage_finished(0), stored, Standing())
+    folder: Path = storage.folder("checkpoints", stored.folder)
+    (folder / "checkpoint.json").write_text(f'{{"onnx_sha256": "{"0" * 64}", "weights_sha256": "{"0" * 64}"}}')
+    for name in ("model.onnx", "weights.safetensors"):
+        (folder / name).write_bytes(b"damaged")
+
+    for form in ("onnx", "safetensors"):
+        answer = client.get(f"/api/v1/checkpoints/{stored.id}/export?format={form}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model-damaged")
+
+
 def test_it_goes_on_from_a_checkpoint_of_the_same_architecture(client: TestClient, scene: Scene) -> None:
     version_id = scene.version()
     scene.run(version_id)
