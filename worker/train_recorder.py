@@ -19,6 +19,7 @@ import structlog
 from backend.db.session import DATABASE_AWAY, Database, WriteSession
 from backend.domain.events import EpochFinished, Event, StageFinished, StateSaved
 from backend.domain.ids import CheckpointId, new_id
+from backend.domain.manifest import Split
 from backend.domain.training import TrainingConfig
 from backend.ledger.job import Claim, Failure, LostLease
 from backend.ledger.repository import Ledger
@@ -196,12 +197,13 @@ class TrainRecorder(JobRecord):
         folder = self._storage.folder("checkpoints", checkpoint_id)
         # Onto the empty folder just made: one rename, whole or not at all.
         (self.output_folder / event.folder).replace(folder)
+        content = json.loads((folder / "checkpoint.json").read_bytes())
         return StoredCheckpoint(
             checkpoint_id,
             checkpoint_id,
-            json.loads((folder / "checkpoint.json").read_bytes()),
+            content,
             json.loads((folder / "parity.json").read_bytes()),
-            read_predictions(folder),
+            {Split(name): read_predictions(folder, name) for name in content["metrics"]},
         )
 
     def _discard(self, stored: StoredCheckpoint) -> None:

@@ -15,6 +15,8 @@ _TOO_LOW: Final = 1e-7
 _UNEQUAL: Final = 3.0
 """Training images of the largest class over those of the smallest, above which it is worth a word."""
 _NAMED: Final = 3
+_FEW_TESTED: Final = 20
+"""Held-out pictures of all classes together, below which one mistake changes the error rate by more than 5 %."""
 _BATCH_NORM_MOMENTUM: Final = {"EfficientNet": 0.01}
 """How far the running numbers of a family's batch norm move at each step, where that is unusually little."""
 _HALF_LEARNT: Final = 0.9
@@ -32,7 +34,13 @@ def cautions(config: TrainingConfig, counts: Mapping[str, Json]) -> tuple[Cautio
     """What to know of a training as it would run on a version with these counts."""
     images = {name: int(of_class.get("train", 0)) for name, of_class in counts.items()}
     found = [caution for number, stage in enumerate(config.stages, 1) for caution in _of_rate(number, stage)]
-    return (*found, *_of_untested(counts), *_of_classes(config, images), *_of_batch_norm(config, sum(images.values())))
+    return (
+        *found,
+        *_of_untested(counts),
+        *_of_few(counts),
+        *_of_classes(config, images),
+        *_of_batch_norm(config, sum(images.values())),
+    )
 
 
 def _of_rate(number: int, stage: Stage) -> Iterator[Caution]:
@@ -65,6 +73,18 @@ def _of_untested(counts: Mapping[str, Json]) -> Iterator[Caution]:
         "can't be measured. Train anyway, or hold out a larger share."
     )
     yield Caution("classes-untested", text)
+
+
+def _of_few(counts: Mapping[str, Json]) -> Iterator[Caution]:
+    images = sum(int(of_class.get("valid", 0)) for of_class in counts.values())
+    if not 0 < images < _FEW_TESTED:
+        return
+    held_out = "1 picture is" if images == 1 else f"{images} pictures are"
+    text = (
+        f"Only {held_out} held out for testing, so the score will be unreliable: a single mistake changes it by "
+        f"{1 / images:.0%}. Hold out at least {_FEW_TESTED} pictures, or add more."
+    ).replace("%", " %")
+    yield Caution("few-test-pictures", text)
 
 
 def _of_classes(config: TrainingConfig, images: Mapping[str, int]) -> Iterator[Caution]:

@@ -12,6 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def model_rank(error_rate: float, loss: float) -> tuple[float, float]:
+    """Sorts models judged on the same images, the best first: fewer errors; of equals, the lower loss (in nats)."""
+    return error_rate, loss
+
+
 @dataclass(frozen=True, slots=True)
 class ClassReport:
     """One class: ``precision`` is None where it was never predicted, ``recall`` where it has no images."""

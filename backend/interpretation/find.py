@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
+from backend.domain.results import model_rank
 from backend.domain.runs import CheckpointNotFound, RunNotFound
 from backend.interpretation.repository import FinishedStage, RunHead, StageRepository
 from backend.interpretation.service import NoResultsYet, Results
@@ -23,7 +24,7 @@ class OpenedRun:
 def open_run(
     session: Session, run_id: RunId, checkpoint_id: CheckpointId | None = None, split: Split = Split.VALID
 ) -> OpenedRun:
-    """A run with the results of one of its checkpoints; of its best one where none is named, the earlier of equals.
+    """A run with the results of one of its checkpoints; of its best one where none is named.
 
     Raises:
         RunNotFound: no such run.
@@ -39,7 +40,7 @@ def open_run(
         raise CheckpointNotFound(checkpoint_id)
     if not chosen:
         return OpenedRun(head, stages, None)
-    best = min(chosen, key=lambda stage: stage.error_rate)
+    best = min(chosen, key=lambda stage: model_rank(stage.error_rate, stage.loss))
     results = Results(run_id, best.checkpoint_id, best.stage, best.epoch, best.classes, split)
     return OpenedRun(head, stages, results)
 

@@ -26,6 +26,7 @@ class FinishedStage:
     epoch: int
     classes: tuple[str, ...]
     error_rate: float
+    loss: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,14 @@ class StageRepository:
             .order_by(CheckpointRow.stage)
         )
         return [
-            FinishedStage(CheckpointId(checkpoint_id), stage, epoch, tuple(classes), metrics["valid"]["error_rate"])
+            FinishedStage(
+                CheckpointId(checkpoint_id),
+                stage,
+                epoch,
+                tuple(classes),
+                metrics["valid"]["error_rate"],
+                metrics["valid"]["loss"],
+            )
             for checkpoint_id, stage, epoch, classes, metrics in self._session.execute(query)
         ]
 

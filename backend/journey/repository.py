@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import DatasetId
+from backend.domain.results import model_rank
 from backend.ledger.job import JobState
 from backend.tables.datasets import DatasetRow, VersionRow
 from backend.tables.ledger import JobRow
@@ -99,7 +100,7 @@ class ProgressRepository:
         return [RunStand(run_id, status_of(JobState(state)), version) for run_id, state, version in rows]
 
     def _model(self, dataset_id: DatasetId) -> ModelStand | None:
-        """The best model of the newest run that has one; the earlier of equals."""
+        """The best model of the newest run that has one."""
         query = (
             select(CheckpointRow.run_id, CheckpointRow.id, CheckpointRow.metrics, VersionRow.number)
             .join(RunRow, RunRow.id == CheckpointRow.run_id)
@@ -110,7 +111,7 @@ class ProgressRepository:
         )
         rows = self._session.execute(query).all()
         mine = [
-            (metrics["valid"]["error_rate"], ModelStand(found, version))
+            (model_rank(metrics["valid"]["error_rate"], metrics["valid"]["loss"]), ModelStand(found, version))
             for run_id, found, metrics, version in rows
             if run_id == rows[0][0]
         ]

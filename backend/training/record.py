@@ -28,6 +28,7 @@ from backend.domain.events import (
 )
 from backend.domain.ids import CheckpointId, new_id
 from backend.domain.json import Json
+from backend.domain.manifest import Split
 from backend.domain.results import Evaluation
 from backend.interpretation.record import record_predictions
 from backend.ledger.job import Claim, Failure, JobState, Outcome
@@ -63,14 +64,14 @@ class StoredCheckpoint:
         folder: name in the storage's ``checkpoints``.
         content: ``checkpoint.json``; JSON values.
         parity: ``parity.json``; JSON values.
-        evaluation: its answers for the validation images.
+        evaluations: its answers for held-out images, by split; ``valid`` is among them.
     """
 
     id: CheckpointId
     folder: str
     content: Mapping[str, Json]
     parity: Mapping[str, Json]
-    evaluation: Evaluation
+    evaluations: Mapping[Split, Evaluation]
 
 
 def begin(session: WriteSession, claim: Claim) -> None:
@@ -163,7 +164,8 @@ def record_checkpoint(
             bytes=event.size_bytes,
         )
     )
-    record_predictions(session, stored.id, stored.evaluation)
+    for split, evaluation in stored.evaluations.items():
+        record_predictions(session, stored.id, evaluation, split)
     runs.show(claim.subject_id, **standing.shown)
     runs.add_events(
         claim.subject_id,

@@ -16,6 +16,7 @@ from backend.dependencies import Services
 from backend.domain.events import EpochFinished, Phase, PhaseStarted, StageFinished, StageStarted, StepFinished
 from backend.domain.ids import CheckpointId, VersionId, new_id
 from backend.domain.lr_finder import Curve, curve_of, finding
+from backend.domain.manifest import Split
 from backend.domain.results import Evaluation
 from backend.domain.training import StageRequest, TrainingRequest
 from backend.ledger.claiming import claim_next
@@ -244,7 +245,7 @@ class Past:
             "metrics": {"valid": valid},
         }
         parity = {"max_difference": 1e-6, "agreement": 1.0, "images": images}
-        stored = StoredCheckpoint(checkpoint_id, checkpoint_id, content, parity, evaluation)
+        stored = StoredCheckpoint(checkpoint_id, checkpoint_id, content, parity, {Split.VALID: evaluation})
         finished = StageFinished(stage, 3, checkpoint_id, "b" * 64, 1234, 0.4, rate, 1e-6, 1.0, images)
         with self.services.database.write() as session:
             return progress.record_checkpoint(session, claim, finished, stored, Standing(stage, 3, 0.7, 30.0))

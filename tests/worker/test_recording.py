@@ -1,23 +1,34 @@
 import errno
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from backend.db.session import Database, WriteSession
 from backend.domain.errors import InvalidInput
+from backend.domain.ids import RunId, new_id
+from backend.domain.manifest import Split
+from backend.domain.results import Evaluation
 from backend.domain.training import TrainingRequest, resolve
+from backend.interpretation.find import results_of
+from backend.interpretation.service import top_losses
 from backend.ledger.job import TRAINER_CRASHED, Claim, Outcome
 from backend.ledger.repository import Ledger
 from backend.storage.local import LocalStorage
+from backend.tables.datasets import DatasetRow, ImageRow
 from backend.training import record
 from backend.training.forecast.eta import Standing
 from backend.training.forecast.follower import RunFollower
 from backend.training.repository import RunRepository
-from tests.backend.training.scene import STAGES, Scene, epoch_finished, state_saved, step_finished
+from tests.backend.training.scene import STAGES, Scene, epoch_finished, stage_finished, state_saved, step_finished
+from worker.engine.checkpoints import checkpoint
 from worker.engine.errors import DiskFull
 from worker.engine.order import Stopped
 from worker.recording import recording
@@ -287,3 +298,52 @@ def _until(holds: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def test_answers_for_test_images_are_kept_beside_those_for_validation(
+    scene: Scene, claim: Claim, recorder: TrainRecorder, tmp_path: Path
+) -> None:
+    valid, test = (_answered(scene, number) for number in range(2))
+    folder = tmp_path / "stage-0"
+    folder.mkdir()
+    content = {
+        "architecture": "efficientnet-lite0",
+        "classes": ["bear", "cat"],
+        "preprocessing": {},
+        "metrics": {"valid": {"error_rate": 0.0, "loss": 0.1}, "test": {"error_rate": 0.0, "loss": 0.2}},
+    }
+    (folder / "checkpoint.json").write_text(json.dumps(content))
+    (folder / "parity.json").write_text("{}")
+    checkpoint.write_predictions(folder, "valid", valid)
+    checkpoint.write_predictions(folder, "test", test)
+    recorder.output_folder = tmp_path
+
+    recorder(stage_finished(0))
+
+    with scene.database.read() as session:
+        for split, evaluation in ((Split.VALID, valid), (Split.TEST, test)):
+            results = results_of(session, RunId(claim.subject_id), split=split)
+            (answered,) = top_losses(session, results, k=10)
+            assert answered.image_id == evaluation.image_ids[0]
+
+
+def _answered(scene: Scene, number: int) -> Evaluation:
+    """The right answer for one image, which is put into the dataset."""
+    image_id = new_id()
+    with scene.database.write() as session:
+        dataset_id = session.scalars(select(DatasetRow.id)).one()
+        path, digest = f"bear/{number}.png", f"{number:064x}"
+        session.add(
+            ImageRow(
+                id=image_id,
+                dataset_id=dataset_id,
+                digest=digest,
+                path=path,
+                format="PNG",
+                width=32,
+                height=32,
+                bytes=1,
+            )
+        )
+    probabilities = np.array([[0.9, 0.1]], dtype=np.float32)
+    return Evaluation(("bear", "cat"), (image_id,), probabilities, np.zeros(1, np.int64))

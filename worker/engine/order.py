@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from backend.domain.ids import Digest
 from backend.domain.manifest import Manifest
+from backend.domain.results import model_rank
 from backend.domain.training import TrainingConfig
 
 OpenBytes = Callable[[Digest], bytes]
@@ -116,5 +117,5 @@ class TrainingResult:
 
     @property
     def best(self) -> StageResult:
-        """The stage with the lowest error rate; the earlier one of equals, which was cheaper."""
-        return min(self.stages, key=lambda stage: stage.error_rate)
+        """The stage with the lowest error rate; of equals, the one with the lower loss."""
+        return min(self.stages, key=lambda stage: model_rank(stage.error_rate, stage.valid_loss))

@@ -13,6 +13,7 @@ from backend.dependencies import ReadDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import DatasetId
 from backend.domain.json import Json
+from backend.domain.results import model_rank
 from backend.journey.steps import StepName, steps_of
 from backend.pagination import IdCursorDep
 from backend.templating import address, page
@@ -158,7 +159,11 @@ def _eta(run: RunView) -> str:
 
 def _best(run: RunView) -> Mapping[str, Json] | None:
     """The figures of the run's best stage."""
-    return min((row.metrics["valid"] for row in run.checkpoints), key=lambda valid: valid["error_rate"], default=None)
+    return min((row.metrics["valid"] for row in run.checkpoints), key=_rank, default=None)
+
+
+def _rank(valid: Mapping[str, Json]) -> tuple[float, float]:
+    return model_rank(valid["error_rate"], valid["loss"])
 
 
 def _search_after(run: RunView) -> dict[str, str]:

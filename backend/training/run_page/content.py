@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.json import Json
-from backend.domain.results import wilson_interval
+from backend.domain.results import model_rank, wilson_interval
 from backend.domain.schedule import planned_points
 from backend.domain.training import RunStatus, Stage
 from backend.domain.trends import Change, EpochFigures, Remark, StageVerdict, remark, stage_verdict
@@ -79,6 +79,13 @@ class StageCard:
     verdict: StageVerdict | None
     remark: Remark | None
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Sorts finished stages, the best first."""
+        assert self.checkpoint is not None, "only finished stages have a rank"
+        valid = self.checkpoint.metrics["valid"]
+        return model_rank(valid["error_rate"], valid["loss"])
+
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
@@ -117,8 +124,8 @@ class RunPage:
 
     @property
     def best(self) -> StageCard | None:
-        """The finished stage with the fewest errors; the earlier one of equals."""
-        return min(self.finished, key=lambda stage: stage.error_rate or 0.0, default=None)
+        """The finished stage with the best model."""
+        return min(self.finished, key=lambda stage: stage.rank, default=None)
 
     @property
     def remark(self) -> Remark | None:

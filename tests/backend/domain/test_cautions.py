@@ -69,7 +69,7 @@ def test_batch_norm_that_has_too_few_steps_to_learn_is_named() -> None:
 
 
 def test_classes_without_test_pictures_are_named() -> None:
-    counts = {"cat": {"train": 40, "valid": 9}, "dog": {"train": 38, "valid": 0}, "owl": {"train": 39, "valid": 0}}
+    counts = {"cat": {"train": 40, "valid": 29}, "dog": {"train": 38, "valid": 0}, "owl": {"train": 39, "valid": 0}}
 
     (caution,) = cautions(resolve(TrainingRequest(recipe=Recipe.RECOMMENDED)), counts)
 
@@ -77,4 +77,16 @@ def test_classes_without_test_pictures_are_named() -> None:
     assert caution.message == (
         "2 classes have no test pictures: “dog”, “owl”. How often it is right on them can't be measured. "
         "Train anyway, or hold out a larger share."
+    )
+
+
+def test_a_score_from_few_pictures_is_called_unreliable() -> None:
+    counts = {"cat": {"train": 10, "valid": 2}, "dog": {"train": 10, "valid": 1}}
+
+    (caution,) = cautions(resolve(TrainingRequest()), counts)
+
+    assert caution.code == "few-test-pictures"
+    assert caution.message == (
+        "Only 3 pictures are held out for testing, so the score will be unreliable: "
+        "a single mistake changes it by 33 %. Hold out at least 20 pictures, or add more."
     )

@@ -83,7 +83,9 @@ def add_run(session: WriteSession) -> tuple[RunId, tuple[str, ...]]:
     return run_id, images
 
 
-def add_checkpoint(session: WriteSession, run_id: RunId, stage: int = 0, error_rate: float = 0.2) -> CheckpointId:
+def add_checkpoint(
+    session: WriteSession, run_id: RunId, stage: int = 0, error_rate: float = 0.2, loss: float = 0.5
+) -> CheckpointId:
     """A finished stage of a run."""
     checkpoint_id = CheckpointId(new_id())
     session.add(
@@ -95,7 +97,7 @@ def add_checkpoint(session: WriteSession, run_id: RunId, stage: int = 0, error_r
             architecture="efficientnet-lite0",
             classes=list(CLASSES),
             preprocessing={},
-            metrics={"valid": {"error_rate": error_rate}},
+            metrics={"valid": {"error_rate": error_rate, "loss": loss}},
             parity={},
             folder=f"stage-{stage}",
             sha256="0" * 64,

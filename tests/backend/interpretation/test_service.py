@@ -127,8 +127,9 @@ def test_recording_twice_keeps_one_answer_per_image(database: Database, tried_ru
 
 def test_the_best_stage_is_meant_unless_one_is_named(database: Database, tried_run: TriedRun) -> None:
     with database.write() as session:
-        better = add_checkpoint(session, tried_run.run_id, stage=1, error_rate=0.1)
-        add_checkpoint(session, tried_run.run_id, stage=2, error_rate=0.1)
+        add_checkpoint(session, tried_run.run_id, stage=1, error_rate=0.1, loss=0.4)
+        better = add_checkpoint(session, tried_run.run_id, stage=2, error_rate=0.1, loss=0.3)
+        add_checkpoint(session, tried_run.run_id, stage=3, error_rate=0.1, loss=0.35)
 
     with database.read() as session:
         assert results_of(session, tried_run.run_id).checkpoint_id == better

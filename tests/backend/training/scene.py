@@ -8,6 +8,7 @@ import numpy as np
 from backend.db.session import Database
 from backend.domain.events import EpochFinished, StageFinished, StateSaved, StepFinished
 from backend.domain.ids import CheckpointId, VersionId, new_id
+from backend.domain.manifest import Split
 from backend.domain.results import Evaluation
 from backend.domain.training import StageRequest, TrainingRequest
 from backend.ledger.claiming import claim_next
@@ -91,10 +92,12 @@ def stored_checkpoint(image_ids: tuple[str, ...] = ()) -> StoredCheckpoint:
             "metrics": {"valid": {"images": 40, "errors": 4, "error_rate": 0.1, "loss": 0.4}},
         },
         {"max_difference": 1e-6, "agreement": 1.0, "images": 20},
-        Evaluation(
-            ("bear", "cat"),
-            image_ids,
-            np.zeros((len(image_ids), 2), np.float32),
-            np.zeros(len(image_ids), np.int64),
-        ),
+        {
+            Split.VALID: Evaluation(
+                ("bear", "cat"),
+                image_ids,
+                np.zeros((len(image_ids), 2), np.float32),
+                np.zeros(len(image_ids), np.int64),
+            )
+        },
     )

@@ -119,7 +119,7 @@ def write(
         write_file(partial / "model.onnx", export.onnx)
         write_file(partial / "parity.json", _json(export.parity.to_json()))
         for split, evaluation in evaluations.items():
-            _write_predictions(partial, "predictions" if split == "valid" else f"predictions-{split}", evaluation)
+            write_predictions(partial, split, evaluation)
         write_file(partial / "checkpoint.json", _json(content))
 
 
@@ -152,7 +152,9 @@ def _metrics(evaluation: Evaluation) -> dict[str, float | int]:
     }
 
 
-def _write_predictions(folder: Path, name: str, evaluation: Evaluation) -> None:
+def write_predictions(folder: Path, split: str, evaluation: Evaluation) -> None:
+    """Write what a checkpoint answered for the images of a split."""
+    name = _predictions(split)
     tensors: dict[str, NDArray[Any]] = {  # Any: float32 and int64
         "probabilities": evaluation.probabilities,
         "targets": evaluation.targets,
@@ -164,10 +166,14 @@ def _write_predictions(folder: Path, name: str, evaluation: Evaluation) -> None:
 
 def read_predictions(folder: Path, split: str = "valid") -> Evaluation:
     """What a checkpoint answered for the images of a split."""
-    name = "predictions" if split == "valid" else f"predictions-{split}"
+    name = _predictions(split)
     tensors = safetensors.numpy.load_file(folder / f"{name}.safetensors")
     ids = json.loads((folder / f"{name}.json").read_bytes())
     return Evaluation(tuple(ids["classes"]), tuple(ids["image_ids"]), tensors["probabilities"], tensors["targets"])
+
+
+def _predictions(split: str) -> str:
+    return "predictions" if split == "valid" else f"predictions-{split}"
 
 
 def _json(content: Mapping[str, Json]) -> bytes:

@@ -7,6 +7,7 @@ from typing import Final
 
 import safetensors.torch
 
+from backend.domain.results import model_rank
 from worker.engine.checkpoints.checkpoint import weights_of
 from worker.engine.checkpoints.durable import sha256, write_file
 from worker.engine.network.architectures import Classifier
@@ -27,7 +28,7 @@ class Best:
 
     def is_better_than(self, other: "Best") -> bool:
         """Fewer errors; of equals, the lower loss."""
-        return (self.error_rate, self.valid_loss) < (other.error_rate, other.valid_loss)
+        return model_rank(self.error_rate, self.valid_loss) < model_rank(other.error_rate, other.valid_loss)
 
 
 def keep(folder: Path, model: Classifier, stage: int, best: Best) -> Best:

@@ -74,7 +74,7 @@ def test_a_checkpoint_is_whole_or_absent(tmp_path: Path, weights_folder: Path, m
     def full_disk(folder: Path, name: str, evaluation: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(checkpoint, "_write_predictions", full_disk)
+    monkeypatch.setattr(checkpoint, "write_predictions", full_disk)
 
     with pytest.raises(OSError, match="no space"):
         train(order_in(tmp_path, weights_folder, tiny_config(frozen(1))), on_event=Listener())
