@@ -1,4 +1,4 @@
-"""What doesn't stop a training but should be known before it starts, each with the numbers that it rests on."""
+"""Warnings before a training starts: what doesn't stop it but should be known, with the numbers behind it."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -24,14 +24,14 @@ _HALF_LEARNT: Final = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """Something that doesn't stop a training but should be known."""
+    """A warning: its stable code, and a sentence."""
 
     code: str
     message: str
 
 
 def cautions(config: TrainingConfig, counts: Mapping[str, Json]) -> tuple[Caution, ...]:
-    """What to know of a training as it would run on a version with these counts."""
+    """Warnings about a training on a version with these counts."""
     images = {name: int(of_class.get("train", 0)) for name, of_class in counts.items()}
     found = [caution for number, stage in enumerate(config.stages, 1) for caution in _of_rate(number, stage)]
     return (
@@ -47,17 +47,19 @@ def _of_rate(number: int, stage: Stage) -> Iterator[Caution]:
     if stage.max_lr == "find":
         return
     low, high = stage.max_lr if isinstance(stage.max_lr, tuple) else (stage.max_lr / 10, stage.max_lr)
-    usual = "0.0001 to 0.01" if stage.freeze else "0.000001 for the lowest layers to 0.001 for the head"
+    usual = "0.0001 to 0.01" if stage.freeze else "0.000001 for the first layers to 0.001 for the last"
     if max(low, high) >= _BLOWS_UP:
-        text = f"Stage {number}: rate {max(low, high):g} would blow up; usual is {usual}."
+        text = (
+            f"Stage {number}: the learning rate {max(low, high):g} is too high, so training would fail. Usual: {usual}."
+        )
         yield Caution("rate-too-high", text)
     elif high < (_TOO_LOW_FROZEN if stage.freeze else _TOO_LOW):
-        text = f"Stage {number}: with rate {high:g} it would hardly learn; usual is {usual}."
+        text = f"Stage {number}: the learning rate {high:g} is so low that little would be learned. Usual: {usual}."
         yield Caution("rate-too-low", text)
     elif low > high:
         text = (
-            f"Stage {number}: the lowest layers ({low:g}) would change faster than the head ({high:g}); "
-            "mostly it is the other way round, as what they know is general."
+            f"Stage {number}: the first layers ({low:g}) have a higher rate than the last ones ({high:g}). "
+            "Usually it is the other way round, because the first layers are already trained."
         )
         yield Caution("rates-upside-down", text)
 
@@ -69,8 +71,9 @@ def _of_untested(counts: Mapping[str, Json]) -> Iterator[Caution]:
     named = ", ".join(f"“{name}”" for name in untested[:_NAMED]) + (" and others" if len(untested) > _NAMED else "")
     classes = "1 class has" if len(untested) == 1 else f"{len(untested)} classes have"
     text = (
-        f"{classes} no test pictures: {named}. How often it is right on {'it' if len(untested) == 1 else 'them'} "
-        "can't be measured. Train anyway, or hold out a larger share."
+        f"{classes} no test pictures: {named}. How often the model is right on "
+        f"{'this class' if len(untested) == 1 else 'these classes'} can't be measured. "
+        "Train anyway, or hold out a larger share."
     )
     yield Caution("classes-untested", text)
 
@@ -93,7 +96,7 @@ def _of_classes(config: TrainingConfig, images: Mapping[str, int]) -> Iterator[C
         return
     text = (
         f"The classes are unequal: {images[most]:,} training pictures of “{most}”, {images[least]:,} of “{least}”. "
-        "Rare classes may be missed; “Unequal classes” under Advanced makes up for it."
+        "The model may miss rare classes; “Unequal classes” under Advanced helps."
     )
     yield Caution("classes-unequal", text)
 
@@ -108,8 +111,9 @@ def _of_batch_norm(config: TrainingConfig, images: int) -> Iterator[Caution]:
         way = 1 - (1 - momentum) ** steps
         if stage.train_batch_norm and way < _HALF_LEARNT:
             text = (
-                f"Stage {number}: batch norm goes on learning, but {architecture.title}'s moves {momentum:.0%} a step; "
-                f"in {steps:,} steps it gets {way:.0%} of the way, so tests would run on half-learnt numbers. "
-                "Let it stand still, or train for more steps."
+                f"Stage {number}: batch norm is trained, but in {architecture.title} it changes by only {momentum:.0%} "
+                "a step. "
+                f"After {steps:,} steps it is {way:.0%} adapted, so test results would be unreliable. "
+                "Keep it fixed, or train for more steps."
             ).replace("%", " %")
             yield Caution("batch-norm-half-learnt", text)

@@ -183,7 +183,7 @@ def finding(curve: Curve, *, freeze: bool, has_learnt: bool = False, images: int
         suggested, chosen = Suggestions(), FALLBACK
     sentences = [refusal] if refusal else [_in_words(curve), _why(chosen), _agreement(suggested)]
     if images is not None and images < _FEW_IMAGES:
-        sentences.append(f"There are only {images} pictures to learn from, so see it as a rough guess.")
+        sentences.append(f"There are only {images} training pictures, so this is a rough estimate.")
     explanation = " ".join(filter(None, sentences))
     return Finding(suggested, None if refusal else "valley", chosen, max_lr_for(chosen, freeze=freeze), explanation)
 
@@ -207,15 +207,15 @@ def _two_digits(rate: float) -> float:
 
 def _no_slope(curve: Curve, has_learnt: bool) -> str:
     """Why the curve gives no rate; empty where it does."""
-    instead = f"We'd start with {words(FALLBACK)}."
+    instead = f"A usual rate to begin with is {words(FALLBACK)}."
     if len(curve) < FEWEST_POINTS:
-        return f"Fewer than {FEWEST_POINTS} batches could be used, so the curve means nothing. {instead}"
+        return f"Fewer than {FEWEST_POINTS} batches could be used, so the curve is meaningless. {instead}"
     if _fall(curve) >= _SLOPE:
         return ""
     if has_learnt:
         climb = _climbs_from(curve)
         what = f"stays flat, then climbs from about {words(climb)}" if climb else "stays flat"
-        return f"No slope found: this model has learnt already, so the loss {what}. {instead}"
+        return f"No slope found: this model is already trained, so the loss {what}. {instead}"
     rises = "only rises" if curve.losses[0] < curve.losses[-1] else "hardly falls"
     return (
         f"No slope found: the loss {rises}. Most often the labels are mixed up, "
@@ -233,9 +233,9 @@ def _in_words(curve: Curve) -> str:
     """Where it begins to learn, and where it falls apart."""
     lowest = min(curve.losses)
     begins = _first_rate(curve, lambda loss: loss < curve.losses[0] - 0.05 * (curve.losses[0] - lowest))
-    below = f"Below {words(begins)} it hardly learns" if begins else ""
+    below = f"Below {words(begins)} the model hardly improves" if begins else ""
     climb = _climbs_from(curve)
-    above = f"above {words(climb)} it falls apart" if climb else "it didn't fall apart in this search"
+    above = f"above {words(climb)} training becomes unstable" if climb else "no rate in this search was too high"
     return f"{below}; {above}." if below else f"{above[0].upper()}{above[1:]}."
 
 
@@ -252,7 +252,7 @@ def _first_rate(curve: Curve, holds: Callable[[float], bool], *, after: int = 0)
 
 
 def _why(chosen: float) -> str:
-    return f"We take {words(chosen)}, about the middle of the long slope: fast, and far from the cliff."
+    return f"{words(chosen)} is about the middle of the long slope: fast, and still stable."
 
 
 def _agreement(suggested: Suggestions) -> str:
@@ -260,7 +260,9 @@ def _agreement(suggested: Suggestions) -> str:
     if len(rates) < 2:
         return ""
     factor = max(rates) / min(rates)
+    if factor > 100:
+        return f"The rules disagree widely, so this curve is a weak guide. {words(FALLBACK)} is a usual rate."
     if factor > 10:
-        return f"The rules differ by a factor of {math.ceil(factor)}; if it learns too slowly, try a higher one."
+        return f"The rules differ by a factor of {math.ceil(factor)}; if training is too slow, try a higher rate."
     count = {2: "both rules", 3: "all three rules", 4: "all four rules"}[len(rates)]
-    return f"If unsure, keep it: {count} are within a factor of {math.ceil(factor)}."
+    return f"If unsure, keep it: {count} agree within a factor of {math.ceil(factor)}."

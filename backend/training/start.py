@@ -25,7 +25,7 @@ from backend.weights import at_hand
 
 
 class ClassWithoutImages(InvalidInput):
-    """A class has no picture to learn from."""
+    """A class has no training pictures."""
 
     code = "class-without-images"
 
@@ -33,8 +33,8 @@ class ClassWithoutImages(InvalidInput):
         named = ", ".join(f"“{name}”" for name in classes[:5])
         more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
         super().__init__(
-            f"There are no pictures to learn from of {named}{more}: all of them are held out for testing.",
-            advice="Bring more pictures of it, hold out a smaller share, or leave the class out.",
+            f"There are no training pictures of {named}{more}: all of them are held out for testing.",
+            advice="Add more pictures of it, hold out a smaller share, or leave the class out.",
             details={"classes": classes},
         )
 
@@ -46,10 +46,14 @@ class StartDiffers(InvalidInput):
 
     def __init__(self, wanted: str, found: str) -> None:
         super().__init__(
-            f"The model to start from is a {found}; this training asks for a {wanted}.",
-            advice=f"Choose {found}, or start from the pretrained weights.",
+            f"The model to start from is {_title(found)}, but this training uses {_title(wanted)}.",
+            advice=f"Choose {_title(found)}, or start from the pretrained weights.",
             details={"architecture": wanted, "checkpoint_architecture": found},
         )
+
+
+def _title(architecture: str) -> str:
+    return ARCHITECTURES[architecture].title if architecture in ARCHITECTURES else f"“{architecture}”"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class Choice {
     if (this.own) this.own.checked = true;
     if (rate === null) {
       this.typed.setAttribute("aria-invalid", "true");
-      this.error.textContent = "Type a rate up to 10, such as 2.5e-3 or 0.0025.";
+      this.error.textContent = "The rate must be a number above 0 and up to 10, such as 2.5e-3 or 0.0025.";
       return;
     }
     this.set(rate, null);

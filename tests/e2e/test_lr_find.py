@@ -70,7 +70,7 @@ def test_a_typed_rate_fills_the_stage(page: Page, furnished: Furnished) -> None:
     open_find(page, furnished, "everything")
     typed = page.get_by_label("Rate", exact=True)
     typed.fill("much")
-    expect(page.get_by_text("Type a rate up to 10")).to_be_visible()
+    expect(page.get_by_text("The rate must be a number above 0 and up to 10")).to_be_visible()
     typed.fill("2,5e-3")
     page.get_by_role("button", name="Use 2.5e-3").click()
 
@@ -79,10 +79,10 @@ def test_a_typed_rate_fills_the_stage(page: Page, furnished: Furnished) -> None:
 
 
 def test_a_page_that_waits_becomes_the_curve_by_itself(page: Page, furnished: Furnished) -> None:
-    """The last test of this file: what waits before it in the line is taken."""
+    """The last test of this file: what is queued before it is taken."""
     find_id = furnished.finds["waiting"]
     page.goto(f"{furnished.server.url}/lr-finds/{find_id}")
-    expect(page.get_by_text("In line:")).to_be_visible()
+    expect(page.get_by_text("Queued:")).to_be_visible()
 
     furnished.past.finish_search(find_id, SLOPE)
 

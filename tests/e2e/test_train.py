@@ -46,14 +46,16 @@ def test_the_drawer_shows_what_the_preset_means_and_marks_what_is_changed(page: 
     expect(page.locator("label:has(:checked) [data-own]")).to_be_hidden()
 
 
-def test_a_rate_that_would_blow_up_is_said_while_it_is_typed(page: Page, furnished: Furnished) -> None:
+def test_a_rate_that_is_too_high_is_said_while_it_is_typed(page: Page, furnished: Furnished) -> None:
     PLACES["train"].open(page, furnished)
     page.wait_for_load_state()
 
     page.locator("[name=stage_high_0]").fill("5")
 
-    expect(page.locator(".forecast")).to_contain_text("rate 5 would blow up; usual is 0.0001 to 0.01")
-    expect(page.locator("[data-part=schedule-0] figcaption")).to_contain_text("to 5 in")
+    expect(page.locator(".forecast")).to_contain_text(
+        "the learning rate 5 is too high, so training would fail. Usual: 0.0001 to 0.01"
+    )
+    expect(page.locator("[data-part=schedule-0] figcaption")).to_contain_text("to 5 in the first 25 %")
 
 
 def test_without_scripts_a_stage_is_added_and_another_runs_settings_are_taken(

@@ -145,7 +145,7 @@ def train_content(
 
     Raises:
         VersionNotFound
-        OneClassOnly, ClassWithoutImages, NothingHeldOut: the version can't be trained on.
+        OneClassOnly, ClassWithoutImages, NoValidationImages: the version can't be trained on.
     """
     runs = RunRepository(session)
     version = runs.version(VersionId(version_id))

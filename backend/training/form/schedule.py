@@ -1,4 +1,4 @@
-"""How rate and momentum go over a stage, before it is trained: a line to draw, rows of a table, and a sentence."""
+"""How rate and momentum change over a stage, before it is trained: a line to draw, rows of a table, and a sentence."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +14,7 @@ _ROWS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Rate and momentum once a share of the stage's steps is done; ``lowest`` is of the lowest layers."""
+    """Rate and momentum once a share of the stage's steps is done; ``lowest`` is of the first layers."""
 
     share: float
     lowest: str
@@ -64,22 +64,25 @@ def _momentum_height(stage: Stage, share: float) -> float:
 
 
 def _points(shares: list[float], heights: list[float]) -> str:
-    places = zip(shares, heights, strict=True)
-    return " ".join(f"{WIDTH * share:.1f},{HEIGHT - (HEIGHT - 4) * height - 2:.1f}" for share, height in places)
+    points = zip(shares, heights, strict=True)
+    return " ".join(f"{WIDTH * share:.1f},{HEIGHT - (HEIGHT - 4) * height - 2:.1f}" for share, height in points)
 
 
 def _moment(stage: Stage, share: float, peaks: tuple[float, float], is_found: bool) -> Moment:
     lowest, head = (rate_at(stage, share, peak) for peak in peaks)
     if is_found:
-        return Moment(share, "", f"{head:.1%} of the one found".replace("%", " %"), momentum_at(stage, share))
+        return Moment(share, "", f"{head:.1%} of the rate found".replace("%", " %"), momentum_at(stage, share))
     return Moment(
-        share, "stands still" if stage.features_are_constant else words(lowest), words(head), momentum_at(stage, share)
+        share, "fixed" if stage.features_are_constant else words(lowest), words(head), momentum_at(stage, share)
     )
 
 
 def _text(stage: Stage, peak: float, is_found: bool) -> str:
     rising = f"{stage.warmup:.0%}".replace("%", " %")
     if is_found:
-        return f"The rate is searched first; it rises to the one found in {rising} of the steps, then falls."
+        return f"A search finds the rate first. It rises to that rate in the first {rising} of the steps, then falls."
     start, end = words(peak / stage.start_div), words(peak / stage.final_div)
-    return f"The head's rate rises from {start} to {words(peak)} in {rising} of the steps, then falls to {end}."
+    return (
+        f"The rate of the last layers rises from {start} to {words(peak)} in the first {rising} of the steps, "
+        f"then falls to {end}."
+    )

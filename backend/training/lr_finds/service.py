@@ -36,14 +36,14 @@ class FindNotFound(NotFound):
 
 
 class FindEnded(Conflict):
-    """The search has come to its end, so there is nothing to stop."""
+    """The search has ended, so there is nothing to stop."""
 
     code = "lr-find-ended"
 
     def __init__(self, state: JobState) -> None:
         super().__init__(
-            "This search has ended already, so there is nothing to stop.",
-            advice="Look at its curve, or start another one.",
+            "This search has already ended, so there is nothing to stop.",
+            advice="Open its curve, or start another search.",
             details={"status": state},
         )
 

@@ -28,10 +28,10 @@ from backend.training.repository import RunRepository
 router = APIRouter(include_in_schema=False)
 
 _RULES: Final = (
-    ("valley", "Valley", "about the middle of the long slope; we take this one"),
+    ("valley", "Valley", "about the middle of the long slope; recommended"),
     ("steep", "Steepest", "where the loss falls fastest"),
     ("minimum", "Lowest / 10", "a tenth of the rate with the lowest loss"),
-    ("slide", "Slide", "the last rate before the curve turns, seen from the right"),
+    ("slide", "Slide", "the last rate before the curve turns upwards"),
 )
 """Name, title and sentence of each rule; the keys 1 to 4 choose them in this order."""
 

@@ -22,7 +22,9 @@ def test_our_own_recipes_give_no_cause_for_caution(recipe: Recipe) -> None:
 def test_a_rate_that_would_blow_up_is_named_with_what_is_usual() -> None:
     (caution,) = cautions(resolve(TrainingRequest(stages=(StageRequest(freeze=True, max_lr=10),))), EVEN)
 
-    assert caution.message == "Stage 1: rate 10 would blow up; usual is 0.0001 to 0.01."
+    assert (
+        caution.message == "Stage 1: the learning rate 10 is too high, so training would fail. Usual: 0.0001 to 0.01."
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_batch_norm_that_has_too_few_steps_to_learn_is_named() -> None:
 
     # 80 steps of 1 % each: 1 - 0.99 ** 80.
     assert caution.code == "batch-norm-half-learnt"
-    assert "in 80 steps it gets 55 % of the way" in caution.message
+    assert "After 80 steps it is 55 % adapted" in caution.message
     assert codes(request.model_copy(update={"architecture": "resnet34"})) == []
 
 
@@ -75,7 +77,8 @@ def test_classes_without_test_pictures_are_named() -> None:
 
     assert caution.code == "classes-untested"
     assert caution.message == (
-        "2 classes have no test pictures: “dog”, “owl”. How often it is right on them can't be measured. "
+        "2 classes have no test pictures: “dog”, “owl”. How often the model is right on these classes can't be "
+        "measured. "
         "Train anyway, or hold out a larger share."
     )
 

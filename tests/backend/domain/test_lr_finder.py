@@ -54,8 +54,8 @@ def test_the_curve_is_the_middle_one_of_the_seeds_and_the_band_their_range() -> 
 def test_a_clear_slope_gives_the_valley_in_two_digits_and_says_why() -> None:
     found = finding(curve(bowl()), freeze=True)
     assert (found.rule, found.chosen, found.max_lr) == ("valley", 2.8e-4, 2.8e-4)
-    assert found.explanation.startswith("Below 6.3e-5 it hardly learns; above 1.1 it falls apart.")
-    assert "We take 2.8e-4, about the middle of the long slope" in found.explanation
+    assert found.explanation.startswith("Below 6.3e-5 the model hardly improves; above 1.1 training becomes unstable.")
+    assert "2.8e-4 is about the middle of the long slope" in found.explanation
 
 
 def test_an_unfrozen_stage_gets_a_hundredth_for_the_lowest_layers_and_a_tenth_for_the_head() -> None:
@@ -68,7 +68,7 @@ def test_a_loss_that_only_rises_gives_no_rule_but_the_usual_rate() -> None:
     assert (found.rule, found.chosen, found.suggestions.found) == (None, 1e-3, {})
     assert found.explanation == (
         "No slope found: the loss only rises. Most often the labels are mixed up, or there are too few pictures. "
-        "We'd start with 1e-3."
+        "A usual rate to begin with is 1e-3."
     )
 
 
@@ -77,8 +77,8 @@ def test_a_model_that_has_learnt_is_not_told_that_its_labels_are_mixed_up() -> N
     found = finding(curve(losses), freeze=False, has_learnt=True)
     assert found.max_lr == (1e-5, 1e-4)
     assert found.explanation == (
-        "No slope found: this model has learnt already, so the loss stays flat, then climbs from about 4.8e-2. "
-        "We'd start with 1e-3."
+        "No slope found: this model is already trained, so the loss stays flat, then climbs from about 4.8e-2. "
+        "A usual rate to begin with is 1e-3."
     )
 
 
@@ -93,9 +93,16 @@ def test_a_curve_without_any_point_gives_the_usual_rate() -> None:
 
 
 def test_few_pictures_are_said() -> None:
-    assert "only 8 pictures to learn from" in finding(curve(bowl()), freeze=True, images=8).explanation
+    assert "only 8 training pictures" in finding(curve(bowl()), freeze=True, images=8).explanation
 
 
 @pytest.mark.parametrize(("rate", "written"), [(2.5e-3, "2.5e-3"), (1e-3, "1e-3"), (0.1, "1e-1"), (1.1, "1.1")])
 def test_rates_are_written_as_people_do(rate: float, written: str) -> None:
     assert words(rate) == written
+
+
+def test_rules_that_disagree_widely_make_the_curve_a_weak_guide() -> None:
+    losses = [3.0] * 11 + [2.6] + [2.5 - 0.01 * step for step in range(88)]
+    explanation = finding(curve(losses), freeze=True).explanation
+
+    assert "The rules disagree widely, so this curve is a weak guide. 1e-3 is a usual rate." in explanation

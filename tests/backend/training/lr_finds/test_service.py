@@ -118,7 +118,7 @@ def test_a_finished_one_has_curve_band_rules_choice_and_reason(
     assert [body[name][0] for name in ("losses_low", "losses", "losses_high")] == pytest.approx([2.8, 2.85, 2.9])
     assert (body["rule"], body["chosen"], body["max_lr"], body["tries"]) == ("valley", 1.2e-3, 1.2e-3, 2)
     assert body["suggestions"]["valley"] == pytest.approx(1.2e-3, rel=0.01)
-    assert "We take 1.2e-3" in body["explanation"]
+    assert "1.2e-3 is about the middle of the long slope" in body["explanation"]
 
 
 def test_a_pair_is_found_for_a_stage_in_which_everything_learns(

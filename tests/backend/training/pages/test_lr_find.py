@@ -95,7 +95,7 @@ def test_the_page_of_one_at_work_says_how_far_it_is_and_offers_to_cancel(
     client: TestClient, services: Services, version_id: str
 ) -> None:
     find_id = started(client, version_id)
-    assert "In line: 1st." in client.get(f"/lr-finds/{find_id}").text
+    assert "Queued: next up." in client.get(f"/lr-finds/{find_id}").text
     claim = claim_next(services.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
     assert claim is not None
     with services.database.write() as session:
@@ -134,7 +134,7 @@ def test_a_finished_one_shows_the_rules_the_reason_and_the_points(
         "Another",
     ]
     assert page.count('<th scope="row"') == 85
-    assert "We take 1.2e-3, about the middle of the long slope" in page
+    assert "1.2e-3 is about the middle of the long slope" in page
 
 
 def test_use_it_fills_a_frozen_stage_with_one_rate(client: TestClient, services: Services, version_id: str) -> None:
@@ -200,7 +200,7 @@ def test_a_failed_one_says_why(client: TestClient, services: Services, version_i
 
     page = client.get(f"/lr-finds/{find_id}").text
     assert "The memory is too small." in page
-    assert "Your pictures and models are as before." in page
+    assert "Your pictures and models are unchanged." in page
 
 
 def test_an_unknown_one_has_a_page_that_says_so(client: TestClient) -> None:

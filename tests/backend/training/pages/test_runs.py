@@ -434,5 +434,8 @@ def test_the_plan_of_a_run_has_its_cautions(client: TestClient, version_id: Vers
     plan = client.post("/api/v1/runs?dry_run=true", json=body).json()
 
     assert plan["warnings"] == [
-        {"code": "rate-too-high", "message": "Stage 1: rate 10 would blow up; usual is 0.0001 to 0.01."}
+        {
+            "code": "rate-too-high",
+            "message": "Stage 1: the learning rate 10 is too high, so training would fail. Usual: 0.0001 to 0.01.",
+        }
     ]
