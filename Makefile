@@ -3,6 +3,7 @@
 #   make run     start Tellapart here and print its address      make check   lint, types, imports
 #   make demo    the whole journey in the shell                  make test    all tests
 #   make clean   remove what the above made, but no data
+#   make nightly     the fault tests at full length
 #   make bench DATA=folder FASTAI_PYTHON=interpreter [PATTERN=expression]     compare training with fastai
 #   make contact-sheet    draw every page in every state: build/contact-sheet.png and .html
 #   make screenshots      the same, and renew the pictures of tests/e2e/screens and of the README
@@ -11,7 +12,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: contact-sheet screenshots help run demo test check bench migration install install-dev frontend browser clean
+.PHONY: contact-sheet screenshots help run demo test nightly check bench migration install install-dev frontend browser clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -31,8 +32,14 @@ run: install frontend
 demo: install
 	@exec $(VENV)/bin/tellapart demo
 
+# As many tests side by side as there are cores; each then computes on one.
+TEST_PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
+
 test: install-dev frontend browser
-	$(PYTHON) -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
+
+nightly: install-dev
+	NIGHTLY=1 $(PYTHON) -m pytest tests/worker/kill tests/worker/test_supervisor.py tests/worker/test_supervisor_stops.py $(PYTEST_ARGS)
 
 contact-sheet: install-dev frontend browser
 	$(PYTHON) -m tests.e2e.contact_sheet

@@ -25,6 +25,7 @@ from backend.tables.datasets import DatasetRow, ImportRow
 from backend.tables.training import RunRow
 from backend.training.repository import RunRepository
 from tests.conftest import CollectingDoorbell
+from tests.fixtures.nightly import rounds
 from tests.fixtures.pictures import folder_of_shapes
 from tests.worker.kill.steady_trainer import Deaths
 from tests.worker.supervising import (
@@ -201,7 +202,7 @@ def test_j04_a_run_that_is_killed_at_every_place_ends_as_if_nothing_had_happened
     assert sorted(set(trace(context, run_id))) == [f"{epoch}.{step}" for epoch in range(4) for step in range(4)]
 
 
-RESTARTS = 20
+RESTARTS = rounds(6, 20)
 
 
 @on_one_database

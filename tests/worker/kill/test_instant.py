@@ -18,6 +18,7 @@ from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.ledger.sweep import Sweeper
 from tests.conftest import CollectingDoorbell
+from tests.fixtures.nightly import rounds
 from tests.worker.kill.conftest import TIMERS, Broker
 from tests.worker.supervising import attempts, ordered_run, view_of
 from worker.identity import WorkerContext
@@ -25,7 +26,7 @@ from worker.supervisor import run_waiting_jobs
 
 pytestmark = pytest.mark.kill
 
-TIMES = 200
+TIMES = rounds(60, 200)
 QUEUE = f"tellapart:{QUEUE_OF[JobKind.TRAIN]}"
 
 
