@@ -14,6 +14,7 @@ from backend.built_files import FRONTEND, asset
 from backend.caller import csrf_token
 from backend.domain.glossary import explanation
 from backend.domain.results import proportion_words
+from backend.domain.runs import STATUS_WORDS
 
 THEME_COOKIE: Final = "tellapart-theme"
 THEMES: Final = ("light", "dark")
@@ -96,7 +97,7 @@ def _environment() -> Environment:
         ago=ago,
         explanation=explanation,
     )
-    environment.globals["proportion_words"] = proportion_words
+    environment.globals.update(proportion_words=proportion_words, status_words=STATUS_WORDS.__getitem__)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     return environment
 

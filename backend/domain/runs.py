@@ -1,6 +1,20 @@
-"""Errors about runs and their checkpoints."""
+"""Runs and their checkpoints: words and errors."""
+
+from collections.abc import Mapping
+from typing import Final
 
 from backend.domain.errors import NotFound
+from backend.domain.training import RunStatus
+
+STATUS_WORDS: Final[Mapping[RunStatus, str]] = {
+    RunStatus.QUEUED: "Queued",
+    RunStatus.RUNNING: "Running",
+    RunStatus.PAUSED: "Paused",
+    RunStatus.SUCCEEDED: "Done",
+    RunStatus.FAILED: "Failed",
+    RunStatus.CANCELLED: "Cancelled",
+}
+"""A run's status as pages show it."""
 
 
 class RunNotFound(NotFound):

@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from sse_starlette import EventSourceResponse
 
 from backend.caller import CallerDep
-from backend.dependencies import ReadDep, SettingsDep, StorageDep, UnitDep
+from backend.dependencies import ReadDep, ServicesDep, SettingsDep, StorageDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.errors import InvalidInput, Unavailable
 from backend.domain.training import RunStatus
@@ -19,6 +19,7 @@ from backend.pagination import IdCursorDep, LimitQuery, Page
 from backend.training import control
 from backend.training.find import checkpoint_folder, find_checkpoint, find_run
 from backend.training.model_files import ModelFile, verified
+from backend.training.remove import remove_runs
 from backend.training.repository import RunRepository
 from backend.training.run_view import list_runs, show_run, states_of
 from backend.training.schemas import (
@@ -131,6 +132,12 @@ def read_runs(
 def read_run(run_id: str, session: ReadDep) -> RunRead:
     """A run as it stands."""
     return RunRead.of(show_run(session, run_id))
+
+
+@router.delete("/runs/{run_id}", status_code=204)
+def delete_run(run_id: str, services: ServicesDep) -> None:
+    """Delete an ended run with its models, answers and saved states; refused while a later run needs one of them."""
+    remove_runs(services.open_unit(), services.storage, [run_id])
 
 
 @router.get("/runs/{run_id}/epochs")

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Select, delete, exists, func, insert, select, update
+from sqlalchemy import Select, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
@@ -13,9 +13,10 @@ from backend.ledger.clock import database_now
 from backend.ledger.job import CLAIMED, Claim, JobKind, JobState
 from backend.tables.datasets import DatasetRow, VersionRow
 from backend.tables.ledger import JobRow
-from backend.tables.training import CheckpointRow, EpochRow, RunEventRow, RunRow, StatePointRow
+from backend.tables.training import CheckpointRow, EpochRow, LearningRateFindRow, RunEventRow, RunRow, StatePointRow
 
-_CURVE_POINTS = 2000
+_CURVE_POINTS: Final = 2000
+_OPEN: Final = [state for state in JobState if not state.is_final]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,52 @@ class RunRepository:
         """How many runs there have been on any version of a dataset."""
         query = select(func.count()).select_from(RunRow).join(VersionRow, VersionRow.id == RunRow.version_id)
         return self._session.execute(query.where(VersionRow.dataset_id == dataset_id)).scalar_one()
+
+    def before(self, run_ids: Iterable[str]) -> dict[str, RunRecord]:
+        """By run, the run that was started before it on any version of its dataset; of none where it was the first."""
+        previous = func.lag(RunRow.id).over(partition_by=VersionRow.dataset_id, order_by=RunRow.id)
+        pairs = (
+            select(RunRow.id.label("run_id"), previous.label("before_id"))
+            .join(VersionRow, VersionRow.id == RunRow.version_id)
+            .subquery()
+        )
+        query = _records().join(pairs, pairs.c.before_id == RunRow.id).where(pairs.c.run_id.in_(list(run_ids)))
+        rows = self._session.execute(query.add_columns(pairs.c.run_id))
+        return {row[-1]: RunRecord(*row[:-1]) for row in rows}
+
+    def datasets(self) -> list[tuple[str, str]]:
+        """(id, name) of datasets on which anything was trained, by name."""
+        query = (
+            select(DatasetRow.id, DatasetRow.name)
+            .where(DatasetRow.id.in_(select(VersionRow.dataset_id).join(RunRow, RunRow.version_id == VersionRow.id)))
+            .order_by(func.lower(DatasetRow.name), DatasetRow.id)
+        )
+        return [(row.id, row.name) for row in self._session.execute(query)]
+
+    def starting_from(self, checkpoint_ids: Iterable[str]) -> list[tuple[RunRow, JobRow]]:
+        """Runs that start from one of these checkpoints, with their jobs."""
+        query = select(RunRow, JobRow).join(JobRow, JobRow.id == RunRow.job_id)
+        rows = self._session.execute(query.where(RunRow.starts_from.in_(list(checkpoint_ids))).order_by(RunRow.id))
+        return [(run, job) for run, job in rows]
+
+    def has_open_search(self, run_id: str, checkpoint_ids: Iterable[str]) -> bool:
+        """Whether a search for a learning rate beside a run, or from one of these checkpoints, hasn't ended."""
+        row = LearningRateFindRow
+        mine = or_(row.run_id == run_id, row.starts_from.in_(list(checkpoint_ids)))
+        query = select(row.id).join(JobRow, JobRow.id == row.job_id).where(mine, JobRow.state.in_(_OPEN)).limit(1)
+        return self._session.scalar(query) is not None
+
+    def remove(self, run_ids: Sequence[str]) -> list[str]:
+        """Delete runs; the names of their checkpoints' folders, to be deleted after the commit."""
+        folders = list(self._session.scalars(select(CheckpointRow.folder).where(CheckpointRow.run_id.in_(run_ids))))
+        jobs = [
+            *self._session.scalars(select(RunRow.job_id).where(RunRow.id.in_(run_ids))),
+            *self._session.scalars(select(LearningRateFindRow.job_id).where(LearningRateFindRow.run_id.in_(run_ids))),
+        ]
+        # Epochs, events, states, checkpoints, predictions and searches go with their run.
+        self._session.execute(delete(RunRow).where(RunRow.id.in_(run_ids)))
+        self._session.execute(delete(JobRow).where(JobRow.id.in_(jobs)))
+        return folders
 
     def add(self, run: RunRow) -> None:
         """A new run."""

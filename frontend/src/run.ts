@@ -93,6 +93,9 @@ window.setInterval(() => {
   if (!document.hidden && find("progress[aria-label]") && Date.now() - last >= QUIET_MS) refresh();
 }, QUIET_MS);
 
+/** A filter of the list acts as soon as it is changed. */
+find<HTMLFormElement>("[data-filters]")?.addEventListener("change", (event) => (event.currentTarget as HTMLFormElement).requestSubmit());
+
 /** A key that presses a button, where the page has it at that moment. */
 const pressing = (name: string) => (): void => find<HTMLButtonElement>(`[data-act="${name}"]:not(:disabled)`)?.click();
 

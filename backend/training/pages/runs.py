@@ -1,19 +1,19 @@
 """Pages: the list of runs, and one run as it goes."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.urls import thumbnail_url
-from backend.dependencies import ReadDep, SettingsDep, UnitDep
+from backend.dependencies import ReadDep, ServicesDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import DatasetId
-from backend.domain.json import Json
-from backend.domain.results import model_rank
+from backend.domain.runs import STATUS_WORDS
+from backend.domain.training import RunStatus
 from backend.journey.steps import StepName, steps_of
 from backend.pagination import IdCursorDep
 from backend.templating import address, page
@@ -25,15 +25,18 @@ from backend.training.forecast.sentences import slower_words
 from backend.training.form.reading import STAGE_ROWS
 from backend.training.form.writing import fields_of
 from backend.training.queue import device_words, trainers_in_words
+from backend.training.remove import plan_deletion, remove_runs
 from backend.training.repository import RunRepository
+from backend.training.run_list import RunOrder, run_list
 from backend.training.run_page.content import run_page
 from backend.training.run_page.log import rate_words
 from backend.training.run_page.settings import settings_as_json
-from backend.training.run_view import RunView, list_runs, show_run
+from backend.training.run_view import RunView, show_run
 
 router = APIRouter(include_in_schema=False)
 
-RUNS_A_PAGE: Final = 30
+MOST_AT_ONCE: Final = 500
+RunIds = Annotated[list[str], Query(default_factory=list, max_length=MOST_AT_ONCE)]
 _QUIET_COOKIE: Final = "tellapart_quiet"
 _MOST_QUIET: Final = 30
 _YEAR_S: Final = 31_536_000
@@ -44,21 +47,58 @@ def runs_page(
     request: Request,
     session: ReadDep,
     after: IdCursorDep = None,
-    dataset: Annotated[str | None, Query(max_length=64)] = None,
+    dataset: Annotated[str, Query(max_length=64)] = "",
+    status: Annotated[str, Query(max_length=16)] = "",
+    order: Annotated[str, Query(max_length=16)] = RunOrder.NEWEST,
+    deleted: Annotated[int, Query(ge=0, le=MOST_AT_ONCE)] = 0,
 ) -> Response:
-    """All runs, the newest first."""
-    found = list_runs(session, limit=RUNS_A_PAGE + 1, after=after, dataset_id=dataset)
+    """All runs in a table; of one dataset or status, in the order that is wanted."""
+    wanted = RunStatus(status) if status in set(RunStatus) else None
+    sort = RunOrder(order) if order in set(RunOrder) else RunOrder.NEWEST
+    found = run_list(session, order=sort, dataset_id=dataset or None, status=wanted, after=after)
+    chosen = {"dataset": dataset, "status": wanted or "", "order": "" if sort is RunOrder.NEWEST else sort.value}
+    here = {name: value for name, value in chosen.items() if value}
     return page(
         request,
         "training/runs.html",
         section="runs",
-        runs=[(run, _best(run)) for run in found[:RUNS_A_PAGE]],
-        after=after,
-        following=found[RUNS_A_PAGE - 1].id if len(found) > RUNS_A_PAGE else None,
+        list=found,
+        datasets=RunRepository(session).datasets(),
+        statuses=[(one.value, STATUS_WORDS[one]) for one in RunStatus],
+        orders=[(one.value, _ORDER_WORDS[one]) for one in RunOrder],
         dataset=dataset,
+        chosen_status=wanted or "",
+        order=sort.value,
+        is_filtered=bool(dataset or wanted),
+        next_path=f"/runs?{urlencode({**here, 'after': found.next})}" if found.next else None,
+        first_path=f"/runs?{urlencode(here)}" if after else None,
+        deleted="" if not deleted else f"{deleted} run{'s were' if deleted > 1 else ' was'} deleted.",
         eta=_eta,
-        architectures=ARCHITECTURES,
     )
+
+
+_ORDER_WORDS: Final = {
+    RunOrder.NEWEST: "newest first",
+    RunOrder.BEST: "fewest errors first",
+    RunOrder.QUICKEST: "quickest first",
+}
+
+
+@router.get("/runs/delete")
+def confirm_deletion(request: Request, session: ReadDep, run: RunIds) -> Response:
+    """What deleting the selected runs would free, and the button that does it."""
+    if not run:
+        return RedirectResponse(address(request, "/runs"), 303)
+    return page(request, "training/runs_delete.html", section="runs", plan=plan_deletion(session, run))
+
+
+@router.post("/runs/delete")
+def delete_runs(
+    request: Request, services: ServicesDep, run: Annotated[list[str], Form(max_length=MOST_AT_ONCE)]
+) -> Response:
+    """Delete the selected runs, and show the list again."""
+    plan = remove_runs(services.open_unit(), services.storage, run)
+    return RedirectResponse(address(request, f"/runs?deleted={len(plan.runs)}"), 303)
 
 
 @router.get("/runs/{run_id}")
@@ -155,15 +195,6 @@ def _reason(session: Session, run: RunView) -> str:
 
 def _eta(run: RunView) -> str:
     return "" if run.eta_s is None else f"{eta_words(run.eta_s)} left"
-
-
-def _best(run: RunView) -> Mapping[str, Json] | None:
-    """The figures of the run's best stage."""
-    return min((row.metrics["valid"] for row in run.checkpoints), key=_rank, default=None)
-
-
-def _rank(valid: Mapping[str, Json]) -> tuple[float, float]:
-    return model_rank(valid["error_rate"], valid["loss"])
 
 
 def _search_after(run: RunView) -> dict[str, str]:

@@ -23,8 +23,8 @@ function state(pill: Pill): string {
     const percent = `${Math.floor(pill.progress * 100)} %`;
     return pill.eta_words === null ? percent : `${percent}, ${pill.eta_words}`;
   }
-  if (pill.status === "queued") return pill.queue && pill.queue > 1 ? `number ${pill.queue} in line` : "next in line";
-  return pill.status;
+  if (pill.status === "queued") return pill.queue && pill.queue > 1 ? `number ${pill.queue} in the queue` : "next up";
+  return pill.status === "succeeded" ? "done" : pill.status;
 }
 
 function draw(pill: Pill | null): void {
