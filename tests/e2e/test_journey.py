@@ -157,7 +157,7 @@ def _watch(page: Page) -> None:
     _never_reload(page)
     rows = page.locator(".epoch-table tbody tr")
     expect(rows.nth(1)).to_contain_text(re.compile(r"^1\s*0\.\d{6}|^1\s*1\.\d{6}|^1\s*2\.\d{6}"), timeout=SLOW)
-    expect(page.locator(".badge", has_text="succeeded")).to_be_visible(timeout=SLOW)
+    expect(page.locator(".badge", has_text="Done")).to_be_visible(timeout=SLOW)
 
     assert page.locator(".epoch-table th[scope=col]").all_inner_texts() == [
         "epoch", "train_loss", "valid_loss", "error_rate", "time",

@@ -36,7 +36,7 @@ def test_each_run_says_what_was_changed_against_the_one_before_it(scene: Scene, 
     version_id = scene.version()
     ordered(scene, version_id, 4)
     ordered(scene, version_id, 4)
-    ordered(scene, version_id, 8, batch_size=32)
+    ordered(scene, version_id, 8, batch_size=16)
     other_dataset = scene.run()
 
     with database.read() as session:
@@ -46,7 +46,7 @@ def test_each_run_says_what_was_changed_against_the_one_before_it(scene: Scene, 
     assert found.lines[0].run.id == other_dataset
     assert changes[0] is None
     assert changes[1] is not None
-    assert changes[1] == ("Stage 1, Epochs: 4 → 8", "Batch: 64 → 32")
+    assert changes[1] == ("Stage 1, Epochs: 4 → 8", "Batch size: 32 → 16")
     assert changes[2:] == [(), None]
 
 
@@ -87,7 +87,7 @@ def test_the_page_shows_result_status_and_changes_in_words(client: TestClient, s
     assert "<b>90 %</b>" in text
     assert "likely 77 to 96 %" in text
     assert "Next up" in text
-    assert "the first run" in text
+    assert "first run of this dataset" in text
     assert ">succeeded<" not in text
 
 

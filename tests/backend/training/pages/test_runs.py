@@ -256,7 +256,7 @@ def test_the_list_has_every_run(client: TestClient, version_id: VersionId, datab
     text = client.get("/runs", headers=PAGE).text
 
     assert f"/runs/{run_id}" in text
-    assert "94.0 %" in text
+    assert "<b>94 %</b>" in text
 
 
 def test_the_empty_list_says_how_to_begin(client: TestClient) -> None:
