@@ -22,6 +22,7 @@ from backend.datasets import endpoints as dataset_endpoints
 from backend.datasets import pages as dataset_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
+from backend.datasets.pictures import pages as picture_pages
 from backend.db.session import Database
 from backend.dependencies import Services
 from backend.home import pages as home_pages
@@ -43,6 +44,7 @@ from backend.training.lr_finds import endpoints as lr_finds_endpoints
 from backend.training.pages import lr_find as lr_find_pages
 from backend.training.pages import runs as runs_pages
 from backend.training.pages import train as train_pages
+from backend.training.pages import train_now as train_now_pages
 from backend.training.stream import EventFeed
 
 
@@ -64,12 +66,14 @@ def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastA
         home_pages.router,
         dataset_pages.router,
         label_pages.router,
+        picture_pages.router,
         system_endpoints.router,
         training_endpoints.router,
         lr_finds_endpoints.router,
         lr_find_pages.router,
         runs_pages.router,
         train_pages.router,
+        train_now_pages.router,
         prediction_pages.router,
         system_pages.router,
     ):

@@ -10,11 +10,12 @@ from starlette.responses import StreamingResponse
 from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.deletion.remove import remove_dataset, remove_images
 from backend.datasets.errors import EmptyUpload, ImportFromLinksUnavailable
-from backend.datasets.flags import FLAGS
 from backend.datasets.images import copy_to_look_at, find_image, opened, thumbnail
 from backend.datasets.imports import cancel_import, take_archive, take_sample
 from backend.datasets.ingest import ingest
-from backend.datasets.listing import ImageQuery, checked
+from backend.datasets.pictures.flags import FLAGS
+from backend.datasets.pictures.listing import ImageQuery, checked
+from backend.datasets.pictures.repository import PictureLists
 from backend.datasets.repository import DatasetRepository, Rejection
 from backend.datasets.samples import SAMPLES
 from backend.datasets.schemas import (
@@ -210,7 +211,7 @@ def list_images(
 ) -> Page[ImageRead]:
     """Pictures in the order of arrival, or the newest first; label and split by a version, else the newest one."""
     chosen, _ = checked(session, dataset_id, ImageQuery(version, label, split or "", flag, folder, newest))
-    found = DatasetRepository(session).images(dataset_id, chosen, limit=limit + 1, after=after)
+    found = PictureLists(session).images(dataset_id, chosen, limit=limit + 1, after=after)
     page = found[:limit]
     root_path: str = request.scope.get("root_path", "")
     return Page[ImageRead](

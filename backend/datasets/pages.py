@@ -1,53 +1,42 @@
-"""Pages of a dataset: bring pictures, look through them, rename, delete."""
+"""Pages of a dataset: add pictures, see what has arrived, rename, delete."""
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
+from contextlib import suppress
+from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Form, Request
+from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.context import dataset_context
 from backend.datasets.deletion.remove import remove_dataset
-from backend.datasets.imports import take_sample
+from backend.datasets.errors import ImportEnded
+from backend.datasets.import_card import import_card
+from backend.datasets.imports import cancel_import, take_sample
 from backend.datasets.ingest import Ingested, ingest
-from backend.datasets.listing import ImageQuery, checked
-from backend.datasets.repository import DatasetRepository, ImageFilter, ListedImage
+from backend.datasets.labels.content import DatasetContent
+from backend.datasets.labels.proposal import Proposal, complete_proposal
+from backend.datasets.pictures.repository import ImageFilter, PictureLists
+from backend.datasets.pictures.tile import Tile
+from backend.datasets.repository import DatasetRepository
 from backend.datasets.samples import SAMPLES, find_sample
-from backend.datasets.schemas import ImportRead
-from backend.datasets.urls import image_url, thumbnail_url
-from backend.dependencies import ReadDep, Services, ServicesDep, UnitDep
+from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep, UnitDep
+from backend.domain.ids import new_id
 from backend.domain.images import JOINERS
 from backend.imaging.pool import decoding_pool
 from backend.journey.steps import StepName
-from backend.pagination import IdCursorDep
-from backend.tables.datasets import ImportRow, VersionRow
+from backend.storage.base import Storage
+from backend.tables.datasets import DatasetRow
 from backend.templating import address, counted, page
 
 router = APIRouter(include_in_schema=False)
 
 NEWEST = 60
-PICTURES_A_PAGE = 120
+PROPOSED_AT_ONCE = 20_000
+"""Pictures up to which the page looks for a rule by itself."""
 REJECTIONS = 200
 IMPORTS = 3
 NameForm = Annotated[str, Form(max_length=200)]
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A picture in a grid."""
-
-    path: str
-    label: str | None
-    url: str
-    thumbnail: str
-
-    @classmethod
-    def of(cls, image: ListedImage) -> "Tile":
-        """The tile of a listed image."""
-        row = image.row
-        return cls(row.path, image.label, image_url(row.id, row.digest), thumbnail_url(row.id, digest=row.digest))
 
 
 @router.get("/datasets/new")
@@ -95,7 +84,7 @@ async def _take_files(request: Request, services: Services, dataset_id: str) -> 
             services.open_unit(), services.storage, decoding_pool(), dataset_id, files_of_form(chunks, content_type)
         ),
     )
-    query = f"?added={found.added}&already={found.already_there}&aside={len(found.rejected)}"
+    query = f"?added={found.added}&already={found.already_there}&left_out={len(found.rejected)}"
     return RedirectResponse(address(request, f"/datasets/{dataset_id}{query}"), 303)
 
 
@@ -103,59 +92,48 @@ async def _take_files(request: Request, services: Services, dataset_id: str) -> 
 def pictures(
     request: Request,
     session: ReadDep,
+    storage: StorageDep,
     dataset_id: str,
     added: int | None = None,
     already: int = 0,
-    aside: int = 0,
+    left_out: int = 0,
+    uploading: bool = False,
 ) -> Response:
-    """Step 1: bring pictures, and see what has arrived."""
+    """Step 1: add pictures, and see what has arrived. While files are ``uploading``, no proposal is made yet."""
     repository = DatasetRepository(session)
     context = dataset_context(session, dataset_id, StepName.PICTURES)
-    imports = [_import(row, ImportRead.of(row, job, ())) for row, job in repository.imports(dataset_id, IMPORTS)]
+    imports = [import_card(row, job) for row, job in repository.imports(dataset_id, IMPORTS)]
+    is_filling = any(entry.is_open for entry in imports)
+    proposal = None if uploading or is_filling else _proposal(session, storage, context["dataset"])
     return page(
         request,
         "datasets/pictures.html",
         **context,
-        brought=None if added is None else _brought(Ingested(added, already), aside),
-        tiles=[Tile.of(image) for image in repository.images(dataset_id, ImageFilter(newest=True), limit=NEWEST)],
+        notice_of_upload=None if added is None else _arrived(Ingested(added, already), left_out),
+        tiles=[
+            Tile.of(image) for image in PictureLists(session).images(dataset_id, ImageFilter(newest=True), limit=NEWEST)
+        ],
         imports=imports,
-        is_filling=any(entry["status"] in ("queued", "running") for entry in imports),
+        is_filling=is_filling,
         rejections=repository.rejections(dataset_id, limit=REJECTIONS),
         noted=repository.noted_images(dataset_id, limit=REJECTIONS),
-        tables=repository.tables(dataset_id),
+        proposal=proposal,
+        run_id=new_id(),
     )
 
 
-@router.get("/datasets/{dataset_id}/images")
-def images(
-    request: Request,
-    session: ReadDep,
-    dataset_id: str,
-    label: Annotated[str, Query(alias="class", max_length=200)] = "",
-    split: Literal["", "train", "valid", "test"] = "",
-    version: Annotated[str, Query(max_length=64)] = "",
-    after: IdCursorDep = None,
-) -> Response:
-    """All pictures, or those of a class or a side."""
-    context = dataset_context(session, dataset_id, StepName.PICTURES) | {"here": "All pictures"}
-    chosen, of_version = checked(session, dataset_id, ImageQuery(version, label, split))
-    found = DatasetRepository(session).images(dataset_id, chosen, limit=PICTURES_A_PAGE + 1, after=after)
-    shown = found[:PICTURES_A_PAGE]
-    query = {"class": label, "split": split, "version": version}
-    here = f"/datasets/{dataset_id}/images"
-    return page(
-        request,
-        "datasets/images.html",
-        **context,
-        version=of_version,
-        label=label,
-        split=split,
-        class_options=[("", "All classes"), *((name, name) for name in (of_version.classes if of_version else []))],
-        total=_total(of_version, label, split, context["dataset"].images),
-        tiles=[Tile.of(image) for image in shown],
-        next_path=_path(here, **query, after=shown[-1].row.id) if len(found) > PICTURES_A_PAGE else None,
-        first_path=_path(here, **query) if after else None,
-    )
+def _proposal(session: Session, storage: Storage, dataset: DatasetRow) -> Proposal | None:
+    if not 0 < dataset.images <= PROPOSED_AT_ONCE:
+        return None
+    return complete_proposal(DatasetContent.of(session, storage, dataset.id))
+
+
+@router.post("/datasets/{dataset_id}/imports/{import_id}/cancel")
+def cancel(request: Request, services: ServicesDep, dataset_id: str, import_id: str) -> Response:
+    """Stop an import; one that has ended meanwhile is shown as it ended."""
+    with suppress(ImportEnded):
+        cancel_import(services.open_unit(), services.storage, import_id)
+    return RedirectResponse(address(request, f"/datasets/{dataset_id}"), 303)
 
 
 @router.post("/datasets/{dataset_id}/rename")
@@ -186,36 +164,10 @@ def _clean(name: str) -> str:
     return "".join(sign for sign in name if sign.isprintable() or sign in JOINERS).strip()
 
 
-def _brought(found: Ingested, aside: int) -> str:
-    parts = [f"{counted(found.added, 'picture')} came in"]
+def _arrived(found: Ingested, left_out: int) -> str:
+    parts = [f"{counted(found.added, 'picture')} added"]
     if found.already_there:
-        parts.append(f"{found.already_there:,} were already here")
-    if aside:
-        parts.append(f"{aside:,} were left aside")
+        parts.append(f"{found.already_there:,} already here")
+    if left_out:
+        parts.append(f"{counted(left_out, 'file')} left out")
     return ", ".join(parts) + "."
-
-
-def _import(row: ImportRow, shown: ImportRead) -> dict[str, Any]:  # Any: the template's context
-    kind = row.source.get("kind")
-    sample = SAMPLES.get(row.source["name"]) if kind == "sample" else None
-    return {
-        "status": shown.status,
-        "verb": "Bringing" if sample else "Unpacking",
-        "title": sample.title.lower() if sample else "the archive",
-        "share": shown.progress,
-        "done": row.entries_done,
-        "total": row.entries_total,
-        "failure": shown.failure,
-    }
-
-
-def _total(version: VersionRow | None, label: str, split: str, images: int) -> int:
-    if version is None or not (label or split):
-        return images
-    sides = (split,) if split else ("train", "valid", "test")
-    of_classes = [version.counts.get(label, {})] if label else version.counts.values()
-    return sum(counts.get(side, 0) for counts in of_classes for side in sides)
-
-
-def _path(path: str, **query: str) -> str:
-    return f"{path}?{urlencode({name: value for name, value in query.items() if value})}"

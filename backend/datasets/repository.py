@@ -9,7 +9,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import DatasetNotFound, ImageNotFound, ImportNotFound
-from backend.datasets.flags import FLAGS
 from backend.db.base import Base
 from backend.domain.ids import Digest, new_id
 from backend.imaging.facts import Note
@@ -59,33 +58,6 @@ class DatasetSummary:
     row: DatasetRow
     classes: int
     versions: int
-
-
-@dataclass(frozen=True, slots=True)
-class ListedImage:
-    """An image with what the version in question says of it."""
-
-    row: ImageRow
-    label: str | None
-    split: str | None
-    flags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFilter:
-    """Which images of a dataset are listed.
-
-    Label and split are those of ``version_id``; with ``only_version``, images outside of it are left out. ``flag`` is
-    one of ``FLAGS``, ``folder`` a path without the slash at its end.
-    """
-
-    version_id: str = ""
-    only_version: bool = False
-    label: str | None = None
-    split: str | None = None
-    flag: str | None = None
-    folder: str | None = None
-    newest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,36 +195,6 @@ class DatasetRepository:
         if (row := self._session.get(ImageRow, image_id)) is None:
             raise ImageNotFound
         return row
-
-    def images(
-        self, dataset_id: str, chosen: ImageFilter, *, limit: int, after: str | None = None
-    ) -> list[ListedImage]:
-        """Images in the order of arrival, or the newest first."""
-        of_version = (VersionImageRow.image_id == ImageRow.id) & (VersionImageRow.version_id == chosen.version_id)
-        flags = {flag: condition.label(flag) for flag, condition in FLAGS.items()}
-        query = (
-            select(ImageRow, VersionImageRow.label, VersionImageRow.split, *flags.values())
-            .join(VersionImageRow, of_version, isouter=not chosen.only_version)
-            .where(ImageRow.dataset_id == dataset_id)
-            .order_by(ImageRow.id.desc() if chosen.newest else ImageRow.id)
-            .limit(limit)
-        )
-        if not chosen.only_version:
-            query = query.where(~ImageRow.is_deleted)
-        if after:
-            query = query.where(ImageRow.id < after if chosen.newest else ImageRow.id > after)
-        if chosen.label is not None:
-            query = query.where(VersionImageRow.label == chosen.label)
-        if chosen.split is not None:
-            query = query.where(VersionImageRow.split == chosen.split)
-        if chosen.flag is not None:
-            query = query.where(FLAGS[chosen.flag])
-        if chosen.folder is not None:
-            query = query.where(ImageRow.path.startswith(f"{chosen.folder}/", autoescape=True))
-        return [
-            ListedImage(row, label, split, tuple(flag for flag, is_set in zip(flags, found, strict=True) if is_set))
-            for row, label, split, *found in self._session.execute(query)
-        ]
 
     def names_stamp(self, dataset_id: str) -> tuple[str, str]:
         """Changes with every name that comes or goes: how many there are, and the id of the newest."""

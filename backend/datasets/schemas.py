@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from backend.datasets.repository import DatasetSummary, ListedImage
+from backend.datasets.pictures.repository import ListedImage
+from backend.datasets.repository import DatasetSummary
 from backend.datasets.samples import Sample
 from backend.datasets.urls import image_url, original_url, thumbnail_url
 from backend.domain.json import Json

@@ -51,7 +51,7 @@ function start(): void {
   bindKey("Shift+?", "This list", () => openDialog("keys"));
   bindKey("g d", "Datasets", () => location.assign(address("/")));
   bindKey("g r", "Runs", () => location.assign(address("/runs")));
-  const primary = find<HTMLElement>(".page-primary .button-primary");
+  const primary = find<HTMLElement>(".page-primary .button-primary, .next-bar .button-primary");
   if (primary) bindKey("g n", primary.textContent?.trim() ?? "Next step", () => primary.click());
 }
 

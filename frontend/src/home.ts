@@ -11,7 +11,7 @@ let panel: UploadPanel | null = null;
 /** A drop here makes a dataset. Its page is put in place of this one without leaving, so that the upload goes on. */
 async function begin(picked: Picked): Promise<void> {
   if (panel) return panel.take(picked);
-  if (!picked.files.length && !picked.archives.length) return announce("There is nothing in there that could be a picture.");
+  if (!picked.files.length && !picked.archives.length) return announce("There are no pictures in there.");
   const dataset = await api<{ id: string }>("/api/v1/datasets", { method: "POST", body: { name: nameOf(picked) } });
   const path = address(`/datasets/${dataset.id}`);
   const response = await request(path, { headers: { Accept: "text/html" } });

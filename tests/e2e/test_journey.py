@@ -95,9 +95,11 @@ def _bring(page: Page, brought: Path) -> None:
     drop(page, brought)
 
     expect(page.get_by_role("heading", name="shapes", exact=True)).to_be_visible()
-    expect(page.get_by_text("60 new · 1 system file ignored")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("60 pictures added · 1 file left out · 1 hidden or system file skipped")).to_be_visible(
+        timeout=30_000
+    )
     expect(page.get_by_text(re.compile("^60 pictures, "))).to_be_visible()
-    page.get_by_text("1 file left aside; the rest is here").click()
+    page.get_by_text("1 file was left out").click()
     left_aside = page.get_by_role("listitem").filter(has_text="shapes/2026/circle/circle_99.jpg")
     expect(left_aside).to_contain_text("It is a text, not a picture.")
     # The same folder once more, chosen instead of dropped: nothing comes twice.
@@ -106,7 +108,7 @@ def _bring(page: Page, brought: Path) -> None:
 
 
 def _say_what_they_show(page: Page) -> None:
-    page.get_by_role("link", name="Next: say what they show").click()
+    page.get_by_role("link", name="Next: check the labels").click()
     _arrive(page, "How can we tell what a picture shows?")
     expect(page.get_by_text("Suggested: the folder each picture is in; this fits 60 of 60 pictures")).to_be_visible()
     expect(page.get_by_role("heading", name="3 classes")).to_be_visible()

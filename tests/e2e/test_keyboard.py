@@ -47,7 +47,7 @@ def server(furnished: Furnished) -> Server:
 def test_from_labels_to_a_training_with_keys_only(page: Page, furnished: Furnished) -> None:
     PLACES["pictures"].open(page, furnished)
     page.wait_for_load_state()
-    _tab_to(page, "Next: say what they show")
+    _tab_to(page, "Next: check the labels")
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("heading", name="How can we tell what a picture shows?")).to_be_visible()

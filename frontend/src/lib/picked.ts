@@ -14,7 +14,8 @@ export interface Picked {
 }
 
 const ARCHIVE = /\.(zip|tar|tgz|tar\.gz)$/i;
-const IGNORED = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;
+// The server knows more of them; these are the most frequent, and large.
+const IGNORED = /(^|\/)(\.|__MACOSX\/|@eaDir\/|#recycle\/|\$RECYCLE\.BIN\/|Thumbs\.db$|desktop\.ini$)/i;
 
 function pathOf(file: File): string {
   const dropped = (file as File & { relativePath?: string | null }).relativePath;

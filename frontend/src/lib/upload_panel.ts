@@ -5,11 +5,13 @@ import { refreshLive } from "./live";
 import { Pace } from "./pace";
 import { type Picked, dropped, sorted } from "./picked";
 import { persist, send } from "./send";
-import { type LeftAside, type Listener, Uploader } from "./uploader";
+import { type LeftAside, type Listener, type Totals, Uploader } from "./uploader";
 
 const TILES_EVERY_MS = 1500;
 const BAR_AFTER_MS = 800;
 const LISTED_AT_MOST = 200;
+
+type Progress = Pick<Totals, "files" | "filesDone">;
 
 /** The panel on the pictures page: takes what is dropped or chosen and says truthfully how far it is. */
 export class UploadPanel implements Listener {
@@ -27,6 +29,7 @@ export class UploadPanel implements Listener {
     this.uploader = new Uploader(need<HTMLElement>("[data-upload]", root).dataset["imagesUrl"] ?? "", this);
     this.progress = need("[data-progress]", root);
     this.wire();
+    this.tellOfInterrupted();
     if (find("[data-busy]")) this.refreshSoon();
   }
 
@@ -43,7 +46,7 @@ export class UploadPanel implements Listener {
     }
     if (picked.files.length) this.uploader.add(picked.files);
     void this.sendArchives(picked.archives);
-    if (!picked.files.length && !picked.archives.length) this.say("There is nothing in there that could be a picture.", "");
+    if (!picked.files.length && !picked.archives.length) this.say("There are no pictures in there.", "");
     this.changed();
     window.setTimeout(() => this.changed(), BAR_AFTER_MS + 50);
   }
@@ -66,8 +69,7 @@ export class UploadPanel implements Listener {
 
   failed(reason: unknown): void {
     const error = reason instanceof ApiError ? reason : new ApiError(0, "", String(reason), "");
-    const { filesDone } = this.uploader.totals;
-    this.say(error.message, `What has arrived is kept (${counted(filesDone, "file")}). ${error.advice}`);
+    this.say(`${error.message} ${error.advice}`.trim(), this.missing());
     this.refreshSoon();
   }
 
@@ -95,11 +97,37 @@ export class UploadPanel implements Listener {
   }
 
   private stop(): void {
+    const isArchive = this.archive !== null;
     this.uploader.stop();
     this.archiveAborter.abort();
     this.archiveAborter = new AbortController();
-    announce("Stopped. What has arrived stays; drop the same folder again to go on.");
+    this.say("Upload stopped.", isArchive ? "The archive wasn't added. Drop it again to start over." : this.missing());
     this.refreshSoon();
+  }
+
+  /** What never came, and how to send it; empty where all of it came. */
+  private missing({ files, filesDone }: Progress = this.uploader.totals): string {
+    if (filesDone >= files) return "";
+    const kept = filesDone ? " What arrived is kept." : "";
+    return `${number(files - filesDone)} of ${counted(files, "file")} didn't arrive.${kept} Drop the folder again to send the rest; nothing is stored twice.`;
+  }
+
+  /** How far an upload is, for the case that this page is closed before its end. */
+  private note(): void {
+    const { files, filesDone } = this.uploader.totals;
+    if (filesDone < files) localStorage.setItem(this.memory, JSON.stringify({ files, filesDone }));
+    else localStorage.removeItem(this.memory);
+  }
+
+  private tellOfInterrupted(): void {
+    const before = localStorage.getItem(this.memory);
+    if (!before) return;
+    localStorage.removeItem(this.memory);
+    this.say("The last upload was interrupted.", this.missing(JSON.parse(before) as Progress));
+  }
+
+  private get memory(): string {
+    return `tellapart-upload:${this.root.dataset["page"] ?? ""}`;
   }
 
   private async sendArchives(archives: File[]): Promise<void> {
@@ -125,9 +153,11 @@ export class UploadPanel implements Listener {
   private refreshSoon(): void {
     if (this.refreshTimer) return;
     this.refreshTimer = window.setTimeout(async () => {
-      await refreshLive(this.root.dataset["page"]).catch(() => undefined);
+      // While files come, the server needn't look for a rule that suits all of them.
+      const wasBusy = this.isBusy;
+      await refreshLive(`${this.root.dataset["page"] ?? ""}${wasBusy ? "?uploading=true" : ""}`).catch(() => undefined);
       this.refreshTimer = 0;
-      if (this.isBusy || find("[data-busy]")) this.refreshSoon();
+      if (wasBusy || this.isBusy || find("[data-busy]")) this.refreshSoon();
     }, TILES_EVERY_MS);
   }
 
@@ -136,6 +166,7 @@ export class UploadPanel implements Listener {
     const size = totals.bytes + (this.archive?.size ?? 0);
     const sent = totals.bytesDone + (this.archive?.sent ?? 0);
     this.pace.note(sent);
+    this.note();
     // Under a second there is no bar: it would only flash by.
     const isSlow = performance.now() - this.startedAt > BAR_AFTER_MS;
     this.progress.hidden = !this.isBusy || !isSlow;
@@ -146,24 +177,29 @@ export class UploadPanel implements Listener {
     need("[data-time]", this.progress).textContent = this.timeWords(size - sent);
     const pauseButton = need("[data-pause]", this.progress);
     pauseButton.hidden = this.archive !== null;
-    pauseButton.textContent = this.uploader.isPaused ? "Go on" : "Pause";
+    pauseButton.textContent = this.uploader.isPaused ? "Resume" : "Pause";
     need("[data-stay]", this.progress).textContent = this.archive
-      ? "Keep this page open until the file is sent; unpacking then goes on by itself."
-      : "Keep this page open. If it closes, drop the same folder again: what is here is skipped.";
+      ? "Keep this page open until the archive is uploaded. The server then unpacks it, and you can close the page."
+      : "Keep this page open. If it closes, drop the same folder again to send the rest.";
     this.drawCounts();
   }
 
   private timeWords(bytesLeft: number): string {
-    if (this.waitingFor) return `Connection lost. Trying again in ${this.waitingFor} s; nothing is sent twice.`;
-    if (this.uploader.isPaused) return "paused";
+    if (this.waitingFor) return `Connection lost. Trying again in ${this.waitingFor} s.`;
+    if (this.uploader.isPaused) return "Paused";
     const seconds = this.pace.secondsLeft(bytesLeft);
-    return seconds === null ? "measuring" : `${roughTime(seconds)} left`;
+    return seconds === null ? "Estimating time" : `${roughTime(seconds)} left`;
   }
 
   private drawCounts(): void {
-    const { added, alreadyThere } = this.uploader.totals;
-    if (added) find("[data-drop]", this.root)?.classList.add("dropzone-small");
-    const words = [added && `${number(added)} new`, alreadyThere && `${number(alreadyThere)} already here`, this.ignored && `${counted(this.ignored, "system file")} ignored`];
+    const { added, alreadyThere, leftAside, ignored } = this.uploader.totals;
+    const system = this.ignored + ignored;
+    const words = [
+      added && `${counted(added, "picture")} added`,
+      alreadyThere && `${number(alreadyThere)} already here`,
+      leftAside && `${counted(leftAside, "file")} left out`,
+      system && `${counted(system, "hidden or system file")} skipped`,
+    ];
     need("[data-summary]", this.root).textContent = words.filter(Boolean).join(" · ");
   }
 

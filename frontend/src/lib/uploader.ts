@@ -22,11 +22,14 @@ export interface Totals {
   added: number;
   alreadyThere: number;
   leftAside: number;
+  /** Hidden and system files that the server passed over. */
+  ignored: number;
 }
 
 interface Answer {
   added: number;
   already_there: number;
+  ignored: number;
   rejected: LeftAside[];
 }
 
@@ -44,7 +47,7 @@ export interface Listener {
  * a list of handles, so the tab's memory doesn't grow with the folder.
  */
 export class Uploader {
-  readonly totals: Totals = { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftAside: 0 };
+  readonly totals: Totals = { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftAside: 0, ignored: 0 };
   isPaused = false;
   private waiting: PickedFile[] = [];
   private next = 0;
@@ -100,7 +103,7 @@ export class Uploader {
     this.sentBefore = 0;
     this.bundles = 0;
     this.isPaused = false;
-    Object.assign(this.totals, { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftAside: 0 });
+    Object.assign(this.totals, { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftAside: 0, ignored: 0 });
   }
 
   private work(): void {
@@ -148,7 +151,7 @@ export class Uploader {
     const readable = await this.withoutUnreadable(bundle);
     const answer = readable.length
       ? await persist(() => this.post(readable, number, signal), (seconds) => this.listener.waiting(seconds), signal)
-      : { added: 0, already_there: 0, rejected: [] };
+      : { added: 0, already_there: 0, ignored: 0, rejected: [] };
     this.underWay.delete(number);
     this.sentBefore += size;
     this.note(answer as Answer, bundle.length);
@@ -193,6 +196,7 @@ export class Uploader {
     this.totals.added += answer.added;
     this.totals.alreadyThere += answer.already_there;
     this.totals.leftAside += answer.rejected.length;
+    this.totals.ignored += answer.ignored;
     this.count();
     this.listener.arrived();
     this.listener.changed();

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from backend.datasets import ingest as ingesting
-from backend.datasets.flags import FLAGS
+from backend.datasets.pictures.flags import FLAGS
 from backend.dependencies import Services
 from tests.backend.datasets.conftest import Ana
 from tests.fixtures.pictures import draw, encode, folder_of_shapes

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import ClassUnknown, FlagUnknown, NoVersionYet, VersionNotFound
-from backend.datasets.flags import FLAGS
-from backend.datasets.repository import DatasetRepository, ImageFilter
+from backend.datasets.pictures.flags import FLAGS
+from backend.datasets.pictures.repository import ImageFilter
+from backend.datasets.repository import DatasetRepository
 from backend.datasets.versions import find_version, latest_version
 from backend.tables.datasets import VersionRow
 
