@@ -2,7 +2,7 @@
 
 Two pictures of a series, one darker than the other, must stay different. So what black and white are
 follows from what the file declares, not from the values that happen to be in it
-(``docs/decisions/0007-levels-and-colours.md``).
+(``docs/decisions/0010-levels-and-colours.md``).
 """
 
 from dataclasses import dataclass

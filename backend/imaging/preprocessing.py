@@ -58,7 +58,8 @@ class Preprocessing:
             "orientation": "upright by EXIF",
             "transparency": "on white",
             "color": "RGB",
-            "color_space": "sRGB, converted by the embedded ICC profile",
+            "color_space": "sRGB, converted by the embedded ICC profile, else by a PNG's gAMA and cHRM",
+            "levels": "8 bits; deeper greys from 0 (or the least signed number) to the largest of their declared bits",
             "range": [0.0, 1.0],
             "mean": list(self.mean),
             "std": list(self.std),
@@ -71,8 +72,11 @@ class Preprocessing:
             "Open the file with Pillow. A large JPEG is read smaller: for scale in 8, 4, 2, if the short side is at "
             f"least scale * {draft} and both sides are divisible by scale, call "
             "image.draft(None, (width // scale, height // scale)) and try no other scale.",
-            "Turn the image upright (ImageOps.exif_transpose), convert its colours to sRGB by its ICC profile if it "
-            "has one (ImageCms, relative colorimetric), put transparent images on white, and make it 8-bit RGB.",
+            "A JPEG of more than 64 million pixels is read by the smallest such scale that leaves no more.",
+            "Turn the image upright by its EXIF orientation (not by XMP), convert its colours to sRGB by its ICC "
+            "profile if it has one (ImageCms, relative colorimetric; of a PNG without one, by gAMA and cHRM), put "
+            "transparent images on white, and make it 8-bit RGB. Greys of more than 8 bits are scaled from the whole "
+            "range of their declared bits, floating-point ones from 0 to 1, never from their own range.",
             f"If the long side is more than {MAX_ASPECT} times the short one, keep the middle of it, so long.",
             f"Resize to max({self.resize_to}, round(side * {self.resize_to} / short side)) for each side, with "
             f"image.resize(..., Image.Resampling.BILINEAR, reducing_gap={REDUCING_GAP}).",
