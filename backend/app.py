@@ -3,15 +3,14 @@
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from fastapi.security import HTTPBearer
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.types import ASGIApp
 
-from backend import error_handlers
+from backend import error_handlers, openapi
 from backend.accounts import endpoints as accounts_endpoints
 from backend.accounts import pages as accounts_pages
 from backend.accounts.gate import Gate
@@ -55,6 +54,7 @@ def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastA
     )
     app = Tellapart(services)
     error_handlers.install(app)
+    openapi.install(app)
     for router in (
         accounts_endpoints.router,
         accounts_pages.router,
@@ -96,7 +96,6 @@ class Tellapart(FastAPI):
             docs_url=None,
             redoc_url=None,
             generate_unique_id_function=_operation_id,
-            dependencies=[Depends(_in_openapi)],
             lifespan=_sweeping,
         )
         self.state.services = services
@@ -132,7 +131,3 @@ async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
-
-
-async def _in_openapi(_: Annotated[object, Depends(HTTPBearer(auto_error=False, description="A token"))]) -> None:
-    """Put the way to call into the OpenAPI document; the gate is what decides."""

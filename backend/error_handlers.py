@@ -16,6 +16,7 @@ from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from backend.db.session import DATABASE_AWAY
 from backend.domain.errors import (
@@ -125,7 +126,18 @@ def _problems(errors: Sequence[Any], endpoint: object) -> Iterator[Problem]:  # 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code, message = _HTTP_WORDS.get(error.status_code, ("http-error", str(error.detail)))
-    return respond(request, error.status_code, error_body(code, message), error.headers)
+    # The router names the methods of the first route that fits, and others may be at the same address.
+    headers = {"Allow": ", ".join(_methods(request))} if error.status_code == 405 else error.headers
+    return respond(request, error.status_code, error_body(code, message), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    routes = request.app.router.routes
+    return [
+        method
+        for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def database_busy(request: Request, error: Exception) -> Response:

@@ -161,6 +161,11 @@ class KeptAnswerRepository:
         self._session.add(row)
         self._session.flush()
 
+    def touch(self, sha256: str, now: datetime) -> None:
+        """Renew a place whose answer isn't there yet."""
+        place = (KeptAnswerRow.sha256 == sha256, KeptAnswerRow.status.is_(None))
+        self._session.execute(update(KeptAnswerRow).where(*place).values(created_at=now))
+
     def fill(self, sha256: str, status: int, media_type: str, body: bytes) -> bool:
         """Put the answer in its place; whether the place was still there."""
         values = {"status": status, "media_type": media_type, "body": body}

@@ -178,3 +178,20 @@ def test_broken_json_is_told_so(client: TestClient, services: Services, body: by
     if answer.status_code != 201:  # SQLite keeps a NUL, PostgreSQL doesn't
         assert answer.status_code in (400, 422)
         assert set(answer.json()["error"]) == {"code", "message", "advice", "details"}
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/v1/datasets", "GET, POST"),
+        ("/api/v1/datasets/0", "DELETE, GET, PATCH"),
+        ("/api/v1/tokens/0", "DELETE"),
+        ("/api/v1/runs", "GET, POST"),
+        ("/sign-in", "GET, POST"),
+    ],
+)
+def test_a_wrong_method_is_answered_with_all_that_are_right(client: TestClient, path: str, allowed: str) -> None:
+    answer = client.put(path)
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.json()["error"]["code"] == "method-not-allowed"

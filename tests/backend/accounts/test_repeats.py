@@ -2,14 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from io import BytesIO
 from threading import Event
+from zipfile import ZipFile
 
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
-from backend.accounts.repeats import InProgress, KeyReused, Proceed, Replay, forget, keep, stand
+from backend.accounts.repeats import InProgress, KeyReused, Proceed, Replay, forget, keep, stand, touch
 from backend.db.base import utc_now
 from backend.db.session import Database
 from backend.dependencies import Services
@@ -128,6 +130,22 @@ def test_a_twin_at_the_same_time_is_told_to_wait(app: FastAPI, client: TestClien
     assert client.post("/api/v1/slow", headers={"Idempotency-Key": "1"}).json() == {"answer": "one"}
 
 
+def test_an_archive_that_is_sent_again_is_imported_once(client: TestClient) -> None:
+    dataset = client.post("/api/v1/datasets", json={"name": "Pets"}).json()["id"]
+    archive = BytesIO()
+    with ZipFile(archive, "w") as opened:
+        opened.writestr("cat/1.png", b"not a picture")
+    headers = {"Idempotency-Key": "1", "Content-Type": "application/zip"}
+
+    first, second = (
+        client.post(f"/api/v1/datasets/{dataset}/archive", content=archive.getvalue(), headers=headers)
+        for _ in range(2)
+    )
+
+    assert (first.status_code, second.status_code, second.json()["id"]) == (202, 202, first.json()["id"])
+    assert second.headers["idempotency-replayed"] == "true"
+
+
 class TestStanding:
     def test_of_many_at_once_one_may_proceed(self, database: Database) -> None:
         with ThreadPoolExecutor(6) as pool:
@@ -151,6 +169,13 @@ class TestStanding:
         _make_older(database, timedelta(seconds=61))
 
         assert stand(database, KEY, REQUEST) == Proceed()
+
+    def test_a_long_upload_is_not_taken_for_dead(self, database: Database) -> None:
+        stand(database, KEY, REQUEST)
+        _make_older(database, timedelta(seconds=61))
+        touch(database, KEY)
+
+        assert stand(database, KEY, REQUEST) == InProgress()
 
     def test_one_that_made_nothing_can_be_tried_again(self, database: Database) -> None:
         stand(database, KEY, REQUEST)
