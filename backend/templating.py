@@ -4,18 +4,22 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from backend.built_files import FRONTEND, asset
-from backend.caller import csrf_token
+from backend.caller import caller_of, csrf_token
 from backend.domain.glossary import explanation
 from backend.domain.results import proportion_words
 from backend.domain.runs import STATUS_WORDS
+from backend.version import version
 
+WORDS_COOKIE: Final = "tellapart-words"
+"""What the next page says once, after an action that led to it."""
 THEME_COOKIE: Final = "tellapart-theme"
 THEMES: Final = ("light", "dark")
 
@@ -37,7 +41,20 @@ def render(
 ) -> HTMLResponse:
     """The same with the context as a mapping."""
     html = _environment().get_template(name).render(_frame(request) | dict(context))
-    return HTMLResponse(html, status, headers=dict(headers or {}))
+    response = HTMLResponse(html, status, headers=dict(headers or {}))
+    if WORDS_COOKIE in request.cookies and not is_fragment(request):
+        response.delete_cookie(WORDS_COOKIE, path=address(request, "") or "/")
+    return response
+
+
+def go_to(request: Request, path: str, words: str = "") -> RedirectResponse:
+    """Another page after an action; it says ``words`` once, such as ``Deleted “pets”.``"""
+    response = RedirectResponse(address(request, path), 303)
+    if words:
+        response.set_cookie(
+            WORDS_COOKIE, quote(words), max_age=30, path=address(request, "") or "/", httponly=True, samesite="lax"
+        )
+    return response
 
 
 def error_page(
@@ -46,8 +63,8 @@ def error_page(
     """An error as a page, or as a fragment where only a part of a page was asked for (Any: JSON values)."""
     if is_fragment(request):
         return page(request, "_error.html", status=status, headers=headers, error=error)
-    title = "This isn't here" if status == 404 else "That didn't work"
-    return page(request, "error.html", status=status, headers=headers, error=error, title=title)
+    title = _ERROR_TITLES.get(status, "That didn't work")
+    return page(request, "error.html", status=status, headers=headers, error=error, title=title, status_code=status)
 
 
 def is_fragment(request: Request) -> bool:
@@ -71,9 +88,29 @@ def _frame(request: Request) -> dict[str, Any]:  # Any: the template's context
         "csrf_token": token,
         # First in its form, so that it is read before any file.
         "csrf_field": Markup('<input type="hidden" name="csrf_token" value="{}">').format(token),
+        "version": version(),
+        "caller_words": _caller_words(request),
+        "words": unquote(request.cookies.get(WORDS_COOKIE, ""))[:300],
         "theme": theme if theme in THEMES else None,
         "section": "datasets",
     }
+
+
+def _caller_words(request: Request) -> str:
+    caller = caller_of(request)
+    if caller is None:
+        return ""
+    return "Signed in as the owner" if caller.is_owner else "Signed in with a token"
+
+
+_ERROR_TITLES: Final = {
+    403: "Not allowed",
+    404: "Page not found",
+    413: "Too large",
+    429: "Too many requests",
+    503: "The server is busy",
+    507: "The disk is full",
+}
 
 
 @lru_cache

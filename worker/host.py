@@ -23,8 +23,8 @@ from backend.ledger.job import JobKind
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.ledger.sweep import Sweeper
-from backend.system.version import version
 from backend.training.forecast.measurements import is_measured
+from backend.version import version
 from worker.hardware import device_name, machine, memory_of
 from worker.housekeeping import EVERY_S, clear_leftovers
 from worker.identity import WorkerContext

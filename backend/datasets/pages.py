@@ -27,7 +27,7 @@ from backend.imaging.pool import decoding_pool
 from backend.journey.steps import StepName
 from backend.storage.base import Storage
 from backend.tables.datasets import DatasetRow
-from backend.templating import address, counted, page
+from backend.templating import address, counted, go_to, page
 
 router = APIRouter(include_in_schema=False)
 
@@ -141,7 +141,7 @@ def rename(request: Request, unit: UnitDep, dataset_id: str, name: NameForm = ""
     """Another name; an empty one changes nothing."""
     if clean := _clean(name):
         DatasetRepository(unit.session).lock(dataset_id).name = clean
-    return RedirectResponse(address(request, f"/datasets/{dataset_id}"), 303)
+    return go_to(request, f"/datasets/{dataset_id}", f"Renamed to “{clean}”." if clean else "")
 
 
 @router.post("/datasets/{dataset_id}/delete")
@@ -152,7 +152,7 @@ def delete(request: Request, services: ServicesDep, dataset_id: str, typed: Name
     if typed.strip() != name.strip():
         return RedirectResponse(address(request, f"/datasets/{dataset_id}"), 303)
     remove_dataset(services.open_unit(), services.storage, dataset_id)
-    return RedirectResponse(address(request, "/"), 303)
+    return go_to(request, "/", f"“{name}” was deleted.")
 
 
 def _new(request: Request, name: str = "", error: str = "", status: int = 200) -> Response:

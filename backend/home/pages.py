@@ -1,19 +1,19 @@
 """The first page: what runs now, and the datasets with their faces."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
-from backend.datasets.lists import DatasetSummary, list_datasets
+from backend.datasets.lists import list_datasets
 from backend.datasets.samples import SAMPLES
 from backend.dependencies import ReadDep, SettingsDep
-from backend.home.repository import Best, CardRepository
+from backend.home.cards import dataset_cards
+from backend.home.search import search
 from backend.ledger.job import CLAIMED
 from backend.pagination import IdCursorDep
-from backend.templating import THEME_COOKIE, THEMES, address, page
+from backend.templating import THEME_COOKIE, THEMES, address, is_fragment, page
 from backend.training.run_view import ACTIVE, RunView, list_runs
 
 router = APIRouter(include_in_schema=False)
@@ -21,19 +21,6 @@ router = APIRouter(include_in_schema=False)
 DATASETS_A_PAGE = 24
 RUNS_SHOWN = 10
 WAITING = tuple(set(ACTIVE) - CLAIMED)
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetCard:
-    """A dataset as the first page shows it."""
-
-    id: str
-    name: str
-    images: int
-    classes: int
-    thumbnails: list[str]
-    best: Best | None
-    stand: str
 
 
 @router.get("/")
@@ -45,30 +32,30 @@ def home(request: Request, session: ReadDep, after: IdCursorDep = None) -> Respo
         request,
         "home/index.html",
         now=_now(session),
-        datasets=[_card(session, summary) for summary in shown],
+        datasets=dataset_cards(session, shown),
         next_path=f"/?after={shown[-1].row.id}" if len(found) > DATASETS_A_PAGE else None,
         samples=[sample for sample in SAMPLES.values() if sample.at_hand_offline],
     )
 
 
 def _now(session: Session) -> list[RunView]:
-    """What is at work, then what waits, in the order of the line."""
+    """What is at work, then what waits, in the order of the queue."""
     at_work = list_runs(session, limit=RUNS_SHOWN, states=CLAIMED)
     waiting = list_runs(session, limit=RUNS_SHOWN, states=WAITING)
     return at_work + sorted(waiting, key=lambda run: run.queue_position or 0)
-
-
-def _card(session: Session, summary: DatasetSummary) -> DatasetCard:
-    cards = CardRepository(session)
-    row = summary.row
-    stand = "never trained" if summary.versions else "labels not read yet" if row.images else "no pictures yet"
-    return DatasetCard(row.id, row.name, row.images, summary.classes, cards.faces(row.id), cards.best(row.id), stand)
 
 
 @router.get("/datasets")
 def datasets(request: Request) -> Response:
     """The first page lists them."""
     return RedirectResponse(address(request, "/"), 303)
+
+
+@router.get("/search")
+def search_page(request: Request, session: ReadDep, q: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """Datasets, runs and classes by name; for our own script only the list of results."""
+    template = "home/_found.html" if is_fragment(request) else "home/search.html"
+    return page(request, template, q=q, found=search(session, q))
 
 
 @router.get("/session", status_code=204)

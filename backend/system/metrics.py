@@ -14,7 +14,7 @@ from backend.counters import PROCESS
 from backend.db.session import ReadSession
 from backend.storage.base import Storage
 from backend.system.repository import HouseRepository
-from backend.system.version import version
+from backend.version import version
 
 ALIVE_WITHIN_S: Final = 60.0
 """A worker beats every ten seconds; one that was silent for a lease counts as gone."""

@@ -7,8 +7,8 @@ from backend.db.session import ReadSession
 from backend.storage.base import Storage
 from backend.system.repository import HouseRepository
 from backend.system.schemas import Device, Disk, Overview, QueueDepth, Worker
-from backend.system.version import version
 from backend.tables.ledger import WorkerRow
+from backend.version import version
 
 REMEMBERED_S: Final = 24 * 3600.0
 """A worker that was silent for longer isn't worth naming any more."""

@@ -6,6 +6,7 @@ import { address, csrfToken } from "./lib/http";
 import { setUpKeptForms } from "./lib/kept_forms";
 import { bindKey, setUpKeySwitch } from "./lib/keys";
 import { setUpPill } from "./lib/pill";
+import { setUpSearch } from "./lib/search";
 import { setUpTheme } from "./lib/theme";
 
 /** Every unsafe request of ours carries the token that proves it comes from our own page. */
@@ -25,6 +26,19 @@ async function copy(button: HTMLElement): Promise<void> {
   const shown = button.closest("[data-copy-of]")?.querySelector("code, pre");
   if (shown) getSelection()?.selectAllChildren(shown);
   announce("Selected. Press Ctrl+C to copy.");
+}
+
+/** Words that came with the page are no news to a screen reader until they change; and they go like all others. */
+function repeatWords(): void {
+  const words = find("[data-status]")?.textContent?.trim();
+  if (words) window.setTimeout(() => announce(words), 100);
+}
+
+/** `#delete` at the end of an address opens that dialog. */
+function openNamedInAddress(): void {
+  if (!/^#[a-z]+$/.test(location.hash)) return;
+  openDialog(location.hash.slice(1));
+  history.replaceState(null, "", location.pathname + location.search);
 }
 
 function start(): void {
@@ -48,6 +62,9 @@ function start(): void {
   setUpTheme();
   setUpKeySwitch();
   setUpPill();
+  setUpSearch();
+  openNamedInAddress();
+  repeatWords();
   bindKey("Shift+?", "This list", () => openDialog("keys"));
   bindKey("g d", "Datasets", () => location.assign(address("/")));
   bindKey("g r", "Runs", () => location.assign(address("/runs")));

@@ -7,7 +7,7 @@ from jinja2 import UndefinedError
 from starlette.requests import Request
 
 from backend.built_files import FRONTEND
-from backend.templating import ago, counted, duration, error_page, number, page, percent, rough_time, size
+from backend.templating import ago, counted, duration, error_page, go_to, number, page, percent, rough_time, size
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ERROR = {"code": "odd", "message": "<b>Odd</b> name.", "advice": "Choose another."}
@@ -16,6 +16,23 @@ ERROR = {"code": "odd", "message": "<b>Odd</b> name.", "advice": "Choose another
 def asked(root_path: str = "", headers: dict[str, str] | None = None) -> Request:
     raw = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
     return Request({"type": "http", "method": "GET", "path": "/", "root_path": root_path, "headers": raw})
+
+
+def test_the_next_page_says_once_what_an_action_has_done() -> None:
+    there = go_to(asked(), "/", "“<b>pets</b>” was deleted.")
+    cookie = there.headers["set-cookie"].partition(";")[0]
+
+    page_then = error_page(asked(headers={"Cookie": cookie}), 404, ERROR)
+
+    assert (there.status_code, there.headers["location"]) == (303, "/")
+    assert ">“&lt;b&gt;pets&lt;/b&gt;” was deleted.</div>" in bytes(page_then.body).decode()
+    assert 'tellapart-words=""' in page_then.headers["set-cookie"]
+
+
+def test_a_page_that_is_not_there_says_so() -> None:
+    text = bytes(error_page(asked(), 404, ERROR).body).decode()
+
+    assert "<h1>Page not found</h1>" in text
 
 
 def test_what_people_wrote_is_text() -> None:

@@ -70,6 +70,12 @@ def _open_keys(page: Page, furnished: Furnished) -> None:
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
 
 
+def _search(page: Page, furnished: Furnished) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("a")
+    expect(page.get_by_role("dialog", name="Search").get_by_role("link").first).to_be_visible()
+
+
 def _open_dialog(name: str) -> Callable[[Page, Furnished], None]:
     def open(page: Page, furnished: Furnished) -> None:
         page.locator(f"[data-opens='{name}']").click()
@@ -124,6 +130,8 @@ PLACES: Final = {
     "home": Place("/"),
     "home, menu open": Place("/", _open_menu),
     "home, keys open": Place("/", _open_keys),
+    "home, searching": Place("/", _search),
+    "search, without scripts": Place("/search?q=a"),
     "new dataset": Place("/datasets/new"),
     "pictures, none": Place("/datasets/{empty_dataset}"),
     "pictures": Place("/datasets/{dataset}", _open_all),

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Dialog, Page, Response, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.e2e.conftest import Complaints, Server, drop
 from tests.fixtures.pictures import draw, encode
@@ -134,24 +134,22 @@ def test_a_dataset_goes_only_when_its_name_is_typed(
 
     expect(page).to_have_url(f"{server.url}/")
     expect(page.get_by_text("Teach a computer to tell your pictures apart")).to_be_visible()
+    expect(page.locator("[data-status]")).to_have_text("“shapes” was deleted.")
+    page.reload()
+    expect(page.locator("[data-status]")).to_be_empty()
 
 
-def test_scripts_and_styles_are_light(page: Page, shapes: Path, server: Server) -> None:
-    sizes = {"script": 0, "stylesheet": 0}
-
-    def weigh(response: Response) -> None:
-        if response.request.resource_type in sizes:
-            sizes[response.request.resource_type] += response.request.sizes()["responseBodySize"]
-
+def test_a_slash_finds_a_dataset_by_its_name(page: Page, server: Server, shapes: Path) -> None:
     drop(page, shapes)
     expect(page.get_by_text("24 new")).to_be_visible()
-    page.get_by_role("link", name="Next: check the labels").click()
-    page.on("response", weigh)
-    page.reload()
-    expect(page.get_by_role("heading", name="3 classes")).to_be_visible()
+    page.goto(server.url)
 
-    assert 0 < sizes["script"] <= 60_000
-    assert 0 < sizes["stylesheet"] <= 20_000
+    page.keyboard.press("/")
+    page.keyboard.type("SHAP")
+    expect(page.get_by_role("dialog", name="Search").get_by_role("link", name="shapes")).to_be_visible()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="shapes", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])

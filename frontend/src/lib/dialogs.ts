@@ -18,6 +18,7 @@ export function setUpDialogs(): void {
   document.addEventListener("click", (event) => {
     const target = event.target instanceof Element ? event.target : null;
     const opener = target?.closest<HTMLElement>("[data-opens]");
+    if (opener instanceof HTMLAnchorElement) event.preventDefault();
     if (opener) openDialog(opener.dataset["opens"] ?? "");
     target?.closest("[data-closes]")?.closest("dialog")?.close();
     if (target instanceof HTMLDialogElement) target.close();

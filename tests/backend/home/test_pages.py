@@ -30,7 +30,7 @@ def test_it_shows_datasets_with_their_faces(client: TestClient) -> None:
     assert "Shapes" in text
     assert "12 pictures" in text
     assert text.count('class="thumb"') == 9
-    assert "labels not read yet" in text
+    assert "labels not set yet" in text
 
 
 def test_it_pages_through_many_datasets(client: TestClient) -> None:
@@ -54,9 +54,9 @@ def test_it_shows_the_best_model_of_a_dataset(client: TestClient, database: Data
     text = client.get("/", headers=PAGE).text
 
     # 4 of 40, as the checkpoint says.
-    assert "90 % right" in text
+    assert '<strong class="number">90 %</strong> right' in text
     assert "(likely 77 to 96 %)" in text
-    assert "never trained" not in text
+    assert "not trained yet" not in text
 
 
 def test_what_is_at_work_stands_before_what_waits(client: TestClient, database: Database) -> None:
@@ -69,8 +69,8 @@ def test_what_is_at_work_stands_before_what_waits(client: TestClient, database: 
 
     places = [text.index(f'href="/runs/{run_id}"') for run_id in (at_work, next_one, last)]
     assert places == sorted(places)
-    assert "next in line" in text
-    assert "number 2 in line" in text
+    assert "Next up" in text
+    assert "number 2 in the queue" in text
 
 
 def test_the_pill_is_of_what_is_at_work_though_another_waits(database: Database) -> None:
