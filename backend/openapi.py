@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 
 from backend.accounts.gate import is_open
 from backend.domain.json import Json
-from backend.system.version import version
+from backend.version import version
 
 _DESCRIPTION: Final = (
     "What the pages do, programs do by these calls. Send a token as `Authorization: Bearer TOKEN`. Every error has the "
