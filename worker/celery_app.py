@@ -1,4 +1,4 @@
-"""Celery as a doorbell: it hears a ring and has the ledger looked at. It never imports torch.
+"""Celery receives notifications and has the ledger checked. It never imports torch.
 
 ``python -m worker`` starts it; ``celery -A worker.celery_app worker -Q train -c 1
 --without-gossip --without-mingle`` does too, for those who watch processes by themselves.
@@ -22,7 +22,7 @@ from worker.tasks import register
 def make_app(settings: Settings, identity: WorkerIdentity) -> Any:  # Any: Celery comes without types
     """The application that a worker's processes run."""
     if settings.redis_url is None:
-        raise SettingsError("REDIS_URL is not set, so there is no doorbell to listen to. Run `python -m worker`.")
+        raise SettingsError("REDIS_URL is not set, so there is no message broker to listen to. Run `python -m worker`.")
     app = Celery("tellapart", set_as_current=False)
     app.conf.update(celery_settings(settings.redis_url))
 

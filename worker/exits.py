@@ -21,7 +21,7 @@ DEVICE_FAILED: Final = 40
 NOT_STARTED: Final = 60
 """No process could be started for it; no process ends so itself."""
 NO_ROOM: Final = 50
-"""The disk is full: the job rests until there is room."""
+"""The disk is full: the job is paused until there is room."""
 
 _OUTCOME_OF: Final = {
     DONE: Outcome.DONE,
@@ -45,8 +45,8 @@ def failure_of(exit_code: int, *, memory_ran_out: bool | None = None) -> Failure
     """Why the job failed, given how its last attempt ended.
 
     Args:
-        memory_ran_out: whether the system killed processes for memory meanwhile; None where it doesn't tell. A kill
-            that nobody can explain is most often that.
+        memory_ran_out: whether the system killed processes for memory meanwhile; None where it doesn't count.
+            An unexplained kill is most often that.
     """
     if exit_code == KILLED:
         return TRAINER_KILLED if memory_ran_out is False else OUT_OF_MEMORY

@@ -23,20 +23,20 @@ _ASK: Final = ("nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--for
 _ASK_TIMEOUT_S: Final = 10.0
 _MIB: Final = 2**20
 
-_places: list[IO[str]] = []
-"""Open files whose locks say which cards this process has taken; they end with it, however it ends."""
+_locks: list[IO[str]] = []
+"""Open files whose locks mark the GPUs that this process has taken; the locks end with the process, however it ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A GPU that the driver knows. ``memory`` is None where nobody could say."""
+    """A GPU that the driver knows. ``memory`` is None where it is unknown."""
 
     name: str
     memory: Memory | None = None
 
 
 def new_identity(settings: Settings, timers: Timers | None = None) -> WorkerIdentity:
-    """The place of a worker that starts now."""
+    """The identity of a worker that starts now."""
     worker_id = new_id()
     folder = settings.data / "run"
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,13 +77,13 @@ def out_of_memory_kills() -> int | None:
 
 
 def memory_in(meminfo: str) -> Memory:
-    """What the system says of the machine's memory; free is what programs could have."""
+    """The machine's memory from the text of ``/proc/meminfo``; free is what programs could still get."""
     kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in meminfo.splitlines())}
     return Memory(kib["MemTotal"] * 1024, kib["MemAvailable"] * 1024)
 
 
 def cards_in(answer: str) -> list[Gpu]:
-    """The cards of which ``nvidia-smi`` tells, one a line."""
+    """The GPUs that ``nvidia-smi`` lists, one a line."""
     return [_card_of(line) for line in answer.splitlines() if line.strip()]
 
 
@@ -91,14 +91,14 @@ def visible(cards: Sequence[Gpu], only: str | None) -> list[Gpu]:
     """Those that programs may see, in the order in which they count them (``CUDA_VISIBLE_DEVICES``)."""
     if only is None:
         return list(cards)
-    places = [word.strip() for word in only.split(",")]
-    if not all(place.isdigit() for place in places):  # by name: which is which only the driver knows
-        return list(cards)[: len([place for place in places if place])]
-    return [cards[int(place)] for place in places if int(place) < len(cards)]
+    indices = [word.strip() for word in only.split(",")]
+    if not all(index.isdigit() for index in indices):  # by name: which is which only the driver knows
+        return list(cards)[: len([index for index in indices if index])]
+    return [cards[int(index)] for index in indices if int(index) < len(cards)]
 
 
 def _device(wanted: str, worker_id: str, folder: Path) -> str:
-    """What only one training at a time may use. A processor is shared: each worker has a place of its own on it."""
+    """What only one training at a time may use. A processor is shared: each worker's name for it is its own."""
     if wanted == "auto" and (cards := _cards()):
         return _first_free(len(cards), folder)
     # The end of the id: its beginning is the time, which two workers may share.
@@ -107,15 +107,15 @@ def _device(wanted: str, worker_id: str, folder: Path) -> str:
 
 def _first_free(cards: int, folder: Path) -> str:
     """The first card of this host that no other worker has; the first of all where all are taken: then both wait."""
-    for place in range(cards):
-        file = (folder / f"card-{socket.gethostname()}-{place}").open("w")
+    for index in range(cards):
+        file = (folder / f"card-{socket.gethostname()}-{index}").open("w")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.close()
             continue
-        _places.append(file)
-        return f"cuda:{place}"
+        _locks.append(file)
+        return f"cuda:{index}"
     return "cuda:0"
 
 
@@ -123,8 +123,8 @@ def _card(device: str) -> Gpu | None:
     if not device.startswith("cuda:"):
         return None
     cards = _cards()
-    place = int(device.removeprefix("cuda:"))
-    return cards[place] if place < len(cards) else None
+    index = int(device.removeprefix("cuda:"))
+    return cards[index] if index < len(cards) else None
 
 
 def _cards() -> list[Gpu]:
@@ -136,7 +136,7 @@ def _all_cards() -> list[Gpu]:
     try:
         done = subprocess.run(_ASK, capture_output=True, text=True, check=True, timeout=_ASK_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError):
-        # Without that program the driver still says which there are.
+        # Without that program the driver's own files still list them.
         return [Gpu(_model(folder / "information")) for folder in sorted(_NVIDIA.glob("*"))]
     return cards_in(done.stdout)
 
@@ -145,7 +145,7 @@ def _card_of(line: str) -> Gpu:
     name, _, numbers = line.partition(",")
     try:
         total, free = (int(number) * _MIB for number in numbers.split(","))
-    except ValueError:  # some cards share the machine's memory and say so
+    except ValueError:  # some GPUs share the machine's memory and report no number
         return Gpu(name.strip())
     return Gpu(name.strip(), Memory(total, free))
 

@@ -1,4 +1,4 @@
-"""A worker on a machine: keeps its listeners alive, sweeps, and looks at the ledger itself where no bell reaches it.
+"""A worker on a machine: restarts its listeners, sweeps, and polls the ledger where no notification arrives.
 
 The host does no job and holds none; when it is killed, all that it started ends with it,
 and the ledger gives the jobs to another.
@@ -36,8 +36,8 @@ GRACE_S: Final = 110.0
 HURRIED_S: Final = 5.0
 TEST_AFTER_S: Final = 8.0
 """After its start a worker has other things to do, and may be needed at once."""
-_DEAF_TOO_OFTEN: Final = 3
-_NAP_S: Final = 0.1
+_MISSED_TOO_OFTEN: Final = 3
+_SLEEP_S: Final = 0.1
 _TITLE_OF: Final = {JobKind.TRAIN: "The listener for trainings", JobKind.IMPORT: "The listener for imports"}
 
 
@@ -48,14 +48,14 @@ class Host:
         self._context, self._identity, self._timers = context, context.identity, context.identity.timers
         self._environment = environment
         self._device_name = device_name(context.identity.device)
-        self._has_bell = context.settings.redis_url is not None
+        self._has_broker = context.settings.redis_url is not None
         self._stops = 0
         self._hurried_at: float | None = None
         self._leaving = threading.Event()
-        self._listeners = {kind: self._child(kind) for kind in JobKind} if self._has_bell else {}
-        self._lookers: dict[JobKind, Child] = {}
-        self._unheard = dict.fromkeys(JobKind, 0)
-        self._said_alive_at = self._looked_at = self._tidied_at = float("-inf")
+        self._listeners = {kind: self._child(kind) for kind in JobKind} if self._has_broker else {}
+        self._pollers: dict[JobKind, Child] = {}
+        self._missed = dict.fromkeys(JobKind, 0)
+        self._heartbeat_at = self._looked_at = self._tidied_at = float("-inf")
         self._began = time.monotonic()
         self._test: Child | None = None
 
@@ -65,7 +65,10 @@ class Host:
             signal.signal(number, self._stop)
         Path(self._identity.drain_flag).unlink(missing_ok=True)
         log.info(
-            "worker_started", worker_id=self._identity.worker_id, device=self._identity.device, bell=self._has_bell
+            "worker_started",
+            worker_id=self._identity.worker_id,
+            device=self._identity.device,
+            has_broker=self._has_broker,
         )
         sweeper = Sweeper(
             self._context.database, self._context.doorbell, self._timers, free_bytes=self._context.storage.free_bytes
@@ -74,18 +77,18 @@ class Host:
         for listener in self._listeners.values():
             listener.start()
         while not self._stops:
-            self._look_after_everything()
+            self._work_once()
             self._rest()
         self._leaving.set()
         self._leave()
         return 0
 
-    def _look_after_everything(self) -> None:
+    def _work_once(self) -> None:
         # Listeners are started by this thread and no other: a child lives as long as the thread that made it.
         for listener in self._listeners.values():
             listener.look_after(log.warning)
         try:
-            self._say_alive()
+            self._send_heartbeat()
             self._look_at_ledger()
             self._tidy()
             self._test_machine()
@@ -97,7 +100,7 @@ class Host:
             return
         self._looked_at = time.monotonic()
         for kind in JobKind:
-            self._take_what_nobody_rang_for(kind)
+            self._take_without_notification(kind)
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied_at >= EVERY_S:
@@ -110,7 +113,7 @@ class Host:
                 log.warning("leftovers_stay", error=str(error))
 
     def _test_machine(self) -> None:
-        """Measure a machine that nobody has measured, once, while nothing is trained: for the first forecasts."""
+        """Measure a machine without measurements, once, while nothing is trained: for the first forecasts."""
         if self._test is not None:
             _ = self._test.exit_code  # asking collects a process that has ended
             return
@@ -125,37 +128,37 @@ class Host:
         if not is_known:
             self._test.start()
 
-    def _say_alive(self) -> None:
-        if time.monotonic() - self._said_alive_at < self._timers.heartbeat:
+    def _send_heartbeat(self) -> None:
+        if time.monotonic() - self._heartbeat_at < self._timers.heartbeat:
             return
         memory = memory_of(self._identity.device)  # asking a card takes time: not within the transaction
         with self._context.database.write() as session:
             Ledger(session).heartbeat(
                 self._identity.worker(JobKind.TRAIN), list(JobKind), self._device_name, version(), memory
             )
-        self._said_alive_at = time.monotonic()
+        self._heartbeat_at = time.monotonic()
 
-    def _take_what_nobody_rang_for(self, kind: JobKind) -> None:
-        """Without a bell, every waiting job; with one, those that it has failed to tell us of."""
-        looker = self._lookers.get(kind)
-        if looker is not None and looker.is_running:
+    def _take_without_notification(self, kind: JobKind) -> None:
+        """Without a broker, every waiting job; with one, those whose notification didn't arrive."""
+        poller = self._pollers.get(kind)
+        if poller is not None and poller.is_running:
             return
-        patience = self._timers.missed_notification if self._has_bell else 0.0
+        waited_s = self._timers.missed_notification if self._has_broker else 0.0
         with self._context.database.read() as session:
             jobs = Jobs(session)
-            suits_us = jobs.has_waiting(kind, patience, self._identity.worker(kind))
+            suits_us = jobs.has_waiting(kind, waited_s, self._identity.worker(kind))
             if not suits_us or jobs.is_busy(self._identity.worker_id, kind):
                 return
-        if self._has_bell:
-            self._note_unheard(kind)
-        self._lookers[kind] = self._child(kind, "--once")
-        self._lookers[kind].start()
+        if self._has_broker:
+            self._note_missed(kind)
+        self._pollers[kind] = self._child(kind, "--once")
+        self._pollers[kind].start()
 
-    def _note_unheard(self, kind: JobKind) -> None:
-        """A listener that is connected and hears nothing any more is started anew (celery#10302)."""
-        self._unheard[kind] += 1
-        log.warning("ring_unheard", kind=kind, times=self._unheard[kind])
-        if self._unheard[kind] % _DEAF_TOO_OFTEN == 0:
+    def _note_missed(self, kind: JobKind) -> None:
+        """A listener that is connected and receives nothing any more is restarted (celery#10302)."""
+        self._missed[kind] += 1
+        log.warning("notification_missed", kind=kind, times=self._missed[kind])
+        if self._missed[kind] % _MISSED_TOO_OFTEN == 0:
             self._listeners[kind].kill()
 
     def _child(self, kind: JobKind, *options: str) -> Child:
@@ -166,7 +169,7 @@ class Host:
         """Until the next look, or the first signal."""
         until = time.monotonic() + min(self._timers.poll, 0.5)
         while not self._stops and time.monotonic() < until:
-            time.sleep(_NAP_S)
+            time.sleep(_SLEEP_S)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         # In a signal's handler nothing may wait for a lock, not even for an event's own: this very thread may hold it.
@@ -174,7 +177,7 @@ class Host:
         with suppress(OSError):
             Path(self._identity.drain_flag).touch()
 
-    def _must_hurry(self) -> bool:
+    def _should_hurry(self) -> bool:
         """Whether a second signal came, and some seconds ago."""
         if self._stops > 1 and self._hurried_at is None:
             self._hurried_at = time.monotonic()
@@ -185,9 +188,9 @@ class Host:
         log.info("worker_leaving", worker_id=self._identity.worker_id)
         if self._test is not None and self._test.is_running:
             self._test.kill()
-        children = [*self._listeners.values(), *self._lookers.values()]
-        end_all(children, grace_s=GRACE_S, hurry=self._must_hurry)
+        children = [*self._listeners.values(), *self._pollers.values()]
+        end_all(children, grace_s=GRACE_S, hurry=self._should_hurry)
         with suppress(*DATABASE_AWAY), self._context.database.write() as session:
-            Ledger(session).say_goodbye(self._identity.worker_id)
+            Ledger(session).remove_worker(self._identity.worker_id)
         Path(self._identity.drain_flag).unlink(missing_ok=True)
         log.info("worker_left", worker_id=self._identity.worker_id)

@@ -1,6 +1,6 @@
-"""What nobody needs any more: states of ended runs, checkpoints without a row, unfinished uploads, old logs.
+"""Removes what is no longer needed: states of ended runs, checkpoints without a row, unfinished uploads, old logs.
 
-Everything here is old enough that nobody can still be writing it, and is looked up in the database first.
+Everything removed is too old to be still written, and is looked up in the database first.
 """
 
 from contextlib import AbstractContextManager
@@ -38,7 +38,7 @@ class Cleared:
 
 
 def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cleared:
-    """Remove what nobody needs any more. Safe to repeat, and to be done by several workers at once."""
+    """Remove what is no longer needed. Safe to repeat, and for several workers at once."""
     states = storage.old_folders("states", _HOUR_S)
     checkpoints = storage.old_folders("checkpoints", _DAY_S)
     with database.read() as session:

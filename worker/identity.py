@@ -1,4 +1,4 @@
-"""What a worker's processes have in common: who they are, what they use, how they hear of the end."""
+"""What a worker's processes share: their identity, what they work with, and the flag that ends them."""
 
 import json
 import os
@@ -18,11 +18,11 @@ from backend.storage.local import LocalStorage
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
-    """A worker's place, handed from the host to its children as an argument.
+    """Which worker a process belongs to, passed from the host to its children as an argument.
 
     Attributes:
         device: what only one training at a time may use, such as ``cuda:0``.
-        drain_flag: a file that is there once the worker is to leave.
+        drain_flag: a file that exists once the worker is shutting down.
         trainer, importer: modules that do the work.
     """
 
@@ -55,7 +55,7 @@ class WorkerIdentity:
     def environment(self, claim: Claim) -> dict[str, str]:
         """In which that process runs: it may use the device that was taken for it, and no other.
 
-        A worker that knows of no card leaves the choice to it: there are machines whose card only torch finds.
+        Where the worker found no GPU the process chooses: on some machines only torch finds it.
         """
         if claim.kind is not JobKind.TRAIN:
             return dict(os.environ)
@@ -65,7 +65,7 @@ class WorkerIdentity:
 
     @property
     def is_draining(self) -> bool:
-        """Whether the worker is to leave."""
+        """Whether the worker is shutting down."""
         return Path(self.drain_flag).exists()
 
 

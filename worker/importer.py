@@ -5,13 +5,13 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from worker.parent_death import die_with
+from worker.parent_death import end_with_parent
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do the import; the exit code."""
     job_id, attempt, parent = arguments[0], int(arguments[1]), int(arguments[2])
-    die_with(parent)
+    end_with_parent(parent)
     faulthandler.register(signal.SIGQUIT, all_threads=True)
 
     from backend import log

@@ -1,4 +1,4 @@
-"""A child of the worker's host: listens to the bell for one kind of job, or looks at the ledger once.
+"""A child of the worker's host: listens for notifications of one kind of job, or checks the ledger once.
 
 ``python -m worker.listener KIND POST [--once]``; the host is the one who starts it.
 """
@@ -9,14 +9,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Final
 
-from worker.parent_death import die_with
+from worker.parent_death import end_with_parent
 
 _AT_ONCE: Final = {"train": 1, "import": 2}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Listen until told to end; the exit code."""
-    die_with(os.getppid())
+    """Listen until stopped; the exit code."""
+    end_with_parent(os.getppid())
 
     from backend import log
     from backend.ledger.job import JobKind
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         "--without-gossip",
         "--without-mingle",
     ]
-    # It warns of root because messages could carry code; ours are JSON, and say nothing but "look".
+    # It warns of root because messages could carry code; ours are JSON, and carry nothing.
     warnings.simplefilter("ignore", SecurityWarning)
     make_app(settings, identity).worker_main(["--quiet", "worker", *options])
     return 0

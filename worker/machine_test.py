@@ -1,6 +1,6 @@
 """The process that tests this machine: ``python -m worker.machine_test DEVICE PARENT``.
 
-Started once by a worker on a machine that nobody has measured, so that even the first
+Started once by a worker on a machine without measurements, so that even the first
 training there has a forecast.
 """
 
@@ -8,14 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from worker.parent_death import die_with
+from worker.parent_death import end_with_parent
 
 
 def main(arguments: Sequence[str]) -> int:
     """Test the machine and keep what was measured; the exit code."""
     device, parent = arguments[0], int(arguments[1])
     # Before anything else is even imported, torch above all: nothing of us outlives the worker.
-    die_with(parent)
+    end_with_parent(parent)
     os.nice(5)
 
     from backend import log

@@ -30,7 +30,7 @@ def write_with_retry(database: Database, write: Callable[[WriteSession], Answer]
     """Write in a transaction, again and again while the database is away. What is written may be repeated.
 
     Raises:
-        Stopped: told to stop meanwhile.
+        Stopped: a stop was requested meanwhile.
     """
     return _with_retry(database.write, write, stop)
 
@@ -39,7 +39,7 @@ def read_with_retry(database: Database, read: Callable[[ReadSession], Answer], s
     """Read in a transaction, again and again while the database is away.
 
     Raises:
-        Stopped: told to stop meanwhile.
+        Stopped: a stop was requested meanwhile.
     """
     return _with_retry(database.read, read, stop)
 
@@ -66,7 +66,7 @@ class JobRecord:
     """How the end of an attempt at a job is written down; a kind of job adds its own columns.
 
     All but ``leave`` and ``wanted`` raise LostLease where another attempt has the job, and Stopped where the
-    process is told to stop while the database is away.
+    process is asked to stop while the database is away.
     """
 
     def __init__(self, database: Database, claim: Claim, stop: StopSignal) -> None:
@@ -135,7 +135,7 @@ class ExitCode:
 def recording(recorder: JobRecord) -> Iterator[ExitCode]:
     """Turn the end of the block into the end of the job, and into an exit code.
 
-    What is nobody's refusal (a bug, a broken driver) is raised: the process ends with it in its log,
+    Any other exception (a bug, a broken driver) is raised: the process ends with it in its log,
     and the job is tried again.
     """
     code = ExitCode()

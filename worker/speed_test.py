@@ -1,7 +1,7 @@
 """How fast this machine reads pictures, answers and learns, found out in a few seconds.
 
 Two networks of the catalogue with drawn weights are run by the engine's own means; what
-comes out are speeds as trainings leave them.
+is returned are speeds as trainings record them.
 """
 
 import io
@@ -40,7 +40,7 @@ _PICTURES: Final = 24
 _BATCH: Final = 8
 _CLASSES: Final = 10
 _JUDGED_OF: Final = 5
-"""One of so many pictures of a training judges it, as where nobody has said otherwise."""
+"""One of so many pictures of a training judges it, by default."""
 _TIMES: Final = 2
 """The best of so many counts: whatever else runs on the machine makes a time longer, never shorter."""
 

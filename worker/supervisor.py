@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 _LOOK_S: Final = 0.1
 _STUCK: Final = "stuck"
-_DEAF: Final = "did_not_stop"
+_IGNORED_STOP: Final = "did_not_stop"
 
 
 def run_waiting_jobs(context: WorkerContext, kind: JobKind) -> int:
@@ -82,7 +82,7 @@ class Supervision:
         self._signs_at = self._renewed_at
 
     def run(self) -> JobState | None:
-        """Start, watch, write down; the job's new state, None where somebody else has it.
+        """Start, watch, write down; the job's new state, None where another attempt has it.
 
         Whatever goes wrong with the supervision itself, the process doesn't outlive it: it would use the device
         unwatched while the next attempt starts there.
@@ -149,7 +149,7 @@ class Supervision:
         except LostLease:
             self._stop_if_overtaken()
         except DATABASE_AWAY as error:
-            self._hold_still(type(error).__name__)
+            self._suspend(type(error).__name__)
         else:
             self._go_on()
             if wanted in (Desired.PAUSE, Desired.CANCEL) or self._context.identity.is_draining:
@@ -157,13 +157,13 @@ class Supervision:
             elif wanted is Desired.FINISH:
                 self._ask_to_finish()
         if self._stop_asked_at is not None and time.monotonic() - self._stop_asked_at > self._timers.kill_grace:
-            self._kill(_DEAF)
+            self._kill(_IGNORED_STOP)
 
     def _ask_ledger(self) -> Desired:
         """Renew the lease if it is time; what the owner wants.
 
         Raises:
-            LostLease: somebody else has the job, or it has ended.
+            LostLease: another attempt has the job, or it has ended.
         """
         claim, is_due = self._claim, time.monotonic() - self._renewed_at >= self._timers.heartbeat
         if is_due:
@@ -185,9 +185,9 @@ class Supervision:
             elif self._stop_asked_at is None:
                 self._stop_asked_at = time.monotonic()
 
-    def _hold_still(self, reason: str) -> None:
-        """Without a lease somebody else may begin: stop the steps, keep the memory, and end after long."""
-        # Nobody could have told of progress either.
+    def _suspend(self, reason: str) -> None:
+        """Without a lease another worker may begin: suspend the process, keep its memory, and end it after long."""
+        # Progress couldn't have been recorded either.
         self._signs_at = time.monotonic()
         silent_s = time.monotonic() - self._renewed_at
         if silent_s > self._timers.give_up:
@@ -227,7 +227,7 @@ class Supervision:
         """A process that shows no progress for long is asked where it stands, for the log, and then ended.
 
         Timed by our own clock from the moment at which we saw the last sign: a machine that slept, or a
-        database that was away, makes nobody look stuck.
+        database that was away, doesn't count as being stuck.
         """
         with self._context.database.read() as session:
             signs = Jobs(session).signs_of(self._claim)
@@ -267,20 +267,22 @@ class Supervision:
     def _write_down(self, ledger: Ledger, exit_code: int) -> JobState | None:
         job_id, attempt = self._claim.job_id, self._claim.attempt
         if exit_code == exits.NO_ROOM:
-            # Where it could still write, it has said so itself, with the number of bytes.
+            # Where it could still write, it has recorded this itself, with the number of bytes.
             with suppress(LostLease):
                 ledger.pause_for_room(job_id, attempt, NO_ROOM, needed_bytes=0)
         state = ledger.close(
             job_id, attempt, self._outcome_of(exit_code), exit_code=exit_code, failure=self._failure_of(exit_code)
         )
         if exit_code == exits.DEVICE_FAILED and ledger.note_device_failure(job_id, attempt):
-            self._log.warning("device_rests", device=self._context.identity.device, seconds=self._timers.quarantined)
+            self._log.warning(
+                "device_quarantined", device=self._context.identity.device, seconds=self._timers.quarantined
+            )
         return state
 
     def _outcome_of(self, exit_code: int) -> Outcome:
-        """How it ended; who dies of our own request to stop, even before it could hear it, has only yielded."""
+        """How it ended; a process that ended by our own request to stop, even before it handled it, has yielded."""
         outcome = exits.outcome_of(exit_code)
-        asked_by_us = self._stop_asked_at is not None and self._kill_reason in (None, _DEAF)
+        asked_by_us = self._stop_asked_at is not None and self._kill_reason in (None, _IGNORED_STOP)
         return Outcome.YIELDED if outcome is Outcome.CRASHED and asked_by_us else outcome
 
     def _failure_of(self, exit_code: int) -> Failure:

@@ -10,15 +10,15 @@ from worker.supervisor import run_waiting_jobs
 
 
 def register(app: Any, context: Callable[[], WorkerContext]) -> None:  # Any: Celery comes without types
-    """Teach ``app`` to answer rings."""
+    """Register the tasks of ``app``: each checks the ledger."""
 
     def train() -> None:
         """Do the trainings that wait."""
         run_waiting_jobs(context(), JobKind.TRAIN)
 
-    def bring_in() -> None:
+    def import_pictures() -> None:
         """Do the imports that wait."""
         run_waiting_jobs(context(), JobKind.IMPORT)
 
     app.task(name=TASK_OF[JobKind.TRAIN], ignore_result=True)(train)
-    app.task(name=TASK_OF[JobKind.IMPORT], ignore_result=True)(bring_in)
+    app.task(name=TASK_OF[JobKind.IMPORT], ignore_result=True)(import_pictures)

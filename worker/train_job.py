@@ -97,7 +97,7 @@ def _follower(
 def make_order(
     database: Database, storage: LocalStorage, settings: Settings, claim: Claim, run: RunRow, stop: StopSignal
 ) -> TrainingOrder:
-    """What the engine is asked to do, to go on from where the last attempt got to."""
+    """The engine's order, to continue from where the last attempt got to."""
     states = storage.folder("states", run.id)
     mine = states / f"{_ATTEMPT}{claim.attempt}"
     mine.mkdir(exist_ok=True)

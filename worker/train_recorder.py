@@ -73,7 +73,7 @@ class TrainRecorder(JobRecord):
 
         Raises:
             LostLease: another attempt has the job; nothing more must be done.
-            Stopped: told to stop while the database was away.
+            Stopped: asked to stop while the database was away.
         """
         with self._lock:
             self._follower.see(event)
@@ -93,7 +93,7 @@ class TrainRecorder(JobRecord):
 
     @contextmanager
     def showing_silence(self) -> Iterator[None]:
-        """While the block lasts, progress goes on being shown where the engine reports nothing for a while."""
+        """While the block lasts, progress is estimated and shown where the engine reports nothing for a while."""
         is_over = threading.Event()
         thread = threading.Thread(target=self._show_silence, args=(is_over,), name="progress", daemon=True)
         thread.start()
@@ -190,7 +190,7 @@ class TrainRecorder(JobRecord):
             self._discard(stored)
 
     def _take_over(self, event: StageFinished) -> StoredCheckpoint:
-        """Move the stage's folder to where checkpoints are kept, under an id of its own; nobody knows it yet."""
+        """Move the stage's folder to where checkpoints are kept, under an id of its own, which no row has yet."""
         from worker.engine.checkpoints.checkpoint import read_predictions  # torch: only in a process that has it anyway
 
         checkpoint_id = CheckpointId(new_id())

@@ -1,6 +1,6 @@
 """The process that does one training: ``python -m worker.trainer JOB ATTEMPT PARENT``.
 
-Reads its order from the ledger, runs the engine, records what it says, and ends with
+Reads its order from the ledger, runs the engine, records its events, and ends with
 an exit code of ``worker.exits``.
 """
 
@@ -10,14 +10,14 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from worker.parent_death import die_with
+from worker.parent_death import end_with_parent
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do the training; the exit code."""
     job_id, attempt, parent = arguments[0], int(arguments[1]), int(arguments[2])
     # Before anything else is even imported, torch above all: nothing of us outlives the supervisor.
-    die_with(parent)
+    end_with_parent(parent)
     faulthandler.register(signal.SIGQUIT, all_threads=True)
 
     from backend import log

@@ -1,1 +1,1 @@
-"""The ledger of jobs: the database says what is to be done and who does it; the broker only rings."""
+"""The ledger of jobs: the database holds what is to be done and who does it; the broker only notifies."""

@@ -1,7 +1,7 @@
-"""The doorbell: Celery over Redis or Valkey. A ring says only "look at the ledger".
+"""Notifications by Celery over Redis or Valkey. A notification means only "check the ledger".
 
-The settings of Celery stand here, once, for whoever rings and whoever listens.
-None of them matters for what is done, only for how soon: a ring that is lost,
+The settings of Celery for those who notify and those who listen.
+None of them matters for what is done, only for how soon: a notification that is lost,
 doubled or late changes nothing else (``docs/decisions``).
 """
 
@@ -18,9 +18,9 @@ from backend.ledger.unit_of_work import Doorbell, NoDoorbell
 log = structlog.get_logger()
 
 TASK_OF: Final = {JobKind.TRAIN: "tellapart.train", JobKind.IMPORT: "tellapart.import"}
-"""Name of the task that a ring asks for."""
+"""Name of the task that a notification starts."""
 QUEUE_OF: Final = {JobKind.TRAIN: "train", JobKind.IMPORT: "light"}
-"""Queue of the ring: a process of its own each, so that a training of ten hours delays no import."""
+"""Queue of the notifications: a process of its own each, so that a training of ten hours delays no import."""
 TIME_LIMITS_S: Final = {JobKind.TRAIN: (None, None), JobKind.IMPORT: (None, None)}
 """(soft, hard) limit of a task. None: the supervisor watches progress instead of the clock."""
 
@@ -46,7 +46,7 @@ def celery_settings(redis_url: str) -> dict[str, Any]:  # Any: settings of sever
         "accept_content": ["json"],
         "task_serializer": "json",
         "result_accept_content": ["json"],
-        # A ring is taken as heard before anything is done; the lease in the ledger does the recovery.
+        # Acknowledged before anything is done; the lease in the ledger does the recovery.
         "task_acks_late": False,
         "task_reject_on_worker_lost": False,
         "worker_pool": "prefork",
@@ -82,12 +82,12 @@ def celery_settings(redis_url: str) -> dict[str, Any]:  # Any: settings of sever
 
 
 def doorbell_of(redis_url: str | None) -> Doorbell:
-    """The bell at that address; a silent one where there is none, as workers then look by themselves."""
+    """The broker at that address; ``NoDoorbell`` where there is none, as workers then poll the ledger."""
     return CeleryDoorbell(redis_url) if redis_url else NoDoorbell()
 
 
 class CeleryDoorbell:
-    """Rings by way of the broker. A broker that is away costs a request a second at most, once in a while."""
+    """Notifies through the broker. A broker that is away costs a request a second at most, once in a while."""
 
     def __init__(self, redis_url: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         settings = celery_settings(redis_url)
@@ -104,12 +104,12 @@ class CeleryDoorbell:
         self._quiet_until = float("-inf")
 
     def notify(self, kind: JobKind) -> None:
-        """Wake the workers that take jobs of this kind; a failure is logged and the sweep rings again."""
+        """Notify the workers that take jobs of this kind; a failure is logged and the sweep notifies again."""
         if self._monotonic() < self._quiet_until:
             return
         try:
             self._app.send_task(TASK_OF[kind], queue=QUEUE_OF[kind], expires=3600, ignore_result=True)
-        # Of kombu, redis or the system, in a dozen kinds; all mean that nobody has heard the bell.
+        # Of kombu, redis or the system, in a dozen kinds; all mean that nobody was notified.
         except Exception as error:
             self._quiet_until = self._monotonic() + _QUIET_AFTER_FAILURE_S
             log.warning("doorbell_silent", kind=kind, error=f"{type(error).__name__}: {error}")

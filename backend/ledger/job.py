@@ -10,14 +10,14 @@ from backend.domain.ids import JobId
 
 
 class JobKind(StrEnum):
-    """What a job does; each kind has a queue, and a worker says which kinds it takes."""
+    """What a job does; each kind has a queue, and a worker lists the kinds it takes."""
 
     TRAIN = "train"
     IMPORT = "import"
 
 
 class JobState(StrEnum):
-    """``starting`` has been claimed, ``stopping`` was told to pause or cancel."""
+    """``starting`` has been claimed, ``stopping`` was asked to pause or cancel."""
 
     QUEUED = "queued"
     STARTING = "starting"
@@ -56,7 +56,7 @@ _NEXT: Mapping[JobState, frozenset[JobState]] = {
     _Q: frozenset({_ST, _P, JobState.CANCELLED}),
     _ST: frozenset({_R, _SP, _Q, _P}) | _ENDS,
     _R: frozenset({_SP, _Q, _P}) | _ENDS,
-    # Back to running: its owner thought better of a pause before it had stopped.
+    # Back to running: its owner resumed it before it had paused.
     _SP: frozenset({_R, _Q, _P}) | _ENDS,
     _P: frozenset({_Q, JobState.CANCELLED}),
     **dict.fromkeys(_ENDS, frozenset[JobState]()),
@@ -83,10 +83,10 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
     PAUSED = "paused"
     YIELDED = "yielded"
-    """The worker had to leave; the job goes on elsewhere and nothing is counted against it."""
+    """The worker shut down; the job continues elsewhere and nothing is counted against it."""
     CRASHED = "crashed"
     LOST = "lost"
-    """The worker was not heard of any more."""
+    """Contact with the worker was lost."""
     DEVICE_FAILED = "device-failed"
     """The GPU broke down under it: not counted against the job, unless no GPU stands it."""
 
@@ -101,18 +101,18 @@ class Failure:
 
     @classmethod
     def of(cls, error: AppError) -> "Failure":
-        """The same as an error says."""
+        """The failure that an error describes."""
         return cls(error.code, error.message, error.advice)
 
 
 WORKER_LOST = Failure(
     "worker-lost",
-    "The worker stopped answering, several times in a row, before it got anywhere.",
+    "Contact with the worker was lost several times in a row, before any progress was saved.",
     "Look at the log of the worker; then start again.",
 )
 TRAINER_CRASHED = Failure(
     "worker-crashed",
-    "The program that does the work ended by itself, several times in a row, before it got anywhere.",
+    "The program that does the work ended unexpectedly, several times in a row, before any progress was saved.",
     "Look at the log of the worker; then start again.",
 )
 OUT_OF_MEMORY = Failure(
@@ -129,13 +129,13 @@ TRAINER_KILLED = Failure(
 
 NO_ROOM = Failure(
     "disk-full",
-    "The disk is full, so what is learnt can't be saved; what was saved before is whole.",
-    "Free some space; the training then goes on by itself.",
+    "The disk is full, so progress can't be saved; what was saved before is intact.",
+    "Free some space; the training then resumes by itself.",
 )
 STALLED = Failure(
     "stalled",
-    "The work stood still, several times in a row, before it got anywhere.",
-    "Look at the end of the log, which says where it stood; then start again.",
+    "The work made no progress for a long time, several times in a row.",
+    "The end of the log shows what it was doing; then start again.",
 )
 DEVICE_FAILED = Failure(
     "device-failed",

@@ -41,10 +41,10 @@ class Jobs:
         return self._session.get(JobRow, job_id, populate_existing=True)
 
     def queue_positions(self, kind: JobKind) -> dict[str, int]:
-        """Place of each waiting job in the order in which they will be taken, the next one first (1)."""
+        """Queue position of each waiting job, in the order in which they will be taken; the next one has 1."""
         waiting = select(JobRow.id).where(JobRow.kind == kind, JobRow.state == JobState.QUEUED)
         query = waiting.order_by(case((is_due(), 0), else_=1), fair_rank(), JobRow.id)
-        return {job_id: place for place, job_id in enumerate(self._session.scalars(query), start=1)}
+        return {job_id: position for position, job_id in enumerate(self._session.scalars(query), start=1)}
 
     def has_waiting(self, kind: JobKind, for_s: float, worker: Worker | None = None) -> bool:
         """Whether a job could have been taken at least ``for_s`` seconds ago, by that worker where one is named."""
@@ -54,7 +54,7 @@ class Jobs:
         return not self.is_taken(worker) and bool(self._session.scalar(suitable))
 
     def is_taken(self, worker: Worker) -> bool:
-        """Whether a worker's device is in use, by whomever, or rests."""
+        """Whether a worker's device is in use or quarantined."""
         if worker.device is None:
             return False
         used = exists().where(
@@ -132,7 +132,7 @@ class Jobs:
 
     def quarantined(self, heard_within_s: float) -> set[str]:
         """Ids of workers whose device is left alone for a while."""
-        query = select(WorkerRow.id).where(WorkerRow.unfit_until > database_now())
+        query = select(WorkerRow.id).where(WorkerRow.quarantined_until > database_now())
         return set(self._session.scalars(query.where(WorkerRow.last_heartbeat_at > database_now(-heard_within_s))))
 
     def claim_of(self, job_id: str, attempt: int) -> Claim | None:
@@ -148,7 +148,7 @@ class Jobs:
         return {kind: count for kind, count in self._session.execute(query)}
 
     def workers(self, heard_within_s: float) -> list[WorkerRow]:
-        """Workers that have lately said they are alive."""
+        """Workers whose last heartbeat is recent."""
         query = select(WorkerRow).where(WorkerRow.last_heartbeat_at > database_now(-heard_within_s))
         return list(self._session.scalars(query.order_by(WorkerRow.id)))
 

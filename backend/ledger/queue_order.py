@@ -1,8 +1,8 @@
-"""The line in which jobs wait: whose turn it is, and what a job waits for.
+"""The queue: the order in which waiting jobs are taken, and what a job waits for.
 
 Fair between people: who has the fewest jobs under way comes first, and everybody's
-own jobs keep their order. So nobody who asks for a hundred trainings holds up the one
-of somebody else. The order in which jobs are taken and the places that are shown are
+own jobs keep their order. So a person who orders a hundred trainings doesn't hold up the one
+of another. The order in which jobs are taken and the positions that are shown are
 the same expression.
 """
 
@@ -40,13 +40,15 @@ def suits(worker: Worker) -> ColumnElement[bool]:
 
 def is_quarantined(host: str, device: str | None) -> ColumnElement[bool]:
     """Whether a device is to be left alone for a while."""
-    return exists().where(WorkerRow.host == host, WorkerRow.device == device, WorkerRow.unfit_until > database_now())
+    return exists().where(
+        WorkerRow.host == host, WorkerRow.device == device, WorkerRow.quarantined_until > database_now()
+    )
 
 
 def fair_rank() -> ScalarSelect[int]:
-    """Rank of a waiting job: jobs that its owner has under way, plus its place among those that wait.
+    """Rank of a waiting job: jobs that its owner has under way, plus its position among those that wait.
 
-    Taking the lowest first moves nobody else's rank, so the ranks of now say in which order all will be taken.
+    Taking the lowest first changes no other rank, so the present ranks are the order in which all will be taken.
     """
     other = aliased(JobRow)
     comes_before = and_(

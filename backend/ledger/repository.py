@@ -1,7 +1,7 @@
 """All SQL over jobs, attempts and workers.
 
 Every write of an attempt goes through ``fence``: it takes the job's row, so that
-a sweep or another claim waits for the end of the transaction, and it says
+a sweep or another claim waits for the end of the transaction, and it has
 ``WHERE attempt = mine``, so that who was overtaken writes nothing at all.
 """
 
@@ -53,7 +53,7 @@ class Ledger(Jobs):
         device: str = "auto",
         memory_bytes: int | None = None,
     ) -> JobId:
-        """A new job, waiting; whoever commits rings for it. The words are those of ``JobRow``."""
+        """A new job, waiting; whoever commits notifies for it. Arguments are columns of ``JobRow``."""
         job_id = JobId(new_id())
         now = database_now()
         self._session.execute(
@@ -66,7 +66,7 @@ class Ledger(Jobs):
                 device=device,
                 memory_bytes=memory_bytes,
                 not_before=now,
-                last_ring_at=now,
+                last_notified_at=now,
             )
         )
         return job_id
@@ -92,7 +92,7 @@ class Ledger(Jobs):
                 attempt=JobRow.attempt + 1,
                 lease_owner=worker.id,
                 lease_expires_at=database_now(self._timers.lease),
-                # Set here, or a worker that dies before its first heartbeat would never be missed.
+                # Set here, or a worker that ends before its first heartbeat would never be missed.
                 last_heartbeat_at=now,
                 last_progress_at=now,
                 stall_after_s=None,
@@ -137,7 +137,7 @@ class Ledger(Jobs):
         )
 
     def begin(self, job_id: str, attempt: int) -> None:
-        """The attempt has got going: ``starting`` becomes ``running``; a job that is to stop goes on stopping.
+        """The attempt has begun: ``starting`` becomes ``running``; a job that is stopping stays so.
 
         Raises:
             LostLease: the attempt doesn't hold the job any more.
@@ -150,7 +150,7 @@ class Ledger(Jobs):
         )
 
     def progress_seen(self, job_id: str, attempt: int) -> None:
-        """A sign of life of the work itself: it isn't stuck, whatever it has achieved.
+        """The work has advanced: it isn't stuck, whatever it has achieved.
 
         Raises:
             LostLease: the attempt doesn't hold the job any more.
@@ -158,7 +158,7 @@ class Ledger(Jobs):
         self.fence(job_id, attempt, last_progress_at=database_now())
 
     def set_stall_timeout(self, job_id: str, attempt: int, stall_after_s: float) -> None:
-        """How long the next sign of progress may be in coming.
+        """How long the next progress may take to come.
 
         Raises:
             LostLease: the attempt doesn't hold the job any more.
@@ -174,20 +174,20 @@ class Ledger(Jobs):
         self.fence(job_id, attempt, last_progress_at=database_now(), no_progress=0)
 
     def finish(self, job_id: str, attempt: int) -> JobState:
-        """The work is done; ``cancelled`` where its owner said so first.
+        """The work is done; ``cancelled`` where its owner cancelled it first.
 
         Raises:
             LostLease: the attempt doesn't hold the job any more.
         """
         self.fence(job_id, attempt, last_progress_at=database_now())
         job = self._job(job_id)
-        # One that was to pause and was faster has nothing left to go on with.
+        # One that finished before it could pause has nothing left to do.
         end = JobState.CANCELLED if job.desired == Desired.CANCEL else JobState.SUCCEEDED
         self._end(job_id, end)
         return end
 
     def fail(self, job_id: str, attempt: int, failure: Failure) -> JobState:
-        """The work can't be done, and trying again wouldn't help; ``cancelled`` where its owner said so first.
+        """The work can't be done, and trying again wouldn't help; ``cancelled`` where its owner cancelled it first.
 
         Raises:
             LostLease: the attempt doesn't hold the job any more.
@@ -217,7 +217,7 @@ class Ledger(Jobs):
         return JobState(self._job(job_id).state)
 
     def pause(self, job_id: str) -> JobState:
-        """Its owner wants it to rest; the state that follows at once.
+        """Its owner pauses it; the state that follows at once.
 
         A waiting job is paused; one that an attempt holds saves where it is and stops. One that is to be
         cancelled, or has ended, stays as it is.
@@ -231,16 +231,21 @@ class Ledger(Jobs):
         return JobState(self._job(job_id).state)
 
     def resume(self, job_id: str) -> JobState:
-        """Its owner wants it to go on; the state that follows at once. Whoever commits rings for a waiting one.
+        """Its owner resumes it; the state that follows at once. Whoever commits notifies for a waiting one.
 
-        One that was to pause and hasn't stopped yet simply goes on; where its process was told already, it comes
+        One that was to pause and hasn't stopped yet continues; where its process was asked already, it comes
         back into the queue by itself (``close``).
         """
         rested = update(JobRow).where(JobRow.id == job_id, JobRow.state == JobState.PAUSED)
         now = database_now()
         if not self._changed(
             rested.values(
-                state=JobState.QUEUED, desired=Desired.RUN, not_before=now, last_ring_at=now, no_progress=0, **_NO_ERROR
+                state=JobState.QUEUED,
+                desired=Desired.RUN,
+                not_before=now,
+                last_notified_at=now,
+                no_progress=0,
+                **_NO_ERROR,
             )
         ):
             held = update(JobRow).where(
@@ -252,16 +257,16 @@ class Ledger(Jobs):
     def finish_soon(self, job_id: str) -> JobState:
         """Its owner wants it to end well as soon as there is something to keep; the state that it has.
 
-        Nothing changes for a job that is to stop, rests, or has ended.
+        Nothing changes for a job that is stopping, is paused, or has ended.
         """
         may = JobRow.state.in_((JobState.QUEUED, JobState.STARTING, JobState.RUNNING))
         self._session.execute(update(JobRow).where(JobRow.id == job_id, may).values(desired=Desired.FINISH))
         return JobState(self._job(job_id).state)
 
     def pause_for_room(self, job_id: str, attempt: int, failure: Failure, needed_bytes: int) -> JobState:
-        """The disk is full: the job rests, with the reason beside it, until there is room for ``needed_bytes``.
+        """The disk is full: the job is paused, with the reason, until there is room for ``needed_bytes``.
 
-        Nothing is counted against it. ``cancelled`` where its owner said so first.
+        Nothing is counted against it. ``cancelled`` where its owner cancelled it first.
 
         Raises:
             LostLease: the attempt doesn't hold the job any more.
@@ -272,7 +277,7 @@ class Ledger(Jobs):
         return self._release(job_id, JobState.PAUSED, waits_for_bytes=needed_bytes, **_error(failure))
 
     def resume_when_disk_frees(self, free_bytes: int) -> list[JobId]:
-        """Put back into the queue what rests only for want of ``free_bytes`` or less; their ids."""
+        """Put jobs back into the queue that were paused for want of ``free_bytes`` or less; their ids."""
         now = database_now()
         query = (
             update(JobRow)
@@ -281,7 +286,7 @@ class Ledger(Jobs):
                 JobRow.desired.in_((Desired.RUN, Desired.FINISH)),
                 JobRow.waits_for_bytes <= free_bytes,
             )
-            .values(state=JobState.QUEUED, not_before=now, last_ring_at=None, **_NO_ERROR)
+            .values(state=JobState.QUEUED, not_before=now, last_notified_at=None, **_NO_ERROR)
             .returning(JobRow.id)
         )
         return [JobId(found) for found in self._session.scalars(query, execution_options=_PLAIN)]
@@ -289,7 +294,7 @@ class Ledger(Jobs):
     def note_device_failure(self, job_id: str, attempt: int) -> bool:
         """An attempt's device broke down under it; the second time in a row it is left alone for a while.
 
-        To be said once the attempt is closed. Returns whether the device rests now.
+        To be called once the attempt is closed. Returns whether the device is quarantined now.
         """
         mine = self._session.scalars(
             select(JobAttemptRow).where(JobAttemptRow.job_id == job_id, JobAttemptRow.number == attempt)
@@ -307,18 +312,18 @@ class Ledger(Jobs):
         )
         if self._session.scalar(before) != mine.exit_code:
             return False
-        rests = update(WorkerRow).where(WorkerRow.host == mine.host, WorkerRow.device == mine.device)
-        return self._changed(rests.values(unfit_until=database_now(self._timers.quarantined)))
+        quarantine = update(WorkerRow).where(WorkerRow.host == mine.host, WorkerRow.device == mine.device)
+        return self._changed(quarantine.values(quarantined_until=database_now(self._timers.quarantined)))
 
     def close(
         self, job_id: str, attempt: int, outcome: Outcome, *, exit_code: int | None = None, failure: Failure
     ) -> JobState | None:
         """An attempt is over: note how, free its device, and give the job the state that follows.
 
-        Safe to repeat. ``failure`` is what is said when this was the last try.
+        Safe to repeat. ``failure`` is the reason that is kept where this was the last try.
 
         Returns:
-            The job's new state; None where it had moved on before (it ended, or somebody else has it).
+            The job's new state; None where it had moved on before (it ended, or another attempt has it).
         """
         found: JobState | None = None
         if self._changed(update(JobRow).where(*held_by(job_id, attempt)).values(attempt=JobRow.attempt)):
@@ -327,7 +332,9 @@ class Ledger(Jobs):
             update(JobAttemptRow)
             .where(JobAttemptRow.job_id == job_id, JobAttemptRow.number == attempt, JobAttemptRow.ended_at.is_(None))
             .values(
-                ended_at=database_now(), exit_code=exit_code, outcome=_said(outcome, found, self._job(job_id), attempt)
+                ended_at=database_now(),
+                exit_code=exit_code,
+                outcome=_recorded_outcome(outcome, found, self._job(job_id), attempt),
             )
         )
         self._session.execute(closed)
@@ -339,7 +346,7 @@ class Ledger(Jobs):
             select(JobRow.id, JobRow.attempt)
             .where(
                 JobRow.state.in_(CLAIMED_STATES),
-                # A claimed job without a lease can't be; if it were, nobody would ever miss it.
+                # A claimed job without a lease can't be; if there were one, it would never be missed.
                 or_(JobRow.lease_expires_at.is_(None), JobRow.lease_expires_at < database_now()),
             )
             .order_by(JobRow.id)
@@ -348,9 +355,9 @@ class Ledger(Jobs):
         return [(JobId(job_id), attempt) for job_id, attempt in self._session.execute(query)]
 
     def close_orphaned_attempts(self) -> int:
-        """Close attempts that nobody can be making: their job has ended or was taken on by another attempt.
+        """Close attempts that can't be under way: their job has ended or another attempt has it.
 
-        Leaves those some time whose worker is still to say how its process ended.
+        Leaves those some time whose worker may still record how its process ended.
         """
         job = aliased(JobRow)
         moved_on = exists().where(
@@ -365,14 +372,14 @@ class Ledger(Jobs):
         )
 
     def due_for_notification(self) -> list[JobKind]:
-        """Kinds with a job that waits and wasn't rung for a while; it counts as rung now."""
-        rung = update(JobRow).where(
+        """Kinds with a waiting job without a recent notification; it counts as notified now."""
+        notified = update(JobRow).where(
             JobRow.state == JobState.QUEUED,
             is_due(),
-            or_(JobRow.last_ring_at.is_(None), JobRow.last_ring_at < database_now(-self._timers.notify_again)),
+            or_(JobRow.last_notified_at.is_(None), JobRow.last_notified_at < database_now(-self._timers.notify_again)),
         )
-        rung_kinds = rung.values(last_ring_at=database_now()).returning(JobRow.kind)
-        kinds = self._session.scalars(rung_kinds, execution_options=_PLAIN)
+        kinds_notified = notified.values(last_notified_at=database_now()).returning(JobRow.kind)
+        kinds = self._session.scalars(kinds_notified, execution_options=_PLAIN)
         return [JobKind(kind) for kind in sorted(set(kinds))]
 
     def may_sweep(self) -> bool:
@@ -389,7 +396,7 @@ class Ledger(Jobs):
         version: str,
         memory: Memory | None = None,
     ) -> None:
-        """Note that a worker is there, and how much memory its device has."""
+        """Record that a worker is alive, and how much memory its device has."""
         values: Mapping[str, Any] = {  # Any: column values
             "host": worker.host,
             "kinds": ",".join(sorted(kinds)),
@@ -403,12 +410,12 @@ class Ledger(Jobs):
         if not self._changed(update(WorkerRow).where(WorkerRow.id == worker.id).values(**values)):
             self._session.execute(insert(WorkerRow).values(id=worker.id, started_at=database_now(), **values))
 
-    def say_goodbye(self, worker_id: str) -> None:
-        """Note that a worker has left."""
+    def remove_worker(self, worker_id: str) -> None:
+        """Delete a worker that has shut down."""
         self._session.execute(delete(WorkerRow).where(WorkerRow.id == worker_id))
 
     def forget_workers(self, silent_for_s: float) -> None:
-        """Drop workers that haven't been heard of for long."""
+        """Delete workers whose last heartbeat is long ago."""
         self._session.execute(delete(WorkerRow).where(WorkerRow.last_heartbeat_at < database_now(-silent_for_s)))
 
     def _open_attempt(self, claim: Claim, worker: Worker) -> None:
@@ -429,7 +436,7 @@ class Ledger(Jobs):
             return self._end(job.id, JobState.CANCELLED)
         if job.desired == Desired.PAUSE:
             return self._release(job.id, JobState.PAUSED)
-        # Paused, and its owner has thought better of it since: it goes on like one whose worker had to leave.
+        # Paused, and resumed by its owner since: it continues like one whose worker shut down.
         if outcome in (Outcome.YIELDED, Outcome.PAUSED):
             return self._release(job.id, JobState.QUEUED, not_before=database_now())
         if outcome is Outcome.DEVICE_FAILED:
@@ -441,14 +448,14 @@ class Ledger(Jobs):
         return self._release(job.id, JobState.QUEUED, no_progress=tries, not_before=database_now(wait))
 
     def _state_after_device_failure(self, job: JobRow, failure: Failure) -> JobState:
-        """It is the device that rests (``note_device_failure``); a job under which every device breaks has failed."""
+        """The device is quarantined (``note_device_failure``); a job on which every device breaks down has failed."""
         before = self._ended_in_a_row(job.id, lambda attempt: attempt.outcome == Outcome.DEVICE_FAILED)
         if before + 1 >= self._timers.device_tries:
             return self._end(job.id, JobState.FAILED, failure)
         return self._release(job.id, JobState.QUEUED, not_before=database_now())
 
     def _release(self, job_id: str, state: JobState, **changes: Any) -> JobState:  # Any: column values
-        return self._leave(job_id, state, last_ring_at=None, **changes)
+        return self._leave(job_id, state, last_notified_at=None, **changes)
 
     def _end(self, job_id: str, state: JobState, failure: Failure | None = None, **changes: Any) -> JobState:
         if failure:
@@ -480,8 +487,8 @@ def _error(failure: Failure) -> dict[str, str]:
     return {"error_code": failure.code, "error_message": failure.message, "error_advice": failure.advice}
 
 
-def _said(outcome: Outcome, found: JobState | None, job: JobRow, attempt: int) -> Outcome:
-    """How the attempt is written down: what became of the job says more than how the process ended."""
+def _recorded_outcome(outcome: Outcome, found: JobState | None, job: JobRow, attempt: int) -> Outcome:
+    """How the attempt is recorded: what became of the job is more telling than how the process ended."""
     if job.attempt == attempt and job.state == JobState.SUCCEEDED:
         return Outcome.DONE
     if job.attempt == attempt and job.state == JobState.PAUSED:

@@ -1,4 +1,4 @@
-"""The sweep: what nobody does, is done again; who isn't rung, is rung; who is lost, is written off.
+"""The sweep: lost attempts are closed and their jobs queued again, and waiting jobs are notified again.
 
 Runs in every web process and worker host; one of them at a time does it.
 """
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 _FORGET_WORKERS_AFTER_S = 600.0
 ROOM_TO_SPARE: Final = 256 * 2**20
-"""Bytes that must be free beyond what a job needs before it goes on: others write as well."""
+"""Bytes that must be free beyond what a job needs before it resumes: others write as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Swept:
     requeued: int = 0
     ended: int = 0
     found_room: int = 0
-    rang: tuple[JobKind, ...] = ()
+    notified: tuple[JobKind, ...] = ()
     startup_grace: bool = False
 
 
@@ -44,7 +44,7 @@ class Sweeper:
     """Looks through the ledger every now and then.
 
     For a while after the start, and after the database was away, no lease is declared
-    lost: until then nobody could have renewed one. ``free_bytes`` says how much room there is
+    lost: until then none could have been renewed. ``free_bytes`` returns how much room there is
     where jobs keep their files; without it, what waits for room is left to another sweeper.
     """
 
@@ -63,23 +63,23 @@ class Sweeper:
         self._calm_until = monotonic() + self._timers.startup_grace
 
     def run(self, stop: threading.Event) -> None:
-        """Sweep until told to stop; for a thread of its own, which no error ends."""
+        """Sweep until stopped; for a thread of its own, which no error ends."""
         while not stop.wait(self._timers.sweep):
             try:
                 self.sweep()
-            # Whatever is wrong with one job, the others still need somebody who looks after them.
+            # Whatever is wrong with one job, the others still need the sweep.
             except Exception:
                 log.exception("sweep_failed")
 
     def sweep(self) -> Swept:
-        """Look through the ledger once; rings after its transaction. Never raises for a database that is away."""
+        """Check the ledger once; notifies after its transaction. Never raises for a database that is away."""
         try:
             swept = self._transaction()
         except DATABASE_AWAY as error:
             self._calm_until = self._monotonic() + self._timers.startup_grace
             log.warning("sweep_without_database", error=type(error).__name__)
             return Swept(startup_grace=True)
-        for kind in swept.rang:
+        for kind in swept.notified:
             self._doorbell.notify(kind)
         return swept
 
@@ -104,7 +104,7 @@ class Sweeper:
             return 0
         try:
             free = self._free_bytes()
-        except OSError as error:  # the disk is ill or not there: nobody can say that there is room
+        except OSError as error:  # the disk is broken or missing: whether there is room is unknown
             log.warning("free_space_unknown", error=str(error))
             return 0
         found = ledger.resume_when_disk_frees(free - ROOM_TO_SPARE)

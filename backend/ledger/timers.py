@@ -16,19 +16,19 @@ class Timers:
         give_up: without renewal for so long, it ends the trainer.
         flags: between two looks at what the job's owner wants.
         sweep: between two sweeps.
-        ring_again: a waiting job that nobody has rung for this long is rung.
-        calm: no lease is declared lost this soon after a start or after the database was away.
+        notify_again: a waiting job without a notification for this long is notified.
+        startup_grace: no lease is declared lost this soon after a start or after the database was away.
         kill_grace: between asking a trainer to stop and ending it.
         poll: between two looks of a worker host at the ledger.
-        deaf: a job that has waited this long beside an idle worker is taken without a ring.
+        missed_notification: a job that has waited this long beside an idle worker is taken without a notification.
         stall: without any progress for so long, a trainer is ended and the job tried again; longer where its
             own steps take long.
-        dump: time for a stuck trainer to write down where it is stuck.
-        unfit: a device that failed twice in a row is left alone for so long.
+        stack_dump_wait: time for a stuck trainer to write down where it is stuck.
+        quarantined: a device that failed twice in a row is left alone for so long.
         backoff: wait before the next try, after the first, second … try without progress.
         tries: so many tries without progress, and the job has failed.
         device_tries: so many failures of a GPU under one job, one after the other, and it is the job that has failed:
-            with two of them between two rests of a GPU, that is after half an hour.
+            with two of them between two quarantines of a GPU, that is after half an hour.
     """
 
     heartbeat: float = 10.0

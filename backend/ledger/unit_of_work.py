@@ -1,6 +1,6 @@
-"""The ledger's face: ask for a job; the doorbell rings once the transaction has committed.
+"""One transaction that may queue jobs; workers are notified once it has committed.
 
-A ring carries nothing and may be lost, doubled or late: the ledger's sweep rings again.
+A notification carries nothing and may be lost, doubled or late: the ledger's sweep notifies again.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ from backend.ledger.repository import Ledger
 
 
 class Doorbell(Protocol):
-    """Tells workers to look at the ledger. Never raises: a broker that is down costs only time."""
+    """Notifies workers to check the ledger. Never raises: a broker that is down costs only time."""
 
     def notify(self, kind: JobKind) -> None:
-        """Wake the workers that take jobs of this kind."""
+        """Notify the workers that take jobs of this kind."""
 
 
 class NoDoorbell:
-    """For where workers look at the ledger by themselves."""
+    """For where workers poll the ledger."""
 
     def notify(self, kind: JobKind) -> None:
         """Do nothing."""
@@ -30,7 +30,7 @@ class NoDoorbell:
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """One transaction and the rings that leave when it has committed."""
+    """One transaction and the notifications that are sent when it has committed."""
 
     session: WriteSession
     notifications: list[JobKind] = field(default_factory=list)
@@ -44,19 +44,19 @@ class UnitOfWork:
         device: str = "auto",
         memory_bytes: int | None = None,
     ) -> JobId:
-        """Add a job to the ledger and remember to ring for it; the words are those of ``JobRow``."""
+        """Add a job to the ledger and remember to notify for it; arguments are columns of ``JobRow``."""
         job_id = Ledger(self.session).add(kind, subject_id, asked_by=asked_by, device=device, memory_bytes=memory_bytes)
         self.notify_for(kind)
         return job_id
 
     def notify_for(self, kind: JobKind) -> None:
-        """Remember to ring for a job that waits (again)."""
+        """Remember to notify for a job that waits (again)."""
         self.notifications.append(kind)
 
 
 @contextmanager
 def unit_of_work(database: Database, doorbell: Doorbell) -> Iterator[UnitOfWork]:
-    """Commit at the end of the block, then ring; on an exception neither."""
+    """Commit at the end of the block, then notify; on an exception neither."""
     with database.write() as session:
         unit = UnitOfWork(session)
         yield unit

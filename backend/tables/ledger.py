@@ -35,7 +35,7 @@ class JobRow(Base):
     last_heartbeat_at: Mapped[datetime | None]
     last_progress_at: Mapped[datetime | None]
     not_before: Mapped[datetime | None]
-    last_ring_at: Mapped[datetime | None]
+    last_notified_at: Mapped[datetime | None]
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)
     error_advice: Mapped[str | None] = mapped_column(Text)
@@ -88,7 +88,7 @@ class JobAttemptRow(Base):
 class WorkerRow(Base):
     """A worker process that has said it is alive.
 
-    ``memory_bytes`` and ``memory_free_bytes`` are its device's; until ``unfit_until`` its device is left alone.
+    ``memory_bytes`` and ``memory_free_bytes`` are its device's; until ``quarantined_until`` its device is left alone.
     """
 
     __tablename__ = "workers"
@@ -103,4 +103,4 @@ class WorkerRow(Base):
     last_heartbeat_at: Mapped[datetime]
     memory_bytes: Mapped[BigInt | None]
     memory_free_bytes: Mapped[BigInt | None]
-    unfit_until: Mapped[datetime | None]
+    quarantined_until: Mapped[datetime | None]

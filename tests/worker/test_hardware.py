@@ -58,8 +58,8 @@ def two_cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(here, "_all_cards", lambda: [here.Gpu("NVIDIA A10"), here.Gpu("NVIDIA T4")])
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     yield
-    while here._places:
-        here._places.pop().close()
+    while here._locks:
+        here._locks.pop().close()
 
 
 @pytest.mark.usefixtures("two_cards")
@@ -74,7 +74,7 @@ def test_the_card_of_a_worker_that_has_gone_is_free(tmp_path: Path) -> None:
     settings = load(_env_file=None, data=tmp_path, device="auto")
     new_identity(settings)
     new_identity(settings)
-    here._places.pop(0).close()
+    here._locks.pop(0).close()
 
     assert new_identity(settings).device == "cuda:0"
 

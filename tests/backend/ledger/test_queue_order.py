@@ -126,8 +126,8 @@ def test_a_card_that_fails_twice_in_a_row_rests_for_five_minutes(books: Books) -
     assert books.claim(Worker("other", "host-1", "cuda:1")) is not None
     with books.database.read() as session:
         (worker,) = Jobs(session).workers(heard_within_s=30)
-        assert worker.unfit_until is not None
-        assert 290 < (worker.unfit_until - worker.last_heartbeat_at).total_seconds() < 310
+        assert worker.quarantined_until is not None
+        assert 290 < (worker.quarantined_until - worker.last_heartbeat_at).total_seconds() < 310
 
 
 def test_a_card_that_fails_is_not_counted_against_the_job(books: Books) -> None:

@@ -385,7 +385,7 @@ def test_workers_are_heard_of_and_forgotten(books: Books, database: Database) ->
         ledger.heartbeat(HOUND, [JobKind.TRAIN, JobKind.IMPORT], None, "1.0")
         ledger.heartbeat(HOUND, [JobKind.TRAIN], "a card", "1.0")
         ledger.heartbeat(BADGER, [JobKind.TRAIN], None, "1.0")
-        ledger.say_goodbye("badger")
+        ledger.remove_worker("badger")
 
     with database.read() as session:
         (worker,) = Jobs(session).workers(heard_within_s=30)

@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from backend.db.session import Database
 from backend.ledger.clock import database_now
-from backend.ledger.job import JobKind
+from backend.ledger.job import WORKER_LOST, JobKind
 from backend.ledger.sweep import Sweeper, Swept
 from backend.ledger.timers import Timers
 from tests.backend.ledger.conftest import BADGER, HOUND, Books
@@ -37,7 +37,7 @@ def test_it_puts_a_lost_job_back_and_rings(books: Books, doorbell: CollectingDoo
 
     swept = _sweeper(books, doorbell).sweep()
 
-    assert swept == Swept(requeued=1, ended=0, rang=(JobKind.TRAIN,))
+    assert swept == Swept(requeued=1, ended=0, notified=(JobKind.TRAIN,))
     assert doorbell.notifications == [JobKind.TRAIN]
     (attempt,) = books.attempts(claim.job_id)
     assert attempt.outcome == "lost"
@@ -109,7 +109,8 @@ def test_it_gives_up_after_three_lost_workers_and_says_so(books: Books, doorbell
 
     job = books.job(job_id)
     assert (job.state, job.error_code) == ("failed", "worker-lost")
-    assert job.error_message == "The worker stopped answering, several times in a row, before it got anywhere."
+    assert job.error_message == WORKER_LOST.message
+    assert WORKER_LOST.message.startswith("Contact with the worker was lost several times in a row")
 
 
 def test_it_keeps_calm_for_a_minute_after_its_start(books: Books, doorbell: CollectingDoorbell) -> None:
@@ -155,7 +156,7 @@ def test_it_rings_for_a_job_that_nobody_rang_for(books: Books, doorbell: Collect
     sweeper.sweep()
     assert doorbell.notifications == []
 
-    books.change(job_id, last_ring_at=database_now(-16))
+    books.change(job_id, last_notified_at=database_now(-16))
     sweeper.sweep()
     sweeper.sweep()
 
@@ -164,7 +165,7 @@ def test_it_rings_for_a_job_that_nobody_rang_for(books: Books, doorbell: Collect
 
 def test_it_does_not_ring_before_the_time_of_the_next_try(books: Books, doorbell: CollectingDoorbell) -> None:
     job_id = books.add()
-    books.change(job_id, last_ring_at=None, not_before=database_now(30))
+    books.change(job_id, last_notified_at=None, not_before=database_now(30))
 
     _sweeper(books, doorbell).sweep()
 

@@ -8,13 +8,13 @@ from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.settings import load
 from worker import exits
-from worker.parent_death import die_with
+from worker.parent_death import end_with_parent
 from worker.stop_signals import SignalStop
 
 
 def main(job_id: str, attempt: int, parent: int) -> int:
     """Pretend to be at a long step."""
-    die_with(parent)
+    end_with_parent(parent)
     database, stop = Database(load().sql_url), SignalStop(parent)
     with database.write() as session:
         if Jobs(session).claim_of(job_id, attempt) is None:

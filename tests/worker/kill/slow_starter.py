@@ -4,9 +4,9 @@ import os
 import sys
 import time
 
-from worker.parent_death import die_with
+from worker.parent_death import end_with_parent
 
 if __name__ == "__main__":
-    die_with(int(sys.argv[3]))
+    end_with_parent(int(sys.argv[3]))
     while os.getppid() == int(sys.argv[3]):
         time.sleep(0.05)

@@ -25,7 +25,7 @@ from backend.training.repository import RunRepository
 from tests.fixtures.full_disk import fill_up
 from worker import exits
 from worker.engine.order import Stopped
-from worker.parent_death import die_with
+from worker.parent_death import end_with_parent
 from worker.recording import recording, write_with_retry
 from worker.stop_signals import SignalStop
 from worker.train_recorder import TrainRecorder
@@ -38,7 +38,7 @@ HURRIED_S = 0.01
 
 def main(job_id: str, attempt: int, parent: int) -> int:
     """Pretend to train."""
-    die_with(parent)
+    end_with_parent(parent)
     faulthandler.register(signal.SIGQUIT)
     settings = load()
     database = Database(settings.sql_url)

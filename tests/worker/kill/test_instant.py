@@ -74,7 +74,7 @@ def test_b07_two_hundred_times_the_end_comes_with_the_ring_and_no_job_is_left(
     assert tried > 0
     doorbell.notifications.clear()
     time.sleep(TIMERS.notify_again)
-    assert Sweeper(context.database, doorbell, TIMERS).sweep().rang == (JobKind.TRAIN,)
+    assert Sweeper(context.database, doorbell, TIMERS).sweep().notified == (JobKind.TRAIN,)
     done = [claim.job_id for claim in all_that_wait(context)]
     assert sorted(done) == sorted(jobs)
 
