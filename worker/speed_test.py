@@ -23,12 +23,12 @@ from backend.domain.architectures import ARCHITECTURES
 from backend.domain.events import Event
 from backend.domain.training import Augmentation, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.imaging.decoding import decode
-from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, random_look, resized, training_view
+from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, random_params, resized, training_view
 from backend.training.forecast.speeds import Speed
 from backend.training.forecast.work import PIXELS_AT, Work
 from worker.engine.data.gpu_views import makes_views, source_crop, stacked, warp_batch
 from worker.engine.data.source import preprocessing_of, to_input
-from worker.engine.frozen.runtimes import WORTH_IT, FrozenLayers
+from worker.engine.frozen.runtimes import WORTH_IT, FrozenLayers, FrozenNetwork
 from worker.engine.hardware import devices
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network import architectures
@@ -103,22 +103,17 @@ def _of_still_layers(config: TrainingConfig, images: list[Image.Image], device: 
     """What making a frozen network ready takes, and showing it views of pictures."""
     steps = preprocessing_of(config, ARCHITECTURES[config.architecture])
     model = architectures.build(config.architecture, _CLASSES, last_layer_bias=False, seed=0)
-    layers = FrozenLayers(
-        nn.Sequential(devices.to_device(model, device).backbone, model.pool),
-        steps,
-        MemoryLimits(_BATCH, device),
-        images=WORTH_IT,
-        folder=None,
-        on_event=_ignore,
-    )
-    rougher = layers.rougher(devices.autocast_type(config.precision, device))
+    network = FrozenNetwork(nn.Sequential(devices.to_device(model, device).backbone, model.pool), steps, None)
+    limits, precision = MemoryLimits(_BATCH, device), devices.autocast_type(config.precision, device)
+    judging = FrozenLayers(network, limits, images=WORTH_IT, on_event=_ignore)
+    learnt_from = FrozenLayers(network, limits, images=WORTH_IT, on_event=_ignore, precision=precision)
     random = np.random.default_rng(0)
     judged = len(images) // _JUDGED_OF
 
     def show() -> None:
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             views = pool.map(lambda image: training_view(image, steps, config.augmentation, random), images)
-            for answering, some in ((layers, islice(views, judged)), (rougher, views)):
+            for answering, some in ((judging, islice(views, judged)), (learnt_from, views)):
                 deque(answering.answers(some), maxlen=0)
 
     began = time.perf_counter()
@@ -141,7 +136,7 @@ def _random_views(
     """Made where a training makes them."""
     random = np.random.default_rng(0)
     if makes_views(device):
-        looks = [random_look(image.size, steps, augmentation, random) for image in images]
+        looks = [random_params(image.size, steps, augmentation, random) for image in images]
         pixels, how = stacked([source_crop(*one, steps.size) for one in zip(images, looks, strict=True)])
         return warp_batch(pixels.to(device), how.to(device))
     return _seen(images, lambda image: training_view(image, steps, augmentation, random))

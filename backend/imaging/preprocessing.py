@@ -145,7 +145,7 @@ class AugmentationParams:
     lighting: Lighting
 
 
-def random_look(
+def random_params(
     size: tuple[int, int], preprocessing: Preprocessing, augmentation: Augmentation, random: np.random.Generator
 ) -> AugmentationParams:
     """Draw a look at a resized image of that width and height."""
@@ -167,7 +167,7 @@ def training_view(
     one perspective map, as there, so that pixels are interpolated once.
     """
     whole = resized(image, preprocessing)
-    look = random_look(whole.size, preprocessing, augmentation, random)
+    look = random_params(whole.size, preprocessing, augmentation, random)
     view = _warp(whole, look.to_source, preprocessing.size)
     return np.array(view.point(look.lighting.table()))
 

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from backend.domain.ids import Digest
 from backend.domain.manifest import Manifest, ManifestImage, Split
 from backend.domain.training import Augmentation
-from backend.imaging.preprocessing import Pixels, evaluation_view, random_look, training_view
+from backend.imaging.preprocessing import Pixels, evaluation_view, random_params, training_view
 from worker.engine.data.gpu_views import AugmentationBatch, SourceCrop, makes_views, source_crop, stacked, warp_batch
 from worker.engine.data.source import ImageSource, Unreadable, to_input
 from worker.engine.hardware.copy_stream import Sender
@@ -123,7 +123,7 @@ class SourceCrops(Dataset[tuple[int, int, SourceCrop | Unreadable]]):
         whole = self.views.source.resized(image)
         if isinstance(whole, Unreadable):
             return index, 0, whole
-        look = random_look(whole.size, preprocessing, self.augmentation, self.views.rng_for(epoch, image.digest))
+        look = random_params(whole.size, preprocessing, self.augmentation, self.views.rng_for(epoch, image.digest))
         return index, self.views.labelled.targets[index], source_crop(whole, look, preprocessing.size)
 
 

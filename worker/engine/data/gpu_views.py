@@ -1,7 +1,7 @@
 """Random views made by the device itself, batch by batch; a few processor cores can't make enough for a GPU.
 
 What is drawn, and from which numbers, is the same as on a processor
-(``backend.imaging.preprocessing.random_look``), and so are the pixels that come out but for the odd
+(``backend.imaging.preprocessing.random_params``), and so are the pixels that come out but for the odd
 level. The processor only hands over the part of each resized image that its view needs. Like
 Pillow, the device interpolates between the four nearest pixels and drops fractions of a level. Where a
 view shrinks the image (``min_zoom`` below 1, or the far side of a tilt: with the usual settings its

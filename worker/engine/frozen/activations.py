@@ -79,13 +79,15 @@ def compute(
                 yield shown
 
     values = torch.empty(0)
-    row = 0
+    row = skipped = 0
     for row, answer in enumerate(layers.answers(pixels()), 1):
         if row == 1:
             values = _empty_values(len(labelled), answer.shape, kept_as)
         values[row - 1] = torch.from_numpy(answer).clamp(-_LARGEST, _LARGEST)
         if row % EVALUATION_BATCH == 0:
-            on_batch(row + len(unreadable), unreadable)
+            skipped += len(unreadable)
+            on_batch(row + skipped, unreadable)
+            unreadable = []
     on_batch(len(labelled), unreadable)
     targets = torch.tensor([labelled.targets[index] for index in indices], dtype=torch.int64)
     return Activations(values[:row].to(device), targets.to(device), indices)

@@ -1,4 +1,4 @@
-"""Showing images to layers that stand still, and telling of it."""
+"""Computing what frozen layers answer for views of images, and reporting it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -7,18 +7,17 @@ import torch
 from torch import nn
 
 from backend.domain.architectures import ARCHITECTURES
-from backend.domain.events import FeaturesKept, OnEvent, Phase, PhaseProgress, PhaseStarted
+from backend.domain.events import OnEvent, Phase, PhaseProgress, PhaseStarted
 from backend.domain.ids import Digest
 from backend.domain.manifest import Split
 from backend.domain.training import Stage
 from backend.imaging.preprocessing import Preprocessing
 from worker.engine.data.batches import Views
 from worker.engine.data.source import preprocessing_of
-from worker.engine.frozen import activations as tail
-from worker.engine.frozen import features
+from worker.engine.frozen import activations, features
 from worker.engine.frozen.feature_store import FeatureStore
 from worker.engine.frozen.features import ViewRequest
-from worker.engine.frozen.runtimes import FrozenLayers
+from worker.engine.frozen.runtimes import FrozenLayers, FrozenNetwork
 from worker.engine.hardware import devices
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop.context import Training
@@ -61,19 +60,20 @@ def _report(on_event: OnEvent, before: int, total: int, done: int) -> None:
     on_event(PhaseProgress(Phase.FEATURES, before + done, total))
 
 
-def activations_by(training: Training, frozen_blocks: int) -> Callable[[ViewRequest], tail.Activations]:
+def activations_by(training: Training, frozen_blocks: int) -> Callable[[ViewRequest], activations.Activations]:
     """What the lowest blocks say of a view of images."""
     below = nn.Sequential(*training.model.blocks()[:frozen_blocks])
-    layers = _still(training.order, below, training.preprocessing, training.limits, training.on_event)
-    rougher = layers.rougher(_learnt_in(training.order, training.limits))
+    judging, learnt_from = _frozen_layers(
+        training.order, below, training.preprocessing, training.limits, training.on_event
+    )
 
-    def show(showing: ViewRequest) -> tail.Activations:
+    def show(showing: ViewRequest) -> activations.Activations:
         total = len(showing.views.labelled)
         text = f"Computing features of {total:,} images with the frozen layers"
         training.on_event(PhaseStarted(Phase.ACTIVATIONS, text))
         watch = training.watch(lambda done: training.on_event(PhaseProgress(Phase.ACTIVATIONS, done, total)), total)
-        answering = rougher if showing.is_learnt_from else layers
-        return tail.compute(answering, showing, device=training.device, on_batch=watch)
+        layers = learnt_from if showing.is_learnt_from else judging
+        return activations.compute(layers, showing, device=training.device, on_batch=watch)
 
     return show
 
@@ -123,25 +123,27 @@ def kept_images(
 def _source(
     order: TrainingOrder, model: Classifier, preprocessing: Preprocessing, limits: MemoryLimits, on_event: OnEvent
 ) -> features.Source:
-    layers = _still(order, nn.Sequential(model.backbone, model.pool), preprocessing, limits, on_event)
-    store = FeatureStore(order.features_folder, on_kept=lambda images: on_event(FeaturesKept(images)))
-    return features.Source(layers, store, _learnt_in(order, limits))
+    backbone = nn.Sequential(model.backbone, model.pool)
+    judging, learnt_from = _frozen_layers(order, backbone, preprocessing, limits, on_event)
+    return features.Source(judging, learnt_from, FeatureStore(order.features_folder))
+
+
+def _frozen_layers(
+    order: TrainingOrder, layers: nn.Module, preprocessing: Preprocessing, limits: MemoryLimits, on_event: OnEvent
+) -> tuple[FrozenLayers, FrozenLayers]:
+    """The layers for answers that judge, in float32, and for answers that are learnt from."""
+    network = FrozenNetwork(layers, preprocessing, order.features_folder)
+    images, precision = len(order.manifest.images), _learnt_in(order, limits)
+    judging = FrozenLayers(network, limits, images=images, on_event=on_event)
+    if precision is None:
+        return judging, judging
+    return judging, FrozenLayers(network, limits, images=images, on_event=on_event, precision=precision)
 
 
 def _learnt_in(order: TrainingOrder, limits: MemoryLimits) -> torch.dtype | None:
-    """Number format of answers to learn from; float16 may overflow, and here no scale is sought that would help."""
+    """Number format of answers to learn from; None is float32.
+
+    Never float16: it may overflow, and here no loss scaling would notice.
+    """
     wanted = devices.autocast_type(order.config.precision, limits.device)
     return wanted if wanted is torch.bfloat16 else None
-
-
-def _still(
-    order: TrainingOrder, layers: nn.Module, preprocessing: Preprocessing, limits: MemoryLimits, on_event: OnEvent
-) -> FrozenLayers:
-    return FrozenLayers(
-        layers,
-        preprocessing,
-        limits,
-        images=len(order.manifest.images),
-        folder=order.features_folder,
-        on_event=on_event,
-    )

@@ -80,11 +80,12 @@ class Source:
     number and the image: not by the run or the version of the dataset.
 
     Args:
-        learnt_in: number format of the answers that are learnt from; None is float32, in which the others always are.
+        judging: the layers in float32.
+        learnt_from: the layers in the precision of answers that are learnt from; may be the same.
     """
 
-    def __init__(self, layers: FrozenLayers, store: FeatureStore, learnt_in: torch.dtype | None = None) -> None:
-        self._judging, self._learnt_from = layers, layers.rougher(learnt_in)
+    def __init__(self, judging: FrozenLayers, learnt_from: FrozenLayers, store: FeatureStore) -> None:
+        self._judging, self._learnt_from = judging, learnt_from
         self._store = store
 
     def kept(
@@ -142,6 +143,7 @@ class Source:
         views, view, layers = showing.views, showing.view, self._layers(showing.is_learnt_from)
         shown: deque[int] = deque()
         unreadable: list[Unreadable] = []
+        skipped = 0
 
         def pixels() -> Iterator[Pixels]:
             for index, seen in zip(indices, shown_ahead(views, view, indices), strict=True):
@@ -161,7 +163,9 @@ class Source:
                 group = group or self._group(layers, views.augmentation, views.seed, views.stage, view)
                 group.add(views.labelled.images[index].digest, answer)
                 if len(found) % _LOOK_EVERY == 0:
-                    on_batch(len(found) + len(unreadable), unreadable)
+                    skipped += len(unreadable)
+                    on_batch(len(found) + skipped, unreadable)
+                    unreadable = []
         finally:
             if group is not None:
                 group.flush()

@@ -1,4 +1,4 @@
-"""What runs layers that stand still: the quickest runtime of the machine that gives the same answers.
+"""What runs frozen layers: the quickest runtime of the machine that gives the same answers.
 
 Measured on 2 cores (EfficientNet-Lite0, 224 pixels): OpenVINO answers one image at a
 time fastest, three times as fast as torch, and an image's answer is the same bits
@@ -12,7 +12,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from copy import copy
 from functools import cache, cached_property, partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -60,51 +59,41 @@ class Runtime(Protocol):
 
 
 class FrozenLayers:
-    """Layers that stand still, and the runtime that answers for them in float32; ``rougher`` gives quicker answers.
+    """Frozen layers and the runtime that answers for them.
 
     Args:
-        layers: ``(N, 3, H, W)`` normalised -> ``(N, ...)``; in evaluation mode they answer for each image by itself.
+        network: the layers; shared by those who run them in different precisions.
         images: how many will be shown at least; for a few, preparing a runtime doesn't pay.
-        folder: where what was prepared is kept for the next time.
+        precision: number format of the answers; None is float32. Others are for answers that are learnt from.
     """
 
     def __init__(
         self,
-        layers: nn.Module,
-        preprocessing: Preprocessing,
+        network: "FrozenNetwork",
         limits: MemoryLimits,
         *,
         images: int,
-        folder: Path | None,
         on_event: OnEvent,
+        precision: torch.dtype | None = None,
     ) -> None:
-        self._layers = _Layers(layers, preprocessing, folder)
-        self.preprocessing = preprocessing
+        self.network = network
         self._on_event = on_event
-        self._exact = self._torch = _Torch(layers, preprocessing, limits, None)
-        self._makers = _makers(limits.device, images, None)
+        self._exact = _Torch(network, limits, None)
+        self._torch = self._exact if precision is None else _Torch(network, limits, precision)
+        self._makers = _makers(limits.device, images, precision)
         self._ready: Runtime | None = None
         self._is_checked = False
-        self._limits, self._images = limits, images
-        self._is_rough = False
+        self._is_exact = precision is None
 
-    def rougher(self, number_format: torch.dtype | None) -> "FrozenLayers":
-        """The same layers where they run in that format, for answers that are learnt from and judge nothing.
-
-        None is float32: these layers themselves.
-        """
-        if number_format is None:
-            return self
-        other = copy(self)
-        other._torch = _Torch(self._layers.layers, self.preprocessing, self._limits, number_format)
-        other._makers = _makers(self._limits.device, self._images, number_format)
-        other._ready, other._is_checked, other._is_rough = None, False, True
-        return other
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What is done to images before they reach the layers."""
+        return self.network.preprocessing
 
     @property
     def identity(self) -> str:
         """A hash of the layers and all their numbers."""
-        return self._layers.identity
+        return self.network.identity
 
     @property
     def runtime_name(self) -> str:
@@ -122,7 +111,7 @@ class FrozenLayers:
                 return
             name, make = self._makers[0]
             try:
-                self._ready = make(self._layers)
+                self._ready = make(self.network)
             except Exception as error:  # a runtime may raise anything; there is another one
                 self._give_up(name, f"it can't run these layers ({error})")
 
@@ -153,20 +142,25 @@ class FrozenLayers:
     def _is_right(self, found: Answer, expected: Answer) -> bool:
         # Never "not greater than": a difference that is not a number must not pass.
         difference = found - expected
-        if self._is_rough:
-            return bool(np.sqrt(np.mean(difference**2)) <= ALLOWED_ROUGHNESS * np.sqrt(np.mean(expected**2)))
-        return bool(np.abs(difference).max() <= ALLOWED_DIFFERENCE * np.abs(expected).max())
+        if self._is_exact:
+            return bool(np.abs(difference).max() <= ALLOWED_DIFFERENCE * np.abs(expected).max())
+        return bool(np.sqrt(np.mean(difference**2)) <= ALLOWED_ROUGHNESS * np.sqrt(np.mean(expected**2)))
 
     def _give_up(self, name: str, reason: str) -> None:
         self._makers.pop(0)
         self._on_event(Note(NoteTopic.RUNTIME, f"{name} is not used: {reason}"))
 
 
-class _Layers:
-    """The layers, their hash, their ONNX file and what OpenVINO reads from it, made once for all runtimes."""
+class FrozenNetwork:
+    """Frozen layers, their hash, their ONNX file and OpenVINO's model of it, made once for all runtimes.
+
+    Args:
+        layers: ``(N, 3, H, W)`` normalised -> ``(N, ...)``; in evaluation mode each image's answer is independent.
+        folder: where the ONNX file is kept for the next time; None keeps none.
+    """
 
     def __init__(self, layers: nn.Module, preprocessing: Preprocessing, folder: Path | None) -> None:
-        self.layers, self._preprocessing, self._folder = layers, preprocessing, folder
+        self.layers, self.preprocessing, self._folder = layers, preprocessing, folder
         self._content = b""
 
     @cached_property
@@ -192,7 +186,7 @@ class _Layers:
     def _file(self) -> Path | None:
         if self._folder is None:
             return None
-        key = f"{self.identity} {self._preprocessing} {torch.__version__} {_FORMAT}"
+        key = f"{self.identity} {self.preprocessing} {torch.__version__} {_FORMAT}"
         return self._folder / f"layers-{hashlib.sha256(key.encode()).hexdigest()[:32]}.onnx"
 
     def _kept(self) -> bytes:
@@ -209,7 +203,7 @@ class _Layers:
         return b""
 
     def _made(self) -> bytes:
-        content = _exported(self.layers, self._preprocessing)
+        content = _exported(self.layers, self.preprocessing)
         if self._file is None:
             return content
         # Full or forbidden: it is made again the next time.
@@ -279,7 +273,7 @@ def _exported(layers: nn.Module, preprocessing: Preprocessing) -> bytes:
         return file.read_bytes()
 
 
-_Maker = tuple[str, Callable[[_Layers], Runtime]]
+_Maker = tuple[str, Callable[[FrozenNetwork], Runtime]]
 
 
 def _makers(device: torch.device, images: int, number_format: torch.dtype | None) -> list[_Maker]:
@@ -315,7 +309,7 @@ def _openvino_core() -> Any:  # Any: as above
 class _OpenVino:
     """One image at a time on each core: the activations stay in its cache (measured: 4.4 ms of a core, 5.7 by 32)."""
 
-    def __init__(self, layers: _Layers, *, is_rough: bool = False) -> None:
+    def __init__(self, layers: FrozenNetwork, *, is_rough: bool = False) -> None:
         self.name = f"openvino {version('openvino')}" + (" bfloat16" if is_rough else "")
         # float32 said aloud: on some processors it would choose a lower precision by itself.
         precision = "bf16" if is_rough else "f32"
@@ -349,7 +343,7 @@ def _finished(busy: "deque[Any]", idle: "deque[Any]") -> Answer:  # Any: as abov
 
 
 class _OnnxRuntime:
-    def __init__(self, layers: _Layers) -> None:
+    def __init__(self, layers: FrozenNetwork) -> None:
         import onnxruntime
 
         self.name = f"onnxruntime {version('onnxruntime')}"
@@ -363,13 +357,11 @@ class _OnnxRuntime:
 class _Torch:
     """The layers as they are: on a GPU by batches; on a processor one by one, for equal bits in any company."""
 
-    def __init__(
-        self, layers: nn.Module, preprocessing: Preprocessing, limits: MemoryLimits, number_format: torch.dtype | None
-    ) -> None:
+    def __init__(self, network: FrozenNetwork, limits: MemoryLimits, number_format: torch.dtype | None) -> None:
         self.name = f"torch {torch.__version__} {limits.device.type}"
         if number_format is not None:
             self.name += f" {str(number_format).removeprefix('torch.')}"
-        self._layers, self._preprocessing, self._limits = layers, preprocessing, limits
+        self._layers, self._preprocessing, self._limits = network.layers, network.preprocessing, limits
         self._format = number_format
 
     def answers(self, pixels: Iterable[Pixels]) -> Iterator[Answer]:

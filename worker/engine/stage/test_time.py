@@ -12,8 +12,7 @@ from backend.domain.events import OnEvent, Phase, PhaseProgress, PhaseStarted
 from backend.domain.results import Evaluation
 from worker.engine.data.batches import LabelledImages, Views
 from worker.engine.data.source import Unreadable
-from worker.engine.frozen import compute as showing
-from worker.engine.frozen import features
+from worker.engine.frozen import compute, features
 from worker.engine.frozen.features import ViewRequest
 from worker.engine.loop import evaluation
 from worker.engine.loop.context import Training
@@ -73,7 +72,7 @@ def _asked(training: Training, run: StageRun, seen: Sequence[ViewRequest]) -> li
         return []
     width = ARCHITECTURES[training.order.config.architecture].features
     if run.stage.features_are_constant and features.fit_into_memory(total, width, 1):
-        kept = [features.from_features(one) for one in showing.features_of(training, seen)]
+        kept = [features.from_features(one) for one in compute.features_of(training, seen)]
         return [
             evaluation.evaluate(model, answers, one.views.labelled, classes, on_batch=_untold)
             for answers, one in zip(kept, seen, strict=True)

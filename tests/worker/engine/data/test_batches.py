@@ -10,7 +10,7 @@ from backend.domain.manifest import Split
 from backend.domain.training import Augmentation, TrainingRequest, resolve
 from backend.imaging.preprocessing import Preprocessing, normalise
 from tests.fixtures.engine import Bytes, shapes
-from worker.engine.data import batches as data
+from worker.engine.data import batches
 from worker.engine.data.batches import ImageBatches, LabelledImages, Views, batches_of_epoch, in_order, steps_per_epoch
 from worker.engine.data.source import ImageSource, Unreadable, preprocessing_of, to_input
 
@@ -157,7 +157,7 @@ def test_the_order_does_not_depend_on_the_number_of_loader_processes(
     views = Views(source, images, augmentation=Augmentation(), seed=3)
     alone = ImageBatches(views, epochs=1, batch_size=5, device=CPU, on_unreadable=lambda told: None)
     expected = [(inputs, targets) for epoch in (0, 1) for inputs, targets in alone.of(epoch)]
-    monkeypatch.setattr(data, "loader_processes", lambda images, epochs, most=4: processes)
+    monkeypatch.setattr(batches, "loader_processes", lambda images, epochs, most=4: processes)
 
     others = ImageBatches(views, epochs=1, batch_size=5, device=CPU, on_unreadable=lambda told: None)
     seen = [(inputs, targets) for epoch in (0, 1) for inputs, targets in others.of(epoch)]

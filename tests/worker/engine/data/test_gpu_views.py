@@ -9,11 +9,10 @@ from PIL import Image, ImageFilter
 
 from backend.domain.manifest import Split
 from backend.domain.training import NO_AUGMENTATION, Augmentation
-from backend.imaging.preprocessing import Preprocessing, random_look, resized, training_view
+from backend.imaging.preprocessing import Preprocessing, random_params, resized, training_view
 from tests.fixtures.engine import shapes
 from tests.fixtures.pictures import CLASSES, draw
-from worker.engine.data import batches as data
-from worker.engine.data import gpu_views as device_views
+from worker.engine.data import batches, gpu_views
 from worker.engine.data.batches import ImageBatches, LabelledImages, SourceCrops, Views
 from worker.engine.data.gpu_views import SourceCrop, makes_views, source_crop, stacked, warp_batch
 from worker.engine.data.source import ImageSource, Unreadable
@@ -61,7 +60,7 @@ def pictures(steps: Preprocessing) -> list[Image.Image]:
 
 
 def crops_of(images: list[Image.Image], steps: Preprocessing, augmentation: Augmentation) -> list[SourceCrop]:
-    looks = [random_look(one.size, steps, augmentation, np.random.default_rng(n)) for n, one in enumerate(images)]
+    looks = [random_params(one.size, steps, augmentation, np.random.default_rng(n)) for n, one in enumerate(images)]
     return [source_crop(image, look, steps.size) for image, look in zip(images, looks, strict=True)]
 
 
@@ -122,7 +121,7 @@ def test_only_what_a_view_looks_at_is_handed_over() -> None:
 def test_views_do_not_depend_on_how_many_are_made_together(monkeypatch: pytest.MonkeyPatch) -> None:
     images = pictures(PREPROCESSING)
     together = by_device(images, PREPROCESSING, Augmentation())
-    monkeypatch.setattr(device_views, "_AT_ONCE", 5)
+    monkeypatch.setattr(gpu_views, "_AT_ONCE", 5)
 
     assert np.array_equal(by_device(images, PREPROCESSING, Augmentation()), together)
 
@@ -165,7 +164,7 @@ def test_a_gpus_training_sees_the_same_batches_as_a_processors(tmp_path: Path) -
 def test_windows_come_the_same_from_loader_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     views = views_of_shapes(tmp_path)
     alone = [inputs for inputs, _ in batches_of(views, made_by_device=True).of(0)]
-    monkeypatch.setattr(data, "loader_processes", lambda images, epochs, most=4: 2)
+    monkeypatch.setattr(batches, "loader_processes", lambda images, epochs, most=4: 2)
 
     others = [inputs for inputs, _ in batches_of(views, made_by_device=True).of(0)]
 

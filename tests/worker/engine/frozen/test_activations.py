@@ -12,10 +12,10 @@ from tests.fixtures.engine import Killed, Listener, build_tiny, frozen, order_in
 from worker.engine.checkpoints.checkpoint import read
 from worker.engine.data.batches import LabelledImages, Views
 from worker.engine.data.source import ImageSource, Unreadable, to_input
-from worker.engine.frozen import activations as tail
+from worker.engine.frozen import activations
 from worker.engine.frozen.activations import ActivationBatches, Activations, answers_from, compute, fit_into_memory
 from worker.engine.frozen.features import EpochRows, ViewRequest
-from worker.engine.frozen.runtimes import FrozenLayers
+from worker.engine.frozen.runtimes import FrozenLayers, FrozenNetwork
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network.architectures import Classifier, build_head
 from worker.engine.order import StatePoint
@@ -36,14 +36,8 @@ def test_activations_are_what_the_frozen_blocks_say_of_the_readable_images() -> 
     views = Views(ImageSource(opened, PREPROCESSING), images)
     model, told = tiny_model(), list[Unreadable]()
 
-    layers = FrozenLayers(
-        nn.Sequential(*model.blocks()[:1]),
-        PREPROCESSING,
-        MemoryLimits(8),
-        images=18,
-        folder=None,
-        on_event=Listener(),
-    )
+    network = FrozenNetwork(nn.Sequential(*model.blocks()[:1]), PREPROCESSING, None)
+    layers = FrozenLayers(network, MemoryLimits(8), images=18, on_event=Listener())
 
     found = compute(
         layers,
@@ -134,7 +128,7 @@ def test_kept_activations_give_what_running_the_whole_network_gives(
     kept, run = Listener(), Listener()
 
     train(order_in(tmp_path / "kept", weights_folder, config), on_event=kept)
-    monkeypatch.setattr(tail, "MAX_BYTES", 0)
+    monkeypatch.setattr(activations, "MAX_BYTES", 0)
     train(order_in(tmp_path / "run", weights_folder, config), on_event=run)
 
     told = [sum(event.phase == "activations" for event in one.of(PhaseStarted)) for one in (kept, run)]

@@ -13,7 +13,7 @@ from worker.engine.data.batches import LabelledImages, Views
 from worker.engine.data.source import ImageSource, Unreadable, to_input
 from worker.engine.frozen.feature_store import FeatureStore
 from worker.engine.frozen.features import EpochRows, FeatureBatches, Features, Source, ViewRequest, fit_into_memory
-from worker.engine.frozen.runtimes import FrozenLayers
+from worker.engine.frozen.runtimes import FrozenLayers, FrozenNetwork
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network.architectures import ConcatPool
 
@@ -31,10 +31,9 @@ class Pictures:
         self.layers = nn.Sequential(build_tiny(None), ConcatPool()).eval()
         self.told: list[tuple[int, list[Unreadable]]] = []
         self.listener = Listener()
-        self.still = FrozenLayers(
-            self.layers, PREPROCESSING, MemoryLimits(8), images=images, folder=folder, on_event=self.listener
-        )
-        self.source = Source(self.still, FeatureStore(folder))
+        network = FrozenNetwork(self.layers, PREPROCESSING, folder)
+        self.still = FrozenLayers(network, MemoryLimits(8), images=images, on_event=self.listener)
+        self.source = Source(self.still, self.still, FeatureStore(folder))
 
     def views(self, augmentation: Augmentation | None = None, *, seed: int = 0) -> Views:
         return Views(ImageSource(self.files, PREPROCESSING), self.images, augmentation=augmentation, seed=seed)
@@ -57,7 +56,7 @@ def test_features_are_what_the_layers_say_of_the_readable_images() -> None:
     assert found.values.shape == (17, 16)
     assert 3 not in found.indices
     assert found.targets.tolist() == [pictures.images.targets[place] for place in found.indices]
-    assert [one.image for one in pictures.told[-1][1]] == [pictures.images.images[3]]
+    assert [one.image for _, unreadable in pictures.told for one in unreadable] == [pictures.images.images[3]]
     assert pictures.told[-1][0] == 18
     with torch.no_grad():
         assert torch.allclose(found.values[:1], pictures.layers(to_input(pixels, PREPROCESSING, CPU)), atol=1e-6)
@@ -106,7 +105,10 @@ def test_other_views_and_seeds_have_features_of_their_own(tmp_path: Path) -> Non
 
 def test_answers_to_learn_from_are_kept_apart_from_those_that_judge(tmp_path: Path) -> None:
     pictures = Pictures(tmp_path, train=1)
-    source = Source(pictures.still, FeatureStore(tmp_path), torch.bfloat16)
+    bfloat16 = FrozenLayers(
+        pictures.still.network, MemoryLimits(8), images=18, on_event=Listener(), precision=torch.bfloat16
+    )
+    source = Source(pictures.still, bfloat16, FeatureStore(tmp_path))
     judging, learnt_from = ViewRequest(pictures.views()), ViewRequest(pictures.views(), is_learnt_from=True)
 
     rough = source.of(learnt_from, device=CPU, on_batch=lambda done, bad: None)

@@ -17,7 +17,7 @@ from backend.imaging.preprocessing import Pixels, Preprocessing
 from tests.fixtures.engine import Listener, build_tiny
 from worker.engine.data.source import to_input
 from worker.engine.frozen import runtimes
-from worker.engine.frozen.runtimes import Answer, FrozenLayers, identity_of
+from worker.engine.frozen.runtimes import Answer, FrozenLayers, FrozenNetwork, identity_of
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network.architectures import ConcatPool
 
@@ -35,9 +35,14 @@ def layers(scale: float = 1.0) -> nn.Sequential:
 
 
 def still(folder: Path | None = None, *, images: int = MANY, listener: Listener | None = None) -> FrozenLayers:
-    return FrozenLayers(
-        layers(), PREPROCESSING, MemoryLimits(8), images=images, folder=folder, on_event=listener or Listener()
-    )
+    network = FrozenNetwork(layers(), PREPROCESSING, folder)
+    return FrozenLayers(network, MemoryLimits(8), images=images, on_event=listener or Listener())
+
+
+def rough(exact: FrozenLayers, *, images: int = MANY) -> FrozenLayers:
+    """The same network in bfloat16."""
+    precision = torch.bfloat16
+    return FrozenLayers(exact.network, MemoryLimits(8), images=images, on_event=Listener(), precision=precision)
 
 
 def pictures(count: int) -> list[Pixels]:
@@ -79,7 +84,7 @@ def test_each_runtime_answers_as_torch_does_and_in_equal_bits_in_any_company(run
 @pytest.mark.skipif(find_spec("openvino") is None, reason="this machine has no OpenVINO")
 def test_answers_to_learn_from_may_be_rough_where_the_processor_is_quicker_so() -> None:
     shown = still()
-    rougher = shown.rougher(torch.bfloat16)
+    rougher = rough(shown)
     pixels = pictures(6)
 
     found = np.stack(list(rougher.answers(pixels)))
@@ -93,7 +98,7 @@ def test_answers_to_learn_from_may_be_rough_where_the_processor_is_quicker_so() 
 
 
 def test_rough_answers_of_torch_are_those_of_autocast_and_have_a_name_of_their_own() -> None:
-    rougher = still(images=10).rougher(torch.bfloat16)
+    rougher = rough(still(images=10), images=10)
     pixels = pictures(2)
 
     found = np.stack(list(rougher.answers(pixels)))
@@ -102,12 +107,6 @@ def test_rough_answers_of_torch_are_those_of_autocast_and_have_a_name_of_their_o
     assert found.dtype == np.float32
     assert found == pytest.approx(as_torch_says(pixels), rel=0.05, abs=0.02)
     assert not np.array_equal(found, as_torch_says(pixels))
-
-
-def test_in_float32_there_is_nothing_rougher() -> None:
-    shown = still()
-
-    assert shown.rougher(None) is shown
 
 
 class Rough:
@@ -124,7 +123,7 @@ class Rough:
 def test_what_is_a_little_off_may_be_learnt_from_but_judges_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtimes, "_makers", lambda device, images, number_format: [("rough 1", Rough)])
     judging = still()
-    learnt_from = judging.rougher(torch.bfloat16)
+    learnt_from = rough(judging)
 
     list(judging.answers(pictures(2)))
     list(learnt_from.answers(pictures(2)))
@@ -136,7 +135,7 @@ def test_what_is_a_little_off_may_be_learnt_from_but_judges_nothing(monkeypatch:
 def test_what_is_far_off_is_not_even_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
     far_off = partial(Rough, share=0.2)
     monkeypatch.setattr(runtimes, "_makers", lambda device, images, number_format: [("rough 1", far_off)])
-    learnt_from = still().rougher(torch.bfloat16)
+    learnt_from = rough(still())
 
     list(learnt_from.answers(pictures(2)))
 
@@ -199,7 +198,7 @@ def test_layers_are_exported_once_and_a_damaged_file_is_made_anew(
     still(tmp_path).prepare()
     both = still()
     both.prepare()
-    both.rougher(torch.bfloat16).prepare()
+    rough(both).prepare()
     assert len(exports) == 2
 
     (file,) = tmp_path.glob("layers-*.onnx")
@@ -236,9 +235,9 @@ def test_preparing_leaves_the_modes_of_the_layers_as_they_were() -> None:
     before = [module.training for module in shown.modules()]
 
     list(
-        FrozenLayers(shown, PREPROCESSING, MemoryLimits(8), images=MANY, folder=None, on_event=Listener()).answers(
-            pictures(3)
-        )
+        FrozenLayers(
+            FrozenNetwork(shown, PREPROCESSING, None), MemoryLimits(8), images=MANY, on_event=Listener()
+        ).answers(pictures(3))
     )
 
     assert [module.training for module in shown.modules()] == before
@@ -282,7 +281,7 @@ def test_signals_are_survived_after_layers_went_in_the_order_in_which_they_came(
     first, second = still(), still()
     for one in (first, second):
         one.prepare()
-        one.rougher(torch.bfloat16).prepare()
+        rough(one).prepare()
 
     del first, one
     gc.collect()

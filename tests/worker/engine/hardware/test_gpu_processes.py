@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from worker.engine.errors import MemoryHolder
-from worker.engine.hardware import gpu_processes as gpu_users
+from worker.engine.hardware import gpu_processes
 from worker.engine.hardware.gpu_processes import holders_in, holders_of
 
 ANSWER = """4242, 310, /usr/bin/python3
@@ -48,7 +48,7 @@ def test_the_driver_is_asked_about_this_card_alone(monkeypatch: pytest.MonkeyPat
         return subprocess.CompletedProcess(command, 0, ANSWER)
 
     monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(gpu_users, "_id_of", lambda device: "GPU-5a6d")
+    monkeypatch.setattr(gpu_processes, "_id_of", lambda device: "GPU-5a6d")
 
     assert [holder.pid for holder in holders_of(torch.device("cuda:1"))] == [77, 991, 4242]
     assert [command[-1] for command in asked] == ["--id=GPU-5a6d"]
@@ -65,7 +65,7 @@ def fails(error: Exception) -> Callable[..., Any]:  # Any: never returns
     "error", [FileNotFoundError("nvidia-smi"), subprocess.TimeoutExpired("nvidia-smi", 10.0), RuntimeError("no driver")]
 )
 def test_where_nobody_can_tell_nobody_is_named(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(gpu_users, "_id_of", lambda device: "GPU-5a6d")
+    monkeypatch.setattr(gpu_processes, "_id_of", lambda device: "GPU-5a6d")
     monkeypatch.setattr(subprocess, "run", fails(error))
 
     assert holders_of(torch.device("cuda:0")) == ()
