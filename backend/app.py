@@ -25,6 +25,7 @@ from backend.datasets.pictures import pages as picture_pages
 from backend.db.session import Database
 from backend.dependencies import Services
 from backend.home import pages as home_pages
+from backend.imaging.pool import allow_megapixels
 from backend.interpretation import endpoints as interpretation_endpoints
 from backend.interpretation import pages as interpretation_pages
 from backend.ledger.sweep import Sweeper
@@ -52,6 +53,7 @@ def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastA
     services = Services(
         settings, Database(settings.sql_url), LocalStorage(settings.storage_folder), doorbell or NoDoorbell()
     )
+    allow_megapixels(settings.max_megapixels)
     app = Tellapart(services)
     error_handlers.install(app)
     openapi.install(app)

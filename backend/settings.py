@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         None, description="A folder of weight files that exists; without it, `weights` in the data folder."
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda:\d+)$", description="auto, cpu, or cuda:0, cuda:1 …")
+    max_megapixels: Annotated[int, Field(ge=1, le=1000)] = Field(
+        64, description="Million pixels that a picture may have, up to 1000; a JPEG may have four times as many."
+    )
     compile_networks: bool = Field(
         True, description="true or false: whether long trainings on a GPU may compile their network first."
     )

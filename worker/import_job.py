@@ -2,6 +2,7 @@
 
 from backend.datasets.imports import ImportStopped, run_import
 from backend.db.session import Database, WriteSession
+from backend.imaging.pool import allow_megapixels
 from backend.ledger.job import Claim
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
@@ -22,6 +23,7 @@ def import_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) 
         return exits.YIELDED
     if claim is None:
         return exits.LOST
+    allow_megapixels(settings.max_megapixels)
     record = ImportRecord(database, claim, stop)
     with recording(record) as code:
         write_with_retry(database, record.begin, stop)

@@ -18,9 +18,11 @@ from backend.imaging.levels import Levels, to_8_bits
 from backend.imaging.repairs import are_same, repaired, with_end
 
 MAX_PIXELS: Final = 64_000_000
-"""Pixels that are decoded of one picture; a 50,000 x 50,000 bomb has 2,500 million."""
-MAX_JPEG_PIXELS: Final = 4 * MAX_PIXELS
-"""Pixels that a JPEG may have: it can be read at a half or less."""
+"""Pixels that a picture may have unless the server allows more; a 50,000 x 50,000 bomb has 2,500 million."""
+MAX_WHOLE_JPEG: Final = 64_000_000
+"""Pixels of a JPEG that is decoded whole; larger ones are read at a half or less, whatever the server allows."""
+_JPEG_FACTOR: Final = 4
+"""So many times as many pixels may a JPEG have, since it is read smaller."""
 
 # An MPO begins as the JPEG that it is.
 _FORMATS: Final = tuple(name for name in MEDIA_TYPES if name != "MPO")
@@ -36,8 +38,16 @@ _TURNS: Final = {
 }
 
 pillow_heif.register_heif_opener()
-# Pillow's own check has the larger limit; ours comes first.
-Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS
+# Our own check, by format, comes right after a file's header has been read.
+Image.MAX_IMAGE_PIXELS = None
+_allowed_pixels = MAX_PIXELS
+
+
+def allow_pixels(most: int) -> None:
+    """Have this process accept pictures of so many pixels, and JPEGs of four times as many."""
+    global _allowed_pixels
+    _allowed_pixels = most
+
 
 Result = TypeVar("Result")
 
@@ -57,7 +67,7 @@ def decode(content: bytes) -> tuple[ImageFacts, Image.Image]:
     Transparency is laid on white; what greys of more than 8 bits become follows from what the file
     declares (``levels``), colours from its profile (``colour``). Every pixel is decoded, so a file that
     ends too early is refused here and not in the middle of a training. A JPEG of more than
-    ``MAX_PIXELS`` comes smaller than the facts say.
+    ``MAX_WHOLE_JPEG`` comes smaller than the facts say.
 
     Raises:
         UnreadableImage: with a reason for people and a code for programs.
@@ -75,18 +85,21 @@ def decode(content: bytes) -> tuple[ImageFacts, Image.Image]:
     return ImageFacts(format, width, height, notes), _turned(image, orientation)
 
 
-def decode_near(content: bytes, short_side: int) -> Image.Image:
+def decode_near(content: bytes, short_side: int, *, is_accepted: bool = False) -> Image.Image:
     """The pixels alone, of an image whose short side will be made so long; a large JPEG is read at 1/2, 1/4 or 1/8.
 
     Twice the wanted length is left at least, so that the resizing that follows sees enough
     (measured at 12 megapixels: 3.7 times faster, what the network sees differs by 0.4 of 255
     in the mean, by 6 at most). All who show images to a network read them by this, so that they see the same.
 
+    Args:
+        is_accepted: whether the image's number of pixels was checked before, when it came into a dataset.
+
     Raises:
         UnreadableImage: as ``decode`` does.
     """
     content, _ = _main_page(content)
-    read = _read(content, 2 * short_side)
+    read = _read(content, 2 * short_side, is_accepted)
     orientation = _orientation(read)
     image, _ = _attempted(lambda: _to_rgb(read))
     return _turned(image, orientation)
@@ -96,24 +109,25 @@ def _main_page(content: bytes) -> tuple[bytes, Note | None]:
     return tiff.main_page(content) if tiff.is_tiff(content) else (content, None)
 
 
-def _read(content: bytes, shortest: int | None) -> _Read:
+def _read(content: bytes, shortest: int | None, is_accepted: bool = False) -> _Read:
     """Decode a file; where that fails, once more without flaws that viewers pass over."""
     try:
-        return _decoded(content, shortest)
+        return _decoded(content, shortest, is_accepted)
     except UnreadableImage as refusal:
         for version in repaired(content):
             try:
-                return _decoded(version, shortest)
+                return _decoded(version, shortest, is_accepted)
             except UnreadableImage:
                 continue
         raise refusal
 
 
-def _decoded(content: bytes, shortest: int | None) -> _Read:
+def _decoded(content: bytes, shortest: int | None, is_accepted: bool) -> _Read:
     image = _opened(content)
     size, detected = image.size, image.format or ""
     is_jpeg = detected in ("JPEG", "MPO")
-    _check_size(size, is_jpeg)
+    if not is_accepted:
+        _check_size(size, is_jpeg)
     if is_jpeg:
         _attempted(lambda: _read_small(image, shortest))
     try:
@@ -148,14 +162,18 @@ def _opened(content: bytes) -> Image.Image:
 
 def _check_size(size: tuple[int, int], is_jpeg: bool) -> None:
     width, height = size
-    allowed = MAX_JPEG_PIXELS if is_jpeg else MAX_PIXELS
-    if width * height > allowed:
-        raise UnreadableImage(
-            "image-too-large",
-            f"it has {width:,} x {height:,} pixels, more than the {allowed // 1_000_000} million allowed "
-            f"{'for a JPEG' if is_jpeg else 'for this kind of file'}. Save a smaller copy"
-            f"{'' if is_jpeg else f', or a JPEG, which may have {MAX_JPEG_PIXELS // 1_000_000} million'}",
-        )
+    allowed = _allowed_pixels * (_JPEG_FACTOR if is_jpeg else 1)
+    if width * height <= allowed:
+        return
+    kind = " for a JPEG" if is_jpeg else ""
+    smaller = "Save a smaller copy"
+    if not is_jpeg and width * height <= _allowed_pixels * _JPEG_FACTOR:
+        smaller += " or a JPEG"
+    raise UnreadableImage(
+        "image-too-large",
+        f"it has {width:,} x {height:,} pixels, more than the {allowed // 1_000_000} million allowed{kind}. "
+        f"{smaller}, or have whoever runs the server raise TELLAPART_MAX_MEGAPIXELS",
+    )
 
 
 def _read_small(image: Image.Image, shortest: int | None) -> None:
@@ -168,7 +186,7 @@ def _read_small(image: Image.Image, shortest: int | None) -> None:
             image.draft(None, (width // scale, height // scale))
             return
     for scale in (1, 2, 4, 8):
-        if width * height <= MAX_PIXELS * scale * scale:
+        if width * height <= MAX_WHOLE_JPEG * scale * scale:
             if scale > 1:
                 image.draft(None, (width // scale, height // scale))
             return
@@ -197,10 +215,6 @@ def _attempted(step: Callable[[], Result]) -> Result:
         return step()
     except (UnidentifiedImageError, UnreadableImage):
         raise
-    except Image.DecompressionBombError:
-        raise UnreadableImage(
-            "image-too-large", f"it has more than the {MAX_PIXELS // 1_000_000} million pixels allowed"
-        ) from None
     except MemoryError:
         raise UnreadableImage(
             "image-too-large", "it needs more memory than the server allows for one picture"

@@ -7,8 +7,9 @@ import resource
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
+from backend.imaging.decoding import MAX_PIXELS, allow_pixels
 from backend.imaging.errors import Refused, UnreadableImage
 
 
@@ -21,11 +22,21 @@ class Limits:
             makes a picture take longer by the clock, but not longer by this measure.
         clock_s: seconds by the clock, for a process that hangs without working.
         memory_bytes: address space of the process, programs and libraries included (Linux only).
+        max_pixels: pixels that a picture may have, a JPEG four times as many.
     """
 
     processor_s: float = 20.0
     clock_s: float = 300.0
     memory_bytes: int = 2 << 30
+    max_pixels: int = MAX_PIXELS
+
+    @classmethod
+    def for_pixels(cls, max_pixels: int) -> Self:
+        """What pictures of so many pixels need; never less than those of ``MAX_PIXELS``."""
+        share = max(1.0, max_pixels / MAX_PIXELS)
+        return cls(
+            processor_s=20.0 * share, clock_s=300.0 * share, memory_bytes=int(share * (2 << 30)), max_pixels=max_pixels
+        )
 
 
 LIMITS: Final = Limits()
@@ -35,6 +46,7 @@ Answer = TypeVar("Answer")
 
 def limit_process(limits: Limits) -> None:
     """Set what holds for the whole life of this process."""
+    allow_pixels(limits.max_pixels)
     # Numerical libraries reserve address space for each thread that they might start.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     with contextlib.suppress(ValueError, OSError):

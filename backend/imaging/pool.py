@@ -267,7 +267,14 @@ def _end(pool: ProcessPool) -> None:
 
 
 _of_this_process: DecodingPool | None = None
+_limits_of_this_process = LIMITS
 _making = threading.Lock()
+
+
+def allow_megapixels(most: int) -> None:
+    """Have this process's pool accept pictures of so many million pixels; to be said before its first picture."""
+    global _limits_of_this_process
+    _limits_of_this_process = Limits.for_pixels(most * 1_000_000)
 
 
 def decoding_pool() -> DecodingPool:
@@ -275,7 +282,7 @@ def decoding_pool() -> DecodingPool:
     global _of_this_process
     with _making:
         if _of_this_process is None:
-            _of_this_process = DecodingPool()
+            _of_this_process = DecodingPool(limits=_limits_of_this_process)
             # Else Python complains, in the window of whoever pressed Ctrl-C, of what the pool's processes left open.
             atexit.register(_of_this_process.close)
         return _of_this_process

@@ -1,11 +1,12 @@
 import io
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from backend.imaging.decoding import decode, decode_near
+from backend.imaging.decoding import MAX_PIXELS, allow_pixels, decode, decode_near
 from backend.imaging.errors import UnreadableImage
 from tests.fixtures.pictures import draw, encode
 
@@ -122,12 +123,50 @@ def test_an_animation_is_said_to_be_one() -> None:
 
 
 def test_a_jpeg_beyond_the_limit_of_pixels_is_read_at_a_half(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.imaging.decoding.MAX_PIXELS", 60_000)
+    monkeypatch.setattr("backend.imaging.decoding.MAX_WHOLE_JPEG", 60_000)
 
     facts, image = decode(photo(400, 320))
 
     assert (facts.width, facts.height, image.size) == (400, 320, (200, 160))
     assert decode_near(photo(401, 321), 400).size == (201, 161)
+
+
+@pytest.fixture
+def ten_thousand_pixels() -> Iterator[None]:
+    """A server that allows pictures of 100 x 100 pixels."""
+    allow_pixels(10_000)
+    yield
+    allow_pixels(MAX_PIXELS)
+
+
+@pytest.mark.usefixtures("ten_thousand_pixels")
+@pytest.mark.parametrize(
+    ("size", "format", "reason"),
+    [
+        ((100, 100), "PNG", ""),
+        (
+            (101, 100),
+            "PNG",
+            "it has 101 x 100 pixels, more than the 0 million allowed. Save a smaller copy or a JPEG, ",
+        ),
+        ((201, 200), "PNG", "it has 201 x 200 pixels, more than the 0 million allowed. Save a smaller copy, "),
+        ((200, 200), "JPEG", ""),
+        (
+            (201, 200),
+            "JPEG",
+            "201 x 200 pixels, more than the 0 million allowed for a JPEG. Save a smaller copy, ",
+        ),
+    ],
+)
+def test_the_limit_of_pixels_is_said_with_how_to_raise_it(size: tuple[int, int], format: str, reason: str) -> None:
+    content = encode(Image.new("RGB", size), format)
+
+    if not reason:
+        assert decode(content)[0].width == size[0]
+        return
+    assert refused(content).reason_code == "image-too-large"
+    assert refused(content).message == f"it has {reason}or have whoever runs the server raise TELLAPART_MAX_MEGAPIXELS"
+    assert decode_near(content, 50, is_accepted=True).size[0] in (size[0], size[0] // 2)
 
 
 def test_a_file_that_ends_too_early_is_refused() -> None:

@@ -84,6 +84,11 @@ def test_time_by_the_clock_alone_refuses_nothing(pool: DecodingPool) -> None:
     assert pool.run(wait_long_in_little_processor_time) == "read"
 
 
+def test_a_server_that_allows_larger_pictures_allows_them_more_time_and_memory() -> None:
+    assert Limits.for_pixels(128_000_000) == Limits(40.0, 600.0, 4 << 30, 128_000_000)
+    assert Limits.for_pixels(1_000_000) == Limits(20.0, 300.0, 2 << 30, 1_000_000)
+
+
 def test_it_reads_from_an_endless_stream(pool: DecodingPool) -> None:
     drawn = 0
 

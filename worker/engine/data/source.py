@@ -87,7 +87,10 @@ class ImageSource:
         if image.digest in self._entries:
             return self._cached(image.digest)
         try:
-            return resized(decode_near(self.open_bytes(image.digest), self.preprocessing.resize_to), self.preprocessing)
+            return resized(
+                decode_near(self.open_bytes(image.digest), self.preprocessing.resize_to, is_accepted=True),
+                self.preprocessing,
+            )
         except UnreadableImage as error:
             return Unreadable(image, error.message)
         except (FileNotFoundError, NotFound):
