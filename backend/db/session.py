@@ -3,9 +3,12 @@
 SQLite's defaults lose data or fail under load, so every connection is set up:
 WAL, full sync, foreign keys, a long busy time-out, and write transactions that
 take the write lock at once (a read that turns into a write can't wait for it).
+Writers of one process take turns before they ask SQLite for its lock: SQLite's own
+waiting is by sleeping and trying again, so that under load some would never get it.
 """
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -15,12 +18,18 @@ from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
 DATABASE_AWAY: Final = (OperationalError, InterfaceError, PoolTimeout)
 """What the driver and the pool raise while the database can't be reached or is too busy; worth another try later.
 
 Integrity, data and programming errors are faults of ours, which no waiting heals: they aren't among these.
 """
+
+
+_BUSY_S: Final = 30.0
+"""Seconds that a writer waits for others, of this process and then of other processes."""
+_HAS_TURN: Final = "tellapart-has-turn"
 
 
 class ReadSession(Session):
@@ -66,9 +75,14 @@ class Database:
 
 def _make_engine(url: str) -> Engine:
     if make_url(url).get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": 10}, hide_parameters=True)
+        # As many connections as there are threads that may wait for their turn to write: readers need some as well.
+        engine = create_engine(
+            url, connect_args={"timeout": _BUSY_S}, hide_parameters=True, pool_size=10, max_overflow=90
+        )
+        turns = _Turns()
         event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "begin", turns.begin)
+        event.listen(engine, "checkin", turns.give_back)
         event.listen(engine, "handle_error", _tell_faults_from_absence)
         return engine
     engine = create_engine(
@@ -90,7 +104,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # Any: a DB-API c
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
-        "busy_timeout=10000",
+        f"busy_timeout={round(1000 * _BUSY_S)}",
         "foreign_keys=ON",
         "journal_size_limit=67108864",
     ):
@@ -108,9 +122,28 @@ def _tell_faults_from_absence(context: ExceptionContext) -> None:
         raise ProgrammingError(context.statement, context.parameters, error) from error
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("begin_immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+class _Turns:
+    """Lets the writers of this process begin one after the other, those of other processes wait as SQLite has them.
+
+    A turn lasts until the connection is back in the pool. It only orders: who gets none in time asks SQLite anyway.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+
+    def begin(self, connection: Connection) -> None:
+        """Begin a transaction; one that writes takes SQLite's write lock at once."""
+        if not connection.get_execution_options().get("begin_immediate", False):
+            connection.exec_driver_sql("BEGIN")
+            return
+        if not connection.info.get(_HAS_TURN):
+            connection.info[_HAS_TURN] = self._turn.acquire(timeout=_BUSY_S)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def give_back(self, _connection: object, record: ConnectionPoolEntry) -> None:
+        """The next one may begin."""
+        if record.info.pop(_HAS_TURN, False):
+            self._turn.release()
 
 
 def _set_up_postgresql(connection: Any, _record: object) -> None:  # Any: a DB-API connection

@@ -1,4 +1,5 @@
 import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -35,6 +36,56 @@ def test_it_never_commits_what_a_read_session_did(database: Database) -> None:
 
     with database.read() as session:
         assert session.scalars(select(DatasetRow)).all() == []
+
+
+def test_g9_writers_of_one_process_take_turns_however_many_wait(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By SQLite's waiting alone, with sleeps that grow, most of these would come too late.
+    monkeypatch.setattr("backend.db.session._BUSY_S", 3.0)
+    database = Database(sqlite_url)
+    failures: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            for _ in range(3):
+                with database.write() as session:
+                    session.add(DatasetRow(id=new_id(), name="Pets"))
+                    session.flush()
+                    time.sleep(0.01)
+        except DBAPIError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with database.read() as session:
+        written = len(session.scalars(select(DatasetRow.id)).all())
+    database.dispose()
+    assert (failures, written) == ([], 120)
+
+
+def test_a_writer_that_fails_gives_its_turn_back(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.db.session._BUSY_S", 1.0)
+    database = Database(sqlite_url)
+
+    for _ in range(3):
+        with pytest.raises(IntegrityError), database.write() as session:
+            session.add(
+                ImageRow(
+                    id=new_id(), dataset_id="x", digest="0" * 64, path="a", format="PNG", width=1, height=1, bytes=1
+                )
+            )
+    with database.write() as session:
+        session.add(DatasetRow(id=new_id(), name="Pets"))
+        session.flush()
+        holds = session.connection().info.get("tellapart-has-turn")
+
+    database.dispose()
+    assert holds is True
 
 
 def test_it_lets_many_writers_wait_for_each_other(database: Database) -> None:
