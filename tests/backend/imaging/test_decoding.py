@@ -147,9 +147,9 @@ def ten_thousand_pixels() -> Iterator[None]:
         (
             (101, 100),
             "PNG",
-            "it has 101 x 100 pixels, more than the 0 million allowed. Save a smaller copy or a JPEG, ",
+            "101 x 100 pixels, more than the 0 million allowed. Save a smaller copy or a JPEG, ",
         ),
-        ((201, 200), "PNG", "it has 201 x 200 pixels, more than the 0 million allowed. Save a smaller copy, "),
+        ((201, 200), "PNG", "201 x 200 pixels, more than the 0 million allowed. Save a smaller copy, "),
         ((200, 200), "JPEG", ""),
         (
             (201, 200),
