@@ -1,4 +1,4 @@
-"""Which pretrained weights this machine has already, found without torch."""
+"""Which pretrained weights are on this machine, found without torch."""
 
 import importlib.util
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from backend.domain.architectures import ARCHITECTURES, Architecture, PretrainedWeights, WeightSource
 
 
-def at_hand(weights: PretrainedWeights, folder: Path) -> bool:
-    """Whether training can start from these weights without a download.
+def is_available(weights: PretrainedWeights, folder: Path) -> bool:
+    """Whether training can begin with these weights without a download.
 
     Looks for the file by name; its hash is checked when it is used.
     """
@@ -26,6 +26,6 @@ def package_file(package: str) -> Path | None:
     return next(iter(sorted(Path(found.origin).parent.rglob("*.pth"))), None)
 
 
-def architectures_at_hand(folder: Path) -> list[Architecture]:
-    """Architectures of the catalogue with at least one set of weights at hand, in its order."""
-    return [entry for entry in ARCHITECTURES.values() if any(at_hand(weights, folder) for weights in entry.weights)]
+def available_architectures(folder: Path) -> list[Architecture]:
+    """Architectures of the catalogue with at least one set of weights on this machine, in its order."""
+    return [entry for entry in ARCHITECTURES.values() if any(is_available(one, folder) for one in entry.weights)]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.json import Json
-from backend.weights import at_hand
+from backend.weights import is_available
 from benchmarks import measuring
 from worker.engine.network import weights
 from worker.engine.order import NeverStop
@@ -35,7 +35,7 @@ def prepare(architecture: str, folder: Path, work: Path) -> dict[str, Json]:
     source = entry.weights[0]
     work.mkdir(parents=True, exist_ok=True)
     given: dict[str, Any] = {"architecture": architecture, "kind": source.name, "folder": str(folder)}
-    if at_hand(source, folder):
+    if is_available(source, folder):
         tensors = weights.load(entry, source, folder, on_event=lambda event: None, stop=NeverStop())
     else:
         tensors = _drawn(architecture)

@@ -32,7 +32,7 @@ from backend.training.schemas import (
 )
 from backend.training.start import plan, start
 from backend.training.stream import EventFeed, messages
-from backend.weights import at_hand
+from backend.weights import is_available
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
@@ -209,7 +209,7 @@ def read_architectures(settings: SettingsDep) -> Page[ArchitectureRead]:
     folder = settings.weights_folder
     return Page[ArchitectureRead](
         items=[
-            ArchitectureRead.of(entry, {source.name: at_hand(source, folder) for source in entry.weights})
+            ArchitectureRead.of(entry, {source.name: is_available(source, folder) for source in entry.weights})
             for entry in ARCHITECTURES.values()
         ]
     )

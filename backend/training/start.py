@@ -21,7 +21,7 @@ from backend.tables.training import RunRow
 from backend.training.find import find_checkpoint
 from backend.training.forecast.forecast import Forecast, Forecaster
 from backend.training.repository import RunRepository
-from backend.weights import at_hand
+from backend.weights import is_available
 
 
 class ClassWithoutImages(InvalidInput):
@@ -202,7 +202,7 @@ def _with_architecture(request: TrainingRequest, found: str | None) -> TrainingR
 
 def _missing_weights(config: TrainingConfig, folder: Path) -> PretrainedWeights | None:
     weights = next(one for one in ARCHITECTURES[config.architecture].weights if one.name == config.weights)
-    return None if at_hand(weights, folder) else weights
+    return None if is_available(weights, folder) else weights
 
 
 def _of_weights(config: TrainingConfig, weights: PretrainedWeights) -> tuple[Caution, ...]:

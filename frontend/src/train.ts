@@ -10,7 +10,7 @@ const drawer = need<HTMLDetailsElement>("details.advanced", form);
 /** What stays when a preset is chosen: all the rest is the preset's. */
 const KEPT = ["csrf_token", "run_id", "starts_from", "recipe"];
 /** Parts that follow each change; the drawer and the presets are replaced only where other settings change with it. */
-const FOLLOWING = "[data-part=forecast], [data-part^=schedule-], [data-part^=search-]";
+const FOLLOWING = "[data-part=forecast], [data-part=time], [data-part^=schedule-], [data-part^=search-]";
 let planned = 0;
 let latest = 0;
 

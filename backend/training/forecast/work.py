@@ -1,7 +1,7 @@
-"""What a training consists of, piece by piece, and what the pieces cost against each other.
+"""What a training consists of, item by item, and what the items cost relative to each other.
 
-A piece is work of one kind: so many pictures read, shown to a frozen network, learnt
-from. What one picture of a kind takes is measured (``backend.training.forecast.speeds``);
+A work item is of one kind: pictures read, features computed, layers trained. What one
+picture of a kind takes is measured (``backend.training.forecast.speeds``);
 the figures here only lead from what was measured to what wasn't.
 """
 
@@ -28,19 +28,19 @@ class Work(StrEnum):
     READ = "read"
     """A picture, from its file to the size that is wanted."""
     PREPARE = "prepare"
-    """A frozen network made ready for the program that runs it fastest."""
+    """A frozen network compiled for the runtime that computes it fastest."""
     FEATURES = "features"
-    """A view of a picture shown to a network that stands still."""
+    """Features of one view of a picture, computed by the frozen network."""
     BELOW = "below"
-    """A view of a picture shown to the lowest layers, which stand still while the others learn."""
+    """Activations of one view of a picture, computed by the frozen first blocks while the others are trained."""
     HEAD = "head"
-    """A picture that the head alone learns from."""
+    """A picture on which the last layers alone are trained."""
     NORMS = "norms"
-    """A picture that the head and batch norm below it learn from."""
+    """A picture on which the last layers and batch norm are trained."""
     MOVE = "move"
-    """A picture that all layers learn from."""
+    """A picture on which all layers are trained."""
     ANSWER = "answer"
-    """A picture that the whole network answers."""
+    """A picture that the whole network evaluates."""
     EXPORT = "export"
     """A stage's model written, exported and checked."""
 
@@ -50,13 +50,13 @@ LEARNING: Final = frozenset({Work.HEAD, Work.NORMS, Work.MOVE})
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """One piece of a training, in the order in which they are done.
+    """One part of a training.
 
     Attributes:
         amount: units of its kind; parts of one where a unit is cheaper than usual.
         size: side of the pictures.
         stage, epoch: from 0; None where it belongs to none.
-        is_search: it tries rates and doesn't learn.
+        is_search: it searches for a learning rate, and nothing of it is kept.
     """
 
     work: Work
@@ -87,7 +87,7 @@ class Counts:
 
 
 def pieces(config: TrainingConfig, counts: Counts, *, kept_stages: Set[int] = frozenset()) -> list[WorkItem]:
-    """A training's pieces, first to last; ``kept_stages`` are those whose features lie on disk already."""
+    """A training's work items, first to last; ``kept_stages`` are those whose features are on disk already."""
     # Pictures of which all is known that a training asks of its layers are not opened.
     read = counts.test if kept_stages >= set(range(len(config.stages))) else counts.whole
     found = [WorkItem(Work.START, 1, config.image_size), WorkItem(Work.READ, read, config.image_size)]
@@ -130,7 +130,7 @@ def learning_work(stage: Stage) -> Work:
 
 
 def learning_share(architecture: str, stage: Stage) -> float:
-    """What a picture to learn from costs with the lowest blocks frozen and their answers kept, against all learning.
+    """Cost of training on a picture with the first blocks frozen and their activations kept, relative to all layers.
 
     Measured with ResNet-18: half of it frozen 0.29, three quarters 0.13.
     """
@@ -138,7 +138,7 @@ def learning_share(architecture: str, stage: Stage) -> float:
 
 
 def below_share(architecture: str, stage: Stage) -> float:
-    """Share of the network that stands still below what learns, in an unfrozen stage."""
+    """Share of the network that is frozen in a stage that trains the other layers."""
     if stage.freeze:
         return 0.0
     blocks = ARCHITECTURES[architecture].blocks
@@ -152,12 +152,12 @@ ANSWER_COST: Final[Mapping[str, float]] = {
     "resnet34": 6.0,
     "resnet50": 9.5,
 }
-"""What one answer costs on a processor: GFLOP of ResNet-18, the others by measured pictures a second."""
+"""Cost of one evaluation on a processor: GFLOP of ResNet-18, the others by measured pictures a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """What a picture of each kind of work costs against one answer of the same network."""
+    """Cost of a picture of each kind of work, relative to one evaluation by the same network."""
 
     features: float
     norms: float
@@ -172,7 +172,7 @@ RATIOS: Final[Mapping[str, Ratios]] = {
 
 
 def relative_cost(architecture: str, work: Work) -> float:
-    """What a unit of work that a network does costs against an answer of a 1 GFLOP ResNet."""
+    """Cost of a unit of a network's work, relative to one evaluation by a ResNet of 1 GFLOP."""
     entry = ARCHITECTURES[architecture]
     ratios = RATIOS.get(entry.family, RATIOS["ResNet"])
     # A network nobody has measured counts by its weights.
@@ -194,7 +194,7 @@ _USUAL_ANSWER: Final = 0.0101
 
 
 def usual_seconds(piece: WorkItem, architecture: str) -> float:
-    """What a piece takes on such a processor."""
+    """Seconds that an item takes on such a processor."""
     if (of_one := USUAL.get(piece.work)) is not None:
         return of_one * piece.amount
     area = (piece.size / PIXELS_AT) ** 2

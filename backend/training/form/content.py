@@ -21,19 +21,19 @@ from backend.domain.runs import CheckpointNotFound
 from backend.domain.training import Stage, TrainingConfig, UnknownArchitecture, UnknownWeights
 from backend.tables.datasets import VersionRow
 from backend.training.find import find_checkpoint
-from backend.training.forecast.durations import range_words
 from backend.training.forecast.forecast import Forecaster
 from backend.training.forecast.sentences import Outlook, forecast_sentences
 from backend.training.form.form import TrainForm
 from backend.training.form.offers import Offer, chosen_first, offers, time_words
-from backend.training.form.presets import CUSTOM, Preset
+from backend.training.form.presets import A_HANDFUL, CUSTOM, Preset
 from backend.training.form.problems import FormUnusable
+from backend.training.form.rate_search import search_time
 from backend.training.form.reading import STAGE_ROWS
 from backend.training.form.schedule import Schedule, schedule_of
 from backend.training.form.writing import changed_fields, shown_values
 from backend.training.repository import RunRepository
 from backend.training.start import Plan, Planner, StartDiffers
-from backend.weights import at_hand
+from backend.weights import is_available
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,11 @@ class TrainContent:
         """How many pictures the version has."""
         return sum(of_class.get(side, 0) for of_class in self.version.counts.values() for side in _SIDES)
 
+    @property
+    def is_handful(self) -> bool:
+        """Whether the pictures are too few for anything but a quick look."""
+        return self.pictures < A_HANDFUL
+
     @cached_property
     def values(self) -> dict[str, str]:
         """What each field stands for where it is empty, by its name."""
@@ -113,7 +118,7 @@ class TrainContent:
     @cached_property
     def ready(self) -> dict[str, bool]:
         """Whether the weights of each architecture are on this server."""
-        return {name: at_hand(entry.weights[0], self.weights_folder) for name, entry in ARCHITECTURES.items()}
+        return {name: is_available(entry.weights[0], self.weights_folder) for name, entry in ARCHITECTURES.items()}
 
     @property
     def architecture_choices(self) -> list[tuple[str, str]]:
@@ -205,5 +210,4 @@ def _read(
 
 def _search_time(forecaster: Forecaster, config: TrainingConfig, stage: Stage, form: TrainForm) -> str:
     searched = config.model_copy(update={"stages": (stage.model_copy(update={"max_lr": "find"}),)})
-    found = forecaster.search(searched, is_fresh=form.starts_from is None)
-    return range_words(*found.range()) if found else ""
+    return search_time(forecaster, searched, is_fresh=form.starts_from is None)

@@ -1,19 +1,22 @@
 """Between a search for a learning rate and the train form: what a button searches for, what "Use" fills in."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.json import Json
 from backend.domain.lr_finder import max_lr_for, words
-from backend.domain.training import TrainingRequest, resolve
+from backend.domain.training import TrainingConfig, TrainingRequest, resolve
 from backend.training.find import find_checkpoint, find_run
+from backend.training.forecast.durations import range_words
+from backend.training.forecast.forecast import Forecaster
 from backend.training.form.form import TrainForm
 from backend.training.form.reading import STAGE_ROWS
 from backend.training.form.writing import fields_of
 from backend.training.lr_finds.service import FindView
+from backend.training.repository import RunRepository
 from backend.training.start import RunOrder
 
 _HIGHEST, _LOWEST = 10.0, 1e-9
@@ -32,6 +35,26 @@ def order_from_checkpoint(session: Session, version_id: str, checkpoint_id: str)
     later = run.config["stages"][checkpoint.stage + 1 :]
     request = _request(run.config, later[0] if later else {"freeze": False})
     return RunOrder(VersionId(version_id), request, starts_from=CheckpointId(checkpoint_id)), run.id
+
+
+def search_times(
+    session: Session, version_id: str, config: Mapping[str, Json], stages: Iterable[int]
+) -> dict[int, str]:
+    """By stage of a finished run, how long a search from its model takes for the stage that follows; in words."""
+    version = RunRepository(session).version(VersionId(version_id))
+    forecaster = Forecaster(session, version.counts if version else {}, version_id)
+    found = {}
+    for stage in stages:
+        later = config["stages"][stage + 1 :]
+        searched = resolve(_request(config, later[0] if later else {"freeze": False}))
+        found[stage] = search_time(forecaster, searched, is_fresh=False)
+    return found
+
+
+def search_time(forecaster: Forecaster, config: TrainingConfig, *, is_fresh: bool) -> str:
+    """How long a search for the rate of the one stage of ``config`` takes, in words; empty where nothing is known."""
+    found = forecaster.search(config, is_fresh=is_fresh)
+    return range_words(*found.range()) if found else ""
 
 
 def order_from_form(version_id: str, form: TrainForm, row: int) -> RunOrder:

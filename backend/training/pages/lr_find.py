@@ -17,10 +17,9 @@ from backend.domain.lr_finder import FALLBACK, words
 from backend.domain.training import RunStatus, TrainingConfig
 from backend.journey.steps import StepName, steps_of
 from backend.templating import address, page
-from backend.training.forecast.durations import range_words
 from backend.training.forecast.forecast import Forecaster
 from backend.training.form.content import problems_of
-from backend.training.form.rate_search import order_from_checkpoint, order_from_form
+from backend.training.form.rate_search import order_from_checkpoint, order_from_form, search_time
 from backend.training.lr_finds.service import FindView, cancel_find, show_find, start_find
 from backend.training.pages.train import FormDep, train_form_page
 from backend.training.repository import RunRepository
@@ -104,8 +103,7 @@ def _takes(session: Session, find: FindView) -> str:
     if version is None:
         return ""
     forecaster = Forecaster(session, version.counts, find.version_id)
-    found = forecaster.search(TrainingConfig.model_validate(find.config), is_fresh=find.starts_from is None)
-    return range_words(*found.range()) if found else ""
+    return search_time(forecaster, TrainingConfig.model_validate(find.config), is_fresh=find.starts_from is None)
 
 
 def _marks(result: dict[str, Json]) -> list[Mark]:

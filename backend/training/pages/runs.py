@@ -1,6 +1,7 @@
 """Pages: the list of runs, and one run as it goes."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
@@ -22,6 +23,7 @@ from backend.training.find import find_run
 from backend.training.forecast.durations import eta_words
 from backend.training.forecast.forecast import Forecast
 from backend.training.forecast.sentences import slower_words
+from backend.training.form.rate_search import search_times
 from backend.training.form.reading import STAGE_ROWS
 from backend.training.form.writing import fields_of
 from backend.training.queue import device_words, trainers_in_words
@@ -32,6 +34,7 @@ from backend.training.run_page.content import run_page
 from backend.training.run_page.log import rate_words
 from backend.training.run_page.settings import settings_as_json
 from backend.training.run_view import RunView, show_run
+from backend.weights import available_architectures
 
 router = APIRouter(include_in_schema=False)
 
@@ -102,7 +105,7 @@ def delete_runs(
 
 
 @router.get("/runs/{run_id}")
-def run(request: Request, run_id: str, session: ReadDep) -> Response:
+def run(request: Request, run_id: str, session: ReadDep, settings: SettingsDep) -> Response:
     """One run: its tables, curves, checkpoints and log, as they stand at this moment."""
     shown = show_run(session, run_id)
     return page(
@@ -119,8 +122,9 @@ def run(request: Request, run_id: str, session: ReadDep) -> Response:
         architecture=ARCHITECTURES[shown.config["architecture"]],
         eta=_eta(shown),
         rate_words=rate_words,
-        remedy=_remedy(shown),
+        remedy=_remedy(shown, settings.weights_folder),
         diverged=_search_after(shown),
+        search_times=search_times(session, shown.version_id, shown.config, [row.stage for row in shown.checkpoints]),
         config_json=settings_as_json(shown.config),
         thumbnail_url=lambda image: address(request, thumbnail_url(image.image_id)),
         is_quiet=run_id in _quiet_runs(request),
@@ -208,7 +212,7 @@ def _search_after(run: RunView) -> dict[str, str]:
     return fields_of(run.config) | start | {"find_row": str(row)}
 
 
-def _remedy(run: RunView) -> tuple[str, str] | None:
+def _remedy(run: RunView, weights_folder: Path) -> tuple[str, str] | None:
     """Words and address of the button that mends a failed run."""
     if run.failure is None:
         return None
@@ -216,4 +220,6 @@ def _remedy(run: RunView) -> tuple[str, str] | None:
     if "memory" in run.failure.code and run.config["batch_size"] >= 4:
         half = run.config["batch_size"] // 2
         return f"Start again with batch {half}", f"{path}&batch_size={half}"
+    if run.failure.code == "weights-unavailable" and (ready := available_architectures(weights_folder)):
+        return f"Train with {ready[0].title} instead", f"{path}&model={ready[0].name}"
     return "Start again", path

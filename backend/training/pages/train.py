@@ -51,11 +51,13 @@ def _opened(
     find: IdQuery = None,
     rate: IdQuery = None,
     own: IdQuery = None,
+    model: IdQuery = None,
     batch_size: Annotated[int | None, Query(ge=2, le=1024)] = None,
 ) -> TrainForm:
     """The form as it is opened: with an earlier run's numbers, a rate that was found, or the stage after a model.
 
-    ``rate`` is a point of the curve of ``find``, or "own" for what was typed. Empty where nothing was chosen yet.
+    ``rate`` is a point of the curve of ``find``, or "own" for what was typed; ``model`` another architecture. Empty
+    where nothing was chosen yet.
     """
     if again:
         form = form_of_run(session, again)
@@ -65,6 +67,8 @@ def _opened(
         form = form_after_checkpoint(session, starts_from)
     else:
         form = TrainForm({})
+    if model:
+        form = form.with_values(architecture=model, weights="")
     return form if batch_size is None else form.with_values(batch_size=str(batch_size))
 
 

@@ -16,7 +16,7 @@ import torchvision
 
 from backend.domain.architectures import Architecture, PretrainedWeights, WeightSource
 from backend.domain.events import OnEvent, Phase, PhaseProgress, PhaseStarted
-from backend.weights import architectures_at_hand, package_file
+from backend.weights import available_architectures, package_file
 from worker.engine.errors import WeightsUnavailable
 from worker.engine.network.architectures import Weights
 from worker.engine.order import Stopped, StopSignal
@@ -132,7 +132,7 @@ def _reason(error: Exception) -> str:
 def _unavailable(
     architecture: Architecture, weights: PretrainedWeights, folder: Path, reason: str
 ) -> WeightsUnavailable:
-    others = [entry.name for entry in architectures_at_hand(folder) if entry.name != architecture.name]
+    others = [entry.name for entry in available_architectures(folder) if entry.name != architecture.name]
     return WeightsUnavailable(
         architecture.title, weights.file_name, str(folder), reason, others, package=weights.package
     )

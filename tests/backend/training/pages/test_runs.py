@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from html import unescape
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from backend.tables.datasets import DatasetRow, ImageRow, VersionRow
 from backend.tables.interpretation import PredictionRow
 from backend.tables.ledger import JobRow
 from backend.tables.training import CheckpointRow, EpochRow, RunRow
+from backend.training.forecast.speed_repository import Speeds
+from backend.training.forecast.speeds import Speed
+from backend.training.forecast.work import Work
 from backend.training.repository import RunRepository
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -428,14 +432,40 @@ def test_a_wrong_number_is_said_beside_its_field(client: TestClient, version_id:
     assert re.search(r'name="stage_warmup_1"[^>]*aria-invalid="true"[^>]* value="3"', answer.text)
 
 
+def test_a_search_beside_a_stage_says_how_long_it_takes(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    run_id = add_run(database, version_id, "succeeded")
+    add_checkpoint(database, run_id, 0, 6)
+    with database.write() as session:
+        Speeds(session).add("cpu: a", [Speed(Work.READ, None, 224, 24, 0.05), Speed(Work.MOVE, "resnet34", 224, 8, 4)])
+
+    text = client.get(f"/runs/{run_id}", headers=PAGE).text
+
+    # The stage that follows trains all layers: 100 steps of as many pictures as there are, 16, at half a second.
+    assert "(the search takes 10–18 min)" in text
+
+
+def test_after_a_failed_download_a_model_whose_weights_are_here_is_offered(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    failure = {"error_code": "weights-unavailable", "error_message": "Not here.", "error_advice": "Copy it."}
+    run_id = add_run(database, version_id, "failed", **failure)
+
+    text = unescape(client.get(f"/runs/{run_id}", headers=PAGE).text)
+    opened = client.get(f"/versions/{version_id}/train?again={run_id}&model=efficientnet-lite0", headers=PAGE).text
+
+    assert "Train with EfficientNet-Lite0 instead" in text
+    assert f"/versions/{version_id}/train?again={run_id}&model=efficientnet-lite0" in text
+    assert '<option value="efficientnet-lite0" selected>' in opened
+
+
 def test_the_plan_of_a_run_has_its_cautions(client: TestClient, version_id: VersionId) -> None:
     body = {"version_id": version_id, "config": {"stages": [{"freeze": True, "max_lr": 10}]}}
 
     plan = client.post("/api/v1/runs?dry_run=true", json=body).json()
 
-    assert plan["warnings"] == [
-        {
-            "code": "rate-too-high",
-            "message": "Stage 1: the learning rate 10 is too high, so training would fail. Usual: 0.0001 to 0.01.",
-        }
-    ]
+    assert plan["warnings"][0] == {
+        "code": "rate-too-high",
+        "message": "Stage 1: the learning rate 10 is too high, so training would fail. Usual: 0.0001 to 0.01.",
+    }
