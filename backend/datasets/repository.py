@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Text, cast, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -60,8 +60,7 @@ class DatasetSummary:
     versions: int
 
 
-@dataclass(frozen=True, slots=True)
-class ImageNames:
+class ImageNames(NamedTuple):
     """All names of one image, sorted; the first is the one that is shown."""
 
     id: str

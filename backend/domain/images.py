@@ -3,9 +3,8 @@
 import posixpath
 import re
 import unicodedata
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend.domain.ids import Digest
 
@@ -50,8 +49,7 @@ _JUNK_STARTS: Final = ("synophoto_", "synofile_thumb_")
 _DRIVE: Final = re.compile(r"(//\?/)?[A-Za-z]:/")
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledImage:
+class LabelledImage(NamedTuple):
     """One image with its class. ``paths`` are all of its names, sorted; they decide folder splits and groups."""
 
     digest: Digest

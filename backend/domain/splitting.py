@@ -173,12 +173,9 @@ def _at_random(
     groups = Counter(group_of.values())
     if spec.group and not groups:
         raise NoGroups(spec.group, images[0].paths[0] if images else "")
-    key_of = {image.digest: f"group {group_of[image.digest]}" for image in images if image.digest in group_of}
-    splits = stratified(
-        [Member(image.digest, image.label, key_of.get(image.digest, image.digest)) for image in images],
-        Shares(spec.valid, spec.test, spec.seed),
-        kept,
-    )
+    unit_of = {digest: f"group {group}" for digest, group in group_of.items()}
+    members = [Member(image.digest, image.label, unit_of.get(image.digest, image.digest)) for image in images]
+    splits = stratified(members, Shares(spec.valid, spec.test, spec.seed), kept)
     return Assignment(splits, groups)
 
 

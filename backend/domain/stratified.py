@@ -9,14 +9,13 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend.domain.ids import Digest
 from backend.domain.manifest import Split
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """An image to be dealt; images with the same ``unit`` stay together."""
 
     digest: Digest
@@ -51,7 +50,57 @@ def stratified(
     images stay on their side and new units are dealt to reach the shares; only if those are too few, images that were
     learnt from are held out as well. An image that was held out is never moved.
     """
-    dealing = _Dealing.of(members, shares, kept or {})
+    known = [*members]
+    if all(member.unit == member.digest for member in known):
+        return _stratified_singles(known, shares, kept or {})
+    return stratified_groups(known, shares, kept or {})
+
+
+def _stratified_singles(members: Sequence[Member], shares: Shares, kept: Mapping[Digest, Split]) -> dict[Digest, Split]:
+    """The same as ``stratified_groups`` where every unit is one image: classes don't depend on each other."""
+    of_label: dict[str, list[tuple[bytes, Digest]]] = defaultdict(list)
+    prefix = f"{shares.seed}:"
+    for digest, label, _ in members:
+        of_label[label].append((hashlib.sha256(f"{prefix}{digest}".encode()).digest()[:_RANK_BYTES], digest))
+    sides: dict[Digest, Split] = {}
+    for ranked in of_label.values():
+        ranked.sort()
+        sides.update(_deal_class([digest for _, digest in ranked], shares, kept))
+    return sides
+
+
+def _deal_class(ranked: Sequence[Digest], shares: Shares, kept: Mapping[Digest, Split]) -> dict[Digest, Split]:
+    """Sides of the images of one class, which come in the order of their rank."""
+    sides = {digest: kept.get(digest, Split.TRAIN) for digest in ranked}
+    # New images first, then those that were learnt from.
+    able = sorted((digest for digest in ranked if sides[digest] is Split.TRAIN), key=lambda digest: digest in kept)
+    at = 0
+    held = Counter(sides.values())
+    for split, target in shares.targets(len(ranked)).items():
+        missing = max(0, target - held[split])
+        sides.update(dict.fromkeys(able[at : at + missing], split))
+        at += missing
+    return sides | _with_something_to_learn(ranked, sides, kept)
+
+
+def _with_something_to_learn(
+    ranked: Sequence[Digest], sides: Mapping[Digest, Split], kept: Mapping[Digest, Split]
+) -> dict[Digest, Split]:
+    """Where a class has nothing to learn from, its last new image moves, unless a side would lose its only one."""
+    held = Counter(sides.values())
+    if held[Split.TRAIN]:
+        return {}
+    for split in (Split.TEST, Split.VALID):
+        if held[split] > 1 or (split is Split.VALID and len(ranked) == 1):
+            for digest in reversed(ranked):
+                if sides[digest] is split and digest not in kept:
+                    return {digest: Split.TRAIN}
+    return {}
+
+
+def stratified_groups(members: Iterable[Member], shares: Shares, kept: Mapping[Digest, Split]) -> dict[Digest, Split]:
+    """Split of each image where some stay together."""
+    dealing = _Dealing.of(members, shares, kept)
     for split in (Split.VALID, Split.TEST):
         dealing.hold_out(dealing.new, split)
         dealing.hold_out(dealing.movable, split)
@@ -62,7 +111,7 @@ def stratified(
 @dataclass(frozen=True, slots=True)
 class _Unit:
     key: str
-    rank: int
+    rank: bytes
     members: tuple[Member, ...]
     labels: Mapping[str, int]
     """Images of each class."""
@@ -172,9 +221,12 @@ def _units(members: Iterable[Member], seed: int) -> list[_Unit]:
     return sorted(units, key=lambda unit: (unit.rank, unit.key))
 
 
-def _rank(key: str, seed: int) -> int:
-    """A number that only ``key`` and ``seed`` decide."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{key}".encode()).digest()[:7], "big")
+_RANK_BYTES: Final = 7
+
+
+def _rank(key: str, seed: int) -> bytes:
+    """Bytes that only ``key`` and ``seed`` decide; their order is the order in which units are held out."""
+    return hashlib.sha256(f"{seed}:{key}".encode()).digest()[:_RANK_BYTES]
 
 
 # Where a group's images had different sides, held out wins: what is learnt from can't be tested.

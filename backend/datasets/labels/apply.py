@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.evaluation import expression_in_process, pattern_in_process
@@ -12,8 +13,7 @@ from backend.datasets.repository import ImageNames
 from backend.domain.labels.rules import CsvRule, Evaluate, LabelRule, ListRule, RuleSpec, apply_rule, parse_rule
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledNames:
+class LabelledNames(NamedTuple):
     """An image with its label."""
 
     image: ImageNames
@@ -71,13 +71,13 @@ def label_images(
     conflicts: list[ImageNames] = []
     left_out: list[ImageNames] = []
     for image in content.images:
-        given = [labels[path] for path in image.paths if path in labels]
+        given = [label for path in image.paths if (label := labels.get(path)) is not None]
         if given:
             found.append(LabelledNames(image, given[0]))
+            if len(given) > 1 and len({*given}) > 1:
+                conflicts.append(image)
         else:
             unlabelled.append(image)
-            if not skipped.isdisjoint(image.paths):
+            if skipped and not skipped.isdisjoint(image.paths):
                 left_out.append(image)
-        if len(given) > 1 and len({*given}) > 1:
-            conflicts.append(image)
     return Labelled(found, unlabelled, conflicts, left_out, rule, table)

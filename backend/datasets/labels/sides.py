@@ -31,23 +31,21 @@ def split_labelled(content: DatasetContent, labelled: Labelled, spec: SplitSpec)
     Raises:
         NoValidationImages, NoTrainingImages, InvalidInput
     """
-    images = [LabelledImage(found.image.digest, found.label, found.image.paths) for found in labelled.images]
+    images = [LabelledImage(image.digest, label, image.paths) for image, label in labelled.images]
     table = None
     if isinstance(spec, CsvSplit):
         table = labelled.table if labelled.table and spec.file is None else content.table(spec.file)
     versions = VersionRepository(content.session)
     kept = _kept(content, versions, spec) if isinstance(spec, RandomSplit) else {}
-    digest_of = {image.id: image.digest for image in content.images}
     found = assign_splits(
         images,
         spec,
         table=table.table if table else None,
-        kept={digest_of[image_id]: Split(side) for image_id, side in kept.items() if image_id in digest_of},
+        kept={image.digest: Split(kept[image.id]) for image in content.images if image.id in kept} if kept else {},
         find_groups=groups_in_process,
     )
-    splits = {
-        one.image.id: found.splits[one.image.digest] for one in labelled.images if one.image.digest in found.splits
-    }
+    side_of = found.splits
+    splits = {image.id: side_of[image.digest] for image, _ in labelled.images if image.digest in side_of}
     warnings = [
         *_side_warnings(labelled, splits),
         *_group_warnings(found, splits),
@@ -64,13 +62,14 @@ def _kept(content: DatasetContent, versions: VersionRepository, spec: RandomSpli
 
 
 def _side_warnings(labelled: Labelled, splits: Mapping[str, Split]) -> list[LabelWarning]:
+    pairs = Counter((label, splits.get(image.id)) for image, label in labelled.images)
     held: dict[str, Counter[Split]] = defaultdict(Counter)
     left_out = 0
-    for found in labelled.images:
-        if (side := splits.get(found.image.id)) is None:
-            left_out += 1
+    for (label, side), images in pairs.items():
+        if side is None:
+            left_out += images
         else:
-            held[found.label][side] += 1
+            held[label][side] += images
     warnings = []
     if untaught := sorted(label for label, sides in held.items() if not sides[Split.TRAIN]):
         have, them = ("has", "it") if len(untaught) == 1 else ("have", "them")

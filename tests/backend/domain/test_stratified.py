@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backend.domain.ids import Digest
 from backend.domain.manifest import Split
-from backend.domain.stratified import Member, Shares, stratified
+from backend.domain.stratified import Member, Shares, stratified, stratified_groups
 
 HALF = Shares(valid=0.5, test=0.0, seed=42)
 FIFTH = Shares(valid=0.2, test=0.0, seed=42)
@@ -95,6 +95,16 @@ def test_whatever_an_earlier_version_held_out_is_never_learnt_from(
     later = stratified(images, asked, kept=kept)
 
     assert all(later[digest] is side for digest, side in kept.items() if side is not Split.TRAIN)
+
+
+@given(sizes, sizes, shares, shares)
+def test_single_images_are_dealt_as_groups_of_one_would_be(
+    before: dict[str, int], counts: dict[str, int], earlier: Shares, asked: Shares
+) -> None:
+    images = members(**counts)
+    kept = stratified(members(**before), earlier)
+
+    assert stratified(images, asked, kept) == stratified_groups(images, asked, kept)
 
 
 @given(groups, shares)

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,13 +71,10 @@ def test_it_says_where_a_pattern_is_wrong(pattern: str, position: int | None, pa
 
 
 @pytest.mark.parametrize("pattern", [r"((a+)+)$", r"((\w+\s?)*)$", "(" + "|".join(f"w{i}" for i in range(180)) + ")$"])
-def test_no_pattern_hangs(pattern: str) -> None:
+def test_patterns_that_hang_other_engines_find_nothing_here(pattern: str) -> None:
     rule = parse_rule({"kind": "pattern", "pattern": pattern})
-    started = time.perf_counter()
 
-    apply_rule(rule, [f"{'a' * 60}{i}!" for i in range(10_000)])
-
-    assert time.perf_counter() - started < 5
+    assert apply_rule(rule, [f"{'a' * 60}{i}!" for i in range(1_000)]).labels == {}
 
 
 def test_a_pattern_may_be_typed_in_decomposed_letters() -> None:
