@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from backend.datasets.labels.content import DatasetContent
@@ -61,8 +61,8 @@ def label_images(
         paths=paths,
         table=table.table if table else None,
         images=content.names.index if table else None,
-        pattern=pattern,
-        expression=expression,
+        pattern=partial(content.names.evaluated, pattern),
+        expression=partial(content.names.evaluated, expression),
     )
     labelling = apply_rule(rule, content.names.paths, spec.leave_out)
     labels, skipped = labelling.labels, {*labelling.left_out}

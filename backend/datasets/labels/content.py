@@ -13,9 +13,12 @@ from backend.datasets.labels.tables import ReadTable, read_table
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.domain.ids import Digest
 from backend.domain.labels.names import NameIndex
+from backend.domain.labels.rules import Evaluate
 from backend.domain.labels.tables import InvalidTable, NoTable, image_column
 from backend.storage.base import Storage
 from backend.tables.datasets import TableFileRow
+
+_REMEMBERED: Final = 4
 
 
 class Names:
@@ -25,6 +28,27 @@ class Names:
         self.images = images
         self.read_tables: dict[tuple[str, str | None, str | None], ReadTable] = {}
         """Tables that were read against these names, by their row, separator and encoding."""
+        self._evaluated: OrderedDict[tuple[Evaluate, str], Sequence[str | None]] = OrderedDict()
+
+    def evaluated(self, evaluate: Evaluate, text: str, paths: Sequence[str]) -> Sequence[str | None]:
+        """What ``evaluate`` gives for all names; remembered, because a new split or freezing asks for it again.
+
+        ``paths`` are all names, or none where the text is only to be checked.
+
+        Raises:
+            InvalidInput: as ``evaluate`` does.
+        """
+        if (known := self._evaluated.get((evaluate, text))) is not None:
+            return known if paths else ()
+        if not paths:
+            return evaluate(text, ())
+        # Of many answers, few are different.
+        same: dict[str, str] = {}
+        answers = [answer and same.setdefault(answer, answer) for answer in evaluate(text, paths)]
+        self._evaluated[evaluate, text] = answers
+        if len(self._evaluated) > _REMEMBERED:
+            self._evaluated.popitem(last=False)
+        return answers
 
     @cached_property
     def paths(self) -> Sequence[str]:

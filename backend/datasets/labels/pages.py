@@ -9,9 +9,11 @@ from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.batch import batch
 from backend.datasets.context import dataset_context
+from backend.datasets.labels.apply import label_images
 from backend.datasets.labels.content import DatasetContent
+from backend.datasets.labels.evaluation import rule_processes
 from backend.datasets.labels.form import KINDS, LEVELS, SPLIT_FIELDS, LabelForm, fields_of
-from backend.datasets.labels.preview import Preview, preview
+from backend.datasets.labels.preview import Preview, preview, preview_of
 from backend.datasets.labels.suggestions import Suggestion, suggest
 from backend.datasets.labels.version_view import version_lines
 from backend.datasets.labels.view import bare_samples, samples
@@ -55,6 +57,8 @@ def workbench(
     context = dataset_context(session, dataset_id, StepName.LABELS)
     if not context["dataset"].images:
         return page(request, "datasets/labels_empty.html", **context)
+    # Whoever opens this page types a rule next.
+    rule_processes().start()
     content = DatasetContent.of(session, storage, dataset_id)
     suggestions = suggest(content)
     form = _first_form(session, dataset_id, suggestions, use)
@@ -149,7 +153,8 @@ def _workbench(
     context: dict[str, Any]  # Any: the template's context
     try:
         rule, split = form.specs
-        shown = preview(content, rule, split)
+        labelled = next((found.labelled for found in suggestions if found.rule == rule), None)
+        shown = preview_of(content, labelled or label_images(content, rule), split)
     except InvalidInput as problem:
         refused = error or problem
         context = {"samples": bare_samples(content.images), "has_preview": False}
