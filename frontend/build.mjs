@@ -99,15 +99,8 @@ async function writeHashed(name, content) {
   return file;
 }
 
-async function copySwagger(manifest) {
-  for (const name of ["swagger-ui.css", "swagger-ui-bundle.js", "LICENSE"]) {
-    const content = await readFile(path.join(HERE, "node_modules/swagger-ui-dist", name));
-    manifest[`swagger/${name}`] = await writeHashed(`swagger/${name}`, content);
-  }
-}
-
 async function removeOutdated(kept) {
-  for (const folder of ["js", "css", "swagger", "."]) {
+  for (const folder of ["js", "css", "."]) {
     for (const entry of await readdir(path.join(STATIC, folder), { withFileTypes: true })) {
       const file = path.posix.join(folder, entry.name);
       if (entry.isFile() && !kept.has(file.replace(/\.(br|gz)$/, ""))) await rm(path.join(STATIC, file), { force: true });
@@ -120,7 +113,6 @@ const outputs = await bundle();
 const manifest = manifestOf(outputs);
 manifest["icons.svg"] = await writeHashed("icons.svg", await sprite());
 manifest["favicon.svg"] = await writeHashed("favicon.svg", await readFile(path.join(HERE, "images/favicon.svg")));
-await copySwagger(manifest);
 // The manifest is replaced in one step and old files go last, so that a running server never misses one.
 await place(path.join(STATIC, "manifest.json"), JSON.stringify(manifest, null, 1));
 await removeOutdated(
