@@ -165,7 +165,7 @@ function offsetOf(part: HTMLElement): number {
 const form = find<HTMLFormElement>("[data-bench]");
 if (form) {
   const page = new LabelsPage(form);
-  ["Folder", "File name", "Table", "Expression", "List"].forEach((words, index) =>
+  ["The folder", "The file name", "A table", "An expression", "A list"].forEach((words, index) =>
     bindKey(String(index + 1), words, () => page.choose(index)),
   );
   bindKey("[Shift]+<", "Previous file name", () => page.turn(-1));

@@ -25,11 +25,11 @@ from backend.domain.trainable import NoTrainingImages, NoValidationImages
 from backend.field_problems import Path, problems
 
 KINDS: Final = (
-    ("folder", "Folder"),
-    ("pattern", "File name"),
-    ("csv", "Table"),
-    ("expression", "Expression"),
-    ("list", "List"),
+    ("folder", "The folder it is in"),
+    ("pattern", "Its file name"),
+    ("csv", "A table"),
+    ("expression", "An expression"),
+    ("list", "A list"),
 )
 LEVELS: Final = (
     ("1", "the folder each picture is in"),

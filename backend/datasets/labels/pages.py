@@ -24,6 +24,7 @@ from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
 from backend.domain.errors import InvalidInput
 from backend.domain.labels.rules import ByTable, RuleSpec
 from backend.domain.labels.rules import parse_spec as parse_rule_spec
+from backend.domain.manifest import Split
 from backend.domain.splitting import parse_spec as parse_split_spec
 from backend.journey.steps import StepName
 from backend.tables.datasets import VersionRow
@@ -200,11 +201,14 @@ def _preview_context(shown: Preview, rule: RuleSpec) -> dict[str, Any]:  # Any: 
         "unlabelled": shown.unlabelled[:UNLABELLED],
         "unlabelled_count": len(shown.unlabelled),
         "held_out": _held_out(shown),
-        "can_freeze": len(shown.classes) > 1,
+        "can_freeze": len(shown.classes) > 1 and {side for found in shown.classes for side in found.splits} >= _NEEDED,
         "samples": samples(shown, rule),
         "read_table": _read_table(shown),
         "thumbnail_of": _thumbnail_of,
     }
+
+
+_NEEDED = {Split.TRAIN, Split.VALID}
 
 
 def _thumbnail_of(image: ImageNames) -> str:

@@ -99,6 +99,17 @@ def test_many_classes_show_few_pictures_each(ana: Ana) -> None:
     assert 'loading="lazy"' in text
 
 
+def test_what_would_be_refused_cannot_be_frozen(ana: Ana) -> None:
+    ana.bring(
+        {f"{kind}/x_{n}.png": encode(draw("circle", n + 9 * len(kind), 16)) for kind in ("a", "bb") for n in range(3)}
+    )
+
+    answer = ana.client.post(f"/datasets/{ana.dataset_id}/labels/preview", data={"kind": "folder", "group": "/(x)_"})
+
+    assert 'data-can-freeze="false"' in answer.text
+    assert "No pictures are held out to test the model on." in answer.text
+
+
 def test_the_look_page_keeps_its_nine_by_the_address(ana: Ana) -> None:
     ana.bring_shapes(6)
     version = ana.freeze({"kind": "folder"})["id"]
