@@ -53,7 +53,7 @@ class ImportRecord(JobRecord):
         Ledger(session).begin(self.claim.job_id, self.claim.attempt)
 
     def fence(self, session: WriteSession) -> None:
-        """Take the fence for a transaction of the import; a stored batch is progress, a look at the archive isn't."""
+        """Take the fence for a transaction. A stored batch counts as progress, opening the archive doesn't."""
         ledger = Ledger(session)
         if self._has_advanced:
             ledger.progressed(self.claim.job_id, self.claim.attempt)

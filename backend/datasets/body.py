@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MAX_UPLOAD_BYTES: Final = 4 << 30
-"""Bytes of one multipart upload; the page sends bundles of 16 MB, curl whatever it likes."""
+"""Bytes of one multipart upload; the page sends bundles of 16 MB, programs may send more."""
 MAX_FILES: Final = 100_000
 _MAX_HEADER: Final = 256 * 1024
 
@@ -69,7 +69,7 @@ def files_of_form(chunks: Iterator[bytes], content_type: str) -> Iterator[Incomi
 
     Raises:
         MalformedUpload: it isn't such a form.
-        UploadTooLarge: it has more bytes than one request may bring.
+        UploadTooLarge: it has more bytes than one request may have.
     """
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
@@ -143,7 +143,7 @@ class _Form:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
-        # One byte more than allowed is kept, so that a file that is too large can be told from one that isn't.
+        # One byte more than allowed is kept, so that a file that is too large can be recognised.
         room = MAX_FILE_BYTES + 1 - len(self._content)
         if self._path is not None and room > 0:
             self._content += data[start : min(end, start + room)]

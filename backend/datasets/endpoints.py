@@ -108,7 +108,7 @@ _BYTES_BODY = {
 
 @router.post("/datasets/{dataset_id}/images", openapi_extra=_FILES_BODY)
 async def upload_images(dataset_id: str, request: Request, services: ServicesDep) -> UploadRead:
-    """Bring pictures and tables: parts named ``files``, whose file names are their paths, folders included."""
+    """Add pictures and tables: parts named ``files``, whose file names are their paths, folders included."""
     content_type = request.headers.get("content-type", "")
     found = await read_in_thread(
         request,
@@ -132,7 +132,7 @@ async def upload_images(dataset_id: str, request: Request, services: ServicesDep
 def list_rejections(
     dataset_id: str, session: ReadDep, limit: LimitQuery = 100, after: IdCursorDep = None
 ) -> Page[RejectionRead]:
-    """Files that were left aside, and why."""
+    """Files that were left out, and why."""
     repository = DatasetRepository(session)
     repository.get(dataset_id)
     rows = repository.rejections(dataset_id, limit=limit + 1, after=after)
@@ -147,7 +147,7 @@ def _rejection(rejection: Rejection) -> RejectionRead:
 
 @router.post("/datasets/{dataset_id}/archive", status_code=202, openapi_extra=_BYTES_BODY)
 async def upload_archive(dataset_id: str, request: Request, services: ServicesDep) -> ImportRead:
-    """Bring a .zip, .tar, .tar.gz or .tgz: its raw bytes are the body."""
+    """Add a .zip, .tar, .tar.gz or .tgz: its raw bytes are the body."""
     open_unit, storage, database = services.open_unit(), services.storage, services.database
 
     def take(chunks: Iterator[bytes]) -> ImportRead:
@@ -160,17 +160,17 @@ async def upload_archive(dataset_id: str, request: Request, services: ServicesDe
 
 @router.post("/datasets/{dataset_id}/from-urls", status_code=202)
 def import_sample(dataset_id: str, body: FromUrls, unit: UnitDep) -> ImportRead:
-    """Bring a sample (links come later)."""
+    """Add a sample's pictures (links are not supported yet)."""
     if body.urls or body.archive_url:
         raise ImportFromLinksUnavailable
     if not body.sample:
-        raise InvalidInput("Nothing was asked for.", advice='Send {"sample": "digits"}, for example.')
+        raise InvalidInput("This request names no sample.", advice='Send {"sample": "digits"}, for example.')
     return read_import(DatasetRepository(unit.session), take_sample(unit, dataset_id, body.sample))
 
 
 @router.get("/imports/{import_id}")
 def get_import(import_id: str, session: ReadDep) -> ImportRead:
-    """How far an import is, and what it left aside (the first 1,000)."""
+    """How far an import is, and which files it left out (the first 1,000)."""
     return read_import(DatasetRepository(session), import_id)
 
 
@@ -228,9 +228,9 @@ def delete_images(dataset_id: str, body: ImageDeletion, services: ServicesDep) -
 
 @router.get("/images/{image_id}/file", response_class=StreamingResponse)
 def get_image_file(image_id: str, session: ReadDep, storage: StorageDep, original: bool = False) -> Response:
-    """A picture to look at: the file as it was brought, or a copy as WebP where browsers don't show its format.
+    """A picture to look at: the original file, or a copy as WebP where browsers don't show its format.
 
-    With `original=true` always the file as it was brought, as a download.
+    With `original=true` always the original file, as a download.
     """
     row = find_image(session, image_id)
     digest, format, name = Digest(row.digest), row.format, PurePosixPath(row.path).name

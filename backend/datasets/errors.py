@@ -4,7 +4,7 @@ from backend.domain.errors import Conflict, InvalidInput, LimitExceeded, NotFoun
 
 
 class DatasetNotFound(NotFound):
-    """No such dataset."""
+    """The dataset doesn't exist."""
 
     code = "dataset-not-found"
 
@@ -147,13 +147,13 @@ class DatasetChanging(Conflict):
 
 
 class UploadTooLarge(LimitExceeded):
-    """More bytes than one request may bring."""
+    """More bytes than one request may have."""
 
     code = "upload-too-large"
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"This is more than the {limit / 1e9:,.0f} GB that can be sent at once.", advice="Send it in parts."
+            f"This is more than the {limit / 1e9:,.0f} GB that can be uploaded at once.", advice="Upload it in parts."
         )
 
 
@@ -164,7 +164,8 @@ class NotAnArchive(InvalidInput):
 
     def __init__(self) -> None:
         super().__init__(
-            "This isn't an archive that we can read.", advice="Send a .zip, .tar, .tar.gz or .tgz, or single pictures."
+            "This file isn't an archive that can be read here.",
+            advice="Use a .zip, .tar, .tar.gz or .tgz, or add the pictures themselves.",
         )
 
 
@@ -184,7 +185,7 @@ class MalformedUpload(InvalidInput):
 
     def __init__(self) -> None:
         super().__init__(
-            "What was sent can't be read as files.",
+            "This request can't be read as an upload of files.",
             advice="Send a multipart form whose parts are called “files”, with each file's path as its name.",
         )
 
@@ -196,7 +197,8 @@ class ImportFromLinksUnavailable(InvalidInput):
 
     def __init__(self) -> None:
         super().__init__(
-            "Pictures can't be fetched from links yet.", advice="Download them, then drop the files or a .zip here."
+            "Pictures can't be downloaded from links yet.",
+            advice="Download them on your computer, then add the files or a .zip.",
         )
 
 
@@ -209,7 +211,7 @@ class SampleNotFound(NotFound):
         super().__init__(f"There is no sample called “{name[:40]}”.", advice="GET /api/v1/samples lists them.")
 
 
-class SampleNotAtHand(Unavailable):
+class SampleNotInstalled(Unavailable):
     """A sample's package isn't installed."""
 
     code = "sample-not-at-hand"
@@ -219,9 +221,9 @@ class SampleNotAtHand(Unavailable):
 
 
 class UploadLost(Unavailable):
-    """The bytes were cleaned away between storing and recording them; happens once in a blue moon."""
+    """The bytes of an upload are gone: deleted by accident, or between storing and recording them."""
 
     code = "upload-lost"
 
     def __init__(self) -> None:
-        super().__init__("The upload was interrupted on our side.", advice="Send it once more.")
+        super().__init__("The server has lost this upload.", advice="Upload it again.")

@@ -1,4 +1,4 @@
-"""Serve pictures: the file as it was brought, copies to look at, and small ones."""
+"""Serve pictures: original files, copies that browsers can show, and thumbnails."""
 
 import os
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def or_raised(answer: Answer | Refused) -> Answer:
 
 
 def opened(storage: Storage, digest: Digest, media_type: str, headers: Mapping[str, str]) -> FileAnswer:
-    """A picture's file as it was brought, to be sent piece by piece.
+    """A picture's original file, to be sent piece by piece.
 
     Raises:
         ImageFileMissing

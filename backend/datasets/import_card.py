@@ -17,7 +17,7 @@ class ImportCard:
     Attributes:
         title: what is imported.
         status: queued, running, cancelling, or how it ended.
-        words: one line about it.
+        words: one sentence about it.
         share: in [0, 1]; None where the number of files isn't known.
         details: further sentences, such as how names were read.
     """

@@ -1,4 +1,4 @@
-"""Archives and samples on their way into a dataset: stored at once, read by a job in another process."""
+"""Imports of archives and samples into a dataset: stored by the web process, read by a job in another."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ MAX_ARCHIVE_BYTES: Final = 50 << 30
 
 
 def take_archive(open_unit: OpenUnit, storage: Storage, dataset_id: str, chunks: Iterator[bytes]) -> ImportId:
-    """Keep an archive's bytes and ask for a job that reads it.
+    """Store an archive's bytes and queue a job that reads it.
 
     Raises:
         DatasetNotFound, EmptyUpload, NotAnArchive, UploadTooLarge, DiskFull
@@ -48,10 +48,10 @@ def take_archive(open_unit: OpenUnit, storage: Storage, dataset_id: str, chunks:
 
 
 def take_sample(unit: UnitOfWork, dataset_id: str, name: str) -> ImportId:
-    """Ask for a job that brings a sample.
+    """Queue a job that adds a sample's pictures.
 
     Raises:
-        DatasetNotFound, SampleNotFound, SampleNotAtHand
+        DatasetNotFound, SampleNotFound, SampleNotInstalled
     """
     sample = find_sample(name)
     return _begin(unit, dataset_id, {"kind": "sample", "name": sample.name}, entries_total=sample.images)
@@ -106,7 +106,7 @@ def run_import(
         on_progress: called with (entries done, entries in all or 0 where that isn't known) after each batch.
 
     Raises:
-        ImportStopped: ``should_stop`` said so.
+        ImportStopped: ``should_stop`` returned true.
         UploadLost: the archive's bytes are gone.
         InvalidInput, LimitExceeded: the archive can't be read (any further), or holds nothing usable.
         DiskFull

@@ -1,4 +1,4 @@
-"""From files that somebody brought to images of a dataset. What can't be used is listed and stops nothing."""
+"""Add files to a dataset. A file that can't be used is listed with the reason and doesn't stop the others."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ BATCH: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class IncomingFile:
-    """A file on its way in: the name it was given and its bytes; or why it can't be taken at all."""
+    """A file to be added: the name it was given and its bytes, or why it isn't read at all."""
 
     path: str
     content: bytes = b""
@@ -73,7 +73,7 @@ class _Ignored:
 
 _Outcome = _Image | _Table | _Ignored | Rejection
 BeforeCommit = Callable[[WriteSession, "Ingested", int], None]
-"""Called in each batch's transaction with what the batch brought and how many files it had."""
+"""Called in each batch's transaction with the counts of the batch and its number of files."""
 
 
 def _nothing(_session: WriteSession, _batch: "Ingested", _files: int) -> None:

@@ -31,7 +31,7 @@ _FINAL = tuple(state for state in JobState if state.is_final)
 
 @dataclass(frozen=True, slots=True)
 class NewImage:
-    """An image that was read and stored, on its way into a dataset."""
+    """An image that is stored and not yet recorded in a dataset."""
 
     path: str
     digest: Digest
@@ -44,7 +44,7 @@ class NewImage:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A file that was left aside, with a code for programs and a sentence for people."""
+    """A file that was left out, with a code for programs and a sentence for people."""
 
     path: str
     code: str
@@ -121,7 +121,7 @@ class DatasetRepository:
             versions.setdefault(dataset_id, []).append(len(classes))
         return [DatasetSummary(row, (versions.get(row.id) or [0])[-1], len(versions.get(row.id, []))) for row in rows]
 
-    # What comes in; the dataset must be locked
+    # Adding files; the dataset must be locked
 
     def add_image(self, dataset: DatasetRow, image: NewImage) -> bool:
         """Record an image and its name; whether its bytes are new to the dataset."""
@@ -162,7 +162,7 @@ class DatasetRepository:
         self._session.flush()
 
     def add_rejection(self, dataset: DatasetRow, rejection: Rejection, import_id: str | None) -> None:
-        """Record a file that was left aside; the same one twice stands there once."""
+        """Record a file that was left out; a second time changes nothing."""
         known = select(RejectionRow.id).where(
             RejectionRow.dataset_id == dataset.id,
             RejectionRow.path == rejection.path,
@@ -220,7 +220,7 @@ class DatasetRepository:
     def rejections(
         self, dataset_id: str, *, limit: int, after: str | None = None, import_id: str | None = None
     ) -> list[RejectionRow]:
-        """Files that were left aside."""
+        """Files that were left out."""
         query = select(RejectionRow).where(RejectionRow.dataset_id == dataset_id).order_by(RejectionRow.id).limit(limit)
         if after:
             query = query.where(RejectionRow.id > after)

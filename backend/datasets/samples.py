@@ -1,4 +1,4 @@
-"""Data sets that are one click away, drawn from installed packages: no internet is needed."""
+"""Sample datasets, made from installed packages: no internet is needed."""
 
 import importlib.util
 import io
@@ -8,16 +8,16 @@ from typing import Any, Final
 
 from PIL import Image
 
-from backend.datasets.errors import SampleNotAtHand, SampleNotFound
+from backend.datasets.errors import SampleNotFound, SampleNotInstalled
 from backend.datasets.ingest import IncomingFile
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A data set to begin with.
+    """A dataset for a first try.
 
     Attributes:
-        package: the Python package that carries it.
+        package: the Python package that contains it.
         rule: how its labels are read (Any: a rule's JSON).
     """
 
@@ -75,10 +75,10 @@ def find_sample(name: str) -> Sample:
     """A sample by its name.
 
     Raises:
-        SampleNotFound, SampleNotAtHand
+        SampleNotFound, SampleNotInstalled
     """
     if name not in SAMPLES:
         raise SampleNotFound(name)
     if not SAMPLES[name].at_hand_offline:
-        raise SampleNotAtHand(SAMPLES[name].package)
+        raise SampleNotInstalled(SAMPLES[name].package)
     return SAMPLES[name]

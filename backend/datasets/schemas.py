@@ -58,7 +58,7 @@ class DatasetRead(BaseModel):
 
 
 class RejectionRead(BaseModel):
-    """A file that was left aside, and why."""
+    """A file that was left out, and why."""
 
     path: str
     code: str
@@ -106,7 +106,7 @@ _STATUS = {"starting": "running", "stopping": "running"}
 
 
 class ImportRead(BaseModel):
-    """An import on its way.
+    """An import and its counts.
 
     ``progress`` is in [0, 1], or null where the number of files isn't known yet; ``entries`` of ``entries_total`` are
     done. ``name_encoding`` is how file names were read, where their encoding had to be guessed.

@@ -11,7 +11,7 @@ def image_url(image_id: str, digest: str | None = None) -> str:
 
 
 def original_url(image_id: str, digest: str | None = None) -> str:
-    """The file as it was brought, as a download."""
+    """The original file, as a download."""
     version = f"&v={digest}" if digest else ""
     return f"{API}/images/{image_id}/file?original=true{version}"
 

@@ -1,4 +1,4 @@
-"""Datasets, their images, what was left aside, imports, and frozen versions."""
+"""Datasets, their images, files that were left out, imports, and frozen versions."""
 
 from datetime import datetime
 
@@ -50,7 +50,7 @@ class ImageRow(Base):
 
 
 class ImagePathRow(Base):
-    """A name under which an image was brought, as given (data only, never a path on disk)."""
+    """A name under which an image was added (data only, never a path on disk)."""
 
     __tablename__ = "image_paths"
     __table_args__ = (UniqueConstraint("image_id", "path"), Index(None, "dataset_id"))
@@ -76,7 +76,7 @@ class TableFileRow(Base):
 
 
 class RejectionRow(Base):
-    """A file that was left aside, with the reason in words."""
+    """A file that was left out, with the reason in words."""
 
     __tablename__ = "rejections"
     __table_args__ = (Index(None, "dataset_id", "id"),)
@@ -91,7 +91,7 @@ class RejectionRow(Base):
 
 
 class ImportRow(Base):
-    """An archive, sample or list of links on its way into a dataset; done by a job.
+    """An import of an archive or sample into a dataset; done by a job.
 
     ``source`` says what: ``{"kind": "archive", "archive", "digest", "bytes"}`` or ``{"kind": "sample", "name"}``; the
     digest goes when the archive is deleted after the end. ``name_encoding`` is the one that file names were read in,

@@ -17,7 +17,7 @@ from backend.datasets.ingest import MAX_FILE_BYTES, IncomingFile
 
 
 class CutZipArchive:
-    """A zip without a readable list of files. How many files it was to have can't be told."""
+    """A zip without a readable list of files. How many files it had is unknown."""
 
     entries = 0
 

@@ -1,4 +1,4 @@
-"""One file of an archive on its way in. Its name never becomes a path on a disk."""
+"""One file of an archive. Its name never becomes a path on a disk."""
 
 from collections.abc import Callable
 from pathlib import PurePosixPath

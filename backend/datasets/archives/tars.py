@@ -20,7 +20,7 @@ _BROKEN: Final = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError)
 
 
 class TarArchive:
-    """A tar. How many files it has can't be told without reading it."""
+    """A tar. How many files it has is known only at its end."""
 
     entries = 0
 

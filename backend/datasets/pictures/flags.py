@@ -1,4 +1,4 @@
-"""What can be said of a picture by its measures and its names alone; filters and lists use the same conditions."""
+"""Flags that follow from a picture's size and names alone; filters and lists use the same conditions."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -23,7 +23,7 @@ _ENDINGS: Final = {
     "AVIF": (".avif",),
     "HEIF": (".heic", ".heif", ".hif"),
 }
-"""Endings that a name may have, by the format that the bytes say; other formats aren't judged."""
+"""Endings that a name may have, by the format of the file; names of other formats are not checked."""
 
 
 def _has_wrong_ending() -> ColumnElement[bool]:

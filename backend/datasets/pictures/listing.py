@@ -1,4 +1,4 @@
-"""Which pictures a list shows: what is asked for is checked, so that no filter is passed over in silence."""
+"""Filters of lists of pictures: a filter that doesn't exist is refused, never ignored."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ def checked(session: Session, dataset_id: str, query: ImageQuery) -> tuple[Image
     Raises:
         DatasetNotFound
         VersionNotFound: the dataset has no such version.
-        NoVersionYet: a class or side was asked for, and nothing has been frozen.
+        NoVersionYet: a class or set was asked for, and there is no version.
         ClassUnknown, FlagUnknown
     """
     DatasetRepository(session).get(dataset_id)

@@ -14,7 +14,7 @@ from backend.tables.datasets import ImagePathRow, ImageRow, VersionImageRow, Ver
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image with what the version in question says of it."""
+    """An image with its label and set in one version, and its flags."""
 
     row: ImageRow
     label: str | None

@@ -1,6 +1,6 @@
 import { getDroppedFiles } from "@uppy/utils";
 
-/** A picture on its way, with the path it has on the person's disk. */
+/** A file to be uploaded, with the path it has on the person's disk. */
 export interface PickedFile {
   file: File;
   path: string;
@@ -40,7 +40,7 @@ export async function dropped(data: DataTransfer): Promise<Picked & { failed: nu
   return { ...sorted(files), failed };
 }
 
-/** A name for a dataset, from the folder or the archive that was brought. */
+/** A name for a dataset, from the folder or archive that was chosen. */
 export function nameOf(picked: Picked): string {
   const archive = picked.archives[0];
   if (archive) return archive.name.replace(ARCHIVE, "");

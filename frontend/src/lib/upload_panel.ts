@@ -5,7 +5,7 @@ import { refreshLive } from "./live";
 import { Pace } from "./pace";
 import { type Picked, dropped, sorted } from "./picked";
 import { persist, send } from "./send";
-import { type LeftAside, type Listener, type Totals, Uploader } from "./uploader";
+import { type LeftOut, type Listener, type Totals, Uploader } from "./uploader";
 
 const TILES_EVERY_MS = 1500;
 const BAR_AFTER_MS = 800;
@@ -13,7 +13,7 @@ const LISTED_AT_MOST = 200;
 
 type Progress = Pick<Totals, "files" | "filesDone">;
 
-/** The panel on the pictures page: takes what is dropped or chosen and says truthfully how far it is. */
+/** The panel on the pictures page: uploads what is dropped or chosen and shows the progress. */
 export class UploadPanel implements Listener {
   private readonly uploader: Uploader;
   private readonly pace = new Pace();
@@ -29,7 +29,7 @@ export class UploadPanel implements Listener {
     this.uploader = new Uploader(need<HTMLElement>("[data-upload]", root).dataset["imagesUrl"] ?? "", this);
     this.progress = need("[data-progress]", root);
     this.wire();
-    this.tellOfInterrupted();
+    this.showInterrupted();
     if (find("[data-busy]")) this.refreshSoon();
   }
 
@@ -38,7 +38,7 @@ export class UploadPanel implements Listener {
   }
 
   take(picked: Picked): void {
-    this.say("");
+    this.showNotice("");
     this.ignored += picked.ignored;
     if (!this.isBusy) {
       this.startedAt = performance.now();
@@ -46,7 +46,7 @@ export class UploadPanel implements Listener {
     }
     if (picked.files.length) this.uploader.add(picked.files);
     void this.sendArchives(picked.archives);
-    if (!picked.files.length && !picked.archives.length) this.say("There are no pictures in there.", "");
+    if (!picked.files.length && !picked.archives.length) this.showNotice("There are no pictures in there.", "");
     this.changed();
     window.setTimeout(() => this.changed(), BAR_AFTER_MS + 50);
   }
@@ -69,17 +69,17 @@ export class UploadPanel implements Listener {
 
   failed(reason: unknown): void {
     const error = reason instanceof ApiError ? reason : new ApiError(0, "", String(reason), "");
-    this.say(`${error.message} ${error.advice}`.trim(), this.missing());
+    this.showNotice(`${error.message} ${error.advice}`.trim(), this.missing());
     this.refreshSoon();
   }
 
-  leftAside(files: LeftAside[]): void {
-    const list = need("[data-left-aside-list]", this.root);
+  leftOut(files: LeftOut[]): void {
+    const list = need("[data-left-out-list]", this.root);
     for (const { path, message } of files.slice(0, LISTED_AT_MOST - list.childElementCount)) {
       list.append(element("li", {}, element("span", { class: "mono" }, path), element("span", { class: "quiet" }, message)));
     }
-    need("[data-left-aside]", this.root).hidden = false;
-    need("[data-left-aside-count]", this.root).textContent = "Files that your browser couldn't read; choose them again";
+    need("[data-left-out]", this.root).hidden = false;
+    need("[data-left-out-count]", this.root).textContent = "Files that your browser couldn't read; choose them again";
   }
 
   private wire(): void {
@@ -101,7 +101,7 @@ export class UploadPanel implements Listener {
     this.uploader.stop();
     this.archiveAborter.abort();
     this.archiveAborter = new AbortController();
-    this.say("Upload stopped.", isArchive ? "The archive wasn't added. Drop it again to start over." : this.missing());
+    this.showNotice("Upload stopped.", isArchive ? "The archive wasn't added. Drop it again to start over." : this.missing());
     this.refreshSoon();
   }
 
@@ -119,11 +119,11 @@ export class UploadPanel implements Listener {
     else localStorage.removeItem(this.memory);
   }
 
-  private tellOfInterrupted(): void {
+  private showInterrupted(): void {
     const before = localStorage.getItem(this.memory);
     if (!before) return;
     localStorage.removeItem(this.memory);
-    this.say("The last upload was interrupted.", this.missing(JSON.parse(before) as Progress));
+    this.showNotice("The last upload was interrupted.", this.missing(JSON.parse(before) as Progress));
   }
 
   private get memory(): string {
@@ -192,18 +192,18 @@ export class UploadPanel implements Listener {
   }
 
   private drawCounts(): void {
-    const { added, alreadyThere, leftAside, ignored } = this.uploader.totals;
+    const { added, alreadyThere, leftOut, ignored } = this.uploader.totals;
     const system = this.ignored + ignored;
     const words = [
       added && `${counted(added, "picture")} added`,
       alreadyThere && `${number(alreadyThere)} already here`,
-      leftAside && `${counted(leftAside, "file")} left out`,
+      leftOut && `${counted(leftOut, "file")} left out`,
       system && `${counted(system, "hidden or system file")} skipped`,
     ];
     need("[data-summary]", this.root).textContent = words.filter(Boolean).join(" · ");
   }
 
-  private say(what: string, advice = ""): void {
+  private showNotice(what: string, advice = ""): void {
     const notice = need("[data-upload-error]", this.root);
     notice.hidden = !what;
     need("[data-what]", notice).textContent = what;

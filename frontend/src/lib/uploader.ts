@@ -6,8 +6,8 @@ const FILES_A_BUNDLE = 64;
 const BYTES_A_BUNDLE = 16e6;
 const AT_ONCE = 3;
 
-/** A file that was left aside, by us or by the server. */
-export interface LeftAside {
+/** A file that was left out, by the browser or by the server. */
+export interface LeftOut {
   path: string;
   message: string;
 }
@@ -21,7 +21,7 @@ export interface Totals {
   bytesDone: number;
   added: number;
   alreadyThere: number;
-  leftAside: number;
+  leftOut: number;
   /** Hidden and system files that the server passed over. */
   ignored: number;
 }
@@ -30,14 +30,14 @@ interface Answer {
   added: number;
   already_there: number;
   ignored: number;
-  rejected: LeftAside[];
+  rejected: LeftOut[];
 }
 
 export interface Listener {
   changed(): void;
   /** Some pictures have arrived. */
   arrived(): void;
-  leftAside(files: LeftAside[]): void;
+  leftOut(files: LeftOut[]): void;
   waiting(seconds: number): void;
   failed(reason: unknown): void;
 }
@@ -47,7 +47,7 @@ export interface Listener {
  * a list of handles, so the tab's memory doesn't grow with the folder.
  */
 export class Uploader {
-  readonly totals: Totals = { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftAside: 0, ignored: 0 };
+  readonly totals: Totals = { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftOut: 0, ignored: 0 };
   isPaused = false;
   private waiting: PickedFile[] = [];
   private next = 0;
@@ -103,7 +103,7 @@ export class Uploader {
     this.sentBefore = 0;
     this.bundles = 0;
     this.isPaused = false;
-    Object.assign(this.totals, { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftAside: 0, ignored: 0 });
+    Object.assign(this.totals, { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftOut: 0, ignored: 0 });
   }
 
   private work(): void {
@@ -160,15 +160,15 @@ export class Uploader {
   /** A file that vanished since it was chosen would spoil its whole bundle. */
   private async withoutUnreadable(bundle: PickedFile[]): Promise<PickedFile[]> {
     const readable: PickedFile[] = [];
-    const lost: LeftAside[] = [];
+    const lost: LeftOut[] = [];
     for (const picked of bundle) {
       const isThere = await picked.file.slice(0, 1).arrayBuffer().then(() => true, () => false);
       if (isThere) readable.push(picked);
       else lost.push({ path: picked.path, message: "Your browser can't read this file any more." });
     }
     if (lost.length) {
-      this.totals.leftAside += lost.length;
-      this.listener.leftAside(lost);
+      this.totals.leftOut += lost.length;
+      this.listener.leftOut(lost);
     }
     return readable;
   }
@@ -195,7 +195,7 @@ export class Uploader {
     this.totals.filesDone += files;
     this.totals.added += answer.added;
     this.totals.alreadyThere += answer.already_there;
-    this.totals.leftAside += answer.rejected.length;
+    this.totals.leftOut += answer.rejected.length;
     this.totals.ignored += answer.ignored;
     this.count();
     this.listener.arrived();

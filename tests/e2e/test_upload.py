@@ -1,0 +1,138 @@
+"""Adding pictures in a real browser: nothing jumps, what never came is told, and one press trains."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.e2e.conftest import Complaints, Server
+from tests.fixtures.pictures import folder_of_shapes
+
+WATCH_SHIFTS = """
+window.shift = 0;
+new PerformanceObserver((list) => list.getEntries().forEach((entry) => (window.shift += entry.value)))
+  .observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """``shapes`` with a folder for each of three classes."""
+    for path, content in folder_of_shapes(15, 24).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    return tmp_path / "shapes"
+
+
+def _empty_dataset(page: Page, server: Server) -> str:
+    page.goto(f"{server.url}/datasets/new")
+    page.get_by_label("Name", exact=True).fill("Shapes")
+    page.get_by_role("button", name="Create an empty dataset").click()
+    expect(page.get_by_role("heading", name="Shapes", exact=True)).to_be_visible()
+    return page.url
+
+
+def _choose(page: Page, folder: Path) -> None:
+    page.locator("input[webkitdirectory]").set_input_files(folder)
+
+
+def test_nothing_jumps_while_pictures_arrive(page: Page, server: Server, folder: Path) -> None:
+    page.add_init_script(WATCH_SHIFTS)
+    _empty_dataset(page, server)
+
+    _choose(page, folder)
+
+    expect(page.get_by_role("button", name="Train now")).to_be_visible(timeout=30_000)
+    assert page.evaluate("window.shift") < 0.02
+
+
+def test_from_an_own_folder_to_a_training_it_takes_one_choice_and_one_press(
+    page: Page, server: Server, folder: Path
+) -> None:
+    _empty_dataset(page, server)
+    _choose(page, folder)
+    expect(page.get_by_text("All 45 pictures get a label")).to_be_visible(timeout=30_000)
+
+    page.get_by_role("button", name="Train now").click()
+
+    page.wait_for_url(re.compile(r"/runs/[0-9a-f]{32}$"))
+
+
+def test_an_upload_that_fails_says_what_did_not_arrive(
+    page: Page, server: Server, folder: Path, complaints: Complaints
+) -> None:
+    complaints.expected = ("507",)
+    _empty_dataset(page, server)
+    answered = 0
+
+    def full(route: Route) -> None:
+        nonlocal answered
+        answered += 1
+        if answered == 1:
+            route.continue_()
+            return
+        error = {"code": "disk-full", "message": "The server's disk is full.", "advice": "Free some space."}
+        route.fulfill(status=507, json={"error": error})
+
+    page.route("**/api/v1/datasets/*/images", full)
+    _choose(page, folder)
+
+    notice = page.get_by_role("alert").filter(has_text="The server's disk is full. Free some space.")
+    expect(notice).to_be_visible(timeout=30_000)
+    expect(notice).to_contain_text(
+        re.compile(
+            r"\d+ of 45 files didn't arrive\..* Drop the folder again to send the rest; nothing is stored twice\."
+        )
+    )
+    assert "(0 files)" not in notice.inner_text()
+
+
+def test_an_upload_that_a_closed_page_interrupted_is_told_when_the_page_is_opened_again(
+    page: Page, server: Server, folder: Path, complaints: Complaints
+) -> None:
+    complaints.expected = ("ERR_FAILED",)
+    url = _empty_dataset(page, server)
+    page.route("**/api/v1/datasets/*/images", lambda route: route.abort())
+    _choose(page, folder)
+    expect(page.get_by_text("0 of 45 files")).to_be_visible(timeout=10_000)
+    later = page.context.new_page()
+    page.close()
+
+    later.goto(url)
+
+    notice = later.get_by_role("alert").filter(has_text="The last upload was interrupted.")
+    expect(notice).to_contain_text("45 of 45 files didn't arrive. Drop the folder again to send the rest")
+
+
+def test_pictures_are_chosen_and_deleted(page: Page, server: Server, folder: Path) -> None:
+    url = _empty_dataset(page, server)
+    _choose(page, folder)
+    expect(page.get_by_text("45 pictures added")).to_be_visible(timeout=30_000)
+    page.goto(f"{url}/images")
+    boxes = page.get_by_role("checkbox")
+    boxes.nth(0).click()
+    boxes.nth(2).click(modifiers=["Shift"])
+    expect(page.get_by_text("3 pictures selected")).to_be_visible()
+
+    page.keyboard.press("Delete")
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+
+    expect(page.get_by_text("3 pictures deleted.")).to_be_visible()
+    expect(page.get_by_role("heading", name="42 pictures")).to_be_visible()
+
+
+def test_a_press_on_a_picture_shows_it_with_its_details_and_arrows_lead_on(
+    page: Page, server: Server, folder: Path
+) -> None:
+    url = _empty_dataset(page, server)
+    _choose(page, folder)
+    expect(page.get_by_text("45 pictures added")).to_be_visible(timeout=30_000)
+    page.goto(f"{url}/images")
+
+    page.locator(".tile a").first.click()
+    expect(page.get_by_text("24 × 24 pixels")).to_be_visible()
+    first = page.url
+    page.keyboard.press("ArrowRight")
+
+    page.wait_for_url(lambda found: "/images/" in found and found != first)
