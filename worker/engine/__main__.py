@@ -128,7 +128,7 @@ def _train(content: FolderContent, config: TrainingConfig, output: Path, weights
 
 
 class _Screen:
-    """Shows events: a bar for what goes on, the course's table for what is done."""
+    """Prints events: a bar for the work under way, the course's table for finished epochs."""
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))

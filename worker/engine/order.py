@@ -1,8 +1,4 @@
-"""What the engine is asked to do, and what it hands back.
-
-The words between the engine and whoever calls it: the shell, the worker's
-trainer, a test. None of them needs torch to be written down.
-"""
+"""Orders to the engine and their results, as its callers (shell, worker, tests) use them; needs no torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,14 +15,14 @@ OpenBytes = Callable[[Digest], bytes]
 
 
 class StopSignal(Protocol):
-    """Whoever runs the engine may ask it to stop; it looks at every step."""
+    """A request to stop, which the engine checks at every step."""
 
     def requested(self) -> bool:
         """Whether to stop now. Cheap: called several times a second."""
         ...
 
     def finish_requested(self) -> bool:
-        """Whether to end well after this epoch: the stage keeps what it has, and no other follows."""
+        """Whether to end after this epoch: the stage keeps what it has, and no other follows."""
         ...
 
 
@@ -43,19 +39,19 @@ class NeverStop:
 
 
 class Stopped(Exception):
-    """The engine stopped because it was asked to; all that was saved before stays good.
+    """The engine stopped because of its stop signal; all that was saved before stays valid.
 
     Not an ``AppError``: nothing went wrong.
     """
 
 
 BESIDE_STATES: Final = ("backbone-*.safetensors", "best-*.safetensors")
-"""Files that states name, in their folder."""
+"""Patterns of the files that states refer to, in their folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatePoint:
-    """A saved point from which an interrupted run can go on: at ``step`` of ``epoch`` of ``stage``.
+    """A saved point from which an interrupted run can continue: at ``step`` of ``epoch`` of ``stage``.
 
     The fields of the ``StateSaved`` event that announced it.
     """
@@ -76,10 +72,10 @@ class TrainingOrder:
         state_folder: gets the states to resume from, after every epoch; the last two are kept.
         weights_folder: where downloaded pretrained weights lie and are put.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        resume_from: points to go on from, newest first; a damaged one is passed over.
+        resume_from: points to continue from, newest first; a damaged one is passed over.
         weights_url_base: where weights are downloaded from instead of torchvision's own place.
         starts_from: folder of a checkpoint whose weights are the beginning instead of ImageNet's.
-        features_folder: where answers of layers that stand still are kept from run to run; None keeps none.
+        features_folder: where features of frozen layers are kept from run to run; None keeps none.
         compiles: whether long stages may compile their network first, where that pays.
         max_loader_processes: at most so many processes prepare images beside the training.
     """
@@ -101,7 +97,7 @@ class TrainingOrder:
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
-    """What a finished stage left behind: the figures of its checkpoint on the validation images."""
+    """A finished stage: the figures of its checkpoint on the validation images."""
 
     stage: int
     folder: Path
@@ -111,7 +107,7 @@ class StageResult:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What a finished training left behind, one entry per stage in their order."""
+    """A finished training, one entry per stage in their order."""
 
     stages: tuple[StageResult, ...]
 

@@ -24,7 +24,7 @@ from worker.engine.hardware import devices
 from worker.engine.hardware.memory import MemoryLimits, is_out_of_memory, refused_from_the_start
 from worker.engine.loop import state
 from worker.engine.loop.context import Training
-from worker.engine.loop.epoch import loader_deaths_understood
+from worker.engine.loop.epoch import loader_stops_translated
 from worker.engine.loop.lr_finder import BAND_WITHIN_S, SEEDS, search
 from worker.engine.loop.state import State
 from worker.engine.network import architectures, weights
@@ -37,13 +37,13 @@ from worker.engine.stage.setup import begin_stage
 
 
 def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = None) -> TrainingResult:
-    """Train as ordered, stage by stage, and say what was left behind.
+    """Train as ordered, stage by stage; returns the checkpoints it wrote.
 
     After every epoch, within long ones and when it is stopped a state is saved,
-    after every stage a checkpoint. Given states to resume from, it goes on from
+    after every stage a checkpoint. Given states to resume from, it continues from
     the newest good one; on a processor the result is then the same, bit for bit,
-    as without the interruption. Asked to finish, it ends its stage after the
-    epoch and leaves out those that would follow.
+    as without the interruption. When the signal asks it to finish, the stage ends
+    after the present epoch and no other stage follows.
 
     Raises:
         Stopped: the stop signal was given.
@@ -55,7 +55,7 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
     devices.make_repeatable(device)
     remove_partials(order.output_folder)
     remove_partials(order.state_folder)
-    with _faults_named(order, device), loader_deaths_understood(stop):
+    with _machine_faults_translated(order, device), loader_stops_translated(stop):
         resumed, saved = _newest_state(order, on_event)
         start = None if resumed or order.starts_from is None else checkpoint.read(order.starts_from)
         stages_before = resumed.stages_before if resumed else _lineage_stages(start)
@@ -88,7 +88,7 @@ def find_learning_rate(
     seeds: int = SEEDS,
     within_s: float = BAND_WITHIN_S,
 ) -> tuple[Curve, Finding]:
-    """Search a learning rate for the order's first stage; leaves nothing behind.
+    """Search a learning rate for the order's first stage; writes no checkpoint and no state.
 
     Raises:
         Stopped, AppError: as ``train`` does.
@@ -97,7 +97,7 @@ def find_learning_rate(
     require_trainable(order.manifest)
     device = devices.choose(order.device)
     devices.make_repeatable(device)
-    with _faults_named(order, device), loader_deaths_understood(stop):
+    with _machine_faults_translated(order, device), loader_stops_translated(stop):
         start = None if order.starts_from is None else checkpoint.read(order.starts_from)
         stages_before = _lineage_stages(start)
         model = devices.to_device(_first_model(order, start, on_event, stop), device)
@@ -139,13 +139,13 @@ def require_trainable(manifest: Manifest) -> None:
 
 
 def _newest_state(order: TrainingOrder, on_event: OnEvent) -> tuple[State | None, list[StatePoint]]:
-    """The state to go on from, and the points that led to it, the newest last."""
+    """The state to continue from, and the points up to it, the newest last."""
     resumed, passed_over = state.newest(
         order.state_folder, order.resume_from, state.order_hash(order.config, order.manifest)
     )
     for point, reason in passed_over:
-        onto = "going back to the one before" if resumed else "starting from the beginning"
-        on_event(Note(NoteTopic.RESUME, f"The saved state {_where(point)} can't be used ({reason}); {onto}"))
+        then = "using the one before it" if resumed else "starting from the beginning"
+        on_event(Note(NoteTopic.RESUME, f"The saved state {_where(point)} can't be used ({reason}); {then}"))
     return resumed, list(order.resume_from[len(passed_over) :][::-1])
 
 
@@ -195,7 +195,7 @@ def _first_model(
 
 
 def _start_from(model: Classifier, start: Checkpoint, order: TrainingOrder) -> None:
-    """Load a checkpoint's backbone, and its head too where the answers mean the same."""
+    """Load a checkpoint's backbone, and its head too where classes and last layer are the same."""
     name = str(order.starts_from)
     if start.content["architecture"] != order.config.architecture:
         raise CheckpointUnusable(name, f"it is a {start.content['architecture']}, not a {order.config.architecture}")
@@ -208,8 +208,8 @@ def _start_from(model: Classifier, start: Checkpoint, order: TrainingOrder) -> N
 
 
 @contextmanager
-def _faults_named(order: TrainingOrder, device: torch.device) -> Iterator[None]:
-    """Give a name to faults of the machine, wherever in a training they come."""
+def _machine_faults_translated(order: TrainingOrder, device: torch.device) -> Iterator[None]:
+    """Turn a full disk and too little memory, wherever in a training, into errors of ours."""
     try:
         with disk_full_named(order.state_folder, 0):
             yield

@@ -1,4 +1,4 @@
-"""How often to tell of progress."""
+"""How often to report progress."""
 
 import time
 from typing import Final
@@ -7,7 +7,7 @@ REPORT_EVERY_S: Final = 0.5
 
 
 class Throttle:
-    """Says when it is time for the next report: about twice a second."""
+    """Limits reports to about two a second."""
 
     def __init__(self) -> None:
         self._reported_at = time.monotonic()

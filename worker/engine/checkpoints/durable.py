@@ -61,7 +61,7 @@ def replace_file(path: Path, *parts: bytes) -> None:
 
 @contextmanager
 def disk_full_named(folder: Path, needed_bytes: int) -> Iterator[None]:
-    """Say of a full disk (or a used-up quota) how much the block needs and how much is there.
+    """Turn a full disk (or a used-up quota) into an error with what the block needs and what is free.
 
     Raises:
         DiskFull

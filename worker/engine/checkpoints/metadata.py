@@ -1,4 +1,4 @@
-"""What an exported file tells a program that has nothing but the file."""
+"""Metadata of exported files: all that a program needs that has nothing but the file."""
 
 import json
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What exported files say of their model.
+    """Facts about a model that its exported files carry.
 
     Attributes:
         architecture: name in the catalogue.

@@ -1,8 +1,8 @@
-"""From a manifest to batches: which images, in which order, seen how.
+"""From a manifest to batches: which images, in which order, in which view.
 
 The order of an epoch and the random view of an image are functions of the
-seed, the stage, the epoch and the image alone. So neither the number of loader
-processes nor an interruption changes what a training sees.
+seed, the stage of the lineage, the epoch and the image alone. So neither the number of
+loader processes nor an interruption changes what a training sees.
 """
 
 import signal
@@ -107,7 +107,7 @@ class Views(Dataset[tuple[int, int, Pixels | Unreadable]]):
         return training_view(whole, self.source.preprocessing, self.augmentation, self.rng_for(epoch, digest))
 
     def rng_for(self, epoch: int, digest: Digest) -> np.random.Generator:
-        """What decides an image's random view."""
+        """The random numbers of an image's view."""
         return np.random.default_rng([self.seed, self.stage, epoch, int(digest[:16], 16)])
 
 
@@ -165,7 +165,7 @@ _LONGEST_STAGE: Final = 1000
 
 
 class EpochOrder(Sampler[list[Key]]):
-    """Tells torch's loader the order of the epoch that ``epoch`` is set to, from ``first_step`` on."""
+    """Order of the epoch that ``epoch`` is set to, from ``first_step`` on, for torch's loader."""
 
     def __init__(
         self, images: int, batch_size: int, *, seed: int, stage: int, balanced_by: Sequence[int] | None = None
@@ -190,7 +190,7 @@ class EpochOrder(Sampler[list[Key]]):
         for step, batch in enumerate(batches):
             keys = []
             for index in batch:
-                # An image that comes again is seen as in an epoch that no stage has: not the same view twice.
+                # An image that is drawn again gets the view of an epoch that no stage has, not the same view twice.
                 keys.append((self.epoch + times[index] * _LONGEST_STAGE, index))
                 times[index] += 1
             if step >= self.first_step:
@@ -258,7 +258,7 @@ def in_order(
 
 def _loader(
     views: Views | SourceCrops, keys: Sampler[list[Key]] | list[list[Key]], *, processes: int, device: torch.device
-) -> DataLoader[Any]:  # Any: batches are of our own type, which the stub can't say
+) -> DataLoader[Any]:  # Any: batches are of our own type, which the stub can't express
     return DataLoader(
         views,
         batch_sampler=keys,
@@ -268,7 +268,7 @@ def _loader(
         persistent_workers=processes > 0,
         # A generator of its own: else each pass would take from the one that dropout uses.
         generator=torch.Generator(),
-        worker_init_fn=_leave_signals_to_the_parent if processes else None,
+        worker_init_fn=_ignore_stop_signals if processes else None,
         multiprocessing_context=_process_start(device) if processes else None,
     )
 
@@ -297,7 +297,7 @@ def _process_start(device: torch.device) -> str:
     return "fork" if sys.platform == "linux" and device.type == "cpu" else "spawn"
 
 
-def _leave_signals_to_the_parent(worker: int) -> None:
-    """A stop is sent to the whole group of processes; the training ends it in order, its loaders must not die first."""
+def _ignore_stop_signals(worker: int) -> None:
+    """A stop is sent to the whole process group; the training ends in order, so its loaders must not end first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

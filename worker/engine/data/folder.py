@@ -31,7 +31,7 @@ class FolderContent:
     """A folder's labelled images, and what of it is left out.
 
     Attributes:
-        unlabelled: paths that the rule says nothing about.
+        unlabelled: paths to which the rule gives no label.
         contradicting: paths of copies of one picture that have different labels.
     """
 

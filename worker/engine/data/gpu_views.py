@@ -128,7 +128,7 @@ def _needed(map_: NDArray[np.float64], size: int, furthest: tuple[int, int]) -> 
 
 
 def _mirrored_span(low: float, high: float, last: int) -> tuple[int, int]:
-    """What of 0 to ``last`` is seen between two positions when the rest is its mirror image."""
+    """The part of 0 to ``last`` that lies between two positions when the rest is its mirror image."""
     first = 0 if low < 0 else min(low, 2 * last - high)
     final = last if high > last else max(high, -low)
     return int(np.clip(np.floor(first), 0, last)), int(np.clip(np.ceil(final), 0, last))

@@ -46,11 +46,11 @@ def prepared_images(
 ) -> Iterator[Images]:
     """Decode and resize every image once, into a cache that lives as long as the block.
 
-    Of images that are ``kept`` all is known that a training asks of its layers: they are
-    opened only if somebody wants their pixels after all.
+    All features that a training needs of ``kept`` images are on disk: they are opened only
+    where their pixels are needed after all.
 
-    A training that goes on is given what was ``left_out`` of it when it began: the order
-    of the images depends on it. What can't be read since is skipped batch by batch.
+    A resumed training is given what was ``left_out`` when it began, since the order of the
+    images depends on it. What has become unreadable since is skipped batch by batch.
     """
     images = order.manifest.images
     skipped = _Skipped(len(images), on_event)
@@ -115,7 +115,7 @@ def _read(
 
 
 class _Skipped:
-    """Tells of each unreadable image once, and gives up when they are too many."""
+    """Reports each unreadable image once, and raises when they are too many."""
 
     def __init__(self, images: int, on_event: OnEvent) -> None:
         self._images, self._on_event = images, on_event

@@ -1,7 +1,7 @@
-"""Training above blocks that stand still: what these say of images, kept instead of computed every epoch.
+"""Training above frozen blocks, whose activations are stored instead of computed in every epoch.
 
-A stage with ``frozen_blocks`` moves only the blocks above them. The lower ones show what they make of
-a few random views of each image once, and the others learn from that.
+A stage with ``frozen_blocks`` trains only the blocks above them. The activations of the frozen ones for
+a few random views of each image are computed once, and the others are trained on them.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from worker.engine.data.source import Unreadable
-from worker.engine.frozen.features import EpochRows, ViewRequest, as_indexes, shown_ahead
+from worker.engine.frozen.features import EpochRows, ViewRequest, as_indexes, views_ahead
 from worker.engine.frozen.runtimes import FrozenLayers
 from worker.engine.hardware.memory import EVALUATION_BATCH, MemoryLimits
 from worker.engine.loop.evaluation import Answers, OnBatch
@@ -29,11 +29,11 @@ _LARGEST: Final = torch.finfo(torch.float16).max
 
 @dataclass(frozen=True, slots=True)
 class Activations:
-    """What the blocks below the cut say of the readable ones of a list's images.
+    """Activations of the frozen blocks for the readable ones of a list's images.
 
     Attributes:
-        values: (N, C, h, w) channels last, on the device; float16 where the others learn from them, float32
-            where they are judged by them.
+        values: (N, C, h, w) channels last, on the device; float16 where they are trained on, float32
+            where they are evaluated on.
         targets: (N,) int64 on the device.
         indices: N indices in the list of images.
     """
@@ -59,19 +59,19 @@ def _numbers_per_image(model: Classifier, size: int, frozen_blocks: int) -> int:
 
 def compute(
     layers: FrozenLayers,
-    showing: ViewRequest,
+    request: ViewRequest,
     *,
     device: torch.device,
     on_batch: Callable[[int, list[Unreadable]], None],
 ) -> Activations:
-    """What the layers say of one view of every readable image; a repetition gives equal bits."""
-    labelled = showing.views.labelled
-    kept_as = torch.float16 if showing.is_learnt_from else torch.float32
+    """The layers' activations for one view of every readable image; a repetition gives equal bits."""
+    labelled = request.views.labelled
+    kept_as = torch.float16 if request.is_learnt_from else torch.float32
     indices, unreadable = list[int](), list[Unreadable]()
 
     def pixels() -> Iterator[Pixels]:
         everywhere = range(len(labelled))
-        for index, shown in zip(everywhere, shown_ahead(showing.views, showing.view, everywhere), strict=True):
+        for index, shown in zip(everywhere, views_ahead(request.views, request.view, everywhere), strict=True):
             if isinstance(shown, Unreadable):
                 unreadable.append(shown)
             else:

@@ -41,15 +41,15 @@ def training_views(training: Training, number: int) -> Views:
     )
 
 
-def features_of(training: Training, showings: Sequence[ViewRequest]) -> list[features.Features]:
-    """What the backbone says of views of images; told as one phase, and only where something must be computed."""
+def features_of(training: Training, requests: Sequence[ViewRequest]) -> list[features.Features]:
+    """The backbone's features of views of images; reported as one phase, and only where some must be computed."""
     source = _source(training.order, training.model, training.preprocessing, training.limits, training.on_event)
-    missing = [source.missing(one) for one in showings]
+    missing = [source.missing(one) for one in requests]
     total = sum(missing)
     if total:
         training.on_event(PhaseStarted(Phase.FEATURES, f"Computing features of {total:,} images"))
     found = []
-    for number, one in enumerate(showings):
+    for number, one in enumerate(requests):
         report = partial(_report, training.on_event, sum(missing[:number]), total)
         watch = training.watch(report, missing[number])
         found.append(source.of(one, device=training.device, on_batch=watch))
@@ -61,19 +61,19 @@ def _report(on_event: OnEvent, before: int, total: int, done: int) -> None:
 
 
 def activations_by(training: Training, frozen_blocks: int) -> Callable[[ViewRequest], activations.Activations]:
-    """What the lowest blocks say of a view of images."""
+    """Computes the activations of the lowest blocks for a view of images."""
     below = nn.Sequential(*training.model.blocks()[:frozen_blocks])
     judging, learnt_from = _frozen_layers(
         training.order, below, training.preprocessing, training.limits, training.on_event
     )
 
-    def show(showing: ViewRequest) -> activations.Activations:
-        total = len(showing.views.labelled)
+    def show(request: ViewRequest) -> activations.Activations:
+        total = len(request.views.labelled)
         text = f"Computing features of {total:,} images with the frozen layers"
         training.on_event(PhaseStarted(Phase.ACTIVATIONS, text))
         watch = training.watch(lambda done: training.on_event(PhaseProgress(Phase.ACTIVATIONS, done, total)), total)
-        layers = learnt_from if showing.is_learnt_from else judging
-        return activations.compute(layers, showing, device=training.device, on_batch=watch)
+        layers = learnt_from if request.is_learnt_from else judging
+        return activations.compute(layers, request, device=training.device, on_batch=watch)
 
     return show
 

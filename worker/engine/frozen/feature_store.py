@@ -1,4 +1,4 @@
-"""Answers of layers that stand still, kept on disk from run to run.
+"""Output of frozen layers, kept on disk from run to run.
 
 A group of answers is a folder, named by all that decides them but the image: layers,
 preprocessing, view, runtime. In it lie shards, each written once, whole or not at all,
@@ -39,7 +39,7 @@ _ABANDONED_S: Final = 3600.0
 log = logging.getLogger(__name__)
 
 Values = NDArray[Any]
-"""What layers say of one image; float32 or float16."""
+"""The layers' output for one image; float32 or float16."""
 
 
 class FeatureStore:
@@ -118,7 +118,7 @@ class Group:
             self.flush()
 
     def flush(self) -> None:
-        """Keep what waits; a disk that is full or forbidden keeps nothing, and nobody minds."""
+        """Write what waits; where the disk is full or not writable nothing is kept, which is only logged."""
         waiting, self._waiting, self._waiting_bytes = self._waiting, {}, 0
         self._kept_at = time.monotonic()
         if not waiting or self._folder is None:

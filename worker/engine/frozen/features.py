@@ -1,9 +1,9 @@
-"""What a frozen backbone says of images, computed once instead of every epoch.
+"""Features of a frozen backbone, computed once instead of in every epoch.
 
-While nothing in the backbone learns, its answer to a view of an image stays the
-same. A frozen stage therefore shows it a few random views of each image once, and
-the head learns from the stored answers in milliseconds a step. They are kept on disk
-for the next training, the search of a rate and the next version of the data set.
+While nothing in the backbone is trained, its features of a view of an image stay the
+same. A frozen stage therefore computes them once for a few random views of each image, and
+the head is trained on them in milliseconds a step. They are kept on disk for the next
+training, the learning-rate finder and the next version of the dataset.
 """
 
 import os
@@ -32,11 +32,11 @@ from worker.engine.network.architectures import Classifier
 MAX_BYTES: Final = 2_000_000_000
 """Features of larger training sets are not held in memory; their backbone runs every epoch."""
 
-_PIXELS: Final = 2
-"""Of how views are made; to be raised whenever equal settings no longer give equal pixels."""
+_PIXELS: Final = 3
+"""Version of how views are made; to be raised whenever equal settings no longer give equal pixels."""
 
 _LOOK_EVERY: Final = 8
-"""Images between two looks at the stop signal."""
+"""Images between two checks of the stop signal."""
 
 
 def fit_into_memory(images: int, features: int, views: int = FROZEN_VIEWS) -> bool:
@@ -61,11 +61,11 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class ViewRequest:
-    """One view of every image of a list, shown to layers that stand still.
+    """One view of every image of a list, of which frozen layers are to compute the output.
 
     Attributes:
         view: number of the random view; without effect on the evaluation's.
-        is_learnt_from: something learns from the answers, so that they may be a little rough; else they judge.
+        is_learnt_from: the output is trained on and may be of lower precision; else it is evaluated on.
     """
 
     views: Views
@@ -74,7 +74,7 @@ class ViewRequest:
 
 
 class Source:
-    """Answers of layers that stand still to views of images, from the disk or from the layers.
+    """Output of frozen layers for views of images, from the disk or from the layers.
 
     A view is decided by the augmentation, the seed, the stage's number in its lineage, the view's
     number and the image: not by the run or the version of the dataset.
@@ -102,62 +102,59 @@ class Source:
         group = self._group(self._layers(is_learnt_from), augmentation, seed, stage, view)
         return group.known(image.digest for image in images)
 
-    def missing(self, showing: ViewRequest) -> int:
+    def missing(self, request: ViewRequest) -> int:
         """Of how many images the answers must be computed."""
-        return len(showing.views.labelled) - len(self._kept_of(showing))
+        return len(request.views.labelled) - len(self._kept_of(request))
 
-    def of(self, showing: ViewRequest, *, device: torch.device, on_batch: OnBatch) -> Features:
-        """The answers to one view of every readable image; tells of those that must be computed."""
-        labelled = showing.views.labelled
-        known = self._kept_of(showing)
+    def of(self, request: ViewRequest, *, device: torch.device, on_batch: OnBatch) -> Features:
+        """The answers to one view of every readable image; ``on_batch`` is called while some are computed."""
+        labelled = request.views.labelled
+        known = self._kept_of(request)
         found = {index: known[image.digest] for index, image in enumerate(labelled.images) if image.digest in known}
         if left := [index for index in range(len(labelled)) if index not in found]:
-            found |= self._computed(showing, left, on_batch)
+            found |= self._computed(request, left, on_batch)
         return _stacked(found, labelled, device)
 
     def _layers(self, is_learnt_from: bool) -> FrozenLayers:
         return self._learnt_from if is_learnt_from else self._judging
 
-    def _kept_of(self, showing: ViewRequest) -> dict[Digest, Answer]:
-        views = showing.views
+    def _kept_of(self, request: ViewRequest) -> dict[Digest, Answer]:
+        views = request.views
         return self.kept(
             views.labelled.images,
-            view=showing.view,
+            view=request.view,
             augmentation=views.augmentation,
             seed=views.seed,
             stage=views.stage,
-            is_learnt_from=showing.is_learnt_from,
+            is_learnt_from=request.is_learnt_from,
         )
 
     def _group(
         self, layers: FrozenLayers, augmentation: Augmentation | None, seed: int, stage: int, view: int
     ) -> Group:
-        seen = "evaluation" if augmentation is None else f"{augmentation!r} {seed} {view}"
-        # Without the first stage's number: features kept by earlier versions stay valid.
-        if augmentation is not None and stage:
-            seen += f" stage {stage}"
-        seen += f" pixels {_PIXELS}"
-        return self._store.group(layers.identity, repr(layers.preprocessing), seen, layers.runtime_name)
+        view_key = "evaluation" if augmentation is None else f"{augmentation!r} {seed} {stage} {view}"
+        view_key += f" pixels {_PIXELS}"
+        return self._store.group(layers.identity, repr(layers.preprocessing), view_key, layers.runtime_name)
 
-    def _computed(self, showing: ViewRequest, indices: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
-        views, view, layers = showing.views, showing.view, self._layers(showing.is_learnt_from)
-        shown: deque[int] = deque()
+    def _computed(self, request: ViewRequest, indices: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
+        views, view, layers = request.views, request.view, self._layers(request.is_learnt_from)
+        waiting: deque[int] = deque()
         unreadable: list[Unreadable] = []
         skipped = 0
 
         def pixels() -> Iterator[Pixels]:
-            for index, seen in zip(indices, shown_ahead(views, view, indices), strict=True):
-                if isinstance(seen, Unreadable):
-                    unreadable.append(seen)
+            for index, made in zip(indices, views_ahead(views, view, indices), strict=True):
+                if isinstance(made, Unreadable):
+                    unreadable.append(made)
                 else:
-                    shown.append(index)
-                    yield seen
+                    waiting.append(index)
+                    yield made
 
         found: dict[int, Answer] = {}
         group: Group | None = None
         try:
             for answer in layers.answers(pixels()):
-                index = shown.popleft()
+                index = waiting.popleft()
                 found[index] = answer
                 # Only now is it sure which runtime answers.
                 group = group or self._group(layers, views.augmentation, views.seed, views.stage, view)
@@ -173,8 +170,8 @@ class Source:
         return found
 
 
-def shown_ahead(views: Views, view: int, indices: Iterable[int]) -> Iterator[Pixels | Unreadable]:
-    """The images as the view shows them, in order; a few are made ahead by threads, so that nobody waits."""
+def views_ahead(views: Views, view: int, indices: Iterable[int]) -> Iterator[Pixels | Unreadable]:
+    """A view of each of the images, in order; threads make a few of them in advance."""
     # Pillow lets go of Python's lock while it decodes, resizes and turns, so threads do.
     workers = min(8, os.cpu_count() or 1)
     ahead: deque[Future[Pixels | Unreadable]] = deque()

@@ -2,7 +2,7 @@
 
 Measured on 2 cores (EfficientNet-Lite0, 224 pixels): OpenVINO answers one image at a
 time fastest, three times as fast as torch, and an image's answer is the same bits
-whatever was asked before and after it. ``docs/decisions/0006-openvino.md`` says more.
+whatever was computed before and after it. More in ``docs/decisions/0006-openvino.md``.
 """
 
 import hashlib
@@ -45,11 +45,11 @@ WORTH_IT: Final = 64
 """Images from which on preparing a runtime costs less than it saves."""
 
 Answer = NDArray[np.float32]
-"""What the layers say of one image, of any shape."""
+"""The layers' output for one image, of any shape."""
 
 
 class Runtime(Protocol):
-    """Runs layers; ``name`` says which answers may be mixed: equal names give equal bits on one machine."""
+    """Runs layers; equal ``name``s give equal bits on one machine, so that their answers may be mixed."""
 
     name: str
 
@@ -230,7 +230,7 @@ def identity_of(layers: nn.Module) -> str:
 
 
 class _FromPixels(nn.Module):
-    """``(N, H, W, 3)`` uint8 values as float -> what the layers say; normalisation is inside."""
+    """``(N, H, W, 3)`` uint8 values as float -> the layers' output; normalisation is inside."""
 
     mean: Tensor
     std: Tensor
@@ -299,7 +299,7 @@ def _openvino_core() -> Any:  # Any: as above
     Of two that go in the order in which they came the second puts back what the first has freed, and the
     next signal kills the process.
     """
-    # Never loaded: what converts models would tell of its use. Nothing of ours may call anybody.
+    # Never loaded: the model converter reports its use over the network, and nothing of ours may do that.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is how a module is forbidden
     import openvino
 
@@ -311,7 +311,7 @@ class _OpenVino:
 
     def __init__(self, layers: FrozenNetwork, *, is_rough: bool = False) -> None:
         self.name = f"openvino {version('openvino')}" + (" bfloat16" if is_rough else "")
-        # float32 said aloud: on some processors it would choose a lower precision by itself.
+        # float32 is set explicitly: on some processors OpenVINO would choose a lower precision by itself.
         precision = "bf16" if is_rough else "f32"
         settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
         compiled = _openvino_core().compile_model(layers.openvino, "CPU", settings)

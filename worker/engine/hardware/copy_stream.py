@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Sender:
-    """Has what a batch needs done on the device beside the steps.
+    """Copies batches to the device while steps run.
 
     On a GPU steps are only queued when the next batch is asked for. In the same queue a copy would
     wait for them; in a stream of its own it runs meanwhile. A processor has one queue and does all in order.

@@ -1,4 +1,4 @@
-"""Which other programs hold a GPU's memory, as far as its driver tells."""
+"""Which other programs hold a GPU's memory, as far as its driver reports them."""
 
 import os
 import subprocess
@@ -12,13 +12,13 @@ from worker.engine.errors import MemoryHolder
 _ASK: Final = ("nvidia-smi", "--query-compute-apps=pid,used_memory,name", "--format=csv,noheader,nounits")
 _ASK_TIMEOUT_S: Final = 10.0
 _NAMED: Final = 3
-"""So many are told of, those that hold the most."""
+"""So many are named, those that hold the most."""
 
 
 def holders_of(device: torch.device) -> tuple[MemoryHolder, ...]:
-    """The programs that hold most of a GPU's memory, ourselves excepted; none where nobody can tell.
+    """The programs that hold most of a GPU's memory, ourselves excepted; none where the driver does not report them.
 
-    From within a container the driver tells of no program outside.
+    In a container the driver reports no program outside of it.
     """
     try:
         answer = subprocess.run(
@@ -30,7 +30,7 @@ def holders_of(device: torch.device) -> tuple[MemoryHolder, ...]:
 
 
 def holders_in(answer: str, *, but_not: int) -> tuple[MemoryHolder, ...]:
-    """The programs of which ``nvidia-smi`` tells, one a line, the largest first."""
+    """The programs in the output of ``nvidia-smi``, one a line, the largest first."""
     found = [_holder(line) for line in answer.splitlines()]
     others = [holder for holder in found if holder is not None and holder.pid != but_not]
     return tuple(sorted(others, key=lambda holder: -holder.mebibytes)[:_NAMED])
@@ -41,7 +41,7 @@ def _holder(line: str) -> MemoryHolder | None:
     mebibytes, _, path = rest.partition(",")
     try:
         return MemoryHolder(int(pid), int(mebibytes), PurePath(path.strip()).name or "a program")
-    except ValueError:  # the driver doesn't tell how much, or there is a sentence instead of a list
+    except ValueError:  # the driver doesn't report how much, or prints a sentence instead of a list
         return None
 
 

@@ -1,6 +1,6 @@
-"""How much fits into the memory at once: found out by failing, and then kept to.
+"""How many images fit into memory at once: found by failing, and then kept.
 
-A batch that is too large is worked off in parts whose gradients add up to those of the
+Gradients of a batch that is too large are computed in parts, which add up to those of the
 whole. What failed is freed only once its exception is gone: its traceback holds the
 tensors (pytorch issue 18853). So every retry here lies behind the ``except``.
 """
@@ -41,11 +41,11 @@ class MemoryLimits:
     """How many images are worked on at once in a training; halved where the memory is too small, and left so.
 
     Attributes:
-        batch_size: images of a step, whatever they are cut into.
+        batch_size: images of a step, in however many parts.
         micro_batch: images of which gradients are computed at once.
         eval_batch_size: images that the network answers at once.
         loader_processes: at most so many processes prepare images, each with memory of its own.
-        stage, epoch: where the training is; for what is told.
+        stage, epoch: where the training is; for reports.
     """
 
     batch_size: int
@@ -125,7 +125,7 @@ class MemoryLimits:
 
 
 def refused_from_the_start(batch_size: int, device: torch.device) -> OutOfMemory:
-    """What is said where there was no room for the network itself, or for the very first of its work."""
+    """The error where not even the network, or its first batch, fits into memory."""
     if device.type != "cuda":
         return OutOfMemory(batch_size)
     try:
@@ -149,7 +149,7 @@ def _refusal(images: int, device: torch.device, free: int, total: int, own: int)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory couldn't be had."""
+    """Whether an error means that memory could not be allocated."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     # The processor's allocator and some GPU libraries have no error type of their own.
@@ -175,9 +175,9 @@ def memory_of(device: torch.device) -> tuple[int, int, int]:
 
 
 def others_hold(free: int, total: int, own: int) -> bool:
-    """Whether other programs hold nearly all of a GPU's memory; on a processor nobody can say."""
+    """Whether other programs hold nearly all of a GPU's memory; False on a processor, which does not report it."""
     return own > 0 and total - free - own >= HELD_BY_OTHERS * total
 
 
 class PartialUpdate(MemoryError):
-    """The memory ended while weights were being changed: some have taken the step and some haven't."""
+    """Memory ran out while weights were being changed: some have taken the step and some haven't."""

@@ -22,7 +22,7 @@ def class_weights(targets: Sequence[int], classes: int) -> list[float]:
     """How much a mistake about each class counts: the rarer the more, 1 in the mean over images.
 
     Source: scikit-learn's ``class_weight="balanced"``, n / (k n_c). A class without
-    images counts 1: nobody makes mistakes about it.
+    images counts 1: no mistake about it can occur.
     """
     times = Counter(targets)
     return [len(targets) / (len(times) * times[index]) if times[index] else 1.0 for index in range(classes)]

@@ -13,7 +13,7 @@ from torch import Tensor
 from backend.domain.events import Note, NoteTopic, OnEvent, Phase, PhaseStarted
 from worker.engine.hardware.memory import MemoryLimits, is_out_of_memory
 from worker.engine.loop.context import CompileStatus, Training
-from worker.engine.loop.lr_finder import left_as_it_was
+from worker.engine.loop.lr_finder import restored_afterwards
 from worker.engine.loop.run import Forward, StageRun
 from worker.engine.loop.step import gradients
 from worker.engine.network.optim import set_training_mode
@@ -88,7 +88,7 @@ def _try(run: StageRun, quick: Forward, size: int) -> None:
 
     trial = replace(run, forward=forward, limits=MemoryLimits(_TRIED_WITH, run.device))
     inputs = torch.zeros(_TRIED_WITH, 3, size, size, device=run.device).contiguous(memory_format=torch.channels_last)
-    with left_as_it_was(run.model, run.device):
+    with restored_afterwards(run.model, run.device):
         set_training_mode(run.model, run.stage)
         gradients(trial, inputs, torch.zeros(_TRIED_WITH, dtype=torch.int64, device=run.device))
 

@@ -50,14 +50,14 @@ class Training:
         return self.images.source.preprocessing
 
     def watch(self, report: Callable[[int], None], total: int) -> evaluation.OnBatch:
-        """A listener for batches that looks at the stop signal and passes progress on in measure."""
-        pace = Throttle()
+        """A listener for batches that checks the stop signal and reports progress at most twice a second."""
+        throttle = Throttle()
 
         def on_batch(done: int, unreadable: list[Unreadable]) -> None:
             if self.stop.requested():
                 raise Stopped
             self.images.skip(unreadable)
-            if pace.due() or done == total:
+            if throttle.due() or done == total:
                 report(done)
 
         return on_batch

@@ -33,7 +33,7 @@ def run_epoch(training: Training, run: StageRun, valid: evaluation.Answers) -> E
 
     try:
         learning_rate = train_one_epoch(run, on_event=training.on_event, stop=training.stop, save=save)
-        with loader_deaths_understood(training.stop):
+        with loader_stops_translated(training.stop):
             answered = validate(training, run, valid, cursor.epoch)
     except Stopped:
         if cursor.step and not _is_saved(training, run):
@@ -50,7 +50,7 @@ def validate(training: Training, run: StageRun, valid: evaluation.Answers, epoch
     """What the network answers for the validation images after an epoch.
 
     Raises:
-        NotFinite: an answer is no number.
+        NotFinite: an answer is NaN or infinite.
     """
     total = len(training.images.valid)
     watch = training.watch(lambda done: training.on_event(ValidationProgress(run.number, epoch, done, total)), total)
@@ -66,7 +66,7 @@ def save_state(training: Training, run: StageRun, finished: EpochFinished | None
     """Save the run as it is, after the epoch that was finished with it if one was.
 
     Raises:
-        NotFinite: a weight is no number; nothing was saved.
+        NotFinite: a weight is NaN or infinite; nothing was saved.
         DiskFull: nothing was saved.
     """
     order = training.order
@@ -83,8 +83,8 @@ def save_state(training: Training, run: StageRun, finished: EpochFinished | None
 
 
 @contextmanager
-def loader_deaths_understood(stop: StopSignal) -> Iterator[None]:
-    """A stop sent to the whole process group may end a loader process before this one has seen it."""
+def loader_stops_translated(stop: StopSignal) -> Iterator[None]:
+    """A stop sent to the whole process group may end a loader process before this one has received it."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""What the network answers for images it doesn't learn from."""
+"""The network's answers for images that it is not trained on."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol

@@ -1,8 +1,8 @@
 """The learning-rate search: growing rates on real batches, then everything as it was.
 
 Source: Smith, "Cyclical Learning Rates", arXiv:1506.01186, as fastai 2 does it (``LRFinder``): all
-layer groups take the same rate, momentum stays at Adam's own, the smoothed loss is noted after each
-step. Where there are fewer batches than steps, the data go round.
+layer groups take the same rate, momentum stays at Adam's default, the smoothed loss is noted after each
+step. Where there are fewer batches than steps, the epochs repeat.
 """
 
 import math
@@ -30,7 +30,7 @@ SEEDS: Final = 3
 BAND_WITHIN_S: Final = 180.0
 """Further tries are made only while they and those before are thought to end within so long."""
 _EPOCHS_APART: Final = 1000
-"""Each seed sees its data as in epochs that no stage has: other orders and other random views than the stage's."""
+"""Each seed takes orders and random views of epochs that no stage has."""
 
 
 def find_rate(training: Training, run: StageRun) -> None:
@@ -61,7 +61,7 @@ def search(
     for seed in range(seeds):
         if seed and (time.monotonic() - begun) * (seed + 1) / seed > within_s:
             break
-        with left_as_it_was(run.model, run.device):
+        with restored_afterwards(run.model, run.device):
             torch.manual_seed(seed_of(training.order.config.seed, run.lineage_stage, seed))
             recorded.append(_record(training, run, seed, steps, report))
     curve = curve_of(recorded, steps)
@@ -71,8 +71,8 @@ def search(
 
 
 @contextmanager
-def left_as_it_was(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Whatever happens in the block: weights, buffers, modes and random numbers are then what they were."""
+def restored_afterwards(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Restore weights, buffers, modes and random numbers after the block, whatever happens in it."""
     before = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     modes = [(module, module.training) for module in model.modules()]
     try:
@@ -87,19 +87,19 @@ def left_as_it_was(model: nn.Module, device: torch.device) -> Iterator[None]:
 
 
 def _record(training: Training, run: StageRun, seed: int, steps: int, report: Callable[[int], None]) -> list[float]:
-    """Smoothed losses of growing steps; ends with the first that is far from the best or no number."""
+    """Smoothed losses of steps with growing rates, up to the first that is far above the lowest or not finite."""
     config = training.order.config
     optimizer = build_optimizer(run.model, run.stage, config)
     scaler = torch.amp.GradScaler(run.device.type, enabled=run.scaler.is_enabled())
     trial = replace(run, optimizer=optimizer, scaler=scaler)
     smoothed, losses = SmoothedLoss(), list[float]()
-    for step, (inputs, targets) in enumerate(islice(_going_round(run.batches, seed), steps)):
+    for step, (inputs, targets) in enumerate(islice(_endless_batches(run.batches, seed), steps)):
         if training.stop.requested():
             raise Stopped
         losses.append(_try_rate(trial, rate_at(step, steps), inputs, targets, smoothed))
         report(seed * steps + step + 1)
         if math.isnan(losses[-1]):
-            # fastai goes on to the end with losses that are no numbers; they count alike when the curve is cut.
+            # fastai continues to the end with NaN losses; they count alike when the curve is cut.
             return losses + [math.nan] * (steps - len(losses))
         if losses[-1] > BURST * min(losses):
             break
@@ -115,7 +115,7 @@ def _try_rate(trial: StageRun, rate: float, inputs: Tensor, targets: Tensor, smo
     return smoothed.value
 
 
-def _going_round(batches: Batches, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _endless_batches(batches: Batches, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches without end, epoch after epoch; none where an epoch has none."""
     for epoch in count(_EPOCHS_APART * (seed + 1)):
         is_empty = True
@@ -129,10 +129,10 @@ def _going_round(batches: Batches, seed: int) -> Iterator[tuple[Tensor, Tensor]]
 
 
 def _report(training: Training, total: int) -> Callable[[int], None]:
-    pace = Throttle()
+    throttle = Throttle()
 
     def report(done: int) -> None:
-        if pace.due() or done == total:
+        if throttle.due() or done == total:
             training.on_event(PhaseProgress(Phase.RATE, done, total))
 
     return report

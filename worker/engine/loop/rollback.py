@@ -1,4 +1,4 @@
-"""The way back to the last good state when a step has gone wrong."""
+"""Going back to the last good state when a step has failed."""
 
 from backend.domain.events import Note, NoteTopic, RolledBack
 from worker.engine.errors import Diverged
@@ -15,14 +15,14 @@ TRIES = 2
 
 
 class Rollback:
-    """Where a stage goes back to: its newest state on disk, or how it began, kept in memory until there is one."""
+    """The state that a stage goes back to: its newest on disk, or its beginning, kept in memory until there is one."""
 
     def __init__(self, training: Training, run: StageRun) -> None:
         self._training, self._run = training, run
         self._beginning = None if self._points() else state.remember(run)
 
     def take(self, wrong: NotFinite | PartialUpdate) -> None:
-        """Go back after a step that went wrong, and save where we are: an interruption must not forget the halving.
+        """Go back after a step that failed, and save that state: an interruption must not undo the halving.
 
         Raises:
             Diverged: there were enough tries.
@@ -69,6 +69,6 @@ class Rollback:
 
 
 def diverged(run: StageRun) -> Diverged:
-    """The error for losses or weights that are no longer numbers."""
+    """The error for losses or weights that are NaN or infinite."""
     peak = run.stage.peak
     return Diverged(run.number, run.cursor.epoch, run.cursor.step, peak[1] if isinstance(peak, tuple) else peak)

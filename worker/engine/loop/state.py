@@ -41,7 +41,7 @@ _BACKBONE: Final = f"{_MODEL}backbone."
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A point to go on from: at ``cursor`` of ``stage``.
+    """A point to continue from: at ``cursor`` of ``stage``.
 
     Attributes:
         max_lr: the stage's rate, given or found.
@@ -70,7 +70,7 @@ class State:
         return {name.removeprefix(_MODEL): tensor for name, tensor in self.tensors.items() if name.startswith(_MODEL)}
 
     def take_over(self, limits: MemoryLimits, backoff: LearningRateBackoff) -> None:
-        """Make a training that goes on keep to what the one before the interruption had learnt of memory and rates."""
+        """Give a resumed training the memory limits and the lowered rates of the one before the interruption."""
         limits.micro_batch, limits.eval_batch_size = self.micro_batch, self.eval_batch_size
         backoff.factor, backoff.times = self.backoff.factor, self.backoff.times
 
@@ -115,7 +115,7 @@ def save(folder: Path, run: StageRun, order: str, left_out: Sequence[Digest]) ->
     """Write the state of the run as it is; returns where it is and its size in bytes.
 
     Raises:
-        NotFinite: a weight or moment is no number; nothing was written.
+        NotFinite: a weight or moment is NaN or infinite; nothing was written.
         DiskFull: nothing was written.
     """
     _require_finite(run)
@@ -133,7 +133,7 @@ def save(folder: Path, run: StageRun, order: str, left_out: Sequence[Digest]) ->
 
 
 def _kept_backbone(folder: Path, run: StageRun) -> KeptBackbone:
-    """The file with the backbone of a stage in which it stands still; written by the stage's first save."""
+    """The file with the backbone of a stage in which it is constant; written by the stage's first save."""
     kept = run.kept_backbone
     if not kept.file:
         tensors = {name: tensor for name, tensor in _tensors(run).items() if name.startswith(_BACKBONE)}

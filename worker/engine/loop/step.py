@@ -10,24 +10,24 @@ from worker.engine.hardware.memory import PartialUpdate, is_out_of_memory
 from worker.engine.loop.run import NotFinite, StageRun
 
 MAX_OVERFLOWS: Final = 20
-"""Steps in a row that float16 may overflow while its scale is sought."""
+"""Steps in a row in which float16 may overflow while its scale is adjusted."""
 
 
 def take_step(run: StageRun, inputs: Tensor, targets: Tensor, guard: "Guard | None" = None) -> Tensor:
     """One optimizer update; returns its loss, a scalar still on the device.
 
-    Where the memory is too small the batch is worked off in smaller parts. A guard
-    is asked before weights change.
+    Where the memory is too small, gradients are computed for smaller parts of the batch.
+    A guard is checked before weights change.
 
     Raises:
-        TornStep: the memory ended while weights were being changed.
-        NotFinite: the guard says so; no weight has changed.
+        PartialUpdate: memory ran out while weights were being changed.
+        NotFinite: by the guard; no weight has changed.
     """
     loss = gradients(run, inputs, targets)
     if guard is not None:
         run.scaler.unscale_(run.optimizer)
-        guard.see(loss, total_norm(run.optimizer))
-        guard.hold_back(run.optimizer)
+        guard.note(loss, total_norm(run.optimizer))
+        guard.skip_if_bad(run.optimizer)
     try:
         run.scaler.step(run.optimizer)
     except (RuntimeError, MemoryError) as error:
@@ -69,7 +69,7 @@ def _accumulated(run: StageRun, inputs: Tensor, targets: Tensor, parts: int) -> 
 
 
 def total_norm(optimizer: AdamW) -> Tensor:
-    """Length of all gradients together, a scalar still on the device."""
+    """Norm of all gradients together, a scalar still on the device."""
     gradients = [
         parameter.grad
         for group in optimizer.param_groups
@@ -97,44 +97,44 @@ class _Before:
 
 
 class Guard:
-    """Says whether steps are sound.
+    """Checks that losses and gradients are finite.
 
-    On a processor each step is looked at before it is taken. Looking stalls a GPU, so there
-    it is remembered on the device, where the optimizer leaves out a bad step and all that
-    follow; it is looked at before anything is told or saved.
+    On a processor each step is checked before it is taken. Reading a value back stalls a GPU, so there
+    the result stays on the device, where the optimizer skips a bad step and all that follow; it is read
+    before anything is reported or saved.
     """
 
     def __init__(self, run: StageRun) -> None:
-        self._looks_at_once = run.device.type == "cpu"
+        self._checks_at_once = run.device.type == "cpu"
         self._may_overflow = run.scaler.is_enabled()
         self._is_bad = torch.zeros((), dtype=torch.bool, device=run.device)
         self._overflows = torch.zeros((), dtype=torch.int32, device=run.device)
 
-    def see(self, loss: Tensor, norm: Tensor) -> None:
-        """Take in a step's loss and the length of its gradient.
+    def note(self, loss: Tensor, norm: Tensor) -> None:
+        """Note a step's loss and the norm of its gradients.
 
         Raises:
             NotFinite: on a processor.
         """
         is_bad, overflows = ~torch.isfinite(loss), ~torch.isfinite(norm)
         if self._may_overflow:
-            # The scaler leaves such a step out and scales less; only without end is it a bad sign.
+            # The scaler skips such a step and scales less; it is a bad sign only where it never ends.
             self._overflows = torch.where(overflows, self._overflows + 1, 0)
             overflows = self._overflows > MAX_OVERFLOWS
         self._is_bad = self._is_bad | is_bad | overflows
-        if self._looks_at_once:
-            self.look()
+        if self._checks_at_once:
+            self.check()
 
-    def hold_back(self, optimizer: AdamW) -> None:
-        """Make the optimizer leave its next step out if one so far was bad; the scaler of float16 has its own way."""
-        if not self._looks_at_once and not self._may_overflow:
+    def skip_if_bad(self, optimizer: AdamW) -> None:
+        """Make the optimizer skip its next step if one so far was bad; the scaler of float16 does that itself."""
+        if not self._checks_at_once and not self._may_overflow:
             optimizer.found_inf = self._is_bad.float()  # type: ignore[attr-defined]  # as torch's GradScaler does
 
-    def look(self) -> None:
-        """Whether all steps so far were sound.
+    def check(self) -> None:
+        """Check all steps so far.
 
         Raises:
-            NotFinite: one wasn't.
+            NotFinite: a loss or gradient was not.
         """
         if bool(self._is_bad):
             raise NotFinite

@@ -17,7 +17,7 @@ from worker.engine.order import Stopped, StopSignal
 from worker.engine.throttle import Throttle
 
 SAVE_EVERY_S: Final = 600.0
-"""Work that a kill may cost in a long epoch."""
+"""Seconds of work that a kill may cost in a long epoch."""
 
 
 def train_one_epoch(
@@ -35,9 +35,9 @@ def train_one_epoch(
     """
     report, guard, cursor = _StepReport(run, on_event), Guard(run), run.cursor
     saved_at = time.monotonic()
-    # Modes are set when the network isn't in training: a new one or another stage's must not pass for this one's.
+    # Modes are set below where the network is not in training mode: those of another stage must not stay.
     run.model.eval()
-    for inputs, targets in _from_here(run, stop):
+    for inputs, targets in _remaining_batches(run, stop):
         if stop.requested():
             report.send(guard)
             raise Stopped
@@ -61,18 +61,18 @@ def train_one_epoch(
 
 
 def seed_of(*parts: int) -> int:
-    """A seed that only these numbers decide; near ones give unlike seeds."""
+    """A seed that is a function of these numbers; neighbours give unrelated seeds."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _from_here(run: StageRun, stop: StopSignal) -> Iterator[tuple[Tensor, Tensor]]:
+def _remaining_batches(run: StageRun, stop: StopSignal) -> Iterator[tuple[Tensor, Tensor]]:
     """The epoch's batches from the present step on."""
     batches = run.batches.of(run.cursor.epoch, run.cursor.step)
     while True:
         try:
             batch = next(batches, None)
         except (RuntimeError, MemoryError) as error:
-            # A stop sent to the whole process group may end a loader process before this one has seen it.
+            # A stop sent to the whole process group may end a loader process before this one has received it.
             if stop.requested():
                 raise Stopped from error
             if not is_out_of_memory(error):
@@ -95,7 +95,7 @@ class _StepReport:
         self._losses: list[Tensor] = []
         self._images = 0
         self._sent_at = time.monotonic()
-        self._pace = Throttle()
+        self._throttle = Throttle()
 
     def add(self, step: int, loss: Tensor, images: int, rate: float, momentum: float) -> None:
         self._losses.append(loss)
@@ -103,15 +103,15 @@ class _StepReport:
         self._last = (step, rate, momentum)
 
     def send_if_due(self, guard: Guard) -> None:
-        if self._pace.due():
+        if self._throttle.due():
             self.send(guard)
 
     def send(self, guard: Guard) -> None:
         if not self._losses:
             return
-        guard.look()
+        guard.check()
         losses, images = torch.stack(self._losses).tolist(), self._images
-        # Forgotten before they are told: whoever listens may raise, and they must not count twice.
+        # Cleared before they are reported: the listener may raise, and they must not count twice.
         self._losses, self._images = [], 0
         for loss in losses:
             self._run.loss.add(loss)

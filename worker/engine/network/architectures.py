@@ -63,13 +63,13 @@ class Classifier(nn.Module):
         return [block for group in self.backbone.children() for block in _blocks_of(group)]
 
     def forward_frozen(self, images: Tensor, frozen_blocks: int) -> Tensor:
-        """(N, 3, H, W) normalised -> (N, C, h, w): what so many of the lowest blocks say."""
+        """(N, 3, H, W) normalised -> (N, C, h, w): output of so many of the lowest blocks."""
         for block in self.blocks()[:frozen_blocks]:
             images = block(images)
         return images
 
     def forward_trainable(self, activations: Tensor, frozen_blocks: int) -> Tensor:
-        """(N, C, h, w), what so many of the lowest blocks activations -> (N, K) logits."""
+        """(N, C, h, w), output of so many of the lowest blocks -> (N, K) logits."""
         for block in self.blocks()[frozen_blocks:]:
             activations = block(activations)
         return self.head(self.pool(activations))  # type: ignore[no-any-return]  # a module's call is Any

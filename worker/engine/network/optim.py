@@ -12,7 +12,7 @@ def set_learning(model: Classifier, stage: Stage) -> None:
     """Choose the parameters that learn: all above the frozen blocks; or the head and, where wanted, batch norm."""
     for parameter in model.parameters():
         parameter.requires_grad_(not stage.freeze)
-    for block in _standing_still(model, stage):
+    for block in _frozen_blocks(model, stage):
         block.requires_grad_(False)
     model.head.requires_grad_(True)
     if stage.freeze and stage.train_batch_norm:
@@ -28,7 +28,7 @@ def set_training_mode(model: Classifier, stage: Stage) -> None:
     any case.
     """
     model.train()
-    for block in _standing_still(model, stage):
+    for block in _frozen_blocks(model, stage):
         block.eval()
     if stage.train_batch_norm:
         return
@@ -38,7 +38,7 @@ def set_training_mode(model: Classifier, stage: Stage) -> None:
         module.eval()
 
 
-def _standing_still(model: Classifier, stage: Stage) -> list[nn.Sequential]:
+def _frozen_blocks(model: Classifier, stage: Stage) -> list[nn.Sequential]:
     return [] if stage.freeze else model.blocks()[: stage.frozen_blocks]
 
 

@@ -21,7 +21,7 @@ from worker.engine.loop.context import Training
 from worker.engine.loop.run import StageRun
 from worker.engine.network.architectures import Classifier
 from worker.engine.order import StageResult
-from worker.engine.stage.test_time import judge
+from worker.engine.stage.test_time import evaluate_splits
 
 
 def finish_stage(training: Training, run: StageRun, answered: Evaluation, epoch: int) -> StageResult:
@@ -43,7 +43,7 @@ def _holds(folder: Path, tensors_sha256: str) -> bool:
 def _write_checkpoint(
     training: Training, run: StageRun, answered: Evaluation, folder: Path, content: bytes, epoch: int
 ) -> None:
-    evaluations = judge(training, run, answered)
+    evaluations = evaluate_splits(training, run, answered)
     training.on_event(PhaseStarted(Phase.EXPORT, "Exporting the model and comparing its answers"))
     checkpoint.write(
         folder,
@@ -78,8 +78,8 @@ def _real_pixels(training: Training) -> Tensor:
     views = Views(training.images.source, training.images.valid)
     total = len(training.images.valid)
     indices = np.linspace(0, total - 1, min(PARITY_IMAGES, total)).round().astype(int)
-    seen = [views[0, int(index)][2] for index in indices]
-    return torch.from_numpy(np.stack([pixels for pixels in seen if not isinstance(pixels, Unreadable)]))
+    made = [views[0, int(index)][2] for index in indices]
+    return torch.from_numpy(np.stack([pixels for pixels in made if not isinstance(pixels, Unreadable)]))
 
 
 def _announce(training: Training, run: StageRun, folder: Path) -> StageResult:

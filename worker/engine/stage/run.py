@@ -43,7 +43,7 @@ def run_stage(training: Training, number: int, resumed: State | None) -> StageRe
 
 def _run_epochs(training: Training, run: StageRun, valid: evaluation.Answers) -> dict[int, Evaluation]:
     """Run what is left of the stage; the answers after its last epoch and after its best one, by epoch."""
-    way_back = Rollback(training, run)
+    rollback = Rollback(training, run)
     answers: dict[int, Evaluation] = {}
     while run.cursor.epoch < run.stage.epochs and not _is_cut_short(training, run):
         wrong: NotFinite | PartialUpdate | None = None
@@ -56,7 +56,7 @@ def _run_epochs(training: Training, run: StageRun, valid: evaluation.Answers) ->
             wrong.__cause__ = wrong.__context__ = None
         if wrong is not None:
             answers = {}
-            way_back.take(wrong)
+            rollback.take(wrong)
             continue
         wanted = {run.cursor.epoch - 1} | {one.epoch for one in run.bests[-1:]}
         answers = {epoch: answered for epoch, answered in answers.items() if epoch in wanted}
@@ -64,12 +64,12 @@ def _run_epochs(training: Training, run: StageRun, valid: evaluation.Answers) ->
 
 
 def _is_cut_short(training: Training, run: StageRun) -> bool:
-    """Whether the stage ends here, between two epochs; says why."""
+    """Whether the stage ends here, between two epochs; if so the reason is reported."""
     epoch, patience = run.cursor.epoch - 1, run.stage.early_stopping
     if epoch < 0 or run.cursor.step:
         return False
     if training.stop.finish_requested():
-        reason = f"Ended after epoch {epoch + 1} of {run.stage.epochs}, as asked"
+        reason = f"Ended after epoch {epoch + 1} of {run.stage.epochs}, as requested"
     elif patience is not None and run.bests and epoch - run.bests[-1].epoch >= patience:
         reason = f"Ended early: {patience} epochs in a row were no better than epoch {run.bests[-1].epoch + 1}"
     else:

@@ -34,13 +34,13 @@ def _on_features(training: Training, number: int, stage: Stage) -> tuple[StageRu
     """The head alone, on stored features of a few random views of each training image."""
     views = compute.training_views(training, number)
     learnt_from = [ViewRequest(views, view, True) for view in range(_views_of(stage))]
-    plain, *seen = compute.features_of(training, [_plain_views(training), *learnt_from])
+    plain, *learnt = compute.features_of(training, [_plain_views(training), *learnt_from])
     run = _run(
         training,
         number,
         stage,
         forward=training.model.head,
-        batches=features.FeatureBatches(seen, _epoch_rows(training, number)),
+        batches=features.FeatureBatches(learnt, _epoch_rows(training, number)),
         # The head alone is small: lower precision would gain nothing.
         autocast=None,
     )

@@ -1,4 +1,4 @@
-"""What a stage's finished model answers for the images that it is judged by."""
+"""Evaluation of a stage's finished model on the validation and test images."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,10 +19,10 @@ from worker.engine.loop.context import Training
 from worker.engine.loop.run import StageRun
 
 PLAIN_SHARE: Final = 0.25
-"""What the plain view counts for beside random ones. Source: fastai ``tta`` beta."""
+"""Weight of the plain view beside random ones. Source: fastai ``tta`` beta."""
 
 
-def judge(training: Training, run: StageRun, plain: Evaluation) -> dict[str, Evaluation]:
+def evaluate_splits(training: Training, run: StageRun, plain: Evaluation) -> dict[str, Evaluation]:
     """The answers that go into the checkpoint, by split; ``plain`` are those to the plain validation images.
 
     With test-time views the answers to random views are mixed in. Source: fastai ``tta``.
@@ -30,7 +30,7 @@ def judge(training: Training, run: StageRun, plain: Evaluation) -> dict[str, Eva
     images = training.images
     random = {"valid": _random_views(training, images.valid), "test": _random_views(training, images.test)}
     test = [ViewRequest(Views(images.source, images.test))] if len(images.test) else []
-    answers = _asked(training, run, [*test, *random["valid"], *(random["test"] if test else [])])
+    answers = _answers(training, run, [*test, *random["valid"], *(random["test"] if test else [])])
     found = {"valid": plain}
     if test:
         found["test"] = answers.pop(0)
@@ -64,22 +64,22 @@ def _random_views(training: Training, labelled: LabelledImages) -> list[ViewRequ
     return [ViewRequest(views, view) for view in range(config.test_time_views)]
 
 
-def _asked(training: Training, run: StageRun, seen: Sequence[ViewRequest]) -> list[Evaluation]:
-    """The model's answers to each of these."""
+def _answers(training: Training, run: StageRun, requests: Sequence[ViewRequest]) -> list[Evaluation]:
+    """The model's answers to each of these requests."""
     model, classes = run.model, training.order.manifest.classes
-    total = sum(len(one.views.labelled) for one in seen)
+    total = sum(len(one.views.labelled) for one in requests)
     if not total:
         return []
     width = ARCHITECTURES[training.order.config.architecture].features
     if run.stage.features_are_constant and features.fit_into_memory(total, width, 1):
-        kept = [features.from_features(one) for one in compute.features_of(training, seen)]
+        kept = [features.from_features(one) for one in compute.features_of(training, requests)]
         return [
-            evaluation.evaluate(model, answers, one.views.labelled, classes, on_batch=_untold)
-            for answers, one in zip(kept, seen, strict=True)
+            evaluation.evaluate(model, answers, one.views.labelled, classes, on_batch=_ignore)
+            for answers, one in zip(kept, requests, strict=True)
         ]
     training.on_event(PhaseStarted(Phase.EVALUATION, f"Evaluating {total:,} images"))
     found, before = [], 0
-    for one in seen:
+    for one in requests:
         labelled = one.views.labelled
         answers = evaluation.from_images(
             one.views, training.preprocessing, training.device, training.limits, view=one.view
@@ -94,5 +94,5 @@ def _report(on_event: OnEvent, before: int, total: int, done: int) -> None:
     on_event(PhaseProgress(Phase.EVALUATION, before + done, total))
 
 
-def _untold(done: int, unreadable: list[Unreadable]) -> None:
+def _ignore(done: int, unreadable: list[Unreadable]) -> None:
     pass

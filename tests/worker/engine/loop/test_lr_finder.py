@@ -103,7 +103,7 @@ def test_weights_buffers_modes_and_random_numbers_are_as_before() -> None:
     torch.manual_seed(3)
 
     def fail() -> None:
-        with lr_finder.left_as_it_was(model, torch.device("cpu")):
+        with lr_finder.restored_afterwards(model, torch.device("cpu")):
             model.train()
             torch.nn.init.ones_(low.weight)
             model(torch.rand(8, 4)).sum().backward()
@@ -173,7 +173,7 @@ def test_data_that_have_become_empty_end_the_search(order: TrainingOrder) -> Non
         def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
             return iter(())
 
-    assert list(lr_finder._going_round(Empty(), 0)) == []
+    assert list(lr_finder._endless_batches(Empty(), 0)) == []
 
 
 def test_an_image_that_cannot_be_read_is_skipped(order: TrainingOrder) -> None:

@@ -168,23 +168,23 @@ FINE, NO_NUMBER = torch.tensor(1.0), torch.tensor(math.inf)
 def test_float16_may_overflow_twenty_times_in_a_row_and_not_once_more() -> None:
     guard = Guard(HalfPrecision)  # type: ignore[arg-type] # it looks at no more
     for _ in range(20):
-        guard.see(FINE, NO_NUMBER)
-    guard.see(FINE, FINE)
+        guard.note(FINE, NO_NUMBER)
+    guard.note(FINE, FINE)
     for _ in range(20):
-        guard.see(FINE, NO_NUMBER)
+        guard.note(FINE, NO_NUMBER)
 
     with pytest.raises(NotFinite):
-        guard.see(FINE, NO_NUMBER)
+        guard.note(FINE, NO_NUMBER)
 
 
 def test_on_a_gpu_it_is_only_looked_at_when_asked() -> None:
     guard = Guard(HalfPrecision)  # type: ignore[arg-type] # as above
-    guard._looks_at_once = False
-    guard.see(torch.tensor(math.nan), FINE)
-    guard.see(FINE, FINE)
+    guard._checks_at_once = False
+    guard.note(torch.tensor(math.nan), FINE)
+    guard.note(FINE, FINE)
 
     with pytest.raises(NotFinite):
-        guard.look()
+        guard.check()
 
 
 @pytest.mark.usefixtures("tiny")
@@ -205,12 +205,12 @@ def test_a_gpu_leaves_out_a_bad_step_and_all_that_follow_without_being_looked_at
     weight = torch.nn.Parameter(torch.ones(3))
     optimizer = torch.optim.AdamW([weight], lr=0.1, fused=True)
     guard = Guard(FullPrecision)  # type: ignore[arg-type] # as above
-    guard._looks_at_once = False
+    guard._checks_at_once = False
     seen = []
     for loss in (FINE, torch.tensor(math.nan), FINE):
         weight.grad = torch.ones(3) * loss
-        guard.see(loss, FINE)
-        guard.hold_back(optimizer)
+        guard.note(loss, FINE)
+        guard.skip_if_bad(optimizer)
         optimizer.step()
         seen.append(weight.detach().clone())
 
