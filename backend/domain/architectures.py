@@ -123,7 +123,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         ),
     )
 }
-"""Every architecture by name, the one whose weights are always at hand first."""
+"""Every architecture by name, the one whose weights are always installed first."""
 
 
 def canonical_name(name: str) -> str:

@@ -83,7 +83,7 @@ class ImageSkipped:
 
 @dataclass(frozen=True, slots=True)
 class StageStarted:
-    """A stage begins (or goes on at ``first_epoch`` after an interruption)."""
+    """A stage begins (or continues at ``first_epoch`` after an interruption)."""
 
     stage: int
     freeze: bool
@@ -143,7 +143,7 @@ class EpochFinished:
 
 @dataclass(frozen=True, slots=True)
 class StateSaved:
-    """A point from which an interrupted run goes on: at ``step`` of ``epoch`` of ``stage``.
+    """A point from which an interrupted run continues: at ``step`` of ``epoch`` of ``stage``.
 
     ``step`` counts from 0 in its epoch; after a finished epoch the point is step 0 of the next one.
     ``file`` is a name inside the run's state folder; ``sha256`` is of its bytes.

@@ -8,7 +8,7 @@ from backend.domain.ids import Digest, ImageId
 
 
 class Split(StrEnum):
-    """Which side of the line an image is on."""
+    """Which part of a dataset an image belongs to."""
 
     TRAIN = "train"
     VALID = "valid"

@@ -1,7 +1,7 @@
 """How much memory a training needs at its peak, known before it starts.
 
 The figures were measured with ``python -m benchmarks.forecast`` as the largest resident size
-of the engine's process, on a processor; on a GPU nobody has measured yet, so there the same
+of the engine's process, on a processor. On a GPU nothing has been measured yet; there the same
 parts are added up with the sizes that CUDA's own libraries are known to take.
 """
 
@@ -12,7 +12,7 @@ from backend.domain.training import Precision, Stage, TrainingConfig
 
 _FLOAT: Final = 4
 _ADAM: Final = 3
-"""Gradient and two moments, beside each parameter that learns."""
+"""Gradient and two moments, beside each parameter that is trained."""
 _PIXELS_AT: Final = 224
 
 _ACTIVATIONS: Final = {
@@ -21,13 +21,13 @@ _ACTIVATIONS: Final = {
     "resnet34": 25_000_000,
     "resnet50": 80_000_000,
 }
-"""Bytes that an image of 224 pixels leaves in all layers until its gradient is known."""
+"""Bytes of activations of an image of 224 pixels, kept until its gradient is computed."""
 
 _PROGRAM: Final = 1_000_000_000
-"""Python, torch and what they work with."""
+"""Python, torch and their buffers."""
 _SAVING: Final = 3
-"""Copies of all that learns, while a state is written."""
-_SHOWING: Final = 1_600_000_000
+"""Copies of all that is trained, while a state is written."""
+_COMPUTING_FEATURES: Final = 1_600_000_000
 """The program and the one that runs frozen layers fastest."""
 _EXPORTING: Final = 1_200_000_000
 """The program, the exporter and the comparison of its answers."""
@@ -37,7 +37,7 @@ _EXPORTED: Final = 5
 _ON_GPU: Final = 700_000_000
 """CUDA's context and the workspace of its libraries."""
 _HALF: Final = 0.6
-"""Share of the activations with a lower precision; some stay as they are."""
+"""Size of the activations in a lower precision; some layers stay in float32."""
 _HEAD: Final = 512
 
 
@@ -62,22 +62,22 @@ def _of_stage(config: TrainingConfig, stage: Stage, batch: int, *, on_gpu: bool)
         return _ON_GPU + learns
     saves = held + _SAVING * _FLOAT * _ADAM * learning
     exports = _EXPORTING + _EXPORTED * _FLOAT * network
-    shows = _SHOWING + _FLOAT * network if stage.features_are_constant else 0.0
-    return max(_PROGRAM + learns, _PROGRAM + saves, exports, shows)
+    computes_features = _COMPUTING_FEATURES + _FLOAT * network if stage.features_are_constant else 0.0
+    return max(_PROGRAM + learns, _PROGRAM + saves, exports, computes_features)
 
 
 def _activations(config: TrainingConfig, stage: Stage, *, on_gpu: bool) -> float:
-    """Bytes that an image leaves in the layers."""
-    # A network nobody has measured counts by its weights.
+    """Bytes of an image's activations."""
+    # A network that was never measured counts by its weights.
     at_usual_size = _ACTIVATIONS.get(config.architecture, 3 * ARCHITECTURES[config.architecture].parameters)
     size = stage.image_size or config.image_size
     is_halved = on_gpu and config.precision is not Precision.FLOAT32
-    moving = 1.0
+    trained = 1.0
     if not stage.freeze:
-        # Frozen blocks leave nothing behind, only their answers are kept.
+        # Frozen blocks keep no activations, only their output.
         blocks = ARCHITECTURES[config.architecture].blocks
-        moving -= min(stage.frozen_blocks, blocks - 1) / blocks
-    return at_usual_size * (size / _PIXELS_AT) ** 2 * (_HALF if is_halved else 1.0) * moving
+        trained -= min(stage.frozen_blocks, blocks - 1) / blocks
+    return at_usual_size * (size / _PIXELS_AT) ** 2 * (_HALF if is_halved else 1.0) * trained
 
 
 def _head(architecture: str) -> int:

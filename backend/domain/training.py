@@ -113,7 +113,7 @@ class StageRequest(_Part):
 
 
 FROZEN_VIEWS: Final = 1
-"""Random views of each image that a backbone which stands still is shown; its answers to them are kept.
+"""Random views of each image of which a frozen backbone computes features.
 
 More gave no better head (docs/speed.md), and each costs as much as all the rest.
 """
@@ -127,12 +127,12 @@ class Stage(_Part):
         max_lr: one number for the head, with every other group at a tenth of it;
             or [lowest layers, head], spread geometrically over the groups;
             or "find": a search before the stage's first step decides.
-        train_batch_norm: batch norm of frozen layers goes on learning.
+        train_batch_norm: batch norm of frozen layers is still trained.
         warmup: share of the steps in which the rate rises.
         start_div: the rate begins at ``max_lr / start_div``.
         final_div: the rate ends at ``max_lr / final_div``.
         momentum_high, momentum_low: momentum moves against the rate, between these.
-        views: random views of each image that layers which stand still are shown; their answers are kept.
+        views: random views of each image of which frozen layers compute features, which are stored.
         frozen_blocks: so many of the backbone's lowest blocks stay as they are although the stage isn't frozen.
         image_size: side of the square in this stage; None is the run's.
         keep_best: the stage ends with the weights of its best epoch, not of its last.
