@@ -168,7 +168,7 @@ class _Screen:
             case StageFinished():
                 console.print(
                     f"Exported and checked: the same answers as the trained model on {event.parity_agreement:.0%} "
-                    f"of {event.parity_images} images (probabilities differ by at most {event.parity_max_difference:.1e})"
+                    f"of {event.parity_images} images (largest difference {event.parity_max_difference:.1e})"
                 )
             case _:
                 pass

@@ -45,6 +45,10 @@ def seen(path: str, steps: dict) -> Image.Image:  # type: ignore[type-arg]  # JS
         target = ImageCms.createProfile("sRGB")
         transform = ImageCms.buildTransform(source, target, "RGB", "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
         image = ImageCms.applyTransform(image, transform) or image
+    if image.mode.startswith("I;16"):
+        assert steps["levels"].startswith("8 bits; deeper greys from 0")
+        levels = np.asarray(image, dtype=np.float64) * 255 / 65535
+        image = Image.fromarray(levels.round().astype(np.uint8))
     if "A" in image.mode:
         assert steps["transparency"] == "on white"
         layer = image.convert("RGBA")

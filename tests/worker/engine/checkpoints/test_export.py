@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from backend.imaging.colour import matrix_profile
 from backend.imaging.preprocessing import Preprocessing
 from backend.imaging.tasks import network_view
 from tests.fixtures.engine import build_tiny
@@ -106,6 +107,17 @@ def rotated_photo() -> bytes:
     return encode(image, "JPEG", quality=90, exif=exif.tobytes())
 
 
+def wide_gamut() -> bytes:
+    """A photo of a phone: its numbers mean the colours of Display P3."""
+    profile = matrix_profile((0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06), 2.2)
+    return encode(draw("square", 3, 60), "PNG", icc_profile=profile)
+
+
+def deep_grey() -> bytes:
+    """A scan of 16 bits a pixel."""
+    return encode(Image.fromarray(np.arange(60 * 50, dtype=np.uint16).reshape(60, 50) * 20), "PNG")
+
+
 def see_through() -> bytes:
     image = draw("cross", 2, 60).convert("RGBA")
     image.putalpha(Image.linear_gradient("L").resize(image.size))
@@ -115,6 +127,8 @@ def see_through() -> bytes:
 PICTURES: dict[str, Callable[[], bytes]] = {
     "rotated large JPEG": rotated_photo,
     "transparent PNG": see_through,
+    "Display P3": wide_gamut,
+    "16-bit grey": deep_grey,
     "grey": lambda: encode(draw("square", 3, 50).convert("L")),
     "long strip": lambda: encode(draw("circle", 4, 48).resize((600, 20))),
 }
