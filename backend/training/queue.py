@@ -77,9 +77,7 @@ class WaitReasons:
         """What the run of a job waits for; None where it doesn't. ``position``: in the queue."""
         if job.state == JobState.PAUSED and job.desired != Desired.PAUSE and job.waits_for_bytes is not None:
             needed = math.ceil((job.waits_for_bytes + ROOM_TO_SPARE) / _MB)
-            return Waiting(
-                "disk-full", f"The disk is full; training continues once about {needed:,} MB are free."
-            )
+            return Waiting("disk-full", f"The disk is full; training continues once about {needed:,} MB are free.")
         if job.state != JobState.QUEUED:
             return None
         if (seconds := self._jobs.seconds_until_due(job.id)) > 0:
