@@ -34,7 +34,7 @@ from backend.training.run_page.content import run_page
 from backend.training.run_page.log import rate_words
 from backend.training.run_page.settings import settings_as_json
 from backend.training.run_view import RunView, show_run
-from backend.weights import at_hand, available_architectures
+from backend.weights import available_architectures, is_available
 
 router = APIRouter(include_in_schema=False)
 
@@ -233,4 +233,4 @@ def _remedy(run: RunView, weights_folder: Path) -> tuple[str, str] | None:
 
 def _has_weights(run: RunView, weights_folder: Path) -> bool:
     wanted = [one for one in ARCHITECTURES[run.config["architecture"]].weights if one.name == run.config["weights"]]
-    return all(at_hand(one, weights_folder) for one in wanted)
+    return all(is_available(one, weights_folder) for one in wanted)
