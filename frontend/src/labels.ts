@@ -39,7 +39,7 @@ class LabelsPage {
     this.asked?.abort();
     this.allow(false);
     this.preview.dataset["stale"] = "true";
-    if (this.isUnusable()) return this.clear();
+    if (this.isIncomplete()) return;
     this.timer = window.setTimeout(() => void this.show(), wait);
   }
 
@@ -73,10 +73,15 @@ class LabelsPage {
     }
   }
 
-  /** Whether the chosen way can't be used at all, such as a table where there is none. */
-  private isUnusable(): boolean {
+  /** Whether there is nothing to ask yet: no table among the files, or a field that is still empty and says what to do. */
+  private isIncomplete(): boolean {
     const kind = this.form.querySelector<HTMLInputElement>("input[name=kind]:checked")?.value ?? "";
-    return find(`[data-kind="${kind}"][data-unusable]`, this.form) !== null;
+    const fields = need(`[data-kind="${kind}"]`, this.form);
+    const needed = find<HTMLInputElement>(`[name="${fields.dataset["needs"] ?? ""}"]`, fields);
+    const isEmpty = needed !== null && !needed.value.trim();
+    if (isEmpty || "unusable" in fields.dataset) this.clear();
+    if (isEmpty) need("[data-rule-hint]", this.form).textContent = fields.dataset["emptyHint"] ?? "";
+    return isEmpty || "unusable" in fields.dataset;
   }
 
   private async fetchPreview(signal: AbortSignal): Promise<string> {
@@ -88,13 +93,10 @@ class LabelsPage {
     return response.text();
   }
 
-  /** Each field's sentence stands beside it; a field that is only empty yet is no mistake. */
+  /** Each field's sentence stands beside it. */
   private refuse(error: ApiError): void {
-    const isEmpty = error.code === "label-rule-empty";
     const fields = (error.details["fields"] ?? {}) as Record<string, string>;
     this.clear();
-    need("[data-rule-hint]", this.form).textContent = isEmpty ? error.sentence : "";
-    if (isEmpty) return;
     for (const [name, sentence] of Object.entries(fields)) this.blame(name, sentence);
     if (!Object.keys(fields).length) this.blame("kind", error.sentence);
   }

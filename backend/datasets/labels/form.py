@@ -55,8 +55,8 @@ class EmptyRule(InvalidForm):
 
     code = "label-rule-empty"
 
-    def __init__(self, field: str, message: str, advice: str) -> None:
-        super().__init__({field: message}, advice)
+    def __init__(self, field: str) -> None:
+        super().__init__({field: EMPTY_HINTS[field]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +116,14 @@ class LabelForm:
     def _rule_content(self) -> dict[str, Json]:
         match self.kind:
             case "pattern":
-                return {"pattern": _filled("pattern", self.pattern, "Type a pattern.", PATTERN_ADVICE)}
+                return {"pattern": _filled("pattern", self.pattern)}
             case "csv":
                 named = {"file": self.file, "image_column": self.image_column, "label_column": self.label_column}
                 return {name: value.strip() for name, value in named.items() if value.strip()}
             case "expression":
-                advice = "For example: stem.split('_')[0]"
-                return {"expression": _filled("expression", self.expression, "Type an expression.", advice)}
+                return {"expression": _filled("expression", self.expression)}
             case "list":
-                advice = "One line for each picture: a/1.jpg, cat"
-                return {"labels": _listed(_filled("labels", self.labels, "Type or paste a list.", advice))}
+                return {"labels": _listed(_filled("labels", self.labels))}
             case _:
                 return {"level": _number(self.level)}
 
@@ -150,7 +148,12 @@ class LabelForm:
                 return {**shares, "seed": _number(self.seed), **group}
 
 
-PATTERN_ADVICE: Final = r"Click a part of the name below, or try: /([^/]+)_\d+\.jpg$"
+EMPTY_HINTS: Final[Mapping[str, str]] = {
+    "pattern": r"Type a pattern, or click a part of the name below. For example: /([^/]+)_\d+\.jpg$",
+    "expression": "Type an expression. For example: stem.split('_')[0]",
+    "labels": "Type or paste a list. One line for each picture: a/1.jpg, cat",
+}
+"""What to do where a field is empty yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +239,9 @@ SPLIT_FIELDS: Final = frozenset(
 """Fields that stand in the part about held-out pictures."""
 
 
-def _filled(field: str, text: str, message: str, advice: str) -> str:
+def _filled(field: str, text: str) -> str:
     if not text.strip():
-        raise EmptyRule(field, message, advice)
+        raise EmptyRule(field)
     # A tab at the end separates a path from no label.
     return text.strip(" \r\n")
 

@@ -12,7 +12,7 @@ from backend.datasets.context import dataset_context
 from backend.datasets.labels.apply import label_images
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.evaluation import rule_processes
-from backend.datasets.labels.form import KINDS, LEVELS, SPLIT_FIELDS, LabelForm, fields_of
+from backend.datasets.labels.form import EMPTY_HINTS, KINDS, LEVELS, SPLIT_FIELDS, LabelForm, fields_of
 from backend.datasets.labels.preview import Preview, preview, preview_of
 from backend.datasets.labels.suggestions import Suggestion, suggest
 from backend.datasets.labels.version_view import version_lines
@@ -170,6 +170,7 @@ def _workbench(
         **context,
         form=form,
         kinds=KINDS,
+        empty_hints=EMPTY_HINTS,
         levels=LEVELS,
         suggestions=[
             (number, suggestion.words, LabelForm.of_specs(suggestion.rule, suggestion.split) == form)
