@@ -163,6 +163,9 @@ GROUPS: Final = (
     ),
 )
 
+BESIDE_STAGES: Final = (GROUPS[0], GROUPS[2])
+"""Groups in the column of the stages; the others stand in the other column."""
+
 STAGE_HEAD: Final = (
     Field(
         "freeze",
