@@ -346,6 +346,6 @@ def test_a_flipped_byte_in_the_state_of_a_step_is_noticed_and_the_one_before_is_
 
     assert [(point.epoch, point.step) for point in points] == [(1, 3), (1, 0)]
     assert [event.text for event in second.of(Note) if event.topic == "resume"] == [
-        "The saved state at step 3 of epoch 2 of stage 1 can't be used (it is damaged); going back to the one before"
+        "The saved state at step 3 of epoch 2 of stage 1 can't be used (it is damaged); using the one before it"
     ]
     assert weights(broken) == weights(whole)

@@ -95,7 +95,7 @@ def test_asked_to_finish_it_ends_after_the_epoch_and_leaves_out_the_stages_after
     result = train(order, on_event=listener, stop=stop)
 
     assert [event.epoch for event in listener.of(EpochFinished)] == [0]
-    assert listener.of(StageCutShort) == [StageCutShort(0, 0, "Ended after epoch 1 of 3, as asked")]
+    assert listener.of(StageCutShort) == [StageCutShort(0, 0, "Ended after epoch 1 of 3, as requested")]
     assert [(event.stage, event.epoch) for event in listener.of(StageFinished)] == [(0, 0)]
     assert [stage.stage for stage in result.stages] == [0]
     assert content(order)["epoch"] == 0
