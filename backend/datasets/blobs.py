@@ -1,4 +1,4 @@
-"""Delete stored bytes that nothing refers to any more."""
+"""Clean up bytes that nothing refers to any more."""
 
 from collections.abc import Sequence
 

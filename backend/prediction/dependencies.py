@@ -1,22 +1,22 @@
-"""What the REST endpoint and the page of predictions share."""
+"""What both front doors of predictions ask for."""
 
 from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request, UploadFile
 
-from backend.prediction.models import ModelCache
+from backend.prediction.models import ModelShelf
 from backend.prediction.service import MAX_FILE_BYTES
 
 
-def models(request: Request) -> ModelCache:
+def models(request: Request) -> ModelShelf:
     """The application's loaded models."""
     found = request.app.state.models
-    assert isinstance(found, ModelCache)
+    assert isinstance(found, ModelShelf)
     return found
 
 
-ModelsDep = Annotated[ModelCache, Depends(models)]
+ModelsDep = Annotated[ModelShelf, Depends(models)]
 
 
 def contents(files: list[UploadFile]) -> Iterator[tuple[str, bytes]]:

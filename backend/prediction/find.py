@@ -1,4 +1,4 @@
-"""Find the files and classes of a checkpoint's model."""
+"""Where a checkpoint's model lies."""
 
 from sqlalchemy.orm import Session
 

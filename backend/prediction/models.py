@@ -68,11 +68,11 @@ class Model:
         return np.asarray(found, dtype=np.float32)
 
 
-class ModelCache:
-    """The models used last, at most ``capacity`` of them; the one not used for the longest time is dropped."""
+class ModelShelf:
+    """The models used last, at most ``room`` of them; the one that was idle longest makes way."""
 
-    def __init__(self, *, capacity: int = 4, threads: int | None = None) -> None:
-        self._capacity = capacity
+    def __init__(self, *, room: int = 4, threads: int | None = None) -> None:
+        self._room = room
         self._threads = threads or max(1, min(4, (os.cpu_count() or 2) // 2))
         self._lock = threading.Lock()
         self._models: OrderedDict[tuple[str, str], Future[Model]] = OrderedDict()
@@ -90,7 +90,7 @@ class ModelCache:
             is_mine = waiting is None
             if waiting is None:
                 waiting = self._models[key] = Future()
-                while len(self._models) > self._capacity:
+                while len(self._models) > self._room:
                     self._models.popitem(last=False)
             else:
                 self._models.move_to_end(key)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from backend.datasets.context import dataset_context
 from backend.datasets.deletion.remove import remove_images
@@ -15,7 +15,7 @@ from backend.datasets.urls import image_url, original_url, thumbnail_url
 from backend.dependencies import ReadDep, ServicesDep
 from backend.journey.steps import StepName
 from backend.pagination import IdCursorDep
-from backend.templating import address, page
+from backend.templating import counted, go_to, page
 
 router = APIRouter(include_in_schema=False)
 
@@ -42,7 +42,6 @@ def images(
     version: Annotated[str, Query(max_length=64)] = "",
     folder: Annotated[str, Query(max_length=4096)] = "",
     flag: Annotated[str, Query(max_length=64)] = "",
-    deleted: int = 0,
     after: IdCursorDep = None,
 ) -> Response:
     """All pictures, or those that filters choose."""
@@ -61,7 +60,6 @@ def images(
         query=query,
         total=lists.count_images(dataset_id, chosen),
         is_filtered=any(query.values()),
-        deleted=deleted,
         class_options=_options(
             "All classes", {str(name): str(name) for name in of_version.classes} if of_version else {}
         ),
@@ -87,7 +85,7 @@ def delete_images(
     path = f"/datasets/{dataset_id}/images"
     # Only our own list, whatever the form says.
     query = back.partition("?")[2] if back.startswith(f"{path}?") else ""
-    return RedirectResponse(address(request, f"{path}?{query}{'&' if query else ''}deleted={deleted}"), 303)
+    return go_to(request, f"{path}?{query}" if query else path, f"{counted(deleted, 'picture')} deleted.")
 
 
 @router.get("/datasets/{dataset_id}/images/{image_id}")
