@@ -164,7 +164,7 @@ function offsetOf(part: HTMLElement): number {
   return offset;
 }
 
-const form = find<HTMLFormElement>("[data-bench]");
+const form = find<HTMLFormElement>("[data-rule]");
 if (form) {
   const page = new LabelsPage(form);
   ["The folder", "The file name", "A table", "An expression", "A list"].forEach((words, index) =>

@@ -47,7 +47,7 @@ FormDep = Annotated[LabelForm, Depends(_form)]
 
 
 @router.get("/datasets/{dataset_id}/labels")
-def workbench(
+def show_labels(
     request: Request,
     session: ReadDep,
     storage: StorageDep,
@@ -63,13 +63,13 @@ def workbench(
     content = DatasetContent.of(session, storage, dataset_id)
     suggestions = suggest(content)
     form = _first_form(session, dataset_id, suggestions, use)
-    return _workbench(request, content, form, suggestions=suggestions)
+    return _labels_page(request, content, form, suggestions=suggestions)
 
 
 @router.post("/datasets/{dataset_id}/labels/show")
 def show(request: Request, session: ReadDep, storage: StorageDep, dataset_id: str, form: FormDep) -> Response:
-    """The workbench with what the form says, where no script does it."""
-    return _workbench(request, DatasetContent.of(session, storage, dataset_id), form)
+    """The labels page with what the form says, where no script does it."""
+    return _labels_page(request, DatasetContent.of(session, storage, dataset_id), form)
 
 
 @router.post("/datasets/{dataset_id}/labels/preview")
@@ -138,10 +138,10 @@ def _first_form(session: Session, dataset_id: str, suggestions: list[Suggestion]
 
 def _refused(request: Request, services: Services, dataset_id: str, form: LabelForm, error: InvalidInput) -> Response:
     with services.database.read() as session:
-        return _workbench(request, DatasetContent.of(session, services.storage, dataset_id), form, error)
+        return _labels_page(request, DatasetContent.of(session, services.storage, dataset_id), form, error)
 
 
-def _workbench(
+def _labels_page(
     request: Request,
     content: DatasetContent,
     form: LabelForm,

@@ -1,4 +1,4 @@
-"""What the workbench shows beside the classes: real names with the part that is the label marked."""
+"""What the labels page shows beside the classes: real names with the part that is the label marked."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What looks odd about labels: told, never forbidden."""
+"""What looks odd about labels: a warning, never a refusal."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ def warnings_about(counts: Mapping[str, int]) -> list[LabelWarning]:
     if len(counts) == total > 2:
         return [
             LabelWarning(
-                "one-class-per-image", "Every picture would be a kind of its own. Does the rule take the whole name?"
+                "one-class-per-image", "Every picture would be a class of its own. Does the rule take the whole name?"
             )
         ]
     return [*_similar_names(counts), *_small_classes(counts), *_dominating(counts, total)]
@@ -59,12 +59,12 @@ def _small_classes(counts: Mapping[str, int]) -> list[LabelWarning]:
         found.append(
             LabelWarning(
                 "single-image-class",
-                f"{listed(single)} with a single picture: the model can't be tested on {_it(single)}.",
+                f"{listed(single)} {_has(single)} a single picture, so the model can't be tested on {_it(single)}.",
                 tuple(single),
             )
         )
     if few:
-        sentence = f"{listed(few)} with fewer than {FEW} pictures: the model will hardly learn {_it(few)}."
+        sentence = f"{listed(few)} {_has(few)} fewer than {FEW} pictures, so the model will hardly learn {_it(few)}."
         found.append(LabelWarning("few-images", sentence, tuple(few)))
     return found
 
@@ -74,7 +74,7 @@ def _dominating(counts: Mapping[str, int], total: int) -> list[LabelWarning]:
     if most <= 0.8 * total:
         return []
     sentence = (
-        f"{most / total:.0%} of the pictures are {name}: a model that always says so looks good and knows nothing."
+        f"{most / total:.0%} of the pictures are {name}: one that always answers this scores well and is useless."
     )
     return [LabelWarning("dominating-class", sentence, (name,))]
 
@@ -83,6 +83,10 @@ def listed(names: Sequence[str]) -> str:
     """A few names as a part of a sentence."""
     shown = ", ".join(names[:3])
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3:,} more"
+
+
+def _has(names: list[str]) -> str:
+    return "has" if len(names) == 1 else "have"
 
 
 def _it(names: list[str]) -> str:

@@ -9,7 +9,7 @@ from tests.fixtures.pictures import draw, encode
 PAGE = {"Accept": "text/html"}
 
 
-def test_the_workbench_opens_with_the_best_rule_applied(ana: Ana) -> None:
+def test_the_labels_page_opens_with_the_best_rule_applied(ana: Ana) -> None:
     ana.bring_shapes(3)
 
     text = seen(ana.client, f"/datasets/{ana.dataset_id}/labels")
@@ -19,7 +19,7 @@ def test_the_workbench_opens_with_the_best_rule_applied(ana: Ana) -> None:
     assert re.search(r"<mark[^>]*>circle</mark>", text)
 
 
-def test_without_pictures_the_workbench_asks_for_some(ana: Ana) -> None:
+def test_without_pictures_the_labels_page_asks_for_some(ana: Ana) -> None:
     assert "Add pictures first" in seen(ana.client, f"/datasets/{ana.dataset_id}/labels")
 
 
