@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from backend import migrations
 from backend.accounts import tokens
@@ -66,6 +66,15 @@ def app() -> None:
         _refuse(str(error))
     except OperationalError as error:
         _refuse(f"The database doesn't answer as expected. Check DATABASE_URL and the server. It said: {error.orig}")
+    except DatabaseError as error:
+        _refuse(
+            f"The database can't be read: {error.orig}. If its file is damaged, put the last backup in its place; "
+            "docs/operating.md says how."
+        )
+    # A folder that can't be used; whatever else the system refuses is its user's to mend as well.
+    except OSError as error:
+        file = f"“{error.filename}” can't be used" if error.filename else "The system refused"
+        _refuse(f"{file}: {error.strerror or error}. Check the folder in TELLAPART_DATA and its permissions.")
 
 
 def _refuse(sentence: str) -> None:

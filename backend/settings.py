@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 PREFIX: Final = "TELLAPART_"
 _SHORTEST_PREFIX: Final = {4: 8, 6: 16}
@@ -107,6 +108,10 @@ class Settings(BaseSettings):
     def _known_database(cls, value: str | None) -> str | None:
         if value is None:
             return None
+        try:
+            make_url(value)
+        except (ArgumentError, ValueError) as error:
+            raise ValueError("it is no address of a database") from error
         scheme, _, rest = value.partition("://")
         if scheme in ("postgres", "postgresql", "postgresql+psycopg"):
             return f"postgresql+psycopg://{rest}"

@@ -49,6 +49,19 @@ def test_the_database_and_the_doorbell_have_no_way_out(services: dict[str, Servi
     assert services["redis"]["networks"] == ["back"]
 
 
+def test_what_is_compiled_lies_where_only_the_worker_can_write(services: dict[str, Service]) -> None:
+    image = (ROOT / "Dockerfile.gpu").read_text()
+
+    assert "TORCHINDUCTOR_CACHE_DIR=/compiled " in image
+    assert services["worker"]["volumes"] == ["data:/data", "compiled:/compiled"]
+    assert services["web"]["volumes"] == ["data:/data"]
+
+
+def test_images_of_others_are_named_by_their_exact_version(services: dict[str, Service]) -> None:
+    assert services["postgres"]["image"] == "postgres:17.6-alpine"
+    assert services["redis"]["image"] == "redis:7.4.5-alpine"
+
+
 @pytest.mark.parametrize("name", ["web", "worker", "postgres", "redis"])
 def test_each_is_looked_after_and_hardened(services: dict[str, Service], name: str) -> None:
     service = services[name]

@@ -154,6 +154,12 @@ def test_only_the_servers_user_may_read_the_data(tellapart: Run, tmp_path: Path)
         (("worker", "--check"), {"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "The database doesn't answer"),
         (("migrate",), {"DATABASE_URL": "mysql://host/name"}, "DATABASE_URL has a value that can't be used"),
         (("migrate",), {"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "The database doesn't answer as expected."),
+        (("migrate",), {"DATABASE_URL": "postgresql://host:port/x"}, "DATABASE_URL has a value that can't be used"),
+        (("serve",), {"TELLAPART_WEIGHTS": "/nonexistent"}, "TELLAPART_WEIGHTS has a value that can't be used"),
+        (("serve",), {"FORWARDED_ALLOW_IPS": "0.0.0.0/0"}, "FORWARDED_ALLOW_IPS has a value that can't be used"),
+        (("serve",), {"FORWARDED_ALLOW_IPS": "10.0.0.1,::/0"}, "FORWARDED_ALLOW_IPS has a value that can't be used"),
+        (("serve",), {"TELLAPART_DATA": "/dev/null"}, "“/dev/null” can't be used: File exists."),
+        (("serve",), {"TELLAPART_DATA": "/proc/data"}, "“/proc/data” can't be used: No such file or directory."),
     ],
 )
 def test_what_its_user_can_mend_is_a_sentence(
@@ -164,6 +170,24 @@ def test_what_its_user_can_mend_is_a_sentence(
     assert ended.returncode == 2
     assert ended.stderr.startswith(sentence)
     assert "Traceback" not in ended.stderr
+
+
+def test_a_damaged_database_is_a_sentence(tellapart: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "tellapart.sqlite3").write_bytes(b"no database " * 1000)
+
+    ended = tellapart("migrate")
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("The database can't be read: file is not a database.")
+
+
+@pytest.mark.parametrize("name", ["100%", "a%20b", "what?", "#1", "an é"])
+def test_the_data_folder_may_have_any_name(tellapart: Run, tmp_path: Path, name: str) -> None:
+    tellapart("migrate", TELLAPART_DATA=str(tmp_path / name))
+
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "tellapart.sqlite3").is_file()
 
 
 def test_a_worker_that_nobody_started_is_missed(tellapart: Run) -> None:
