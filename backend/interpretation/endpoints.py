@@ -33,7 +33,7 @@ ResultsDep = Annotated[Results, Depends(_results)]
 def read_evaluation(results: ResultsDep, session: ReadDep) -> EvaluationRead:
     """Accuracy, error rate with its 95 % interval, loss, and precision, recall and F1 of each class.
 
-    Of the run's last finished stage, or of `checkpoint`.
+    Of the run's best finished stage, or of `checkpoint`. `split=test` answers for versions with test pictures.
     """
     return EvaluationRead.of(results, service.summary(session, results))
 
