@@ -44,25 +44,25 @@ def steps_of(session: Session, dataset_id: DatasetId, current: StepName) -> list
 
 def steps(progress: Progress, current: StepName) -> list[Step]:
     """The six steps for how far a dataset has come."""
-    words = [_pictures(progress), _labels(progress), _look(progress), _train(progress), _understand(progress)]
-    stands = [*words, _use(progress)]
+    described = [step(progress) for step in (_pictures, _labels, _look, _train, _understand, _use)]
     return [
         Step(name.name.capitalize(), name.value, word, state, path, name is current, why)
-        for name, (word, state, path, why) in zip(StepName, stands, strict=True)
+        for name, (word, state, path, why) in zip(StepName, described, strict=True)
     ]
 
 
-_Stand = tuple[str, State, str, str]
+_Description = tuple[str, State, str, str]
+"""Word, state, path, and why it is closed."""
 
 
-def _pictures(progress: Progress) -> _Stand:
+def _pictures(progress: Progress) -> _Description:
     path = f"/datasets/{progress.dataset_id}"
     if progress.images:
         return f"ok, {progress.images:,}", "ok", path, ""
     return "none yet", "open", path, ""
 
 
-def _labels(progress: Progress) -> _Stand:
+def _labels(progress: Progress) -> _Description:
     path = f"/datasets/{progress.dataset_id}/labels"
     if progress.version_id:
         return f"ok, version {progress.version}", "ok", path, ""
@@ -71,13 +71,13 @@ def _labels(progress: Progress) -> _Stand:
     return "not yet", "closed", "", "Add pictures first; ten are enough to try the rules."
 
 
-def _look(progress: Progress) -> _Stand:
+def _look(progress: Progress) -> _Description:
     if progress.version_id:
         return "ok" if progress.run else "next", "ok" if progress.run else "open", _version(progress), ""
     return "not yet", "closed", "", "Set the labels first."
 
 
-def _train(progress: Progress) -> _Stand:
+def _train(progress: Progress) -> _Description:
     if progress.active_run:
         return progress.active_run.status, "running", f"/runs/{progress.active_run.id}", ""
     if not progress.version_id:
@@ -91,7 +91,7 @@ def _train(progress: Progress) -> _Stand:
     return progress.run.status, "look" if progress.run.status == "failed" else "open", path, ""
 
 
-def _understand(progress: Progress) -> _Stand:
+def _understand(progress: Progress) -> _Description:
     trained = progress.trained
     if trained is None:
         return "not yet", "closed", "", "Train first; then you see what it gets wrong."
@@ -101,7 +101,7 @@ def _understand(progress: Progress) -> _Stand:
     return f"of version {trained.version}", "open", path, ""
 
 
-def _use(progress: Progress) -> _Stand:
+def _use(progress: Progress) -> _Description:
     model = progress.model
     if model is None:
         return "not yet", "closed", "", "Train first; then you can show it new pictures."

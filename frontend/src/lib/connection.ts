@@ -44,7 +44,7 @@ export function signedOut(): void {
   if (state !== "signed-out") become("signed-out");
 }
 
-/** Who asks is told by the status: 401 where nobody is signed in. */
+/** The status says which: 401 where nobody is signed in. */
 async function ask(): Promise<void> {
   if (isAsking) return;
   isAsking = true;

@@ -11,7 +11,7 @@ const returns = new Set<() => void>();
 let source: EventSource | null = null;
 let lastId = "";
 let wait = 0;
-/** The first message comes at once and is not repeated: whoever is to hear it must have been loaded. */
+/** The first message comes at once and is not repeated: all handlers must have been registered before. */
 let isLoaded = document.readyState === "complete";
 
 function dispatch(event: Event): void {

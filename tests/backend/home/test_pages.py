@@ -92,3 +92,10 @@ def test_a_theme_can_be_chosen_without_scripts(client: TestClient) -> None:
 
     assert answer.status_code == 303
     assert "tellapart-theme=dark" in answer.headers["set-cookie"]
+
+
+def test_a_page_finds_out_whether_the_server_still_knows_its_reader(client: TestClient, anonymous: TestClient) -> None:
+    headers = {"HX-Request": "true"}
+
+    assert client.get("/session", headers=headers).status_code == 204
+    assert anonymous.get("/session", headers=headers).status_code == 401
