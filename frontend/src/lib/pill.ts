@@ -1,5 +1,5 @@
 import { isOnline } from "./connection";
-import { find } from "./dom";
+import { element, find } from "./dom";
 import { onServerEvent } from "./events";
 import { address } from "./http";
 
@@ -37,7 +37,8 @@ function draw(pill: Pill | null): void {
   link.title = `${pill.dataset}, ${pill.name}`;
   link.dataset["state"] = pill.status;
   const text = find("[data-run-text]", link);
-  if (text) text.textContent = `${pill.dataset}: ${state(pill)}`;
+  // A phone has room for the state alone; its link has the name.
+  text?.replaceChildren(element("span", { class: "no-phone" }, `${pill.dataset}: `), state(pill));
   find("[data-run-ring]", link)?.setAttribute("stroke-dashoffset", String(100 - pill.progress * 100));
 }
 
