@@ -33,7 +33,7 @@ from backend.ledger.unit_of_work import Doorbell, NoDoorbell
 from backend.log import RequestLog
 from backend.prediction import endpoints as prediction_endpoints
 from backend.prediction import pages as prediction_pages
-from backend.prediction.models import ModelShelf
+from backend.prediction.models import ModelCache
 from backend.security import KnownHosts, RootPath, SecurityHeaders
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
@@ -101,7 +101,7 @@ class Tellapart(FastAPI):
             lifespan=_sweeping,
         )
         self.state.services = services
-        self.state.models = ModelShelf()
+        self.state.models = ModelCache()
         self.state.event_feed = EventFeed(services.database)
 
     def build_middleware_stack(self) -> ASGIApp:

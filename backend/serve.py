@@ -327,13 +327,17 @@ def run_web(descriptor: int) -> None:
     """The web server: what the child process does, on the port that its parent opened."""
     # Only the child needs them; the parent starts, and restarts, the faster without.
     from backend.app import create_app
+    from backend.connections import LimitedProtocol, allow_many_files
     from backend.ledger.doorbell import CeleryDoorbell
     from backend.ledger.unit_of_work import NoDoorbell
 
     log.configure()
+    allow_many_files()
     settings = load()
     config = uvicorn.Config(
         create_app(settings, doorbell=CeleryDoorbell(settings.redis_url) if settings.redis_url else NoDoorbell()),
+        http=LimitedProtocol,
+        ws="none",
         access_log=False,
         log_config=None,
         log_level="warning",

@@ -1,4 +1,4 @@
-"""Look at what goes in: pictures of a version exactly as the network will see them."""
+"""Pictures of a version exactly as the network will see them."""
 
 import random
 import secrets
@@ -34,7 +34,7 @@ class BatchItem:
 
 
 def batch(session: Session, version_id: str, *, n: int, seed: int | None) -> list[BatchItem]:
-    """``n`` random training images of a version; another nine each time where no seed is given.
+    """``n`` random training images of a version; others each time where no seed is given.
 
     Raises:
         VersionNotFound

@@ -1,4 +1,4 @@
-"""Clean up bytes that nothing refers to any more."""
+"""Delete stored bytes that nothing refers to any more."""
 
 from collections.abc import Sequence
 

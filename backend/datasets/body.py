@@ -49,7 +49,8 @@ def _limiter(request: Request) -> anyio.CapacityLimiter:
     # Belongs to an event loop, so it lives with the application and not with the module.
     state = request.app.state
     if not hasattr(state, "upload_limiter"):
-        state.upload_limiter = anyio.CapacityLimiter(24)
+        # Threads that mostly wait for their sender; what they give is decoded by the few of the pool.
+        state.upload_limiter = anyio.CapacityLimiter(256)
     limiter: anyio.CapacityLimiter = state.upload_limiter
     return limiter
 

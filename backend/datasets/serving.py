@@ -1,4 +1,4 @@
-"""How bytes of strangers are sent: as pictures and as nothing else."""
+"""Headers and streaming of uploaded files: browsers may show them as pictures and never run them."""
 
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
@@ -29,7 +29,7 @@ def download_headers(name: str) -> dict[str, str]:
 
 
 class FileAnswer(StreamingResponse):
-    """A file in pieces; closed however it ends, also where nobody is there any more to take the first one."""
+    """A file in pieces; closed however the sending ends, also where the client has gone before the first one."""
 
     def __init__(self, file: BinaryIO, media_type: str, headers: Mapping[str, str]) -> None:
         super().__init__(_pieces(file), media_type=media_type, headers=headers)

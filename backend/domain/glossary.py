@@ -5,69 +5,75 @@ from typing import Final
 
 GLOSSARY: Final[Mapping[str, str]] = {
     # Labels and split
-    "rule": "How labels are read from names, folders or a table. Change it and all labels follow.",
+    "rule": (
+        "How labels are read from folders, file names or a table. Change the rule and every label changes with it."
+    ),
     "pattern": (
-        "A template (regular expression) that marks which part of a file name counts. "
-        "You can also just click that part in a name."
+        "A template (regular expression) that marks which part of a file name is the label. "
+        "You can also click that part of a name."
     ),
     "held out": (
-        "Pictures kept away while it learns, to see how it does on pictures it never saw. All scores come from these."
+        "Pictures that are not used for training (validation pictures). "
+        "Scores come from these, so they show how the model does on new pictures."
     ),
     "random changes": (
-        "Small changes by chance, such as a flip, a turn or more light (augmentation). "
-        "They make it learn the thing, not the photograph."
+        "Small random changes of each training picture, such as a flip, a rotation or more light (augmentation). "
+        "They keep the model from memorising single photos."
     ),
     # Training
-    "architecture": "How the model is built, such as ResNet-34. A bigger one is slower and not always better.",
+    "architecture": (
+        "The design of the network, such as ResNet-34. A larger one takes longer and is not always better."
+    ),
     "picture size": (
         "Each picture is scaled to this many pixels a side before the model sees it. "
         "Larger shows more detail but takes longer."
     ),
-    "batch size": "How many pictures it looks at before each small correction. Larger needs more memory.",
-    "seed": "The number that fixes chance. The same seed makes a result easier to repeat.",
-    "stage": "A part of the training with its own settings. Its model is kept, so you can go back to it.",
-    "epoch": "One pass over all training pictures. More passes help at first, until it learns its pictures by heart.",
-    "frozen": (
-        "Only the last part, which decides, learns; what it already knows about pictures stays as it is. "
-        "That is quick and safe to begin with."
+    "batch size": "How many pictures are used for one update of the model. Larger needs more memory.",
+    "seed": "The number from which all random choices follow. The same seed makes a result easier to repeat.",
+    "stage": "A part of the training with its own settings. The model at its end is kept, so you can return to it.",
+    "epoch": (
+        "One pass over all training pictures. More passes help at first; later the model memorises its pictures "
+        "(overfitting)."
     ),
-    "learning rate": "How big each correction is. Too small and it learns slowly; too big and it stumbles.",
+    "frozen": (
+        "Only the last layers are trained; the pretrained layers stay unchanged. That is quick and a safe start."
+    ),
+    "learning rate": (
+        "The size of each update of the model. Too small and training is slow; too large and it becomes unstable."
+    ),
     "momentum": (
-        "How much of the last correction is carried into the next one. It moves against the learning rate, "
-        "so that large steps stay steady."
+        "How much of the previous update is carried over into the next one. "
+        "It falls while the learning rate rises, which keeps large steps stable."
     ),
     "batch norm": (
-        "Parts of the model that keep the numbers inside it in a steady range. "
-        "Letting them learn on helps when your pictures look unlike everyday photos."
+        "Layers that keep the values inside the network in a steady range. "
+        "Training them helps when your pictures look unlike everyday photos."
     ),
     # The run
-    "train_loss": "The penalty for being wrong on the pictures it learns from. It should fall from epoch to epoch.",
+    "train_loss": ("How far the answers on training pictures are from the labels. It should fall from epoch to epoch."),
     "valid_loss": (
-        "The penalty for being wrong on pictures kept away from learning. "
-        "When it rises while the other falls, learning by heart has begun."
+        "How far the answers on validation pictures are from the labels. "
+        "When it rises while the training loss falls, the model is overfitting."
     ),
-    "error_rate": "The share of test pictures it gets wrong: 0.05 means 5 in 100. Lower is better.",
-    "checkpoint": "The model as it was at the end of a stage. You can try it, look into it or take it away.",
-    "parity report": (
-        "A check that the model in the file answers as the one you tested. So nothing was lost on the way."
-    ),
+    "error_rate": "The share of validation pictures with a wrong answer: 0.05 means 5 in 100. Lower is better.",
+    "checkpoint": "The model as it was at the end of a stage. You can try it, analyse it or download it.",
+    "parity report": "A check that the exported file gives the same answers as the trained model.",
     # Understanding
-    "loss": "A penalty for being wrong, larger when it was sure of itself. Lower is better.",
+    "loss": "How wrong an answer is; a confident mistake counts most. Lower is better.",
     "range": (
-        "Where the true score lies, given how few pictures were tested. "
-        "Two results whose ranges overlap a lot may be equal."
+        "The interval in which the true score lies with 95 % confidence. "
+        "Two results whose intervals overlap a lot may be equal."
     ),
-    "confusion matrix": (
-        "A table of what things really are against what the model says. Off the diagonal are the mistakes."
-    ),
+    "confusion matrix": "A table of labels against predictions. Everything off the diagonal is a mistake.",
     "most confused": (
-        "The pairs it mixes up most, one direction at a time. They show which pictures or labels to look at next."
+        "The pairs of classes that are mixed up most, one direction at a time. "
+        "They show which pictures or labels to check next."
     ),
-    "top losses": "The pictures it was most wrong about, worst first. Often the label is to blame.",
-    "precision": "When it names a class, how often that's true. Low means false alarms.",
-    "recall": "Of all pictures that really are of a class, how many it found. Low means it misses some.",
-    "F1": "One number between precision and recall. It is low if either of them is low.",
-    "probability": "How sure the model itself is of an answer. 98 % isn't a promise; models are often too sure.",
+    "top losses": "The pictures with the largest loss, worst first. Often the label is wrong.",
+    "precision": "Of all pictures predicted as a class, the share that belong to it. Low means false alarms.",
+    "recall": "Of all pictures of a class, the share that were found. Low means some are missed.",
+    "F1": "One number for precision and recall together. It is low if either of them is low.",
+    "probability": "How confident the model is in an answer. 98 % is no promise; models are often overconfident.",
 }
 """Term as the templates call it, to its text."""
 

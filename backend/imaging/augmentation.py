@@ -1,4 +1,4 @@
-"""What is random in a training view: how it lies on its image, and how it is lit.
+"""The random part of a training view: its geometry and its lighting.
 
 Source: the transforms, ranges and order of fastai's ``aug_transforms``.
 """

@@ -31,7 +31,12 @@ _SIGNATURES: Final[tuple[tuple[int, bytes, str, str], ...]] = (
     (0, b"AT&TFORM", "a DjVu document", _PAGES),
     (0, b"\x8aMNG", "an MNG animation", _STILLS),
     (0, b"\0\0\x01\0", "an icon", _AS_PICTURE),
+    (0, b"\0\0\x02\0\0\0", "a TGA picture", _AS_PICTURE),
+    (0, b"\0\0\x0a\0\0\0", "a TGA picture", _AS_PICTURE),
     (0, b"\0\0\x02\0", "a mouse cursor", _AS_PICTURE),
+    (0, b"icns", "an icon of macOS", _AS_PICTURE),
+    (0, b"\x0a\x05\x01", "a PCX picture", _AS_PICTURE),
+    (0, b"\x01\xda", "an SGI picture", _AS_PICTURE),
     (0, b"\xd7\xcd\xc6\x9a", "a Windows metafile", _AS_PICTURE),
     (0, b"SIMPLE  =", "a FITS picture", _MEDICAL),
     (0, b"n+1\0", "a NIfTI volume", _MEDICAL),
@@ -182,6 +187,10 @@ def rare_jpeg(content: bytes) -> tuple[str, str] | None:
 
 
 def _text(head: bytes) -> tuple[str, str]:
+    if head and not head.strip(b"\0"):
+        return "full of zeros, as failed copies leave behind", "Copy or download it once more"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in head:
+        return "a text, not a picture", ""
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "a web page, not a picture", "Save the picture itself from that page"

@@ -1,22 +1,22 @@
-"""What both front doors of predictions ask for."""
+"""What the REST endpoint and the page of predictions share."""
 
 from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request, UploadFile
 
-from backend.prediction.models import ModelShelf
+from backend.prediction.models import ModelCache
 from backend.prediction.service import MAX_FILE_BYTES
 
 
-def models(request: Request) -> ModelShelf:
+def models(request: Request) -> ModelCache:
     """The application's loaded models."""
     found = request.app.state.models
-    assert isinstance(found, ModelShelf)
+    assert isinstance(found, ModelCache)
     return found
 
 
-ModelsDep = Annotated[ModelShelf, Depends(models)]
+ModelsDep = Annotated[ModelCache, Depends(models)]
 
 
 def contents(files: list[UploadFile]) -> Iterator[tuple[str, bytes]]:

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/v1", tags=["models"])
 
 @router.post("/checkpoints/{checkpoint_id}/predictions")
 def create_predictions(
-    checkpoint_id: str, files: Annotated[list[UploadFile], File()], services: ServicesDep, shelf: ModelsDep
+    checkpoint_id: str, files: Annotated[list[UploadFile], File()], services: ServicesDep, cache: ModelsDep
 ) -> AnswersRead:
     """What the model says of up to 64 pictures; a file that can't be read is answered with its reason."""
     if len(files) > MAX_FILES:
@@ -25,4 +25,4 @@ def create_predictions(
     # A short look-up of its own: no transaction stays open while the model thinks.
     with services.database.read() as session:
         source = source_of(session, services.storage, CheckpointId(checkpoint_id))
-    return AnswersRead.of(predict(shelf, decoding_pool(), source, contents(files)))
+    return AnswersRead.of(predict(cache, decoding_pool(), source, contents(files)))

@@ -1,4 +1,4 @@
-"""Where a checkpoint's model lies."""
+"""Find the files and classes of a checkpoint's model."""
 
 from sqlalchemy.orm import Session
 

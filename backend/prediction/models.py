@@ -68,11 +68,11 @@ class Model:
         return np.asarray(found, dtype=np.float32)
 
 
-class ModelShelf:
-    """The models used last, at most ``room`` of them; the one that was idle longest makes way."""
+class ModelCache:
+    """The models used last, at most ``capacity`` of them; the one not used for the longest time is dropped."""
 
-    def __init__(self, *, room: int = 4, threads: int | None = None) -> None:
-        self._room = room
+    def __init__(self, *, capacity: int = 4, threads: int | None = None) -> None:
+        self._capacity = capacity
         self._threads = threads or max(1, min(4, (os.cpu_count() or 2) // 2))
         self._lock = threading.Lock()
         self._models: OrderedDict[tuple[str, str], Future[Model]] = OrderedDict()
@@ -90,7 +90,7 @@ class ModelShelf:
             is_mine = waiting is None
             if waiting is None:
                 waiting = self._models[key] = Future()
-                while len(self._models) > self._room:
+                while len(self._models) > self._capacity:
                     self._models.popitem(last=False)
             else:
                 self._models.move_to_end(key)

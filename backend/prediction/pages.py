@@ -34,7 +34,7 @@ def try_page(
     checkpoint_id: str,
     session: ReadDep,
     services: ServicesDep,
-    shelf: ModelsDep,
+    cache: ModelsDep,
     image: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
     """Drop, choose or paste a picture; or tap one of the test pictures."""
@@ -42,7 +42,7 @@ def try_page(
     tested = _tested(session, source.checkpoint_id, image) if image else None
     answers = None
     if tested is not None:
-        answers = predict(shelf, decoding_pool(), source, [("test picture", services.storage.read_blob(tested.digest))])
+        answers = predict(cache, decoding_pool(), source, [("test picture", services.storage.read_blob(tested.digest))])
     return _answer(request, session, services, checkpoint_id, answers, tested)
 
 
@@ -51,7 +51,7 @@ def try_pictures(
     request: Request,
     checkpoint_id: str,
     services: ServicesDep,
-    shelf: ModelsDep,
+    cache: ModelsDep,
     files: Annotated[list[UploadFile], File()],
 ) -> Response:
     """Answer for pictures that were dropped, chosen, pasted or taken."""
@@ -59,7 +59,7 @@ def try_pictures(
         raise TooManyFiles(len(files))
     with services.database.read() as session:
         source = source_of(session, services.storage, checkpoint_id)
-    answers = predict(shelf, decoding_pool(), source, contents(files))
+    answers = predict(cache, decoding_pool(), source, contents(files))
     with services.database.read() as session:
         return _answer(request, session, services, checkpoint_id, answers, None)
 

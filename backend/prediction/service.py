@@ -12,14 +12,14 @@ from backend.imaging.errors import Refused
 from backend.imaging.pool import WAIT_S, DecodingPool
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from backend.imaging.tasks import network_view
-from backend.prediction.models import ModelShelf, ModelSource
+from backend.prediction.models import ModelCache, ModelSource
 
 MAX_FILES: Final = 64
 MAX_FILE_BYTES: Final = 64_000_000
 _BATCH: Final = 8
 UNSURE_BELOW: Final = 0.5
 UNSURE_WITHIN: Final = 0.15
-"""Closer than this to the second class, the first is no answer."""
+"""A first class that is less than this more probable than the second is shown as unsure."""
 
 
 class TooManyFiles(LimitExceeded):
@@ -46,7 +46,7 @@ class Answer:
 
     @property
     def is_unsure(self) -> bool:
-        """Whether a bare winner would say too much."""
+        """Whether the first class is improbable, or hardly more probable than the second."""
         first, second = (*self.probabilities.values(), 0.0)[:2]
         return first < UNSURE_BELOW or first - second < UNSURE_WITHIN
 
@@ -74,7 +74,7 @@ class Answers:
 
 
 def predict(
-    shelf: ModelShelf, decoders: DecodingPool, source: ModelSource, files: Iterable[tuple[str, bytes]]
+    cache: ModelCache, decoders: DecodingPool, source: ModelSource, files: Iterable[tuple[str, bytes]]
 ) -> Answers:
     """Ask a model about files; one that isn't a picture is answered with its reason and spoils nothing.
 
@@ -82,7 +82,7 @@ def predict(
         ModelMissing, ModelDamaged: the model can't be loaded.
         DecodersBusy, DecodersDown: no picture can be read at the moment.
     """
-    model = shelf.model(source)
+    model = cache.model(source)
     started = time.perf_counter()
     items: list[Answer | Refusal] = []
     for group in _groups(_prepared(decoders, source, files)):

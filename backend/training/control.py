@@ -1,7 +1,4 @@
-"""What the owner of a run may ask of it while it lasts: stop, rest, go on, or end well after this epoch.
-
-Each may be repeated: asking twice for the same is asking once.
-"""
+"""Control a run: cancel, pause, resume, or finish it after the present epoch. Each may be repeated."""
 
 from backend.db.session import WriteSession
 from backend.domain.errors import Conflict
@@ -18,7 +15,7 @@ _HAS: dict[JobState, str] = {
 
 
 class RunEnded(Conflict):
-    """The run has come to its end, so nothing can be asked of it any more."""
+    """The run has ended, so it can't be controlled any more."""
 
     code = "run-ended"
 
@@ -38,7 +35,7 @@ class RunStopping(Conflict):
     def __init__(self) -> None:
         super().__init__(
             "This training is being cancelled.",
-            advice="Start a new one; it may go on from a model that this one has kept.",
+            advice="Start a new one; it can start from a model that this one has kept.",
         )
 
 
@@ -49,25 +46,25 @@ class RunNotBegun(Conflict):
 
     def __init__(self) -> None:
         super().__init__(
-            "This training hasn't begun, so there is no epoch after which it could stop.",
-            advice="Wait until it runs, or cancel it.",
+            "This training hasn't started, so there is no epoch after which it could stop.",
+            advice="Wait until it is running, or cancel it.",
         )
 
 
-class RunResting(Conflict):
-    """The run is paused, so no epoch is under way."""
+class RunPaused(Conflict):
+    """The run is paused, so no epoch is running."""
 
     code = "run-paused"
 
     def __init__(self) -> None:
         super().__init__(
-            "This training is paused, so no epoch is under way.",
-            advice="Let it go on first; or cancel it: the models of its finished stages are kept.",
+            "This training is paused, so no epoch is running.",
+            advice="Resume it first, or cancel it: the models of its finished stages are kept.",
         )
 
 
 def cancel(session: WriteSession, run_id: str) -> JobState:
-    """Stop a run as soon as its worker sees it; one that waits or rests is cancelled at once.
+    """Cancel a run: a running one as soon as its worker sees it, a queued or paused one at once.
 
     Raises:
         RunNotFound: no such run.
@@ -80,7 +77,7 @@ def cancel(session: WriteSession, run_id: str) -> JobState:
 
 
 def pause(session: WriteSession, run_id: str) -> JobState:
-    """Let a run rest: one that waits at once, one that is under way as soon as it has saved where it is.
+    """Pause a run: a queued one at once, a running one as soon as its progress is saved.
 
     Raises:
         RunNotFound: no such run.
@@ -93,7 +90,7 @@ def pause(session: WriteSession, run_id: str) -> JobState:
 
 
 def resume(unit: UnitOfWork, run_id: str) -> JobState:
-    """Let a run go on from where it rests; a pause that hasn't happened yet is taken back.
+    """Resume a paused run; a pause that hasn't happened yet is taken back.
 
     Raises:
         RunNotFound: no such run.
@@ -101,19 +98,19 @@ def resume(unit: UnitOfWork, run_id: str) -> JobState:
     """
     ledger, job_id = Ledger(unit.session), find_run(unit.session, run_id).job_id
     state = ledger.resume(job_id)
-    _require_alive(ledger, job_id, state, "go on with")
+    _require_alive(ledger, job_id, state, "resume")
     if state is JobState.QUEUED:
         unit.notify_for(ledger.kind_of(job_id))
     return state
 
 
 def finish(session: WriteSession, run_id: str) -> JobState:
-    """End a run well after the epoch that is under way: its model is made and kept, no other epoch follows.
+    """Finish a run after the running epoch: its model is kept, no other epoch follows.
 
     Raises:
         RunNotFound: no such run.
         RunEnded, RunStopping: it has ended, or is about to.
-        RunNotBegun, RunResting: no epoch is under way.
+        RunNotBegun, RunPaused: no epoch is running.
     """
     ledger, job_id = Ledger(session), find_run(session, run_id).job_id
     job = ledger.find(job_id)
@@ -121,7 +118,7 @@ def finish(session: WriteSession, run_id: str) -> JobState:
     if job.attempt == 0 and job.state == JobState.QUEUED:
         raise RunNotBegun
     if job.state == JobState.PAUSED or job.desired == Desired.PAUSE:
-        raise RunResting
+        raise RunPaused
     state = ledger.finish_soon(job_id)
     _require_alive(ledger, job_id, state, "stop")
     return state

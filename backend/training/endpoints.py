@@ -17,6 +17,7 @@ from backend.domain.errors import InvalidInput, Unavailable
 from backend.domain.training import RunStatus
 from backend.pagination import IdCursorDep, LimitQuery, Page
 from backend.training import control
+from backend.training.export_names import attachment, export_name
 from backend.training.find import checkpoint_folder, find_checkpoint, find_run
 from backend.training.model_files import ModelFile, verified
 from backend.training.remove import remove_runs
@@ -150,28 +151,28 @@ def read_epochs(run_id: str, session: ReadDep, limit: LimitQuery = 1000, after: 
 
 @router.post("/runs/{run_id}/cancel", status_code=202)
 def cancel_run(run_id: str, unit: UnitDep) -> RunRead:
-    """Stop a run; the models of its finished stages are kept."""
+    """Cancel a run; the models of its finished stages are kept."""
     control.cancel(unit.session, run_id)
     return RunRead.of(show_run(unit.session, run_id))
 
 
 @router.post("/runs/{run_id}/pause", status_code=202)
 def pause_run(run_id: str, unit: UnitDep) -> RunRead:
-    """Let a run rest: it saves where it is, to the step, and frees its device."""
+    """Pause a run: it saves its progress, to the step, and frees its device."""
     control.pause(unit.session, run_id)
     return RunRead.of(show_run(unit.session, run_id))
 
 
 @router.post("/runs/{run_id}/resume", status_code=202)
 def resume_run(run_id: str, unit: UnitDep) -> RunRead:
-    """Let a paused run go on from the step at which it rests."""
+    """Resume a paused run from the step that it had got to."""
     control.resume(unit, run_id)
     return RunRead.of(show_run(unit.session, run_id))
 
 
 @router.post("/runs/{run_id}/finish", status_code=202)
 def finish_run(run_id: str, unit: UnitDep) -> RunRead:
-    """Stop after the epoch that is under way, and keep the model that it gives."""
+    """Stop after the running epoch, and keep its model."""
     control.finish(unit.session, run_id)
     return RunRead.of(show_run(unit.session, run_id))
 
@@ -198,8 +199,7 @@ def export_checkpoint(
         content = verified(file.parent, _FILE_OF[form], checkpoint.id)
     except FileNotFoundError:
         raise ExportMissing(checkpoint_id) from None
-    name = f"{checkpoint.architecture}-stage-{checkpoint.stage + 1}-{checkpoint.id[-8:]}{file.suffix}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": attachment(export_name(session, checkpoint, file.suffix))}
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 

@@ -32,13 +32,13 @@ class Before:
     more: int
 
 
-def ahead_in_queue(session: Session, place: int | None = None) -> Before:
-    """What is under way, and what waits before a ``place`` in the line; all that waits for a new one."""
+def ahead_in_queue(session: Session, position: int | None = None) -> Before:
+    """What is under way, and what waits before a ``position`` in the queue; all that waits for a new run."""
     runs = RunRepository(session)
-    places = Jobs(session).queue_positions(JobKind.TRAIN)
-    waiting = runs.records(limit=100, states=[JobState.QUEUED]) if places else []
-    ahead = [record for record in waiting if place is None or places.get(record.job.id, place) < place]
-    ahead.sort(key=lambda record: places.get(record.job.id, 0))
+    positions = Jobs(session).queue_positions(JobKind.TRAIN)
+    waiting = runs.records(limit=100, states=[JobState.QUEUED]) if positions else []
+    ahead = [record for record in waiting if position is None or positions.get(record.job.id, position) < position]
+    ahead.sort(key=lambda record: positions.get(record.job.id, 0))
     found = [*runs.records(limit=20, states=CLAIMED), *ahead]
     return Before(tuple(map(_words, found[:_MOST])), max(0, len(found) - _MOST))
 
@@ -49,10 +49,10 @@ def _words(record: RunRecord) -> tuple[str, str, str]:
 
 def _time(record: RunRecord) -> str:
     if JobState(record.job.state).is_claimed:
-        return f"{eta_words(record.run.eta_s)} left" if record.run.eta_s is not None else "under way"
+        return f"{eta_words(record.run.eta_s)} left" if record.run.eta_s is not None else "running"
     said = Forecast(**record.run.forecast) if record.run.forecast else None
     if said is None or said.seconds_low is None or said.seconds_high is None:
-        return "time not known"
+        return "time unknown"
     return range_words(said.seconds_low, said.seconds_high)
 
 
@@ -73,32 +73,32 @@ class WaitReasons:
     def __init__(self, session: Session) -> None:
         self._session, self._jobs = session, Jobs(session)
 
-    def waits_for(self, job: JobRow, place: int | None) -> Waiting | None:
-        """What the run of a job waits for; None where it doesn't. ``place``: its place in line."""
+    def waits_for(self, job: JobRow, position: int | None) -> Waiting | None:
+        """What the run of a job waits for; None where it doesn't. ``position``: in the queue."""
         if job.state == JobState.PAUSED and job.desired != Desired.PAUSE and job.waits_for_bytes is not None:
             needed = math.ceil((job.waits_for_bytes + ROOM_TO_SPARE) / _MB)
-            return Waiting("disk-full", f"The disk is full; it goes on by itself once about {needed:,} MB are free.")
+            return Waiting("disk-full", f"The disk is full; training continues once about {needed:,} MB are free.")
         if job.state != JobState.QUEUED:
             return None
         if (seconds := self._jobs.seconds_until_due(job.id)) > 0:
-            return Waiting("next-try", f"The next try begins in {math.ceil(seconds)} s.")
-        return self._for_a_device(job, place or 1)
+            return Waiting("next-try", f"The next attempt starts in {math.ceil(seconds)} s.")
+        return self._for_a_device(job, position or 1)
 
-    def _for_a_device(self, job: JobRow, place: int) -> Waiting:
+    def _for_a_device(self, job: JobRow, position: int) -> Waiting:
         if not self._workers:
             return Waiting("no-worker", "No worker is running, so nothing can start.")
         able = [row for row in self._workers if job.device in Worker(row.id, row.host, row.device).can_do]
         if not able:
-            return Waiting("no-gpu", "It asks for a GPU, and no worker with a GPU is running.")
+            return Waiting("no-gpu", "This run needs a GPU, and no worker with a GPU is running.")
         fit = [row for row in able if row.id not in self._resting]
         if not fit:
             return Waiting(
-                "device-resting", f"{_device_words(able[0])} failed twice in a row and is left alone for some minutes."
+                "device-resting", f"{_device_words(able[0])} failed twice in a row and is not used for some minutes."
             )
-        if place > 1:
-            return Waiting("turn", f"Before it in line: {place - 1}.")
+        if position > 1:
+            return Waiting("turn", f"Runs ahead in the queue: {position - 1}.")
         if any(self._holder(row) is None for row in fit):
-            return Waiting("starting", "A worker takes it up in a moment.")
+            return Waiting("starting", "A worker starts it in a moment.")
         return Waiting("device-busy", self._busy_words(fit[0]))
 
     @cached_property
@@ -115,7 +115,7 @@ class WaitReasons:
     def _busy_words(self, row: WorkerRow) -> str:
         holder = self._holder(row)
         record = RunRepository(self._session).record(holder.subject_id) if holder else None
-        busy_with = f"“{record.run.name}”" if record else "a search for a learning rate"
+        busy_with = f"“{record.run.name}”" if record else "the learning-rate finder"
         return f"{_device_words(row)} is busy with {busy_with}."
 
 

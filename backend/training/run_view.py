@@ -26,16 +26,16 @@ class RunView:
 
     Attributes:
         queue_position: 1 for the next one; None where it isn't waiting.
-        waits_for: why it isn't under way; None where it is, has ended, or rests because its owner wants that.
+        waits_for: why it isn't running; None where it is, has ended, or is paused by its owner.
         rates_found: for each stage what a search before it has found: a rate, [lowest layers, head], or None.
         stage, epoch: from 0, of what is going on now; None before the first.
         epochs: of all stages together.
         activity: the part that is under way (``forecast.cursor.Activity``); None before the first.
         progress: share of its time in [0, 1]; 1 only once it has succeeded.
-        is_stopping: it was told to stop and hasn't yet.
-        is_pausing: it is to rest, and saves where it is first.
+        is_stopping: it is to stop and hasn't yet.
+        is_pausing: it is to pause, and saves its progress first.
         is_finishing: it ends after the epoch that is under way.
-        rests_for: why it rests by itself and goes on by itself, in words; empty where its owner paused it.
+        rests_for: why it is paused until it continues by itself, in words; empty where its owner paused it.
     """
 
     id: str
@@ -72,7 +72,7 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class Pill:
-    """What the frame of every page says about the run that is at work. ``queue``: its place in line."""
+    """What the frame of every page shows of the run that is running. ``queue``: its position in the queue."""
 
     run_id: str
     name: str
@@ -142,21 +142,21 @@ def _pill(session: Session, record: RunRecord) -> Pill:
         status=status_of(JobState(record.job.state)),
         progress=record.run.progress,
         eta_s=_eta(record),
-        queue=_places(session, [record]).get(record.job.id),
+        queue=_positions(session, [record]).get(record.job.id),
     )
 
 
 def _views(session: Session, records: Sequence[RunRecord]) -> list[RunView]:
     checkpoints = RunRepository(session).checkpoints(record.run.id for record in records)
-    places = _places(session, records)
+    positions = _positions(session, records)
     rates = _rates_found(session, records)
-    line = WaitReasons(session)
+    reasons = WaitReasons(session)
     return [
         _view(
             record,
             tuple(checkpoints.get(record.run.id, ())),
-            places.get(record.job.id),
-            line.waits_for(record.job, places.get(record.job.id)),
+            positions.get(record.job.id),
+            reasons.waits_for(record.job, positions.get(record.job.id)),
             rates.get(record.run.id, {}),
         )
         for record in records
@@ -170,7 +170,7 @@ def _rates_found(session: Session, records: Sequence[RunRecord]) -> dict[str, di
     return RunRepository(session).rates_found(asking) if asking else {}
 
 
-def _places(session: Session, records: Sequence[RunRecord]) -> dict[str, int]:
+def _positions(session: Session, records: Sequence[RunRecord]) -> dict[str, int]:
     if not any(record.job.state == JobState.QUEUED for record in records):
         return {}
     return Jobs(session).queue_positions(JobKind.TRAIN)
@@ -183,7 +183,7 @@ def _eta(record: RunRecord) -> float | None:
 def _view(
     record: RunRecord,
     checkpoints: tuple[CheckpointRow, ...],
-    place: int | None,
+    position: int | None,
     waits_for: Waiting | None,
     rates: Mapping[int, Any],  # Any: a rate, or two
 ) -> RunView:
@@ -200,7 +200,7 @@ def _view(
         config=run.config,
         rates_found=tuple(rates.get(stage) for stage in range(len(run.config["stages"]))),
         starts_from=run.starts_from,
-        queue_position=place,
+        queue_position=position,
         waits_for=waits_for,
         phase=run.phase if state.is_claimed else None,
         activity=run.activity,

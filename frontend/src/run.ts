@@ -1,7 +1,7 @@
 import { all, find } from "./lib/dom";
 import { onReturn, onServerEvent } from "./lib/events";
 import { counted } from "./lib/format";
-import { request } from "./lib/http";
+import { address, request } from "./lib/http";
 import { bindKey } from "./lib/keys";
 import { refreshAnew, refreshLive } from "./lib/live";
 import type { Curves, Epoch, Steps } from "./lib/curves";
@@ -109,6 +109,10 @@ if (find("[data-run-curves]")) {
     const steps = data as Steps & { epoch: number };
     countBatches(steps);
     curves.add(steps.stage, (drawn) => drawn.addSteps(steps));
+  });
+  onServerEvent("end", (data) => {
+    // A deleted run has no page any more.
+    if ((data as { status: string }).status === "deleted") location.assign(address("/runs"));
   });
   onServerEvent("epoch", (data) => {
     const epoch = data as Epoch;

@@ -70,9 +70,9 @@ def test_trainings_wait_in_line_and_can_be_cancelled(page: Page, house: House, b
         first, second, third = (_order_a_long_one(client, version_id) for _ in range(3))
         page.goto(f"http://127.0.0.1:{house.port}/runs/{third}")
         _never_reload(page)
-        expect(page.get_by_text("In line: 2nd.")).to_be_visible(timeout=SLOW)
+        expect(page.get_by_text("Queued: 2nd in the queue.")).to_be_visible(timeout=SLOW)
         client.post(f"/api/v1/runs/{second}/cancel")
-        expect(page.get_by_text("In line: 1st.")).to_be_visible(timeout=SOON)
+        expect(page.get_by_text("Queued: next up.")).to_be_visible(timeout=SOON)
         assert _was_never_reloaded(page)
 
         page.goto(f"http://127.0.0.1:{house.port}/runs/{first}")

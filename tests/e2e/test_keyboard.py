@@ -84,7 +84,7 @@ def test_from_labels_to_a_training_with_keys_only(page: Page, furnished: Furnish
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("heading", name=re.compile("^animals, "))).to_be_visible()
-    expect(page.get_by_text(re.compile("^In line: "))).to_be_visible()
+    expect(page.get_by_text(re.compile("^Queued: "))).to_be_visible()
     _tab_to(page, "Cancel")
     page.keyboard.press("Enter")
     expect(page.get_by_text("This training was cancelled.")).to_be_visible()

@@ -96,7 +96,7 @@ def test_keys_pause_a_run_and_let_it_go_on(page: Page, furnished: Furnished) -> 
     expect(page.get_by_text("This training is paused")).to_be_visible()
     page.wait_for_load_state()
     page.keyboard.press("p")
-    expect(page.get_by_text(re.compile("^In line: "))).to_be_visible()
+    expect(page.get_by_text(re.compile("^Queued: "))).to_be_visible()
 
 
 def test_keys_choose_a_preset_and_train(page: Page, furnished: Furnished) -> None:

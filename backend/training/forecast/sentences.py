@@ -96,13 +96,19 @@ def reading_sentence(found: Timetable, *, is_kept: bool) -> str:
     return f"{said} Their features are kept, so the next training of this kind reads none of them again."
 
 
-def slower_words(said: Forecast | None, elapsed_s: float, left_s: float | None, because: str = "") -> str:
-    """``Slower than estimated: now about 9 min``, with the reason where one is known; empty while it isn't slower."""
-    if said is None or said.seconds_high is None or left_s is None:
+def correction_words(said: Forecast | None, elapsed_s: float, left_s: float | None, because: str = "") -> str:
+    """``Slower than estimated: now about 9 min``, with the reason where one is known; or faster.
+
+    Empty while the time lies in the forecast's range, or would be rounded to an end of it.
+    """
+    if said is None or said.seconds_low is None or said.seconds_high is None or left_s is None:
         return ""
     now = elapsed_s + left_s
-    if now <= said.seconds_high or range_words(now, now) == range_words(said.seconds_high, said.seconds_high):
+    end = max(min(now, said.seconds_high), said.seconds_low)
+    if range_words(now, now) == range_words(end, end):
         return ""
+    if now < end:
+        return f"Faster than estimated: now {range_words(now, now)}"
     sentence = f"Slower than estimated: now {range_words(now, now)}"
     return f"{sentence}, because {because}" if because else sentence
 

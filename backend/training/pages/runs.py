@@ -22,7 +22,7 @@ from backend.training import control
 from backend.training.find import find_run
 from backend.training.forecast.durations import eta_words
 from backend.training.forecast.forecast import Forecast
-from backend.training.forecast.sentences import slower_words
+from backend.training.forecast.sentences import correction_words
 from backend.training.form.rate_search import search_times
 from backend.training.form.reading import STAGE_ROWS
 from backend.training.form.writing import fields_of
@@ -34,7 +34,7 @@ from backend.training.run_page.content import run_page
 from backend.training.run_page.log import rate_words
 from backend.training.run_page.settings import settings_as_json
 from backend.training.run_view import RunView, show_run
-from backend.weights import available_architectures
+from backend.weights import available_architectures, is_available
 
 router = APIRouter(include_in_schema=False)
 
@@ -113,7 +113,7 @@ def run(request: Request, run_id: str, session: ReadDep, settings: SettingsDep) 
         "training/run.html",
         section="runs",
         page=run_page(session, shown),
-        slower=_slower(session, shown),
+        correction=_correction(session, shown),
         run=shown,
         crumbs=[("Datasets", "/"), (shown.dataset_name, f"/datasets/{shown.dataset_id}"), (shown.name, "")],
         steps=steps_of(session, DatasetId(shown.dataset_id), StepName.TRAIN),
@@ -178,22 +178,22 @@ def _quiet_runs(request: Request) -> list[str]:
     return [one for one in request.cookies.get(_QUIET_COOKIE, "").split(".") if one]
 
 
-def _slower(session: Session, run: RunView) -> str:
-    """That it takes longer than was said before it started; empty where it doesn't, and where it was interrupted."""
+def _correction(session: Session, run: RunView) -> str:
+    """That it takes longer or less than was estimated; empty where it doesn't, and where it was interrupted."""
     said = find_run(session, run.id).forecast
     if said is None or run.started_at is None or run.attempt > 1:
         return ""
     elapsed_s = (datetime.now(UTC) - run.started_at).total_seconds()
-    return slower_words(Forecast(**said), elapsed_s, run.eta_s, _reason(session, run))
+    return correction_words(Forecast(**said), elapsed_s, run.eta_s, _reason(session, run))
 
 
 def _reason(session: Session, run: RunView) -> str:
     """Why it takes longer, where that is known; nothing is guessed."""
     runs = RunRepository(session)
     if runs.log(run.id, ["micro-batch-halved"], 1):
-        return "memory was short and it works in smaller parts"
+        return "memory ran short, so batches are computed in smaller parts"
     if runs.log(run.id, ["rolled-back"], 1):
-        return "a part had to be learnt again with a smaller rate"
+        return "a part had to be trained again with a smaller learning rate"
     return ""
 
 
@@ -212,14 +212,25 @@ def _search_after(run: RunView) -> dict[str, str]:
     return fields_of(run.config) | start | {"find_row": str(row)}
 
 
+_NEEDS_PICTURES: Final = frozenset({"too-few-images", "too-many-unreadable"})
+
+
 def _remedy(run: RunView, weights_folder: Path) -> tuple[str, str] | None:
-    """Words and address of the button that mends a failed run."""
+    """Words and address of the button that mends a failed run; the same again is offered only where it can succeed."""
     if run.failure is None:
         return None
+    if run.failure.code in _NEEDS_PICTURES:
+        return "Go to the pictures", f"/datasets/{run.dataset_id}"
     path = f"/versions/{run.version_id}/train?again={run.id}"
+    if run.failure.code == "weights-unavailable" and not _has_weights(run, weights_folder):
+        ready = available_architectures(weights_folder)
+        return (f"Train with {ready[0].title} instead", f"{path}&model={ready[0].name}") if ready else None
     if "memory" in run.failure.code and run.config["batch_size"] >= 4:
         half = run.config["batch_size"] // 2
         return f"Start again with batch {half}", f"{path}&batch_size={half}"
-    if run.failure.code == "weights-unavailable" and (ready := available_architectures(weights_folder)):
-        return f"Train with {ready[0].title} instead", f"{path}&model={ready[0].name}"
     return "Start again", path
+
+
+def _has_weights(run: RunView, weights_folder: Path) -> bool:
+    wanted = [one for one in ARCHITECTURES[run.config["architecture"]].weights if one.name == run.config["weights"]]
+    return all(is_available(one, weights_folder) for one in wanted)

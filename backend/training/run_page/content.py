@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.json import Json
-from backend.domain.results import model_rank, wilson_interval
+from backend.domain.results import model_rank
 from backend.domain.schedule import planned_points
 from backend.domain.training import RunStatus, Stage
 from backend.domain.trends import Change, EpochFigures, Remark, StageVerdict, remark, stage_verdict
@@ -31,12 +31,12 @@ from backend.training.run_view import RunView
 class StageState(StrEnum):
     """Where a stage stands; the word that is shown."""
 
-    WAITS = "waits"
+    NOT_YET = "not yet"
     RUNNING = "running"
     PAUSED = "paused"
     DONE = "done"
     HELPED = "helped"
-    DID_NOT_HELP = "did not help"
+    MADE_IT_WORSE = "made it worse"
     NO_CHANGE = "no measurable change"
     NOT_REACHED = "not reached"
 
@@ -45,7 +45,7 @@ _LOOKED_AT: Final = 10
 _STATE_AFTER: Final = {
     Change.BETTER: StageState.HELPED,
     Change.NOISE: StageState.NO_CHANGE,
-    Change.WORSE: StageState.DID_NOT_HELP,
+    Change.WORSE: StageState.MADE_IT_WORSE,
 }
 
 
@@ -60,7 +60,8 @@ class StageCard:
         plan: how its rate and momentum are to go, as JSON (``planned_points``).
         running_epoch: the epoch under way, from 0; None where none is.
         batches: (done, of) in that epoch; None before the first is told of.
-        error_interval: 95 % interval of the checkpoint's error rate.
+        errors, images: of how many test pictures its model gets how many wrong; 0 before there is one.
+        is_open: whether epochs may still come.
     """
 
     number: int
@@ -74,10 +75,21 @@ class StageCard:
     running_epoch: int | None
     batches: tuple[int, int] | None
     checkpoint: CheckpointRow | None
-    error_rate: float | None
-    error_interval: tuple[float, float] | None
+    errors: int
+    images: int
+    is_open: bool
     verdict: StageVerdict | None
     remark: Remark | None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything of it has been trained."""
+        return bool(self.epochs) or self.state is StageState.RUNNING
+
+    @property
+    def error_rate(self) -> float:
+        """Share of test pictures that its model gets wrong."""
+        return self.errors / self.images if self.images else 0.0
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -224,8 +236,9 @@ def _card(
         running_epoch=running_epoch,
         batches=_batches(steps, place, running_epoch, stage["epochs"]) if steps and running_epoch is not None else None,
         checkpoint=checkpoint,
-        error_rate=valid["error_rate"] if valid else None,
-        error_interval=wilson_interval(valid["errors"], valid["images"]) if valid else None,
+        errors=valid["errors"] if valid else 0,
+        images=valid["images"] if valid else 0,
+        is_open=not run.status.is_final and checkpoint is None,
         verdict=verdict,
         remark=remark(figures, valid_images=valid_images),
     )
@@ -252,4 +265,4 @@ def _state(
         return StageState.RUNNING
     if run.status is RunStatus.PAUSED and run.stage == place:
         return StageState.PAUSED
-    return StageState.NOT_REACHED if run.status.is_final else StageState.WAITS
+    return StageState.NOT_REACHED if run.status.is_final else StageState.NOT_YET

@@ -1,5 +1,6 @@
-"""What a run runs on, its tries, and since when nothing was heard of it."""
+"""The hardware of a run, its attempts, and since when there has been no news of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,7 +11,7 @@ from backend.domain.training import RunStatus
 from backend.ledger.clock import database_now
 from backend.ledger.job import Outcome
 from backend.ledger.queries import Jobs
-from backend.tables.ledger import JobRow
+from backend.tables.ledger import JobAttemptRow, JobRow
 from backend.training.find import find_run
 from backend.training.forecast.durations import range_words
 from backend.training.forecast.forecast import HEARD_WITHIN_S, Forecast
@@ -19,22 +20,28 @@ from backend.training.run_view import RunView
 _WORTH_A_WORD_S: Final = 40.0
 _GIGABYTE: Final = 1e9
 _OUTCOMES: Final = {
-    Outcome.DONE.value: "came to its end",
+    Outcome.DONE.value: "done",
     Outcome.FAILED.value: "failed",
     Outcome.CANCELLED.value: "cancelled",
     Outcome.PAUSED.value: "paused",
-    Outcome.YIELDED.value: "handed over when its worker was restarted",
-    Outcome.LOST.value: "its worker was not heard of any more",
-    Outcome.DEVICE_FAILED.value: "the graphics card broke down under it",
+    Outcome.YIELDED.value: "stopped for a restart of its worker",
+    Outcome.LOST.value: "lost contact with its worker",
+    Outcome.DEVICE_FAILED.value: "the graphics card failed",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Facts about what a run runs on, as (label, words); ``tries`` where there was more than one."""
+    """Facts about the hardware of a run, as (label, words).
+
+    Attributes:
+        tries: its attempts in words, where there was more than one.
+        interruption: that it was interrupted, where its owner didn't ask for that; else empty.
+    """
 
     facts: tuple[tuple[str, str], ...]
     tries: tuple[str, ...]
+    interruption: str
 
 
 def machine_of(session: Session, run: RunView) -> Machine:
@@ -55,10 +62,19 @@ def machine_of(session: Session, run: RunView) -> Machine:
     if row.forecast is not None:
         facts += _said(Forecast(**row.forecast))
     tries = [
-        f"Try {one.number} on {one.host}: {_OUTCOMES.get(one.outcome or '', 'interrupted') if one.ended_at else 'now'}"
+        f"Attempt {one.number} on {one.host}: "
+        f"{_OUTCOMES.get(one.outcome or '', 'interrupted') if one.ended_at else 'running'}"
         for one in attempts
     ]
-    return Machine(tuple(facts), tuple(tries) if len(tries) > 1 else ())
+    return Machine(tuple(facts), tuple(tries) if len(tries) > 1 else (), _interruption(attempts))
+
+
+def _interruption(attempts: Sequence[JobAttemptRow]) -> str:
+    if len(attempts) < 2 or attempts[-2].outcome == Outcome.PAUSED:
+        return ""
+    if attempts[-2].outcome == Outcome.YIELDED:
+        return "Resumed after a restart of the worker. Nothing was lost."
+    return f"Resumed after an interruption; this is attempt {attempts[-1].number}. Nothing that was saved is lost."
 
 
 def silence(session: Session, run: RunView) -> str:
@@ -73,9 +89,9 @@ def silence(session: Session, run: RunView) -> str:
 def silence_words(now: datetime, heard_at: datetime | None, news_at: datetime | None, goes_on_from: str) -> str:
     """What to say of a run whose worker was heard of, and which got further, at these times."""
     if heard_at is not None and (gone := (now - heard_at).total_seconds()) >= _WORTH_A_WORD_S:
-        return f"The worker stopped answering {gone:.0f} s ago. It goes on from {goes_on_from} as soon as one is back."
+        return f"The worker stopped answering {gone:.0f} s ago. Training resumes from {goes_on_from} once it is back."
     if news_at is not None and (quiet := (now - news_at).total_seconds()) >= _WORTH_A_WORD_S:
-        return f"No news for {quiet:.0f} s; checking. The worker is alive, and what was saved is safe."
+        return f"No news for {quiet:.0f} s; checking. The worker is alive and progress is saved."
     return ""
 
 
@@ -86,8 +102,8 @@ def _goes_on_from(run: RunView) -> str:
 def _said(said: Forecast) -> list[tuple[str, str]]:
     facts = []
     if said.memory_bytes:
-        facts.append(("Memory it needs", f"about {said.memory_bytes / _GIGABYTE:.1f} GB"))
+        facts.append(("Memory needed", f"about {said.memory_bytes / _GIGABYTE:.1f} GB"))
     if said.seconds_low is not None and said.seconds_high is not None:
-        facts.append(("Said before it started", range_words(said.seconds_low, said.seconds_high)))
-    facts.append(("What that rested on", said.basis))
+        facts.append(("Estimated time", range_words(said.seconds_low, said.seconds_high)))
+    facts.append(("Estimated from", said.basis))
     return facts

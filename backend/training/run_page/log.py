@@ -1,4 +1,4 @@
-"""What happened in a run, in words."""
+"""The log of a run in words."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -52,8 +52,8 @@ def rate_words(max_lr: Json) -> str:
 
 
 def _stage(data: Data) -> str:
-    going_on = f", going on at epoch {data['first_epoch']}" if data["first_epoch"] else ""
-    what = "the head learns" if data["freeze"] else "everything learns"
+    going_on = f", resumed at epoch {data['first_epoch']}" if data["first_epoch"] else ""
+    what = "training the last layers" if data["freeze"] else "training all layers"
     return f"Stage {data['stage'] + 1}: {what}, {data['epochs']} epochs on {data['device']}{going_on}"
 
 
@@ -77,7 +77,7 @@ _WORDS: Final[Mapping[str, Callable[[Data], str]]] = {
     "note": lambda data: str(data["text"]),
     "stage": _stage,
     "rate-found": lambda data: (
-        f"Stage {data['stage'] + 1}: the search found the learning rate {rate_words(data['max_lr'])}"
+        f"Stage {data['stage'] + 1}: the learning-rate finder chose {rate_words(data['max_lr'])}"
     ),
     "stage-cut-short": lambda data: f"Stage {data['stage'] + 1} ends after epoch {data['epoch']}: {data['reason']}",
     "micro-batch-halved": _halved,

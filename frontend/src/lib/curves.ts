@@ -27,6 +27,7 @@ export interface Steps {
 type Point = [number, number];
 
 const LARGEST = 4000;
+const NARROW = 420;
 
 /** The curves of one stage; x counts its epochs. */
 export class Curves {
@@ -106,8 +107,9 @@ export class Curves {
     const base = {
       animation: false,
       textStyle: { fontFamily: style.fontFamily },
-      grid: { left: 56, right: 56, top: 36, bottom: 36 },
-      legend: { top: 0, left: 0, itemWidth: 14, itemHeight: 4, itemGap: 16, icon: "roundRect", textStyle: { color: colour("--ink-2") } },
+      // On a narrow screen the legend takes two lines.
+      grid: { left: 56, right: 56, top: this.root.clientWidth < NARROW ? 60 : 36, bottom: 36 },
+      legend: { top: 0, left: 0, right: 0, itemWidth: 14, itemHeight: 4, itemGap: 16, icon: "roundRect", textStyle: { color: colour("--ink-2") } },
       tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: short, backgroundColor: colour("--surface"), borderColor: colour("--line-strong"), textStyle: { color: colour("--ink"), fontSize: 12 } },
     };
     const axis = { axisLine: { lineStyle: { color: colour("--line-strong") } }, axisLabel: { color: colour("--ink-2") }, splitLine: { lineStyle: { color: colour("--line") } }, nameTextStyle: { color: colour("--ink-2") } };

@@ -1,4 +1,4 @@
-"""A few models are kept ready; the rest make way."""
+"""A few models are kept loaded."""
 
 import hashlib
 import json
@@ -9,24 +9,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.prediction.models import Model, ModelMissing, ModelShelf, ModelSource
+from backend.prediction.models import Model, ModelCache, ModelMissing, ModelSource
 from backend.training.model_files import ModelDamaged
 from tests.backend.prediction.conftest import source_in, write_colour_model
 
 
 def test_a_model_is_loaded_once(colour_model: ModelSource) -> None:
-    shelf = ModelShelf()
+    cache = ModelCache()
 
-    assert shelf.model(colour_model) is shelf.model(colour_model)
+    assert cache.model(colour_model) is cache.model(colour_model)
 
 
 def test_threads_that_ask_at_the_same_time_share_one_load(colour_model: ModelSource) -> None:
-    shelf = ModelShelf()
+    cache = ModelCache()
     together = threading.Barrier(8)
 
     def ask() -> Model:
         together.wait()
-        return shelf.model(colour_model)
+        return cache.model(colour_model)
 
     with ThreadPoolExecutor(8) as pool:
         found = {id(model) for model in pool.map(lambda _: ask(), range(8))}
@@ -34,16 +34,16 @@ def test_threads_that_ask_at_the_same_time_share_one_load(colour_model: ModelSou
     assert len(found) == 1
 
 
-def test_the_model_that_was_idle_longest_makes_way(colour_model: ModelSource) -> None:
-    shelf = ModelShelf(room=2)
+def test_the_model_not_used_for_the_longest_time_is_dropped(colour_model: ModelSource) -> None:
+    cache = ModelCache(capacity=2)
     a, b, c = (source_in(colour_model.folder, name * 32) for name in "abc")
-    first_a, first_b = shelf.model(a), shelf.model(b)
-    shelf.model(a)
+    first_a, first_b = cache.model(a), cache.model(b)
+    cache.model(a)
 
-    shelf.model(c)
+    cache.model(c)
 
-    assert shelf.model(a) is first_a
-    assert shelf.model(b) is not first_b
+    assert cache.model(a) is first_a
+    assert cache.model(b) is not first_b
 
 
 def with_hash(source: ModelSource) -> ModelSource:
@@ -54,7 +54,7 @@ def with_hash(source: ModelSource) -> ModelSource:
 
 
 def test_a_model_whose_file_is_as_it_was_written_is_loaded(colour_model: ModelSource) -> None:
-    assert ModelShelf().model(with_hash(colour_model))
+    assert ModelCache().model(with_hash(colour_model))
 
 
 def test_a_model_with_one_wrong_bit_gives_no_answers(colour_model: ModelSource) -> None:
@@ -64,7 +64,7 @@ def test_a_model_with_one_wrong_bit_gives_no_answers(colour_model: ModelSource) 
     file.write_bytes(content)
 
     with pytest.raises(ModelDamaged) as refusal:
-        ModelShelf().model(colour_model)
+        ModelCache().model(colour_model)
 
     assert (refusal.value.code, refusal.value.message) == (
         "model-damaged",
@@ -76,16 +76,16 @@ def test_hashes_that_cant_be_read_are_damage_too(colour_model: ModelSource) -> N
     (colour_model.folder / "checkpoint.json").write_text("{")
 
     with pytest.raises(ModelDamaged):
-        ModelShelf().model(colour_model)
+        ModelCache().model(colour_model)
 
 
 def test_a_missing_file_is_said_in_words_and_tried_again_next_time(tmp_path: Path) -> None:
-    shelf = ModelShelf()
+    cache = ModelCache()
     source = source_in(tmp_path / "colours")
     with pytest.raises(ModelMissing) as refusal:
-        shelf.model(source)
+        cache.model(source)
     assert refusal.value.details == {"checkpoint_id": "c" * 32}
 
     write_colour_model(source.folder)
 
-    assert shelf.model(source)
+    assert cache.model(source)

@@ -10,7 +10,7 @@ from backend.domain.training import TrainingRequest, resolve
 from backend.imaging.decoding import decode
 from backend.imaging.pool import decoding_pool
 from backend.imaging.preprocessing import evaluation_view
-from backend.prediction.models import ModelShelf, ModelSource
+from backend.prediction.models import ModelCache, ModelSource
 from backend.prediction.service import Answer, predict
 from tests.fixtures.pictures import CLASSES, draw, encode
 from worker.engine.checkpoints.export import export
@@ -39,7 +39,7 @@ def test_a_picture_gets_the_probabilities_that_the_engine_gives_it(tmp_path: Pat
 
     source = ModelSource("c" * 32, "0" * 64, tmp_path, CLASSES, preprocessing)
     found = predict(
-        ModelShelf(),
+        ModelCache(),
         decoding_pool(),
         source,
         [(shape, content) for shape, content in zip(CLASSES, contents, strict=True)],

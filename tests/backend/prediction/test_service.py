@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from backend.imaging.pool import decoding_pool
-from backend.prediction.models import ModelShelf, ModelSource
+from backend.prediction.models import ModelCache, ModelSource
 from backend.prediction.service import Answer, Answers, Refusal, predict
 from tests.fixtures.pictures import encode
 
@@ -14,7 +14,7 @@ GREEN = encode(Image.new("RGB", (30, 40), (0, 255, 0)))
 
 def ask(model: ModelSource, files: list[tuple[str, bytes]]) -> Answers:
     """The answers of a model that is loaded for this."""
-    return predict(ModelShelf(), decoding_pool(), model, files)
+    return predict(ModelCache(), decoding_pool(), model, files)
 
 
 def test_it_answers_with_every_class_the_likeliest_first(colour_model: ModelSource) -> None:
@@ -30,7 +30,7 @@ def test_it_answers_with_every_class_the_likeliest_first(colour_model: ModelSour
 
 def test_a_file_that_is_no_picture_is_answered_in_its_place(colour_model: ModelSource) -> None:
     found = predict(
-        ModelShelf(), decoding_pool(), colour_model, [("a.png", RED), ("notes.jpg", b"hello"), ("b.png", GREEN)]
+        ModelCache(), decoding_pool(), colour_model, [("a.png", RED), ("notes.jpg", b"hello"), ("b.png", GREEN)]
     ).items
 
     assert [item.file for item in found] == ["a.png", "notes.jpg", "b.png"]
@@ -61,7 +61,7 @@ def test_a_picture_stored_on_its_side_gets_the_same_answer_as_the_upright_one(co
     on_its_side = encode(upright.transpose(Image.Transpose.ROTATE_90), exif=exif.tobytes())
 
     straight, turned = predict(
-        ModelShelf(), decoding_pool(), colour_model, [("a", encode(upright)), ("b", on_its_side)]
+        ModelCache(), decoding_pool(), colour_model, [("a", encode(upright)), ("b", on_its_side)]
     ).items
 
     assert isinstance(straight, Answer)

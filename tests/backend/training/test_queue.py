@@ -44,21 +44,21 @@ def test_without_a_worker_nothing_can_start(scene: Scene) -> None:
 def test_the_next_one_is_taken_up_in_a_moment(scene: Scene) -> None:
     alive(scene, HOUND)
 
-    assert scene.view(scene.run()).waits_for == Waiting("starting", "A worker takes it up in a moment.")
+    assert scene.view(scene.run()).waits_for == Waiting("starting", "A worker starts it in a moment.")
 
 
 def test_the_others_know_how_many_are_before_them(scene: Scene) -> None:
     alive(scene, HOUND)
     scene.run()
 
-    assert scene.view(scene.run()).waits_for == Waiting("turn", "Before it in line: 1.")
+    assert scene.view(scene.run()).waits_for == Waiting("turn", "Runs ahead in the queue: 1.")
 
 
 def test_a_run_for_a_gpu_says_that_none_is_there(scene: Scene) -> None:
     alive(scene, HOUND)
 
     waits = scene.view(run_for(scene, "cuda")).waits_for
-    assert waits == Waiting("no-gpu", "It asks for a GPU, and no worker with a GPU is running.")
+    assert waits == Waiting("no-gpu", "This run needs a GPU, and no worker with a GPU is running.")
 
 
 def test_j14_a_run_says_with_what_the_gpu_is_busy(scene: Scene) -> None:
@@ -84,7 +84,7 @@ def test_after_a_crash_it_says_when_the_next_try_is(scene: Scene) -> None:
     waits = scene.view(run_id).waits_for
     assert waits is not None
     assert waits.code == "next-try"
-    assert waits.message in {f"The next try begins in {seconds} s." for seconds in range(20, 31)}
+    assert waits.message in {f"The next attempt starts in {seconds} s." for seconds in range(20, 31)}
 
 
 def test_a_card_that_rests_is_named(scene: Scene) -> None:
@@ -99,7 +99,7 @@ def test_a_card_that_rests_is_named(scene: Scene) -> None:
     waiting = run_for(scene, "cuda")
 
     assert scene.view(waiting).waits_for == Waiting(
-        "device-resting", "GPU 0 failed twice in a row and is left alone for some minutes."
+        "device-resting", "GPU 0 failed twice in a row and is not used for some minutes."
     )
 
 
@@ -116,7 +116,7 @@ def test_a_run_without_room_says_so_with_its_reason(client: TestClient, scene: S
     assert run["failure"] == {"code": "disk-full", "message": "The disk is full.", "advice": "Free some space."}
     assert run["waits_for"] == {
         "code": "disk-full",
-        "message": "The disk is full; it goes on by itself once about 589 MB are free.",
+        "message": "The disk is full; training continues once about 589 MB are free.",
     }
 
 

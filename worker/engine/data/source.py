@@ -1,4 +1,4 @@
-"""Decoded and resized images, kept in a file from epoch to epoch, and the fixed steps before the network."""
+"""Decoded and resized images, kept in a file from epoch to epoch, and the preprocessing before the network."""
 
 import os
 import tempfile
@@ -31,7 +31,7 @@ CACHE_BYTES: Final = 1_500_000_000
 def preprocessing_of(
     config: TrainingConfig, architecture: Architecture, *, image_size: int | None = None
 ) -> Preprocessing:
-    """The fixed steps before the network, as its weights want them; at a stage's own size where it has one."""
+    """The preprocessing that a network's weights want; at a stage's own size where it has one."""
     size = image_size or config.image_size
     return Preprocessing(
         size=size,

@@ -8,11 +8,11 @@ from backend.ledger.clock import database_now
 from backend.tables.ledger import WorkerRow
 from backend.training.forecast.forecast import Forecast, Forecaster, Timetable
 from backend.training.forecast.sentences import (
+    correction_words,
     device_sentence,
     forecast_sentences,
     memory_sentence,
     reading_sentence,
-    slower_words,
 )
 from backend.training.forecast.speeds import Estimate, Source
 from backend.training.forecast.work import Work, WorkItem
@@ -135,7 +135,7 @@ def test_the_device_with_most_memory_counts(database: Database) -> None:
 def test_a_run_says_openly_that_it_is_slower_than_was_said(
     said: Forecast, elapsed: float, left: float | None, words: str
 ) -> None:
-    assert slower_words(said, elapsed, left) == words
+    assert correction_words(said, elapsed, left) == words
 
 
 def test_the_train_page_is_never_silent_about_device_and_memory(client: TestClient, version_id: VersionId) -> None:
@@ -178,6 +178,6 @@ def test_of_very_many_pictures_the_speed_of_reading_is_said() -> None:
 
 
 def test_a_reason_is_given_where_one_is_known() -> None:
-    said = slower_words(takes(240, 360), 200, 330, "memory ran short")
+    said = correction_words(takes(240, 360), 200, 330, "memory ran short")
 
     assert said == "Slower than estimated: now about 9 min, because memory ran short"

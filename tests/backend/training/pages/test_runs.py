@@ -233,7 +233,7 @@ def test_a_failure_has_three_parts_and_its_remedy(
 
     text = client.get(f"/runs/{run_id}", headers=PAGE).text
 
-    for part in ("Out of memory.", "Your pictures and labels are as before.", "Take a smaller batch."):
+    for part in ("Out of memory.", "Your pictures and labels are unchanged.", "Take a smaller batch."):
         assert part in text
     assert "Start again with batch 32" in text
 
@@ -241,7 +241,7 @@ def test_a_failure_has_three_parts_and_its_remedy(
 def test_a_run_in_line_says_its_place(client: TestClient, version_id: VersionId, database: Database) -> None:
     run_id = add_run(database, version_id, "queued")
 
-    assert "In line: 1st." in client.get(f"/runs/{run_id}", headers=PAGE).text
+    assert "Queued: next up." in client.get(f"/runs/{run_id}", headers=PAGE).text
 
 
 def test_cancel_leads_back_to_the_run(client: TestClient, version_id: VersionId, database: Database) -> None:
@@ -292,9 +292,9 @@ def test_a_running_run_can_be_stopped_well_paused_and_cancelled(
     for action in ("finish", "pause", "cancel"):
         assert f'action="/runs/{run_id}/{action}"' in text
 
-    assert "It ends after the epoch that is under way" in client.post(f"/runs/{run_id}/finish", headers=PAGE).text
+    assert "Stops after this epoch; its model is kept." in client.post(f"/runs/{run_id}/finish", headers=PAGE).text
     paused = client.post(f"/runs/{run_id}/pause", headers=PAGE).text
-    assert "It saves where it is, then rests" in paused
+    assert "Saving progress, then pausing" in paused
     assert f'action="/runs/{run_id}/resume"' in paused
     assert "It saves where it is" not in client.post(f"/runs/{run_id}/resume", headers=PAGE).text
 
@@ -306,7 +306,7 @@ def test_a_paused_run_says_where_it_rests_and_how_it_goes_on(
 
     text = client.get(f"/runs/{run_id}", headers=PAGE).text
 
-    assert "This training is paused, before its first step." in text
+    assert "Paused before the first step." in text
     assert f'action="/runs/{run_id}/resume"' in text
 
 
@@ -323,7 +323,7 @@ def test_a_run_that_rests_for_want_of_room_says_that_it_goes_on_by_itself(
     text = client.get(f"/runs/{run_id}", headers=PAGE).text
 
     assert "The disk filled up while saving." in text
-    assert "it goes on by itself when there is room" in text
+    assert "training continues by itself when there is enough" in text
 
 
 def test_what_happened_is_told_in_words(client: TestClient, version_id: VersionId, database: Database) -> None:
@@ -341,7 +341,7 @@ def test_what_happened_is_told_in_words(client: TestClient, version_id: VersionI
     text = client.get(f"/runs/{run_id}", headers=PAGE).text
 
     assert "The effective batch size stays 64; batch norm layers that are trained see only 32 images at a time" in text
-    assert "going on from the last good state with the rate times 0.5" in text
+    assert "from the last good state with the rate times 0.5" in text
     assert "Stage 1 ends after epoch 2: 3 epochs without a better one" in text
     assert "1 picture couldn't be read during training and was skipped" in text
     assert "<b>cats/7.jpg</b>" in text
@@ -359,9 +359,9 @@ def test_a_line_of_stages_goes_through_several_runs(
     earlier, later = (client.get(f"/runs/{run_id}", headers=PAGE).text for run_id in (first, second))
 
     assert f'href="/runs/{second}"' in earlier
-    assert "goes on from here" in earlier
+    assert "starts from this model" in earlier
     assert f"/versions/{version_id}/train?starts_from={frozen}" in earlier
-    assert "This run goes on from" in later
+    assert "This run starts from" in later
     assert f'href="/runs/{first}"' in later
     assert "error went from 6.0 % to 9.0 % (0 now right, 3 now wrong), which chance would explain" in later
 

@@ -77,7 +77,7 @@ def test_a_run_in_line_names_who_is_before_it(client: TestClient, scene: Scene) 
 
     text = client.get(f"/runs/{waiting}", headers=PAGE).text
 
-    assert "Before it:" in text
+    assert "Ahead in the queue:" in text
     assert f'href="/runs/{first}"' in text
     assert "90–120 s left" in text
 
@@ -101,8 +101,8 @@ def test_a_loss_that_was_no_number_offers_a_search_for_a_rate(
     ("heard_s", "news_s", "words"),
     [
         (5, 5, ""),
-        (5, 50, "No news for 50 s; checking. The worker is alive, and what was saved is safe."),
-        (45, 50, "The worker stopped answering 45 s ago. It goes on from stage 1, epoch 2 as soon as one is back."),
+        (5, 50, "No news for 50 s; checking. The worker is alive and progress is saved."),
+        (45, 50, "The worker stopped answering 45 s ago. Training resumes from stage 1, epoch 2 once it is back."),
     ],
 )
 def test_silence_is_said_with_its_seconds(heard_s: int, news_s: int, words: str) -> None:
