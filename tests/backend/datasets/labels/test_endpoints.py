@@ -391,6 +391,22 @@ def test_another_share_holds_out_what_was_asked_for(ana: Ana) -> None:
     assert [sides["valid"] for sides in version["counts"].values()] == [5, 5, 5]
 
 
+def test_pictures_that_would_change_sides_after_a_training_are_told(ana: Ana) -> None:
+    ana.bring_shapes(10)
+    version = ana.freeze({"kind": "folder"})
+    config = {"image_size": 64, "stages": [{"freeze": True, "epochs": 1, "max_lr": 0.002}]}
+    ordered = ana.client.post("/api/v1/runs", json={"version_id": version["id"], "config": config})
+    assert ordered.status_code == 201, ordered.text
+
+    same = ana.preview({"kind": "folder"}, {"kind": "random"})
+    anew = ana.preview({"kind": "folder"}, {"kind": "random", "seed": 7})
+
+    assert not {"held-out-moved", "learnt-held-out"} & {*codes(same)}
+    told = {found["code"]: found["message"] for found in anew["warnings"]}
+    assert "held out in version 1 would now be learnt from" in told["held-out-moved"]
+    assert "trainings of version 1 have learnt from" in told["learnt-held-out"]
+
+
 def test_numbers_never_collide(ana: Ana) -> None:
     ana.bring_shapes(4)
     made: list[int] = []
