@@ -11,11 +11,18 @@ const APART_MS = 1000;
 let last = 0;
 let planned = 0;
 
+/** What shrinks while somebody reads would move all that follows; it may only grow. */
+function keepHeights(): void {
+  for (const part of all("[data-keeps-height], .page-head")) part.style.minHeight = `${Math.max(part.offsetHeight, parseInt(part.style.minHeight || "0", 10))}px`;
+}
+window.addEventListener("resize", () => all("[data-keeps-height], .page-head").forEach((part) => (part.style.minHeight = "")));
+
 function refresh(): void {
   if (planned) return;
   planned = window.setTimeout(() => {
     planned = 0;
     last = Date.now();
+    keepHeights();
     void refreshLive().catch(() => undefined);
   }, Math.max(0, last + APART_MS - Date.now()));
 }
