@@ -6,6 +6,7 @@ from fastapi import APIRouter, File, Query, Request, UploadFile
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from backend.datasets.images import content_of
 from backend.datasets.urls import thumbnail_url
 from backend.dependencies import ReadDep, Services, ServicesDep
 from backend.domain.architectures import ARCHITECTURES
@@ -42,7 +43,8 @@ def try_page(
     tested = _tested(session, source.checkpoint_id, image) if image else None
     answers = None
     if tested is not None:
-        answers = predict(cache, decoding_pool(), source, [("test picture", services.storage.read_blob(tested.digest))])
+        content = content_of(services.storage, tested.digest)
+        answers = predict(cache, decoding_pool(), source, [("test picture", content)])
     return _answer(request, session, services, checkpoint_id, answers, tested)
 
 

@@ -155,9 +155,16 @@ class DatasetContent:
         key = (row.id, delimiter, encoding)
         known = self.names.read_tables
         if key not in known:
-            content = self.storage.read_blob(Digest(row.digest))
+            content = self._content(row)
             known[key] = read_table(row.path, content, self.names.index, delimiter=delimiter, encoding=encoding)
         return known[key]
+
+    def _content(self, row: TableFileRow) -> bytes:
+        try:
+            return self.storage.read_blob(Digest(row.digest))
+        except FileNotFoundError:
+            reason = f"The file of the table “{row.path}” isn't in the server's storage any more."
+            raise InvalidTable(reason, advice="Add the table again.", files=[row.path]) from None
 
 
 def _named(rows: Sequence[TableFileRow], file: str) -> TableFileRow:

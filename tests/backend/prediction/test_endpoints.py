@@ -1,5 +1,7 @@
 """Ask a trained model by program."""
 
+import html
+
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
@@ -8,9 +10,10 @@ from backend.db.session import Database
 from backend.domain.ids import CheckpointId
 from backend.domain.training import TrainingRequest, resolve
 from backend.imaging.preprocessing import Preprocessing
+from backend.interpretation.record import record_predictions
 from backend.storage.local import LocalStorage
 from backend.tables.training import CheckpointRow, RunRow
-from tests.backend.interpretation.conftest import add_checkpoint, add_run
+from tests.backend.interpretation.conftest import add_checkpoint, add_run, evaluation_of
 from tests.backend.prediction.conftest import COLOURS, SIZE, write_colour_model
 from tests.fixtures.pictures import encode
 
@@ -84,6 +87,24 @@ def test_a_lost_model_file_is_said_in_words(
 
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "model-missing"
+
+
+def test_a_test_picture_whose_file_is_lost_is_said_to_be_missing(
+    client: TestClient, database: Database, storage: LocalStorage
+) -> None:
+    with database.write() as session:
+        run_id, images = add_run(session)
+        checkpoint_id = add_checkpoint(session, run_id)
+        row = session.get_one(CheckpointRow, checkpoint_id)
+        row.folder, row.classes = checkpoint_id, list(COLOURS)
+        row.preprocessing = Preprocessing(SIZE, SIZE, (0.5,) * 3, (0.5,) * 3).to_json()
+        record_predictions(session, checkpoint_id, evaluation_of(images))
+    write_colour_model(storage.folder("checkpoints", checkpoint_id))
+
+    answer = client.get(f"/checkpoints/{checkpoint_id}/try?image={images[0]}", headers={"HX-Request": "true"})
+
+    assert answer.status_code == 404
+    assert "isn't in the server" in html.unescape(answer.text)
 
 
 def test_nobody_without_a_key_gets_answers(anonymous: TestClient, checkpoint: CheckpointId) -> None:
