@@ -100,7 +100,7 @@ class Child:
         wait_s = WAITS_S[min(self._deaths, len(WAITS_S)) - 1]
         self._starts_at = time.monotonic() + wait_s
         when = "now" if wait_s == 0 else f"in {wait_s:.0f} s"
-        say(f"{self.title} ended unexpectedly ({describe_exit(self.exit_code)}). It is started again {when}.")
+        say(f"{self.title} stopped ({describe_exit(self.exit_code)}). It starts again {when}.")
 
     def ask_to_end(self) -> None:
         """Send SIGTERM: finish what can't be cut, then end."""

@@ -1,4 +1,4 @@
-"""The doorbell's own server where none is configured: a real Valkey, on a socket that only we can open.
+"""The message broker where none is configured: a real Valkey, on a socket that only we can open.
 
 It keeps nothing on disk. Where it can't be had, workers look at the ledger by themselves,
 every two seconds.

@@ -26,7 +26,7 @@ _TAGS: Final[Mapping[str, str]] = {
     "understanding": "How well a model does, and on which pictures it is wrong.",
     "models": "Checkpoints: predictions and files to use elsewhere.",
     "tokens": "Keys for programs.",
-    "house": "Whether this server is well.",
+    "server": "Health, readiness, metrics, workers and disk.",
 }
 _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("BadRequest", "The request can't be understood."),

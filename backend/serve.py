@@ -1,4 +1,4 @@
-"""``tellapart serve``: the whole house on one machine, started, watched and ended as one.
+"""``tellapart serve``: all processes of a server on one machine, started, watched and ended together.
 
 This process does no work itself. It opens the port, migrates, and starts the web
 server, the worker and, where no Redis is configured, an embedded Valkey; each that dies
@@ -44,7 +44,7 @@ _NETWORK_FILE_SYSTEMS: Final = frozenset(
 
 
 class NeedsToken(InvalidInput):
-    """Others could reach the server, and no key of the owner's choice guards it."""
+    """Others could reach the server, and no key of the owner's choice protects it."""
 
     code = "token-needed"
 
@@ -115,12 +115,12 @@ def serve(settings: Settings, *, with_worker: bool = True) -> None:
         stop = stack.enter_context(_stop_signals())
         migrations.upgrade(settings.sql_url)
         secret = _owner_secret(settings)
-        house = _house(settings, listener, with_worker=with_worker)
+        processes = _processes(settings, listener, with_worker=with_worker)
         try:
-            _watch(house, settings, secret, stop)
+            _watch(processes, settings, secret, stop)
         finally:
             _say("Ending.")
-            end_all(house.started, grace_s=GRACE_S, hurry=lambda: stop.count > 1)
+            end_all(processes.started, grace_s=GRACE_S, hurry=lambda: stop.count > 1)
 
 
 class _Stop:
@@ -215,7 +215,7 @@ def _owner_secret(settings: Settings) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _House:
+class _Processes:
     """What is started: the front first; the worker then, or it would only slow the front's start down."""
 
     front: Sequence[Child]
@@ -235,7 +235,7 @@ class _House:
                 child.start()
 
 
-def _house(settings: Settings, listener: socket.socket, *, with_worker: bool) -> _House:
+def _processes(settings: Settings, listener: socket.socket, *, with_worker: bool) -> _Processes:
     environment = _environment(settings)
     front, back = [], []
     if settings.redis_url is None and with_worker and (valkey := find_valkey(settings.data / "run")):
@@ -246,7 +246,7 @@ def _house(settings: Settings, listener: socket.socket, *, with_worker: bool) ->
     front.append(Child("The web server", web, environment, (descriptor,)))
     if with_worker:
         back.append(Child("The worker", (sys.executable, "-m", "worker"), environment))
-    return _House(front, back)
+    return _Processes(front, back)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -261,24 +261,24 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **{name: value for name, value in settled.items() if value is not None}}
 
 
-def _watch(house: "_House", settings: Settings, secret: str | None, stop: _Stop) -> None:
+def _watch(processes: "_Processes", settings: Settings, secret: str | None, stop: _Stop) -> None:
     """Start all, say once that the web server answers, and keep them alive until asked to end."""
     started_at = time.monotonic()
     is_ready = False
-    for child in house.front:
+    for child in processes.front:
         child.start()
     while stop.count == 0:
-        for child in house.started:
+        for child in processes.started:
             if not is_ready and child.was_refused:
                 raise DidNotStart(child.title)
             child.look_after(_say)
         if not is_ready and _answers(settings):
             is_ready = True
             _welcome(settings, secret)
-            house.start_rest()
-        elif len(house.started) < len(house.all) and time.monotonic() - started_at > SLOW_START_S:
+            processes.start_rest()
+        elif len(processes.started) < len(processes.all) and time.monotonic() - started_at > SLOW_START_S:
             _say("The start takes unusually long. If nothing follows, see what is written above.")
-            house.start_rest()
+            processes.start_rest()
         time.sleep(0.1)
 
 

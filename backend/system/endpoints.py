@@ -12,7 +12,7 @@ from backend.system.overview import overview
 from backend.system.readiness import OK, Readiness, readiness_of
 from backend.system.schemas import Alive, Overview
 
-router = APIRouter(tags=["house"])
+router = APIRouter(tags=["server"])
 
 _TEXT: Final[dict[str, Any]] = {"content": {"text/plain": {}}}  # Any: a piece of OpenAPI
 

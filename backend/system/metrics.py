@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from backend.counters import PROCESS
 from backend.db.session import ReadSession
 from backend.storage.base import Storage
-from backend.system.repository import HouseRepository
+from backend.system.repository import SystemRepository
 from backend.version import version
 
 ALIVE_WITHIN_S: Final = 60.0
@@ -22,13 +22,13 @@ ALIVE_WITHIN_S: Final = 60.0
 
 def metrics_text(session: ReadSession, storage: Storage) -> bytes:
     """Everything, in Prometheus' text form."""
-    house = CollectorRegistry()
-    house.register(_House(HouseRepository(session), storage))
-    return generate_latest(PROCESS) + generate_latest(house)
+    counted = CollectorRegistry()
+    counted.register(_Counts(SystemRepository(session), storage))
+    return generate_latest(PROCESS) + generate_latest(counted)
 
 
-class _House(Collector):
-    def __init__(self, counts: HouseRepository, storage: Storage) -> None:
+class _Counts(Collector):
+    def __init__(self, counts: SystemRepository, storage: Storage) -> None:
         self._counts = counts
         self._storage = storage
 
@@ -52,7 +52,7 @@ class _House(Collector):
         number, seconds = self._counts.epochs()
         yield SummaryMetricFamily("tellapart_epoch_duration_seconds", "Epochs trained.", number, seconds)
         alive = len(self._counts.workers(ALIVE_WITHIN_S))
-        yield GaugeMetricFamily("tellapart_workers_alive", "Workers heard of lately.", alive)
+        yield GaugeMetricFamily("tellapart_workers_alive", "Workers that reported within a minute.", alive)
         free = self._storage.free_bytes()
         yield GaugeMetricFamily("tellapart_storage_free_bytes", "Room left for pictures and models.", free)
         build = GaugeMetricFamily("tellapart_build_info", "Which version this is.", labels=["version"])

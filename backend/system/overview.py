@@ -1,11 +1,11 @@
-"""The house at a glance, for the system page and its call."""
+"""The server at a glance: version, workers, devices, queue, disk."""
 
 from datetime import datetime
 from typing import Final
 
 from backend.db.session import ReadSession
 from backend.storage.base import Storage
-from backend.system.repository import HouseRepository
+from backend.system.repository import SystemRepository
 from backend.system.schemas import Device, Disk, Overview, QueueDepth, Worker
 from backend.tables.ledger import WorkerRow
 from backend.version import version
@@ -17,9 +17,9 @@ GONE_AFTER_S: Final = 60.0
 
 def overview(session: ReadSession, storage: Storage) -> Overview:
     """Version, workers and their devices, what waits, and the room that is left."""
-    house = HouseRepository(session)
-    now = house.now()
-    workers = [_worker(row, now) for row in house.workers(REMEMBERED_S)]
+    counts = SystemRepository(session)
+    now = counts.now()
+    workers = [_worker(row, now) for row in counts.workers(REMEMBERED_S)]
     devices = {(worker.device, worker.device_name or worker.device, worker.host) for worker in workers if worker.alive}
     return Overview(
         version=version(),
@@ -27,7 +27,7 @@ def overview(session: ReadSession, storage: Storage) -> Overview:
         workers=workers,
         queue=[
             QueueDepth(kind=kind, waiting=waiting.jobs, oldest_waits_s=waiting.oldest_s)
-            for kind, waiting in house.waiting().items()
+            for kind, waiting in counts.waiting().items()
         ],
         disk=Disk(free_bytes=storage.free_bytes()),
     )

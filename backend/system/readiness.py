@@ -15,7 +15,7 @@ from backend.domain.errors import NoRoom
 from backend.imaging.pool import decoding_pool
 from backend.settings import Settings
 from backend.storage.base import Storage
-from backend.system.repository import HouseRepository
+from backend.system.repository import SystemRepository
 
 log = structlog.get_logger()
 
@@ -85,11 +85,11 @@ def _in_thread(ask: Callable[[], None]) -> Future[None]:
 
 def _database(database: Database) -> None:
     with database.read() as session:
-        HouseRepository(session).answer()
+        SystemRepository(session).answer()
 
 
 def _queue(settings: Settings) -> None:
-    """Without a broker of its own the queue is the ledger, which ``database`` speaks for."""
+    """Without a broker the queue is the ledger, which ``database`` covers."""
     if settings.redis_url is None:
         return
     timeout = PATIENCE_S - 1

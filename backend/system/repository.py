@@ -1,4 +1,4 @@
-"""What the house wants to know of everybody's tables, counted; nothing here changes a row."""
+"""Counts over the tables of all features; nothing here changes a row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Waiting:
     oldest_s: float
 
 
-class HouseRepository:
+class SystemRepository:
     """Counts for pages, programs and Prometheus."""
 
     def __init__(self, session: Session) -> None:
@@ -32,18 +32,18 @@ class HouseRepository:
         self._session.execute(text("SELECT 1"))
 
     def now(self) -> datetime:
-        """The database's time, by which workers say that they are alive."""
+        """The database's time, by which workers report."""
         found = self._session.scalar(select(database_now()))
         assert isinstance(found, datetime)
         return found
 
     def workers(self, within_s: float) -> Sequence[WorkerRow]:
-        """Workers that said they are alive within so many seconds, by id."""
+        """Workers that reported within so many seconds, by id."""
         query = select(WorkerRow).where(WorkerRow.last_heartbeat_at > database_now(-within_s))
         return self._session.scalars(query.order_by(WorkerRow.id)).all()
 
     def waiting(self) -> dict[JobKind, Waiting]:
-        """What waits, by kind; every kind is named."""
+        """Queued jobs by kind; every kind is named."""
         now = self.now()
         query = select(JobRow.kind, func.count(), func.min(JobRow.created_at))
         rows = self._session.execute(query.where(JobRow.state == JobState.QUEUED).group_by(JobRow.kind))

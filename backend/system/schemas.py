@@ -1,4 +1,4 @@
-"""Bodies about the house."""
+"""Bodies about the server."""
 
 from pydantic import BaseModel
 
@@ -20,7 +20,7 @@ class Device(BaseModel):
 
 
 class Worker(BaseModel):
-    """A worker and when it was last heard of."""
+    """A worker and when it last reported."""
 
     id: str
     host: str
@@ -47,7 +47,7 @@ class Disk(BaseModel):
 
 
 class Overview(BaseModel):
-    """The house at a glance."""
+    """The server at a glance."""
 
     version: str
     devices: list[Device]

@@ -36,7 +36,7 @@ def test_one_that_dies_is_started_again_and_it_is_said() -> None:
 
     assert child.is_running
     assert child.pid != first
-    assert said[0].startswith("The sleeper ended unexpectedly (killed by signal 9")
+    assert said[0].startswith("The sleeper stopped (killed by signal 9")
     end_all([child], grace_s=5, hurry=_never)
 
 
@@ -53,8 +53,8 @@ def test_one_that_dies_at_once_is_started_ever_more_slowly() -> None:
             child.look_after(said.append)
 
     assert said == [
-        "The failing one ended unexpectedly (exit code 3). It is started again now.",
-        "The failing one ended unexpectedly (exit code 3). It is started again in 1 s.",
+        "The failing one stopped (exit code 3). It starts again now.",
+        "The failing one stopped (exit code 3). It starts again in 1 s.",
     ]
     end_all([child], grace_s=5, hurry=_never)
 

@@ -102,7 +102,7 @@ def test_what_is_killed_comes_back(start_house: StartHouse, part: str, title: st
 
     os.kill(first, signal.SIGKILL)
 
-    wait_until(lambda: house.said(f"{title}") and house.said("ended unexpectedly (killed by signal 9"), "it is said")
+    wait_until(lambda: house.said(f"{title}") and house.said("stopped (killed by signal 9"), "it is said")
     wait_until(lambda: house.pid_of(part) != first, f"{title} is there again")
     # A process is there a moment before it answers.
     with house.client() as client:

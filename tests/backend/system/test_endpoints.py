@@ -94,7 +94,7 @@ def test_storage_that_is_gone_makes_it_not_ready(app: FastAPI, anonymous: TestCl
     assert anonymous.get("/readyz").json()["storage"] == "unavailable"
 
 
-def test_the_house_at_a_glance(client: TestClient, services: Services) -> None:
+def test_the_server_at_a_glance(client: TestClient, services: Services) -> None:
     add_worker(services, "alive", timedelta(seconds=4))
     add_worker(services, "silent", timedelta(minutes=6))
     add_worker(services, "forgotten", timedelta(days=2))

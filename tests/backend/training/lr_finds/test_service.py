@@ -9,7 +9,7 @@ from backend.ledger.claiming import claim_next
 from backend.ledger.job import TRAINER_CRASHED, Claim, Failure, JobKind, LostLease, Outcome, Worker
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
-from backend.system.repository import HouseRepository
+from backend.system.repository import SystemRepository
 from backend.training.forecast.eta import Standing
 from backend.training.lr_finds import record as progress
 from backend.training.phases import phase_in_words
@@ -180,7 +180,7 @@ def test_a_search_is_no_run(client: TestClient, services: Services, claim: Claim
     assert client.get("/api/v1/runs").json()["items"] == []
     assert client.get(f"/api/v1/runs/{claim.subject_id}").status_code == 404
     with services.database.read() as session:
-        assert sum(HouseRepository(session).runs_by_state().values()) == 0
+        assert sum(SystemRepository(session).runs_by_state().values()) == 0
 
 
 def test_a_run_stands_behind_the_search_before_it(client: TestClient, version_id: str, find_id: str) -> None:
