@@ -87,7 +87,7 @@ def _open_dialog(name: str) -> Callable[[Page, Furnished], None]:
 def _break_the_rule(page: Page, furnished: Furnished) -> None:
     page.get_by_text("Its file name").click()
     page.get_by_label("Pattern").fill("/([^/]+")
-    expect(page.get_by_text("is never closed")).to_be_visible()
+    expect(page.get_by_text("is never closed")).to_be_visible(timeout=30_000)
 
 
 def _choose_rule(words: str) -> Callable[[Page, Furnished], None]:

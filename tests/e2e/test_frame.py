@@ -22,7 +22,7 @@ def test_a_dropped_folder_becomes_a_version_to_look_at(page: Page, shapes: Path)
     drop(page, shapes)
 
     expect(page.get_by_role("heading", name="shapes", exact=True)).to_be_visible()
-    expect(page.get_by_text("24 new")).to_be_visible()
+    expect(page.get_by_text("24 pictures added")).to_be_visible()
     page.get_by_role("link", name="Next: check the labels").click()
     expect(page.get_by_text("Suggested: the folder each picture is in; this fits 24 of 24 pictures")).to_be_visible()
     page.get_by_role("button", name="These labels are right").click()
@@ -39,14 +39,14 @@ def test_it_takes_all_of_a_folder_with_more_than_a_hundred_files(page: Page, tmp
 
     drop(page, many)
 
-    expect(page.get_by_text("120 new")).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("1 system file ignored")).to_be_visible()
+    expect(page.get_by_text("120 pictures added")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("1 hidden or system file skipped")).to_be_visible()
 
 
 def test_a_rule_is_tried_while_it_is_typed(page: Page, shapes: Path, complaints: Complaints) -> None:
     complaints.expected = ("422",)
     drop(page, shapes)
-    expect(page.get_by_text("24 new")).to_be_visible()
+    expect(page.get_by_text("24 pictures added")).to_be_visible()
     page.get_by_role("link", name="Next: check the labels").click()
     page.get_by_text("Its file name").click()
 
@@ -66,7 +66,7 @@ def test_a_click_on_a_part_of_a_name_makes_the_rule(page: Page, tmp_path: Path) 
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(encode(draw(shape, number)))
     drop(page, tmp_path / "flat")
-    expect(page.get_by_text("6 new")).to_be_visible()
+    expect(page.get_by_text("6 pictures added")).to_be_visible()
     page.get_by_role("link", name="Next: check the labels").click()
 
     page.locator("[data-sample]:visible").get_by_role("button", name=re.compile("circle|square")).click()
@@ -92,7 +92,7 @@ def test_hostile_names_are_only_text(page: Page, tmp_path: Path) -> None:
 
     drop(page, tmp_path / HOSTILE)
     expect(page.get_by_role("heading", name=HOSTILE)).to_be_visible()
-    expect(page.get_by_text("10 new")).to_be_visible()
+    expect(page.get_by_text("10 pictures added")).to_be_visible()
     expect(page.get_by_text("1 file was left out")).to_be_visible()
     page.get_by_text("1 file was left out").click()
     page.get_by_role("link", name="Next: check the labels").click()
@@ -125,7 +125,7 @@ def test_a_dataset_goes_only_when_its_name_is_typed(
     # Pictures that were just being fetched are gone with it.
     complaints.expected = ("404",)
     drop(page, shapes)
-    expect(page.get_by_text("24 new")).to_be_visible()
+    expect(page.get_by_text("24 pictures added")).to_be_visible()
     page.get_by_role("button", name="Delete this dataset").click()
     expect(page.locator("[data-needs-typed]")).to_be_disabled()
 
@@ -141,7 +141,7 @@ def test_a_dataset_goes_only_when_its_name_is_typed(
 
 def test_a_slash_finds_a_dataset_by_its_name(page: Page, server: Server, shapes: Path) -> None:
     drop(page, shapes)
-    expect(page.get_by_text("24 new")).to_be_visible()
+    expect(page.get_by_text("24 pictures added")).to_be_visible()
     page.goto(server.url)
 
     page.keyboard.press("/")
@@ -155,7 +155,7 @@ def test_a_slash_finds_a_dataset_by_its_name(page: Page, server: Server, shapes:
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_no_page_scrolls_sideways(page: Page, shapes: Path, server: Server, width: int) -> None:
     drop(page, shapes)
-    expect(page.get_by_text("24 new")).to_be_visible()
+    expect(page.get_by_text("24 pictures added")).to_be_visible()
     page.get_by_role("link", name="Next: check the labels").click()
     page.get_by_role("button", name="These labels are right").click()
     expect(page.locator(".batch img")).to_have_count(9)
