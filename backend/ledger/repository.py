@@ -72,7 +72,7 @@ class Ledger(Jobs):
         return job_id
 
     def claim(self, kind: JobKind, worker: Worker) -> Claim | None:
-        """Take the job whose turn it is; None where none suits, or the device is taken or unfit."""
+        """Take the job whose turn it is; None where none suits, or the device is taken or quarantined."""
         if self.is_taken(worker):
             return None
         chosen = (

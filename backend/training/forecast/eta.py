@@ -47,7 +47,7 @@ class Standing:
         eta_s: seconds that are left; None where nothing is known yet.
         activity: the part that is under way (``cursor.Activity``); None before the first.
         phase: what is being done outside the training steps, in words; None while there are steps.
-        device: what it runs on; None until that is known.
+        device: the device in use; None until that is known.
     """
 
     stage: int | None = None

@@ -22,8 +22,8 @@ class Outlook:
     """Sentences of the train page.
 
     Attributes:
-        device: what it runs on, in how long, and what would be much quicker.
-        memory: what it needs and what there is; empty where nobody knows.
+        device: the device, how long it takes there, and what would be much quicker.
+        memory: what is needed and what is available; empty where unknown.
         fits: whether the memory is there at all.
         half: the batch that is offered where it isn't; None where that wouldn't help.
         reading: how fast pictures are read; empty where they are few, or nobody knows.

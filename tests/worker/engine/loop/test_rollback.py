@@ -1,4 +1,4 @@
-"""Losses that are no numbers: back to the last good state, with half the rate, twice."""
+"""Losses that are NaN or infinite: back to the last good state, with half the rate, twice."""
 
 import math
 from collections.abc import Iterator
