@@ -29,9 +29,6 @@ _POINTS: Final = 85
 """What fastai's finder passes to its suggestions of 100 steps: all but the first 10 and the last 5."""
 
 
-# --- Learning-rate finder --------------------------------------------------------------------------------------------
-
-
 def lr_finder() -> Figures:
     """What the four suggestions say of curves; null where fastai itself fails."""
     return [_suggestions(name, *curve) for name, curve in _curves().items()]
@@ -107,8 +104,6 @@ def _cut(name: str, rates: list[float], losses: list[float]) -> Figures:
     return {"name": name, "steps": 100, "learning_rates": rates, "losses": known, **suggested._asdict()}
 
 
-# --- Network ---------------------------------------------------------------------------------------------------------
-
 _CLASSES: Final = 37
 
 
@@ -174,9 +169,6 @@ def _learner(model: Any, split: Any, loaders: Any = None, **given: Any) -> Any:
     return fv.Learner(loaders or fv.DataLoaders([], []), model, loss_func=loss, splitter=split, **given)
 
 
-# --- Optimizer and schedule ------------------------------------------------------------------------------------------
-
-
 def adam() -> Figures:
     """A vector after each of ten steps of fastai's default optimizer, rate and momentum changing as in a schedule."""
     vector = torch.nn.Parameter(torch.tensor([1.0, -2.0, 0.5, 0.0]))
@@ -233,8 +225,6 @@ class _Steps(fv.Callback):  # type: ignore[misc]  # fastai has no types
             hypers = self.opt.hypers
             self.learn.steps.append({"rates": [float(h["lr"]) for h in hypers], "momentum": float(hypers[-1]["mom"])})
 
-
-# --- Training, step by step ------------------------------------------------------------------------------------------
 
 TINY_CLASSES: Final = 3
 
@@ -350,8 +340,6 @@ def lr_find_steps() -> Figures:
         "changed": [key for key, tensor in before.items() if not torch.equal(tensor, after[key])],
     }
 
-
-# --- Augmentation ----------------------------------------------------------------------------------------------------
 
 _DRAWS: Final = 40_000
 

@@ -26,6 +26,7 @@ from backend.ledger.job import (
     Outcome,
     Worker,
 )
+from backend.ledger.outcomes import recorded_outcome
 from backend.ledger.queries import CLAIMED_STATES, Jobs, held_by
 from backend.ledger.queue_order import fair_rank, is_due, is_ready, suits
 from backend.ledger.timers import Timers
@@ -334,7 +335,7 @@ class Ledger(Jobs):
             .values(
                 ended_at=database_now(),
                 exit_code=exit_code,
-                outcome=_recorded_outcome(outcome, found, self._job(job_id), attempt),
+                outcome=recorded_outcome(outcome, found, self._job(job_id), attempt),
             )
         )
         self._session.execute(closed)
@@ -485,17 +486,3 @@ class Ledger(Jobs):
 
 def _error(failure: Failure) -> dict[str, str]:
     return {"error_code": failure.code, "error_message": failure.message, "error_advice": failure.advice}
-
-
-def _recorded_outcome(outcome: Outcome, found: JobState | None, job: JobRow, attempt: int) -> Outcome:
-    """How the attempt is recorded: what became of the job is more telling than how the process ended."""
-    if job.attempt == attempt and job.state == JobState.SUCCEEDED:
-        return Outcome.DONE
-    if job.attempt == attempt and job.state == JobState.PAUSED:
-        return Outcome.PAUSED
-    state = found or JobState(job.state)
-    if state is JobState.CANCELLED:
-        return Outcome.CANCELLED
-    if found is None and outcome is Outcome.DONE and state is JobState.FAILED:
-        return Outcome.FAILED
-    return outcome
