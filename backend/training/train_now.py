@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from backend.datasets.labels.content import DatasetContent
+from backend.datasets.labels.freeze import freeze
 from backend.datasets.labels.proposal import Proposal, complete_proposal
-from backend.datasets.versions import freeze, latest_version
+from backend.datasets.versions import latest_version
 from backend.db.session import Database
 from backend.domain.errors import Conflict
 from backend.domain.ids import RunId, VersionId

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from backend.bodies import LargeJsonRoute
 from backend.datasets.batch import MAX_SEED, batch, batch_image
 from backend.datasets.labels.content import DatasetContent
+from backend.datasets.labels.freeze import freeze
 from backend.datasets.labels.preview import preview, preview_of
 from backend.datasets.labels.schemas import (
     BatchItemRead,
@@ -22,7 +23,7 @@ from backend.datasets.labels.suggestions import suggest
 from backend.datasets.repository import DatasetRepository, VersionRepository
 from backend.datasets.serving import picture_headers
 from backend.datasets.urls import batch_image_url
-from backend.datasets.versions import find_version, freeze
+from backend.datasets.versions import find_version
 from backend.dependencies import ReadDep, ServicesDep, StorageDep
 from backend.imaging.pool import decoding_pool
 from backend.pagination import IdCursorDep, LimitQuery, Page

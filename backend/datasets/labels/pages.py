@@ -13,13 +13,14 @@ from backend.datasets.labels.apply import label_images
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.evaluation import rule_processes
 from backend.datasets.labels.form import EMPTY_HINTS, KINDS, LEVELS, SPLIT_FIELDS, LabelForm, fields_of
+from backend.datasets.labels.freeze import freeze
 from backend.datasets.labels.preview import Preview, preview, preview_of
 from backend.datasets.labels.suggestions import Suggestion, suggest
 from backend.datasets.labels.version_view import version_lines
 from backend.datasets.labels.view import bare_samples, samples
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.datasets.urls import batch_image_url, thumbnail_url
-from backend.datasets.versions import find_version, freeze, latest_version
+from backend.datasets.versions import find_version, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
 from backend.domain.errors import InvalidInput
 from backend.domain.labels.rules import ByTable, RuleSpec

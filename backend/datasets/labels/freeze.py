@@ -1,0 +1,107 @@
+"""Freeze a version: every image that has a label and a side, for ever."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.exc import IntegrityError
+
+from backend.datasets.errors import DatasetChanging
+from backend.datasets.labels.apply import Labelled, label_images
+from backend.datasets.labels.content import DatasetContent
+from backend.datasets.labels.sides import split_labelled
+from backend.datasets.repository import DatasetRepository, VersionRepository
+from backend.datasets.versions import latest_version
+from backend.db.session import Database, WriteSession
+from backend.domain.ids import VersionId, new_id
+from backend.domain.json import Json
+from backend.domain.labels.rules import RuleSpec
+from backend.domain.manifest import Split
+from backend.domain.splitting import RandomSplit, SplitSpec
+from backend.domain.trainable import OneClassOnly
+from backend.storage.base import Storage
+from backend.tables.datasets import VersionRow
+
+_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A version that isn't stored yet, and what it was made from."""
+
+    row: VersionRow
+    images: list[tuple[str, str, str]]
+    """(image id, label, split) of each image, by id."""
+    newest: str | None
+    """Id of the dataset's newest version when this was made: splits follow from it."""
+
+
+def freeze(
+    database: Database, storage: Storage, dataset_id: str, rule: RuleSpec, split: SplitSpec | None = None
+) -> VersionRow:
+    """A new version of a dataset: every image that has a label and a side, for ever.
+
+    Rules are evaluated before the transaction that stores: a slow one must not keep others from writing.
+
+    Raises:
+        DatasetNotFound, InvalidInput
+        OneClassOnly: there would be nothing to tell apart.
+        NoValidationImages, NoTrainingImages
+        DatasetChanging: others freeze versions or delete images all the time.
+    """
+    for _ in range(_ATTEMPTS):
+        with database.read() as session:
+            draft = _draft(DatasetContent.of(session, storage, dataset_id), rule, split or RandomSplit())
+        try:
+            with database.write() as session:
+                if _store(session, draft):
+                    return draft.row
+        except IntegrityError:
+            continue  # an image was deleted meanwhile
+    raise DatasetChanging
+
+
+def _draft(content: DatasetContent, rule: RuleSpec, split: SplitSpec) -> _Draft:
+    newest = latest_version(content.session, content.dataset_id)
+    labelled = label_images(content, rule)
+    if len(labelled.counts) < 2:
+        raise OneClassOnly([*labelled.counts])
+    splits = split_labelled(content, labelled, split).splits
+    counts = _counts(labelled, splits)
+    if len(counts) < 2:
+        raise OneClassOnly([*counts])
+    row = VersionRow(
+        id=VersionId(new_id()),
+        dataset_id=content.dataset_id,
+        number=0,
+        classes=sorted(counts),
+        counts=counts,
+        rule=rule.model_dump(mode="json", exclude_none=True),
+        split=split.model_dump(mode="json", exclude_none=True),
+        overrides=[],
+    )
+    images = sorted(
+        (found.image.id, found.label, splits[found.image.id]) for found in labelled.images if found.image.id in splits
+    )
+    return _Draft(
+        row, [(image_id, label, side.value) for image_id, label, side in images], newest.id if newest else None
+    )
+
+
+def _store(session: WriteSession, draft: _Draft) -> bool:
+    """Store a draft, unless another version was frozen since it was made."""
+    # Nobody takes the next number meanwhile.
+    DatasetRepository(session).lock(draft.row.dataset_id)
+    newest = latest_version(session, draft.row.dataset_id)
+    if (newest.id if newest else None) != draft.newest:
+        return False
+    VersionRepository(session).add(draft.row, draft.images)
+    return True
+
+
+def _counts(labelled: Labelled, splits: Mapping[str, Split]) -> dict[str, Json]:
+    counts: dict[str, Any] = {}  # Any: JSON that grows
+    for found in labelled.images:
+        if (side := splits.get(found.image.id)) is not None:
+            counts.setdefault(found.label, {"train": 0, "valid": 0, "test": 0})[side.value] += 1
+    return counts
