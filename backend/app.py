@@ -29,7 +29,7 @@ from backend.imaging.pool import allow_megapixels
 from backend.interpretation import endpoints as interpretation_endpoints
 from backend.interpretation import pages as interpretation_pages
 from backend.ledger.sweep import Sweeper
-from backend.ledger.unit_of_work import Doorbell, NoDoorbell
+from backend.ledger.unit_of_work import JobNotifier, NoNotifier
 from backend.log import RequestLog
 from backend.prediction import endpoints as prediction_endpoints
 from backend.prediction import pages as prediction_pages
@@ -48,10 +48,10 @@ from backend.training.pages import train_now as train_now_pages
 from backend.training.stream import EventFeed
 
 
-def create_app(settings: Settings, *, doorbell: Doorbell | None = None) -> FastAPI:
+def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> FastAPI:
     """The web application; the database must have been migrated."""
     services = Services(
-        settings, Database(settings.sql_url), LocalStorage(settings.storage_folder), doorbell or NoDoorbell()
+        settings, Database(settings.sql_url), LocalStorage(settings.storage_folder), notifier or NoNotifier()
     )
     allow_megapixels(settings.max_megapixels)
     app = Tellapart(services)
@@ -122,7 +122,7 @@ async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
     """Sweep the ledger while the server runs: where no worker is left, somebody must still say so."""
     services, stop = app.state.services, threading.Event()
     storage = LocalStorage(services.settings.storage_folder)
-    sweeper = Sweeper(services.database, services.doorbell, free_bytes=storage.free_bytes)
+    sweeper = Sweeper(services.database, services.notifier, free_bytes=storage.free_bytes)
     thread = threading.Thread(target=sweeper.run, args=(stop,), name="sweep", daemon=True)
     thread.start()
     yield

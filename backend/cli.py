@@ -19,9 +19,9 @@ from backend.db.session import DATABASE_AWAY, Database
 from backend.domain.errors import AppError, Conflict, Unavailable
 from backend.domain.scopes import TokenScope
 from backend.ledger.queries import Jobs
-from backend.permissions import make_private_folder
 from backend.serve import serve as serve_here
 from backend.settings import Settings, SettingsError, load
+from backend.storage.permissions import make_private_folder
 
 commands = typer.Typer(
     help="Teach a computer to tell your pictures apart, without writing code.",

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from backend.db.session import Database, ReadSession
-from backend.ledger.unit_of_work import Doorbell, OpenUnit, UnitOfWork, unit_of_work
+from backend.ledger.unit_of_work import JobNotifier, OpenUnit, UnitOfWork, unit_of_work
 from backend.settings import Settings
 from backend.storage.base import Storage
 
@@ -19,11 +19,11 @@ class Services:
     settings: Settings
     database: Database
     storage: Storage
-    doorbell: Doorbell
+    notifier: JobNotifier
 
     def open_unit(self) -> OpenUnit:
         """For use cases that take several short transactions."""
-        return lambda: unit_of_work(self.database, self.doorbell)
+        return lambda: unit_of_work(self.database, self.notifier)
 
 
 # Dependencies that only hand something out are async: a plain function would take a thread for each request, and on a
@@ -44,7 +44,7 @@ def _reading(services: ServicesDep) -> Iterator[ReadSession]:
 
 
 def _working(services: ServicesDep) -> Iterator[UnitOfWork]:
-    with unit_of_work(services.database, services.doorbell) as unit:
+    with unit_of_work(services.database, services.notifier) as unit:
         yield unit
 
 

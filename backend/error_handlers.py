@@ -29,7 +29,7 @@ from backend.domain.errors import (
     NotFound,
     Unavailable,
 )
-from backend.field_problems import Problem, problems
+from backend.fields.problems import Problem, problems
 
 log = structlog.get_logger()
 

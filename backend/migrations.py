@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from alembic import command
 from backend.domain.errors import Conflict, Unavailable
-from backend.permissions import make_private_file
+from backend.storage.permissions import make_private_file
 
 SCRIPTS: Final = Path(__file__).resolve().parent.parent / "alembic"
 # Any number that no other program on the same PostgreSQL uses as its lock.

@@ -31,8 +31,8 @@ from backend.children import Child, end_all
 from backend.db.session import Database
 from backend.domain.errors import AppError, Conflict, InvalidInput
 from backend.embedded import find_valkey
-from backend.permissions import make_private_folder
 from backend.settings import Settings, load
+from backend.storage.permissions import make_private_folder
 
 GRACE_S: Final = 8.0
 """From Ctrl-C to the end of the last process; a training keeps its finished epochs."""
@@ -328,14 +328,14 @@ def run_web(descriptor: int) -> None:
     # Only the child needs them; the parent starts, and restarts, the faster without.
     from backend.app import create_app
     from backend.connections import LimitedProtocol, allow_many_files
-    from backend.ledger.doorbell import CeleryDoorbell
-    from backend.ledger.unit_of_work import NoDoorbell
+    from backend.ledger.doorbell import CeleryNotifier
+    from backend.ledger.unit_of_work import NoNotifier
 
     log.configure()
     allow_many_files()
     settings = load()
     config = uvicorn.Config(
-        create_app(settings, doorbell=CeleryDoorbell(settings.redis_url) if settings.redis_url else NoDoorbell()),
+        create_app(settings, notifier=CeleryNotifier(settings.redis_url) if settings.redis_url else NoNotifier()),
         http=LimitedProtocol,
         ws="none",
         access_log=False,

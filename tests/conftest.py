@@ -23,8 +23,8 @@ from tests.fixtures.postgres import running_postgres
 OWNER_TOKEN = "test-token-of-ana-0123456789"
 
 
-class CollectingDoorbell:
-    """Remembers the rings instead of sending them."""
+class CollectingNotifier:
+    """Collects the notifications instead of sending them."""
 
     def __init__(self) -> None:
         self.notifications: list[JobKind] = []
@@ -103,9 +103,9 @@ def storage(tmp_path: Path) -> LocalStorage:
 
 
 @pytest.fixture
-def doorbell() -> CollectingDoorbell:
-    """A doorbell that remembers its rings."""
-    return CollectingDoorbell()
+def notifier() -> CollectingNotifier:
+    """A notifier that collects its notifications."""
+    return CollectingNotifier()
 
 
 @pytest.fixture
@@ -126,9 +126,9 @@ def settings_in(folder: Path, database_url: str) -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings, doorbell: CollectingDoorbell) -> Iterator[FastAPI]:
+def app(settings: Settings, notifier: CollectingNotifier) -> Iterator[FastAPI]:
     """The application on an empty database of either kind."""
-    app = create_app(settings, doorbell=doorbell)
+    app = create_app(settings, notifier=notifier)
     ensure_owner_token(app.state.services.database, settings)
     yield app
     app.state.services.database.dispose()

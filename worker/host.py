@@ -71,7 +71,7 @@ class Host:
             has_broker=self._has_broker,
         )
         sweeper = Sweeper(
-            self._context.database, self._context.doorbell, self._timers, free_bytes=self._context.storage.free_bytes
+            self._context.database, self._context.notifier, self._timers, free_bytes=self._context.storage.free_bytes
         )
         threading.Thread(target=sweeper.run, args=(self._leaving,), name="sweep", daemon=True).start()
         for listener in self._listeners.values():

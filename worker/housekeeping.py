@@ -13,7 +13,7 @@ import structlog
 from backend.datasets.blobs import forget_archives
 from backend.datasets.deletion.remove import finish_deletions
 from backend.db.session import Database
-from backend.ledger.unit_of_work import NoDoorbell, UnitOfWork, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, UnitOfWork, unit_of_work
 from backend.storage.local import LocalStorage
 from backend.training.leftovers import unneeded_folders
 from worker.logfile import remove_old_logs
@@ -49,7 +49,7 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
         storage.delete_folder("checkpoints", name)
 
     def open_unit() -> AbstractContextManager[UnitOfWork]:
-        return unit_of_work(database, NoDoorbell())
+        return unit_of_work(database, NoNotifier())
 
     cleared = Cleared(
         len(unneeded.states),

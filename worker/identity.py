@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Self
 
 from backend.db.session import Database
-from backend.ledger.doorbell import doorbell_of
+from backend.ledger.doorbell import notifier_of
 from backend.ledger.job import Claim, JobKind, Worker
 from backend.ledger.timers import Timers
-from backend.ledger.unit_of_work import Doorbell
+from backend.ledger.unit_of_work import JobNotifier
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 
@@ -77,7 +77,7 @@ class WorkerContext:
     settings: Settings
     database: Database
     storage: LocalStorage
-    doorbell: Doorbell
+    notifier: JobNotifier
 
 
 def open_context(identity: WorkerIdentity, settings: Settings) -> WorkerContext:
@@ -87,5 +87,5 @@ def open_context(identity: WorkerIdentity, settings: Settings) -> WorkerContext:
         settings,
         Database(settings.sql_url),
         LocalStorage(settings.storage_folder),
-        doorbell_of(settings.redis_url),
+        notifier_of(settings.redis_url),
     )

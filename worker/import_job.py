@@ -6,7 +6,7 @@ from backend.imaging.pool import allow_megapixels
 from backend.ledger.job import Claim
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
-from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from worker import exits
@@ -29,7 +29,7 @@ def import_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) 
         write_with_retry(database, record.begin, stop)
         try:
             run_import(
-                lambda: unit_of_work(database, NoDoorbell()),
+                lambda: unit_of_work(database, NoNotifier()),
                 storage,
                 claim.subject_id,
                 fence=record.fence,

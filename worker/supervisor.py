@@ -34,7 +34,7 @@ from backend.ledger.job import (
 )
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
-from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from worker import exits
 from worker.hardware import out_of_memory_kills
 from worker.identity import WorkerContext
@@ -300,14 +300,14 @@ class Supervision:
     def _clear_up(self, state: JobState | None) -> None:
         if state is JobState.QUEUED and self._context.identity.is_draining:
             # Another worker need not wait for the sweep.
-            self._context.doorbell.notify(self._claim.kind)
+            self._context.notifier.notify(self._claim.kind)
         if not self._is_at_its_end():
             return
         if self._claim.kind is JobKind.TRAIN:
             shutil.rmtree(self._context.storage.folder("states", self._claim.subject_id), ignore_errors=True)
         else:
             with suppress(*DATABASE_AWAY):
-                forget_archives(lambda: unit_of_work(self._context.database, NoDoorbell()), self._context.storage)
+                forget_archives(lambda: unit_of_work(self._context.database, NoNotifier()), self._context.storage)
 
     def _is_at_its_end(self) -> bool:
         with suppress(*DATABASE_AWAY), self._context.database.read() as session:

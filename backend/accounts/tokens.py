@@ -19,8 +19,8 @@ from backend.db.session import DATABASE_AWAY, Database, ReadSession, WriteSessio
 from backend.domain.errors import Conflict, NotAllowed, NotFound, Unavailable
 from backend.domain.ids import TokenId, new_id
 from backend.domain.scopes import TokenScope
-from backend.permissions import make_private_file, make_private_folder
 from backend.settings import Settings
+from backend.storage.permissions import make_private_file, make_private_folder
 from backend.tables.accounts import TokenRow
 
 SECRET_BYTES: Final = 32

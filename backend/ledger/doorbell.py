@@ -13,7 +13,7 @@ import structlog
 from celery import Celery
 
 from backend.ledger.job import JobKind
-from backend.ledger.unit_of_work import Doorbell, NoDoorbell
+from backend.ledger.unit_of_work import JobNotifier, NoNotifier
 
 log = structlog.get_logger()
 
@@ -81,12 +81,12 @@ def celery_settings(redis_url: str) -> dict[str, Any]:  # Any: settings of sever
     }
 
 
-def doorbell_of(redis_url: str | None) -> Doorbell:
-    """The broker at that address; ``NoDoorbell`` where there is none, as workers then poll the ledger."""
-    return CeleryDoorbell(redis_url) if redis_url else NoDoorbell()
+def notifier_of(redis_url: str | None) -> JobNotifier:
+    """The broker at that address; ``NoNotifier`` where there is none, as workers then poll the ledger."""
+    return CeleryNotifier(redis_url) if redis_url else NoNotifier()
 
 
-class CeleryDoorbell:
+class CeleryNotifier:
     """Notifies through the broker. A broker that is away costs a request a second at most, once in a while."""
 
     def __init__(self, redis_url: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -15,7 +15,7 @@ from backend.db.session import DATABASE_AWAY, Database
 from backend.ledger.job import WORKER_LOST, JobKind, JobState, Outcome
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
-from backend.ledger.unit_of_work import Doorbell
+from backend.ledger.unit_of_work import JobNotifier
 
 log = structlog.get_logger()
 
@@ -51,13 +51,13 @@ class Sweeper:
     def __init__(
         self,
         database: Database,
-        doorbell: Doorbell,
+        notifier: JobNotifier,
         timers: Timers | None = None,
         *,
         free_bytes: Callable[[], int] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database, self._doorbell = database, doorbell
+        self._database, self._notifier = database, notifier
         self._timers = timers or Timers()
         self._free_bytes, self._monotonic = free_bytes, monotonic
         self._calm_until = monotonic() + self._timers.startup_grace
@@ -80,7 +80,7 @@ class Sweeper:
             log.warning("sweep_without_database", error=type(error).__name__)
             return Swept(startup_grace=True)
         for kind in swept.notified:
-            self._doorbell.notify(kind)
+            self._notifier.notify(kind)
         return swept
 
     def _transaction(self) -> Swept:

@@ -14,14 +14,14 @@ from backend.ledger.job import JobKind
 from backend.ledger.repository import Ledger
 
 
-class Doorbell(Protocol):
+class JobNotifier(Protocol):
     """Notifies workers to check the ledger. Never raises: a broker that is down costs only time."""
 
     def notify(self, kind: JobKind) -> None:
         """Notify the workers that take jobs of this kind."""
 
 
-class NoDoorbell:
+class NoNotifier:
     """For where workers poll the ledger."""
 
     def notify(self, kind: JobKind) -> None:
@@ -55,13 +55,13 @@ class UnitOfWork:
 
 
 @contextmanager
-def unit_of_work(database: Database, doorbell: Doorbell) -> Iterator[UnitOfWork]:
+def unit_of_work(database: Database, notifier: JobNotifier) -> Iterator[UnitOfWork]:
     """Commit at the end of the block, then notify; on an exception neither."""
     with database.write() as session:
         unit = UnitOfWork(session)
         yield unit
     for kind in dict.fromkeys(unit.notifications):
-        doorbell.notify(kind)
+        notifier.notify(kind)
 
 
 OpenUnit = Callable[[], AbstractContextManager[UnitOfWork]]

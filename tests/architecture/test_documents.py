@@ -46,7 +46,7 @@ def test_every_setting_is_in_the_handbook() -> None:
     assert sorted(rows) == sorted(variables())
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_shows_what_it_is() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
@@ -57,7 +57,7 @@ def test_every_call_has_an_id_of_its_own(document: dict[str, Any]) -> None:
     assert all(re.fullmatch(r"[a-z][a-z0-9_]+", name) for name in ids)
 
 
-def test_every_call_says_what_it_does(document: dict[str, Any]) -> None:
+def test_every_call_shows_what_it_does(document: dict[str, Any]) -> None:
     assert [name for name, operation in operations(document) if not operation.get("description")] == []
 
 

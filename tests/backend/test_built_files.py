@@ -40,7 +40,7 @@ def test_pages_can_be_drawn_without_a_built_frontend(built: Path) -> None:
     assert asset("js/frame.js") == "js/frame.js"
 
 
-def test_a_file_whose_name_says_its_content_is_kept_for_ever(built: Path, anonymous: TestClient) -> None:
+def test_a_file_whose_name_shows_its_content_is_kept_for_ever(built: Path, anonymous: TestClient) -> None:
     kept = anonymous.get("/static/js/frame-ABCD.js").headers["cache-control"]
     asked_again = anonymous.get("/static/plain.txt").headers["cache-control"]
 

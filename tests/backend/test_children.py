@@ -81,7 +81,7 @@ def test_hurry_cuts_the_grace_short() -> None:
     assert time.monotonic() - began_at < 5
 
 
-def test_one_that_says_its_user_must_act_is_known() -> None:
+def test_one_that_shows_its_user_must_act_is_known() -> None:
     child = Child("The refusing one", (sys.executable, "-c", "raise SystemExit(2)"), os.environ)
     child.start()
     wait_until(lambda: not child.is_running, "it has refused")
@@ -119,5 +119,5 @@ time.sleep(600)
         (None, "it never ran"),
     ],
 )
-def test_an_ending_is_told_in_words(code: int | None, words: str) -> None:
+def test_an_ending_is_asked_in_words(code: int | None, words: str) -> None:
     assert describe_exit(code) == words

@@ -46,7 +46,7 @@ def test_its_help_names_every_command(tellapart: Run) -> None:
     assert [name for name in ("serve", "worker", "migrate", "token", "link", "demo") if f" {name} " not in told] == []
 
 
-def test_migrate_makes_the_database_and_says_so(tellapart: Run, tmp_path: Path) -> None:
+def test_migrate_makes_the_database_and_reports_it(tellapart: Run, tmp_path: Path) -> None:
     first, second = tellapart("migrate"), tellapart("migrate")
 
     assert first.stdout == f"The database has schema {NEWEST}.\n"

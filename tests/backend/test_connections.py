@@ -111,7 +111,7 @@ def test_a_body_that_hardly_moves_ends_the_connection(connect: Connect) -> None:
     assert everything(connection) == b""
 
 
-def test_a_slow_body_that_goes_on_is_taken(connect: Connect) -> None:
+def test_a_slow_body_that_continues_is_taken(connect: Connect) -> None:
     connection = connect(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2000\r\n\r\n")
     for _ in range(10):
         connection.sendall(b"x" * 200)

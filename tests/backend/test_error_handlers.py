@@ -78,7 +78,7 @@ def test_an_error_has_code_message_advice_and_details(failing: TestClient) -> No
     }
 
 
-def test_who_should_come_back_is_told_when(failing: TestClient) -> None:
+def test_who_should_come_back_is_asked_when(failing: TestClient) -> None:
     assert failing.get("/api/v1/fail/unavailable").headers["retry-after"] == "5"
     assert failing.get("/api/v1/fail/database").headers["retry-after"] == "5"
 
@@ -108,7 +108,7 @@ def test_g14_a_full_disk_is_said_so_and_what_is_there_can_be_read_and_it_is_over
     }
 
 
-def test_a_postgresql_without_room_says_the_same(failing: TestClient) -> None:
+def test_a_postgresql_without_room_shows_the_same(failing: TestClient) -> None:
     assert failing.get("/api/v1/fail/database-full").json()["error"]["code"] == "no-room"
 
 
@@ -165,14 +165,14 @@ def test_each_field_has_its_own_sentence_with_what_it_accepts(
     assert client.post("/api/v1/runs", json=body).json()["error"]["message"] == sentence
 
 
-def test_a_parameter_of_an_address_says_what_it_accepts(client: TestClient) -> None:
+def test_a_parameter_of_an_address_shows_what_it_accepts(client: TestClient) -> None:
     answer = client.get("/api/v1/runs?limit=0")
 
     assert answer.json()["error"]["message"] == "“limit” must be a whole number from 1 to 1,000."
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'"x"', b"", b"\xff\xfe", b'{"name": "\\u0000"}'])
-def test_broken_json_is_told_so(client: TestClient, services: Services, body: bytes) -> None:
+def test_broken_json_is_asked_so(client: TestClient, services: Services, body: bytes) -> None:
     answer = client.post("/api/v1/tokens", content=body, headers={"Content-Type": "application/json"})
 
     if answer.status_code != 201:  # SQLite keeps a NUL, PostgreSQL doesn't

@@ -79,7 +79,7 @@ def test_each_call_names_the_errors_that_it_can_have(document: dict[str, Any], c
     assert sorted(document["paths"][path][method]["responses"]) == statuses.split()
 
 
-def test_what_may_be_repeated_says_so(document: dict[str, Any]) -> None:
+def test_what_may_be_repeated_reports_it(document: dict[str, Any]) -> None:
     key = {"$ref": "#/components/parameters/IdempotencyKey"}
     takes_it = {
         operation["operationId"]

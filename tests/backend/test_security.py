@@ -235,7 +235,7 @@ class TestHosts:
 
         assert answer.status_code == 400
 
-    def test_the_log_says_which_name_was_refused(
+    def test_the_log_shows_which_name_was_refused(
         self, anonymous: TestClient, capsys: pytest.CaptureFixture[str]
     ) -> None:
         anonymous.get("/healthz", headers={"Host": "evil.example"})

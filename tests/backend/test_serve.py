@@ -37,7 +37,7 @@ def start_house(tmp_path: Path) -> Iterator[StartHouse]:
 
 
 @pytest.mark.kill
-def test_it_says_where_it_is_once_it_answers(start_house: StartHouse) -> None:
+def test_it_shows_where_it_is_once_it_answers(start_house: StartHouse) -> None:
     house = start_house()
 
     house.wait_until_ready()
@@ -110,7 +110,7 @@ def test_what_is_killed_comes_back(start_house: StartHouse, part: str, title: st
 
 
 @pytest.mark.kill
-def test_a_job_goes_on_while_the_web_server_is_killed_and_comes_back(start_house: StartHouse) -> None:
+def test_a_job_continues_while_the_web_server_is_killed_and_comes_back(start_house: StartHouse) -> None:
     house = start_house()
     house.wait_until_ready()
     with house.client() as client:

@@ -18,7 +18,7 @@ def asked(root_path: str = "", headers: dict[str, str] | None = None) -> Request
     return Request({"type": "http", "method": "GET", "path": "/", "root_path": root_path, "headers": raw})
 
 
-def test_the_next_page_says_once_what_an_action_has_done() -> None:
+def test_the_next_page_shows_once_what_an_action_has_done() -> None:
     there = go_to(asked(), "/", "“<b>pets</b>” was deleted.")
     cookie = there.headers["set-cookie"].partition(";")[0]
 
@@ -29,7 +29,7 @@ def test_the_next_page_says_once_what_an_action_has_done() -> None:
     assert 'tellapart-words=""' in page_then.headers["set-cookie"]
 
 
-def test_a_page_that_is_not_there_says_so() -> None:
+def test_a_page_that_is_not_there_reports_it() -> None:
     text = bytes(error_page(asked(), 404, ERROR).body).decode()
 
     assert "<h1>Page not found</h1>" in text

@@ -49,7 +49,7 @@ def test_errors_of_drawn_weights_are_left_out() -> None:
     assert [key for key in figures if key.startswith("error")] == []
 
 
-def test_what_ours_takes_with_checkpoint_and_export_is_told_apart() -> None:
+def test_what_ours_takes_with_checkpoint_and_export_is_asked_apart() -> None:
     figures = summarise([run("ours", 3).model_copy(update={"seconds_total": 5.0})], epochs=4, weights="imagenet")
 
     assert (figures["seconds_ours"], figures["seconds_total_ours"]) == (3, 5)

@@ -28,14 +28,14 @@ def test_a_row_has_time_ratio_pace_memory_and_error() -> None:
     assert [len(line.split("|")) for line in lines[:7]] == [9] * 7
 
 
-def test_the_table_says_when_only_speed_counts() -> None:
+def test_the_table_shows_when_only_speed_counts() -> None:
     lines = draw(results("random")).splitlines()
 
     assert "only the speed counts" in lines[2]
     assert lines[3] == "| ours | 10.0 s | 1.0 | 40.0 | 2.00 GB |  |  |"
 
 
-def test_it_says_where_and_with_what_it_was_measured() -> None:
+def test_it_shows_where_and_with_what_it_was_measured() -> None:
     drawn = draw(results())
 
     assert "A processor, 2 cores, 24 GiB, Python 3.11.7, torch 2.14.1, fastai 2.8.12" in drawn

@@ -34,7 +34,7 @@ def test_every_finished_run_is_in_the_file(tmp_path: Path) -> None:
     assert content["memory"] == {"ours": 2_000_000_000}
 
 
-def test_a_second_call_goes_on_where_the_first_ended(tmp_path: Path) -> None:
+def test_a_second_call_continues_where_the_first_ended(tmp_path: Path) -> None:
     opened(tmp_path / "out.json").add(FROZEN, "imagenet", measured("fastai"))
 
     again = opened(tmp_path / "out.json")
@@ -97,7 +97,7 @@ def test_both_sides_train_as_many_epochs_and_images_a_step(name: str) -> None:
     assert (theirs["batch_size"], theirs["seed"], theirs["image_size"]) == (64, 7, 224)
 
 
-def test_without_fastai_it_says_what_to_install(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_fastai_it_shows_what_to_install(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["--data", str(tmp_path), "--json", str(tmp_path / "out.json"), "--fastai-python", sys.executable])
 
     assert code == 2

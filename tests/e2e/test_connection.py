@@ -47,7 +47,7 @@ def page(browser: Browser, furnished: Furnished, complaints: Complaints) -> Iter
 
 
 @pytest.mark.parametrize("place", THAT_FETCH)
-def test_a_page_says_that_the_server_is_away_and_recovers(page: Page, furnished: Furnished, place: str) -> None:
+def test_a_page_shows_that_the_server_is_away_and_recovers(page: Page, furnished: Furnished, place: str) -> None:
     PLACES[place].open(page, furnished)
     page.wait_for_load_state()
     banner = page.locator("[data-connection-banner]")
@@ -100,7 +100,7 @@ def test_no_form_is_sent_into_nothing(page: Page, furnished: Furnished) -> None:
 
 
 @pytest.mark.parametrize("place", THAT_FETCH)
-def test_a_page_says_that_its_reader_was_signed_out(page: Page, furnished: Furnished, place: str) -> None:
+def test_a_page_shows_that_its_reader_was_signed_out(page: Page, furnished: Furnished, place: str) -> None:
     PLACES[place].open(page, furnished)
     page.wait_for_load_state()
     path = page.evaluate("location.pathname")

@@ -1,4 +1,4 @@
-"""The whole journey on a server as a user starts it: real worker, real doorbell, the real network, a real browser."""
+"""The whole journey on a server as a user starts it: real worker, message broker, network weights and browser."""
 
 import re
 from collections.abc import Iterator

@@ -29,7 +29,7 @@ def open_find(page: Page, furnished: Furnished, found: str) -> None:
     expect(page.get_by_role("slider")).to_be_visible()
 
 
-def test_keys_move_the_line_and_all_that_says_the_rate_follows(page: Page, furnished: Furnished) -> None:
+def test_keys_move_the_line_and_all_that_shows_the_rate_follows(page: Page, furnished: Furnished) -> None:
     open_find(page, furnished, "everything")
     line, typed = page.get_by_role("slider"), page.get_by_label("Rate", exact=True)
     expect(page.get_by_role("button", name="Use 2.8e-4")).to_be_visible()

@@ -32,7 +32,7 @@ def furnished(tmp_path: Path, migrated_sqlite: Path) -> Iterator[Furnished]:
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_jumps_while_a_run_goes_on(
+def test_nothing_jumps_while_a_run_continues(
     browser: Browser, furnished: Furnished, complaints: Complaints, width: int
 ) -> None:
     with watched_page(browser, complaints, width) as page:

@@ -77,7 +77,7 @@ def test_without_scripts_a_stage_is_added_and_another_runs_settings_are_taken(
     context.close()
 
 
-def test_a_run_goes_on_from_a_stage_of_another(page: Page, furnished: Furnished) -> None:
+def test_a_run_continues_from_a_stage_of_another(page: Page, furnished: Furnished) -> None:
     PLACES["run, succeeded"].open(page, furnished)
 
     page.get_by_role("link", name=re.compile("^Go back to here")).click()

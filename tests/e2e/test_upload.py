@@ -61,7 +61,7 @@ def test_from_an_own_folder_to_a_training_it_takes_one_choice_and_one_press(
     page.wait_for_url(re.compile(r"/runs/[0-9a-f]{32}$"))
 
 
-def test_an_upload_that_fails_says_what_did_not_arrive(
+def test_an_upload_that_fails_shows_what_did_not_arrive(
     page: Page, server: Server, folder: Path, complaints: Complaints
 ) -> None:
     complaints.expected = ("507",)
@@ -90,7 +90,7 @@ def test_an_upload_that_fails_says_what_did_not_arrive(
     assert "(0 files)" not in notice.inner_text()
 
 
-def test_an_upload_that_a_closed_page_interrupted_is_told_when_the_page_is_opened_again(
+def test_an_upload_that_a_closed_page_interrupted_is_asked_when_the_page_is_opened_again(
     page: Page, server: Server, folder: Path, complaints: Complaints
 ) -> None:
     complaints.expected = ("ERR_FAILED",)

@@ -10,7 +10,7 @@ from backend.db.session import Database
 from backend.ledger.timers import Timers
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
-from tests.conftest import CollectingDoorbell
+from tests.conftest import CollectingNotifier
 from worker.identity import WorkerContext, WorkerIdentity
 
 QUICK = Timers(heartbeat=0.3, lease=5, flags=0.1, kill_grace=3, backoff=(0.0, 0.0), suspend=3, stack_dump_wait=0.5)
@@ -18,7 +18,7 @@ QUICK = Timers(heartbeat=0.3, lease=5, flags=0.1, kill_grace=3, backoff=(0.0, 0.
 
 @pytest.fixture
 def context(
-    settings: Settings, database: Database, doorbell: CollectingDoorbell, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, notifier: CollectingNotifier, monkeypatch: pytest.MonkeyPatch
 ) -> WorkerContext:
     """Parts of a worker whose trainer is the steady one; its children find the same data."""
     monkeypatch.setenv("TELLAPART_DATA", str(settings.data))
@@ -29,4 +29,4 @@ def context(
     monkeypatch.setenv("PYTHONPATH", str(Path(os.curdir).resolve()))
     identity = WorkerIdentity("hound", "host-1", "cpu:hound", str(settings.data / "drain"), QUICK)
     identity = replace(identity, trainer="tests.worker.kill.steady_trainer")
-    return WorkerContext(identity, settings, database, LocalStorage(settings.storage_folder), doorbell)
+    return WorkerContext(identity, settings, database, LocalStorage(settings.storage_folder), notifier)

@@ -11,7 +11,7 @@ import pytest
 
 from backend.domain.training import StageRequest, TrainingRequest
 from backend.ledger.queries import Jobs
-from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.tables.ledger import JobAttemptRow, JobRow
 from backend.tables.training import RunRow
 from backend.training import control
@@ -28,7 +28,7 @@ def ordered_run(context: WorkerContext, name: str = "steady", epochs: int = 2) -
     with context.database.write() as session:
         version_id = add_shapes(session, context.storage, train=2, valid=1)
     request = TrainingRequest(stages=(StageRequest(epochs=epochs),))
-    with unit_of_work(context.database, NoDoorbell()) as unit:
+    with unit_of_work(context.database, NoNotifier()) as unit:
         return start(unit, RunOrder(version_id, request, name), Path("/nowhere")).id
 
 
@@ -36,7 +36,7 @@ def ask(context: WorkerContext, run_id: str, what: str, *, after_steps: int) -> 
     """What a run's owner wants, said while it is under way: once so many steps are made."""
 
     def say() -> None:
-        with unit_of_work(context.database, NoDoorbell()) as unit:
+        with unit_of_work(context.database, NoNotifier()) as unit:
             match what:
                 case "pause":
                     control.pause(unit.session, run_id)

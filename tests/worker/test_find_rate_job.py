@@ -9,7 +9,7 @@ from backend.domain.training import StageRequest, TrainingRequest
 from backend.ledger.claiming import claim_next
 from backend.ledger.job import Claim, JobKind, Worker
 from backend.ledger.timers import Timers
-from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from backend.training.lr_finds.service import FindView, cancel_find, show_find, start_find
@@ -33,7 +33,7 @@ class House:
         """A search that an attempt holds."""
         stage = StageRequest(freeze=freeze, epochs=1, max_lr="find")
         request = TrainingRequest(architecture=TINY, image_size=SIDE, batch_size=8, stages=(stage,))
-        with unit_of_work(self.database, NoDoorbell()) as unit:
+        with unit_of_work(self.database, NoNotifier()) as unit:
             start_find(unit, RunOrder(self.version_id, request), self.settings.weights_folder)
         claim = claim_next(self.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
         assert claim is not None
@@ -77,7 +77,7 @@ def test_it_leaves_only_an_empty_folder_of_the_attempt(house: House) -> None:
     assert [file for file in states.rglob("*") if file.is_file()] == []
 
 
-def test_one_that_cannot_be_done_says_why(house: House) -> None:
+def test_one_that_cannot_be_done_shows_why(house: House) -> None:
     claim = house.claim()
     shutil.rmtree(Path(house.settings.storage_folder) / "blobs")
 

@@ -84,7 +84,7 @@ def test_a_card_has_the_name_that_its_maker_gave_it() -> None:
     assert (device_name("cuda:1"), device_name("cuda:2"), device_name("cpu:hound")) == ("NVIDIA T4", None, None)
 
 
-def test_it_reads_what_the_driver_says_of_its_cards() -> None:
+def test_it_reads_what_the_driver_shows_of_its_cards() -> None:
     answer = "NVIDIA A10, 23028, 22500\nNVIDIA GB10, [N/A], [N/A]\n"
 
     assert cards_in(answer) == [

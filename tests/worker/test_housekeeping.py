@@ -25,7 +25,7 @@ def scene(database: Database) -> Scene:
     return Scene(database)
 
 
-def test_states_of_a_run_that_goes_on_are_kept(scene: Scene, storage: LocalStorage) -> None:
+def test_states_of_a_run_that_continues_are_kept(scene: Scene, storage: LocalStorage) -> None:
     run_id = scene.run()
     storage.folder("states", run_id)
     age(storage, "states", run_id, 5)

@@ -8,7 +8,7 @@ from backend.db.session import Database
 from backend.ledger.claiming import claim_next
 from backend.ledger.job import Claim, JobKind, Worker
 from backend.ledger.timers import Timers
-from backend.ledger.unit_of_work import NoDoorbell, OpenUnit, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, OpenUnit, unit_of_work
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from tests.fixtures.archives import tarred, zipped
@@ -39,7 +39,7 @@ class House:
             self.dataset_id = DatasetRepository(session).add("Pets").id
 
     def open_unit(self) -> OpenUnit:
-        return lambda: unit_of_work(self.database, NoDoorbell())
+        return lambda: unit_of_work(self.database, NoNotifier())
 
     def take(self, archive: bytes) -> str:
         """The id of an import of this archive."""
@@ -103,7 +103,7 @@ def test_a_cancelled_import_stops_and_keeps_what_it_has_added(house: House) -> N
     assert house.state(import_id)[2] == 40
 
 
-def test_an_import_that_had_to_leave_goes_on_later(house: House) -> None:
+def test_an_import_that_had_to_leave_continues_later(house: House) -> None:
     import_id = house.take(zipped(pictures(60)))
     claim = house.claim()
 

@@ -193,7 +193,7 @@ def test_j27_an_error_that_the_card_cannot_recover_from_ends_the_process_with_it
 
 
 @pytest.mark.parametrize(("error", "exit_code"), [("out-of-memory", 30), ("diverged", 31), ("anything", 20)])
-def test_the_exit_code_says_which_refusal_it_was(recorder: TrainRecorder, error: str, exit_code: int) -> None:
+def test_the_exit_code_shows_which_refusal_it_was(recorder: TrainRecorder, error: str, exit_code: int) -> None:
     class Refusal(InvalidInput):
         code = error
 
@@ -270,7 +270,7 @@ class Away(Database):
             yield session
 
 
-def test_progress_goes_on_being_shown_while_the_engine_reports_nothing(
+def test_progress_continues_being_shown_while_the_engine_reports_nothing(
     scene: Scene, claim: Claim, database: Database, storage: LocalStorage, stop: Stop
 ) -> None:
     clock = iter([0.0, *[2.0] * 1000])

@@ -20,11 +20,11 @@ from backend.domain.ids import new_id
 from backend.ledger.job import JobKind
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
-from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.tables.datasets import DatasetRow, ImportRow
 from backend.tables.training import RunRow
 from backend.training.repository import RunRepository
-from tests.conftest import CollectingDoorbell
+from tests.conftest import CollectingNotifier
 from tests.fixtures.nightly import rounds
 from tests.fixtures.pictures import folder_of_shapes
 from tests.worker.kill.steady_trainer import Deaths
@@ -69,7 +69,7 @@ def test_it_begins_nothing_while_the_worker_leaves(context: WorkerContext) -> No
 
 
 def test_j21_a_leaving_worker_gives_its_job_back_and_notifies(
-    context: WorkerContext, doorbell: CollectingDoorbell
+    context: WorkerContext, notifier: CollectingNotifier
 ) -> None:
     run_id = ordered_run(context, epochs=500)
     context = replace(
@@ -81,7 +81,7 @@ def test_j21_a_leaving_worker_gives_its_job_back_and_notifies(
 
     assert view_of(context, run_id).status == "queued"
     assert [(row.outcome, row.exit_code) for row in attempts(context, run_id)] == [("yielded", 12)]
-    assert doorbell.notifications == [JobKind.TRAIN]
+    assert notifier.notifications == [JobKind.TRAIN]
 
 
 @on_one_database
@@ -143,7 +143,7 @@ def test_j24_a_stuck_process_is_ended_with_its_stack_in_the_log(context: WorkerC
 
 
 @on_one_database
-def test_j24_a_wedged_training_that_still_beats_is_found_and_goes_on(context: WorkerContext) -> None:
+def test_j24_a_wedged_training_that_still_beats_is_found_and_continues(context: WorkerContext) -> None:
     run_id = ordered_run(context, "wedged")
     impatient = with_timers(context, stall=3)
 
@@ -180,7 +180,7 @@ def test_a_slow_training_is_given_the_time_that_its_steps_take(context: WorkerCo
 
 
 @on_one_database
-def test_j07_a_job_that_gets_further_each_time_goes_on(context: WorkerContext) -> None:
+def test_j07_a_job_that_gets_further_each_time_continues(context: WorkerContext) -> None:
     run_id = ordered_run(context, "crashes after each epoch", epochs=4)
 
     run_waiting_jobs(context, JobKind.TRAIN)
@@ -233,7 +233,7 @@ def _leave_after_a_step(context: WorkerContext, run_id: str) -> None:
 
 
 @on_one_database
-def test_j27_a_card_that_fails_twice_rests_and_the_worker_says_so(context: WorkerContext) -> None:
+def test_j27_a_card_that_fails_twice_rests_and_the_worker_reports_it(context: WorkerContext) -> None:
     run_id = ordered_run(context, "card")
     with context.database.write() as session:
         Ledger(session).heartbeat(context.identity.worker(JobKind.TRAIN), [JobKind.TRAIN], None, "1.0")
@@ -265,7 +265,7 @@ def test_j11_who_was_overtaken_is_killed(context: WorkerContext) -> None:
 
 
 @on_one_database
-def test_j12_without_a_lease_it_holds_still_and_then_goes_on(context: WorkerContext, database: Database) -> None:
+def test_j12_without_a_lease_it_holds_still_and_then_continues(context: WorkerContext, database: Database) -> None:
     run_id = ordered_run(context, epochs=16)
     flaky = Flaky(database)
     timers = replace(context.identity.timers, suspend=0.8)
@@ -311,7 +311,7 @@ def _import(context: WorkerContext) -> tuple[str, str]:
         dataset = DatasetRow(id=new_id(), name="Shapes")
         session.add(dataset)
     import_id = take_archive(
-        lambda: unit_of_work(context.database, NoDoorbell()), context.storage, dataset.id, iter((file.getvalue(),))
+        lambda: unit_of_work(context.database, NoNotifier()), context.storage, dataset.id, iter((file.getvalue(),))
     )
     return dataset.id, import_id
 
@@ -350,7 +350,7 @@ class Flaky(Database):
             raise OperationalError("BEGIN", {}, ConnectionError("away"))
 
 
-def test_a_run_that_is_killed_while_memory_runs_out_says_so(
+def test_a_run_that_is_killed_while_memory_runs_out_reports_it(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = ordered_run(context, "crashes")

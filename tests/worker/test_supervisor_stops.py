@@ -45,7 +45,7 @@ def test_j15_a_cancel_ends_a_run_that_is_only_starting(context: WorkerContext) -
     assert view_of(context, run_id).status == "cancelled"
 
 
-def test_j18_a_paused_run_goes_on_at_the_same_step(context: WorkerContext) -> None:
+def test_j18_a_paused_run_continues_at_the_same_step(context: WorkerContext) -> None:
     run_id = ordered_run(context, epochs=6)
     ask(context, run_id, "pause", after_steps=6)
 
@@ -75,7 +75,7 @@ def test_a_run_stops_after_its_epoch_and_has_succeeded(context: WorkerContext) -
 
 
 @on_one_database
-def test_g14_a_full_disk_pauses_the_run_and_it_goes_on_once_there_is_room(context: WorkerContext) -> None:
+def test_g14_a_full_disk_pauses_the_run_and_it_continues_once_there_is_room(context: WorkerContext) -> None:
     run_id = ordered_run(context, "full")
     full = context.settings.data / "full"
     full.touch()
@@ -83,7 +83,7 @@ def test_g14_a_full_disk_pauses_the_run_and_it_goes_on_once_there_is_room(contex
     run_waiting_jobs(context, JobKind.TRAIN)
     paused = view_of(context, run_id)
     full.unlink()
-    Sweeper(context.database, context.doorbell, free_bytes=context.storage.free_bytes).sweep()
+    Sweeper(context.database, context.notifier, free_bytes=context.storage.free_bytes).sweep()
     run_waiting_jobs(context, JobKind.TRAIN)
 
     assert paused.failure is not None
@@ -131,7 +131,7 @@ def test_g14_a_sweep_and_a_claim_on_a_full_disk_wait_for_another_time(
     fill_up(full, flag)
     flag.touch()
 
-    swept = Sweeper(full, context.doorbell, free_bytes=context.storage.free_bytes).sweep()
+    swept = Sweeper(full, context.notifier, free_bytes=context.storage.free_bytes).sweep()
     done = run_waiting_jobs(replace(context, database=full), JobKind.TRAIN)
     flag.unlink()
     run_waiting_jobs(replace(context, database=full), JobKind.TRAIN)

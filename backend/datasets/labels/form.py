@@ -22,7 +22,7 @@ from backend.domain.labels.rules import (
 from backend.domain.labels.tables import UnknownColumn
 from backend.domain.splitting import CsvSplit, FolderSplit, InvalidSplit, NoGroups, RandomSplit, SplitSpec
 from backend.domain.trainable import NoTrainingImages, NoValidationImages
-from backend.field_problems import Path, problems
+from backend.fields.problems import Path, problems
 
 KINDS: Final = (
     ("folder", "The folder it is in"),

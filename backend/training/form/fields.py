@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from backend.accepted import accepted
 from backend.domain.training import LearningRate
+from backend.fields.accepted import accepted
 
 Options = tuple[tuple[str, str], ...]
 _YES_NO: Final[Options] = (("true", "yes"), ("false", "no"))

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from backend.domain.errors import InvalidInput
 from backend.domain.training import TrainingRequest
-from backend.field_problems import Path, in_quotes, problems
+from backend.fields.problems import Path, in_quotes, problems
 from backend.training.form.fields import CHANGES, PRESET, STAGE_FIELDS, START, Field, run_fields
 
 _FIELDS: Final = {field.name: field for field in (PRESET, START, *run_fields(), *CHANGES)}

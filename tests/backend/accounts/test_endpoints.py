@@ -63,7 +63,7 @@ def test_the_list_comes_in_pages(client: TestClient) -> None:
         {"name": "a\x00b"},
     ],
 )
-def test_an_unusable_order_is_told_so(client: TestClient, order: dict[str, object]) -> None:
+def test_an_unusable_order_is_asked_so(client: TestClient, order: dict[str, object]) -> None:
     answer = client.post("/api/v1/tokens", json=order)
 
     assert answer.status_code == 422

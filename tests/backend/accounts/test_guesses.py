@@ -47,7 +47,7 @@ def test_from_an_address_that_guesses_not_even_the_right_token_is_accepted(guess
     assert not guesses.must_wait("10.0.0.1", "right")
 
 
-def test_a_program_that_worked_before_goes_on(guesses: Guesses) -> None:
+def test_a_program_that_worked_before_continues(guesses: Guesses) -> None:
     guesses.must_wait("10.0.0.1", "right")
     for number in range(40):
         guesses.is_wrong_too_often("10.0.0.1", f"{number}")

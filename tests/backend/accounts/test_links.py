@@ -39,7 +39,7 @@ def test_a_link_signs_in_once(browser: TestClient, path: str) -> None:
     assert "tellapart link" in second.text
 
 
-def test_a_browser_that_loaded_the_link_ahead_goes_on(browser: TestClient, path: str) -> None:
+def test_a_browser_that_loaded_the_link_ahead_continues(browser: TestClient, path: str) -> None:
     browser.get(path)
 
     assert browser.get(f"{path}&next=/runs").headers["location"] == "/runs"

@@ -88,7 +88,7 @@ def test_a_refusal_is_not_kept(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
-def test_an_unusable_key_is_told_so(client: TestClient, key: str) -> None:
+def test_an_unusable_key_is_asked_so(client: TestClient, key: str) -> None:
     answer = client.post("/api/v1/datasets", json={"name": "x"}, headers={"Idempotency-Key": key})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "idempotency-key-unusable")
@@ -109,7 +109,7 @@ def test_after_a_bug_the_key_is_free_again(app: FastAPI, client: TestClient) -> 
     assert client.post("/api/v1/fails-once", headers={"Idempotency-Key": "1"}).json() == {"tries": 2}
 
 
-def test_a_twin_at_the_same_time_is_told_to_wait(app: FastAPI, client: TestClient) -> None:
+def test_a_twin_at_the_same_time_is_asked_to_wait(app: FastAPI, client: TestClient) -> None:
     is_inside, may_end = Event(), Event()
 
     def slow() -> dict[str, str]:

@@ -47,7 +47,7 @@ def test_a_token_does_what_its_scope_includes_and_no_more(
     }
 
 
-def test_the_refusal_says_what_is_needed(client: TestClient, anonymous: TestClient) -> None:
+def test_the_refusal_shows_what_is_needed(client: TestClient, anonymous: TestClient) -> None:
     answer = anonymous.delete("/api/v1/datasets/0", headers=minted(client, "read"))
 
     assert answer.status_code == 403

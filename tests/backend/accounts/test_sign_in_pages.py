@@ -78,7 +78,7 @@ def test_the_link_signs_in_and_leaves_no_token_in_the_address(browser: TestClien
     assert is_in(browser)
 
 
-def test_a_wrong_key_is_told_so(browser: TestClient) -> None:
+def test_a_wrong_key_is_asked_so(browser: TestClient) -> None:
     answer = browser.post("/sign-in", data={"key": "not-the-key"}, headers={"Origin": ORIGIN})
 
     assert answer.status_code == 401
@@ -190,7 +190,7 @@ def test_a_session_in_use_stays_awake(signed_in: TestClient, services: Services)
     assert row.last_seen_at > utc_now() - timedelta(minutes=1)
 
 
-def test_it_goes_on_to_where_the_person_wanted_to_go(browser: TestClient) -> None:
+def test_it_continues_to_where_the_person_wanted_to_go(browser: TestClient) -> None:
     asked = browser.get("/runs?page=2")
     assert asked.headers["location"] == "/sign-in?next=/runs%3Fpage%3D2"
 

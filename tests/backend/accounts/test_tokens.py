@@ -159,7 +159,7 @@ class TestKeysForPrograms:
         with database.read() as session:
             assert [row.name for row in list_tokens(session, after=None, limit=10)] == ["one", "two"]
 
-    def test_taking_one_away_twice_is_told_so(self, database: Database) -> None:
+    def test_taking_one_away_twice_is_asked_so(self, database: Database) -> None:
         with database.write() as session:
             row, _ = create_token(session, "script")
             revoke_token(session, TokenId(row.id))

@@ -90,10 +90,10 @@ def test_it_keeps_bytes_that_another_dataset_needs(ana: Ana, services: Services)
     assert other.client.get(image["url"]).content == picture
 
 
-def test_it_refuses_to_delete_while_a_training_goes_on(ana: Ana, services: Services) -> None:
+def test_it_refuses_to_delete_while_a_training_continues(ana: Ana, services: Services) -> None:
     ana.bring_shapes(4)
     version = ana.freeze({"kind": "folder"})
-    with unit_of_work(services.database, services.doorbell) as unit:
+    with unit_of_work(services.database, services.notifier) as unit:
         run_id = new_id()
         job_id = unit.enqueue(JobKind.TRAIN, run_id)
         unit.session.add(RunRow(id=run_id, name="stage 1", version_id=version["id"], job_id=job_id, config={}))
@@ -108,7 +108,7 @@ def test_it_refuses_to_delete_while_a_training_goes_on(ana: Ana, services: Servi
 def test_it_deletes_finished_trainings_too(ana: Ana, services: Services) -> None:
     ana.bring_shapes(4)
     version = ana.freeze({"kind": "folder"})
-    with unit_of_work(services.database, services.doorbell) as unit:
+    with unit_of_work(services.database, services.notifier) as unit:
         run_id = new_id()
         job_id = unit.enqueue(JobKind.TRAIN, run_id)
         unit.session.add(RunRow(id=run_id, name="stage 1", version_id=version["id"], job_id=job_id, config={}))
@@ -124,7 +124,7 @@ def test_it_deletes_finished_trainings_too(ana: Ana, services: Services) -> None
 def test_it_deletes_searches_for_a_rate_too(ana: Ana, services: Services) -> None:
     ana.bring_shapes(4)
     version = ana.freeze({"kind": "folder"})
-    with unit_of_work(services.database, services.doorbell) as unit:
+    with unit_of_work(services.database, services.notifier) as unit:
         find_id = new_id()
         job_id = unit.enqueue(JobKind.TRAIN, find_id)
         unit.session.add(LearningRateFindRow(id=find_id, version_id=version["id"], job_id=job_id, config={}))

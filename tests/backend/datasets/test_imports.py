@@ -38,7 +38,7 @@ def test_it_brings_the_pictures_of_an_archive(ana: Ana, archive: bytes) -> None:
 
     assert (done["added"], done["already_there"], done["rejected"]) == (12, 0, [])
     assert ana.dataset()["images"] == 12
-    assert ana.services.doorbell.notifications == ["import"]  # type: ignore[attr-defined]  # the collecting one
+    assert ana.services.notifier.notifications == ["import"]  # type: ignore[attr-defined]  # the collecting one
 
 
 def test_it_lists_what_it_does_not_take_and_why(ana: Ana) -> None:
@@ -109,7 +109,7 @@ class _Died(Exception):
     pass
 
 
-def test_it_goes_on_where_it_broke_off_and_counts_right(ana: Ana) -> None:
+def test_it_continues_where_it_broke_off_and_counts_right(ana: Ana) -> None:
     asked = ana.send_archive(zipped(folder_of_shapes(30, 16) | {"bad.png": b"x", ".hidden": b"x"}))
     transactions: Iterator[int] = iter(range(100))
 
@@ -128,7 +128,7 @@ def test_it_goes_on_where_it_broke_off_and_counts_right(ana: Ana) -> None:
     assert ana.dataset()["images"] == 90
 
 
-def test_it_stops_when_it_is_told_to(ana: Ana) -> None:
+def test_it_stops_when_it_is_asked_to(ana: Ana) -> None:
     asked = ana.send_archive(zipped(folder_of_shapes(30, 16)))
     asks: Iterator[int] = iter(range(1000))
 
@@ -232,7 +232,7 @@ def test_an_import_that_has_ended_cannot_be_cancelled(ana: Ana, services: Servic
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled"])
-def test_the_archive_goes_once_its_import_has_ended(ana: Ana, services: Services, state: str) -> None:
+def test_the_archive_continuesce_its_import_has_ended(ana: Ana, services: Services, state: str) -> None:
     asked = ana.send_archive(zipped({"1.png": PICTURE}))
     ana.run(asked["id"])
     before = forget_archives(services.open_unit(), services.storage)

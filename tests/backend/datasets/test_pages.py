@@ -215,7 +215,7 @@ def test_a_picture_has_a_page_with_what_is_known_of_it(ana: Ana) -> None:
     assert ana.client.get(f"/datasets/{ana.another().dataset_id}/images/{image['id']}").status_code == 404
 
 
-def test_an_unknown_dataset_is_a_page_that_says_so(client: TestClient) -> None:
+def test_an_unknown_dataset_is_a_page_that_reports_it(client: TestClient) -> None:
     answer = client.get("/datasets/nothing", headers=PAGE)
 
     assert answer.status_code == 404

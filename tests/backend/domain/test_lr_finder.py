@@ -25,7 +25,7 @@ def bowl() -> list[float]:
 
 
 @pytest.mark.parametrize("figure", named("lr_finder"))
-def test_every_rule_says_what_fastais_does(figure: dict[str, Json]) -> None:
+def test_every_rule_shows_what_fastais_does(figure: dict[str, Json]) -> None:
     found = asdict(suggestions(figure["learning_rates"], figure["losses"]))
     for rule in RULES:
         expected = figure[rule]
@@ -51,7 +51,7 @@ def test_the_curve_is_the_middle_one_of_the_seeds_and_the_band_their_range() -> 
     assert (points.losses[0], points.losses_low[0], points.losses_high[0]) == (2.0, 1.0, 4.0)
 
 
-def test_a_clear_slope_gives_the_valley_in_two_digits_and_says_why() -> None:
+def test_a_clear_slope_gives_the_valley_in_two_digits_and_shows_why() -> None:
     found = finding(curve(bowl()), freeze=True)
     assert (found.rule, found.chosen, found.max_lr) == ("valley", 2.8e-4, 2.8e-4)
     assert found.explanation.startswith("Below 6.3e-5 the model hardly improves; above 1.1 training becomes unstable.")

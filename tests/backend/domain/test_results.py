@@ -80,7 +80,7 @@ def test_an_interval_ends_exactly_where_nothing_can_be_better_or_worse(images: i
         (1, 200, "99.5 % right (likely 97.2 to 99.9 %)"),
     ],
 )
-def test_a_result_is_told_as_right_with_its_interval(errors: int, images: int, words: str) -> None:
+def test_a_result_is_asked_as_right_with_its_interval(errors: int, images: int, words: str) -> None:
     assert accuracy_words(errors, images) == words
 
 

@@ -5,7 +5,7 @@ import pytest
 from backend.domain.trends import Change, EpochFigures, Flips, Trend, remark, stage_verdict
 
 
-def test_it_says_nothing_before_the_second_epoch() -> None:
+def test_it_shows_nothing_before_the_second_epoch() -> None:
     assert remark([EpochFigures(1.4, 0.3, 0.1)], valid_images=100) is None
 
 
@@ -84,11 +84,11 @@ def test_it_sees_that_a_loss_goes_up_and_down() -> None:
         "fewest wrong",
     ],
 )
-def test_it_says_nothing_where_nothing_is_wrong(epochs: list[EpochFigures]) -> None:
+def test_it_shows_nothing_where_nothing_is_wrong(epochs: list[EpochFigures]) -> None:
     assert remark(epochs, valid_images=100) is None
 
 
-def test_a_jump_is_told_from_the_lowest_loss_not_from_the_last() -> None:
+def test_a_jump_is_asked_from_the_lowest_loss_not_from_the_last() -> None:
     found = remark(
         [EpochFigures(0.9, 0.3, 0.1), EpochFigures(2.5, 1.9, 0.6), EpochFigures(2.4, 1.8, 0.6)], valid_images=100
     )

@@ -26,7 +26,7 @@ def test_its_runs_are_a_line(trend: list[float], points: str) -> None:
     assert card(trend).sparkline == points
 
 
-def test_it_says_that_a_training_runs_and_not_that_there_was_none(client: TestClient, database: Database) -> None:
+def test_it_shows_that_a_training_runs_and_not_that_there_was_none(client: TestClient, database: Database) -> None:
     scene = Scene(database)
     scene.run()
     assert "training queued" in client.get("/", headers=PAGE).text

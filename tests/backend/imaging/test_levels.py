@@ -102,7 +102,7 @@ def test_floats_a_little_beyond_black_and_white_are_cut() -> None:
     assert greys(tiff((of([-0.05, 0.2, 0.5, 1.05], "float32"), {}))) == WANTED
 
 
-def test_floats_of_which_nothing_says_what_is_white_are_refused() -> None:
+def test_floats_of_which_nothing_shows_what_is_white_are_refused() -> None:
     with pytest.raises(UnreadableImage) as refusal:
         decode(tiff((of([0, 2550], "float32"), {})))
 

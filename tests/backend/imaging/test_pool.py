@@ -149,7 +149,7 @@ def test_a_pool_that_answers_is_ready(pool: DecodingPool) -> None:
     pool.check()
 
 
-def test_who_waits_too_long_for_a_turn_is_told_to_come_back() -> None:
+def test_who_waits_too_long_for_a_turn_is_asked_to_come_back() -> None:
     pool = DecodingPool(1, wait_s=0.1)
     try:
         waiting = [threading.Thread(target=pool.run, args=(time.sleep, 1)) for _ in range(4)]

@@ -10,7 +10,7 @@ from tests.backend.interpretation.conftest import TriedRun
 PAGE = {"Accept": "text/html"}
 
 
-def test_the_overview_says_how_much_is_right_and_between_what(client: TestClient, tried_run: TriedRun) -> None:
+def test_the_overview_shows_how_much_is_right_and_between_what(client: TestClient, tried_run: TriedRun) -> None:
     text = client.get(f"/runs/{tried_run.run_id}/understand", headers=PAGE).text
 
     assert "50 % right" in text
@@ -51,7 +51,7 @@ def test_classes_with_few_pictures_are_said_to_have_few(client: TestClient, trie
     assert text.index('scope="row">dog') < text.index('scope="row">cat') < text.index('scope="row">owl')
 
 
-def test_before_the_first_stage_it_says_there_is_nothing_yet(client: TestClient, untried_run: RunId) -> None:
+def test_before_the_first_stage_it_shows_there_is_nothing_yet(client: TestClient, untried_run: RunId) -> None:
     for path in ("understand", "understand/confusions", "understand/top-losses", "understand/classes", "images"):
         answer = client.get(f"/runs/{untried_run}/{path}", headers=PAGE)
 

@@ -136,7 +136,7 @@ def test_the_best_stage_is_meant_unless_one_is_named(database: Database, tried_r
         assert results_of(session, tried_run.run_id, tried_run.checkpoint_id).stage == 0
 
 
-def test_a_run_without_a_finished_stage_says_so(database: Database, untried_run: RunId) -> None:
+def test_a_run_without_a_finished_stage_reports_it(database: Database, untried_run: RunId) -> None:
     with database.read() as session, pytest.raises(NoResultsYet):
         results_of(session, untried_run)
 
@@ -146,6 +146,6 @@ def test_a_checkpoint_of_another_run_is_not_found(database: Database, tried_run:
         results_of(session, tried_run.run_id, CheckpointId("f" * 32))
 
 
-def test_a_split_that_was_never_tried_says_so(database: Database, tried_run: TriedRun) -> None:
+def test_a_split_that_was_never_tried_reports_it(database: Database, tried_run: TriedRun) -> None:
     with database.read() as session, pytest.raises(NothingTested):
         service.summary(session, results_of(session, tried_run.run_id, split=Split.TEST))

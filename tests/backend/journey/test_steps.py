@@ -8,7 +8,7 @@ def words(progress: Progress) -> list[tuple[str, str]]:
     return [(step.word, step.path) for step in steps(progress, StepName.PICTURES)]
 
 
-def test_an_empty_dataset_wants_pictures_and_says_why_the_rest_waits() -> None:
+def test_an_empty_dataset_wants_pictures_and_shows_why_the_rest_waits() -> None:
     found = steps(Progress("d", 0), StepName.PICTURES)
 
     assert [step.state for step in found] == ["open", "closed", "closed", "closed", "closed", "closed"]

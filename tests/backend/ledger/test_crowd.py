@@ -9,7 +9,7 @@ from sqlalchemy import text
 from backend.db.session import Database
 from backend.ledger.job import JobKind, Worker
 from backend.ledger.queries import Jobs
-from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from tests.backend.ledger.conftest import Books
 
 TIMES = 15
@@ -75,7 +75,7 @@ def test_b05_jobs_asked_for_while_the_database_is_held_are_all_there(embedded: B
 
     def ask() -> None:
         held.wait()
-        with unit_of_work(embedded.database, NoDoorbell()) as unit:
+        with unit_of_work(embedded.database, NoNotifier()) as unit:
             unit.enqueue(JobKind.TRAIN, "run-1")
 
     assert at_once([hold, *[ask] * 20]) == []

@@ -8,9 +8,9 @@ import pytest
 import redis
 
 from backend.embedded import EmbeddedValkey, find_valkey
-from backend.ledger.doorbell import CeleryDoorbell, broker_url, celery_settings, doorbell_of
+from backend.ledger.doorbell import CeleryNotifier, broker_url, celery_settings, notifier_of
 from backend.ledger.job import JobKind
-from backend.ledger.unit_of_work import NoDoorbell
+from backend.ledger.unit_of_work import NoNotifier
 
 
 @pytest.fixture
@@ -37,43 +37,43 @@ def test_it_calls_the_address_as_kombu_does(given: str, expected: str) -> None:
     assert broker_url(given) == expected
 
 
-def test_a_ring_waits_in_the_queue_of_its_kind(valkey: EmbeddedValkey) -> None:
-    bell = CeleryDoorbell(valkey.url)
+def test_a_notification_waits_in_the_queue_of_its_kind(valkey: EmbeddedValkey) -> None:
+    notifier = CeleryNotifier(valkey.url)
 
-    bell.notify(JobKind.TRAIN)
-    bell.notify(JobKind.IMPORT)
-    bell.notify(JobKind.IMPORT)
+    notifier.notify(JobKind.TRAIN)
+    notifier.notify(JobKind.IMPORT)
+    notifier.notify(JobKind.IMPORT)
 
     with redis.Redis.from_url(valkey.url) as client:
         assert (client.llen("tellapart:train"), client.llen("tellapart:light")) == (1, 2)
 
 
-def test_a_ring_carries_no_job(valkey: EmbeddedValkey) -> None:
-    CeleryDoorbell(valkey.url).notify(JobKind.TRAIN)
+def test_a_notification_carries_no_job(valkey: EmbeddedValkey) -> None:
+    CeleryNotifier(valkey.url).notify(JobKind.TRAIN)
 
     with redis.Redis.from_url(valkey.url) as client:
-        (ring,) = client.lrange("tellapart:train", 0, -1)
-    assert b'"tellapart.train"' in ring
-    assert b'"argsrepr": "()"' in ring
+        (message,) = client.lrange("tellapart:train", 0, -1)
+    assert b'"tellapart.train"' in message
+    assert b'"argsrepr": "()"' in message
 
 
-def test_a_bell_that_is_away_neither_raises_nor_keeps_anybody_waiting() -> None:
+def test_a_broker_that_is_away_neither_raises_nor_keeps_anybody_waiting() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        bell = CeleryDoorbell(f"redis://127.0.0.1:{unused.getsockname()[1]}/0")
+        notifier = CeleryNotifier(f"redis://127.0.0.1:{unused.getsockname()[1]}/0")
     started = time.monotonic()
 
-    for _ring in range(20):
-        bell.notify(JobKind.TRAIN)
+    for _notification in range(20):
+        notifier.notify(JobKind.TRAIN)
 
     assert time.monotonic() - started < 4
 
 
-def test_it_rings_again_once_the_bell_is_back(valkey: EmbeddedValkey) -> None:
+def test_it_notifies_again_once_the_broker_is_back(valkey: EmbeddedValkey) -> None:
     now = 100.0
-    bell = CeleryDoorbell(f"{valkey.url}x", monotonic=lambda: now)
-    bell.notify(JobKind.TRAIN)
-    back = CeleryDoorbell(valkey.url, monotonic=lambda: now)
+    notifier = CeleryNotifier(f"{valkey.url}x", monotonic=lambda: now)
+    notifier.notify(JobKind.TRAIN)
+    back = CeleryNotifier(valkey.url, monotonic=lambda: now)
 
     back.notify(JobKind.TRAIN)
 
@@ -81,11 +81,11 @@ def test_it_rings_again_once_the_bell_is_back(valkey: EmbeddedValkey) -> None:
         assert client.llen("tellapart:train") == 1
 
 
-def test_without_an_address_there_is_no_bell() -> None:
-    assert isinstance(doorbell_of(None), NoDoorbell)
+def test_without_an_address_there_is_no_broker() -> None:
+    assert isinstance(notifier_of(None), NoNotifier)
 
 
-def test_celery_is_told_that_the_ledger_does_the_recovery() -> None:
+def test_celery_is_asked_that_the_ledger_does_the_recovery() -> None:
     settings = celery_settings("redis://redis/0")
 
     assert settings["task_acks_late"] is False

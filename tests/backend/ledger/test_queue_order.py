@@ -165,7 +165,7 @@ def end_on_card(books: Books, outcome: Outcome, attempt: int) -> str | None:
         return ledger.close(claim.job_id, attempt, outcome, failure=DEVICE_FAILED)
 
 
-def test_a_worker_says_how_much_memory_its_device_has(books: Books) -> None:
+def test_a_worker_shows_how_much_memory_its_device_has(books: Books) -> None:
     with books.write() as ledger:
         ledger.heartbeat(CARD, [JobKind.TRAIN], "a card", "1.0", Memory(total=8_000, free=3_000))
 

@@ -33,7 +33,7 @@ def test_a_claim_holds_a_lease_and_has_a_heartbeat_from_the_start(books: Books) 
     assert 59 < (job.lease_expires_at - job.last_heartbeat_at).total_seconds() < 61
 
 
-def test_a_claim_leaves_a_row_that_says_who_and_where(books: Books) -> None:
+def test_a_claim_leaves_a_row_that_shows_who_and_where(books: Books) -> None:
     claim = books.claimed()
 
     (attempt,) = books.attempts(claim.job_id)
@@ -91,14 +91,14 @@ def test_the_database_itself_refuses_a_second_open_attempt(books: Books) -> None
         session.execute(insert(JobAttemptRow).values(**values))
 
 
-def test_fifty_rings_at_once_make_one_attempt(books: Books) -> None:
+def test_fifty_notifications_at_once_make_one_attempt(books: Books) -> None:
     job_id = books.add()
 
     def answer(number: int) -> Claim | None:
         return claim_next(books.database, JobKind.TRAIN, Worker(f"worker-{number}", "host-1"), Timers())
 
-    with ThreadPoolExecutor(8) as rings:
-        claims = list(rings.map(answer, range(50)))
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(answer, range(50)))
 
     assert len([claim for claim in claims if claim]) == 1
     assert len(books.attempts(job_id)) == 1
@@ -111,8 +111,8 @@ def test_many_workers_never_share_a_job(books: Books) -> None:
     def answer(number: int) -> Claim | None:
         return claim_next(books.database, JobKind.TRAIN, Worker(f"worker-{number}", "host-1"), Timers())
 
-    with ThreadPoolExecutor(8) as rings:
-        claims = [claim for claim in rings.map(answer, range(12)) if claim]
+    with ThreadPoolExecutor(8) as pool:
+        claims = [claim for claim in pool.map(answer, range(12)) if claim]
 
     assert len({claim.job_id for claim in claims}) == 12
 
@@ -124,13 +124,13 @@ def test_two_claims_for_one_device_at_once_start_one_job(books: Books) -> None:
     def answer(number: int) -> Claim | None:
         return claim_next(books.database, JobKind.TRAIN, Worker(f"worker-{number}", "host-1", "cuda:0"), Timers())
 
-    with ThreadPoolExecutor(4) as rings:
-        claims = [claim for claim in rings.map(answer, range(8)) if claim]
+    with ThreadPoolExecutor(4) as pool:
+        claims = [claim for claim in pool.map(answer, range(8)) if claim]
 
     assert len(claims) == 1
 
 
-def test_a_renewal_prolongs_the_lease_and_says_what_is_wanted(books: Books) -> None:
+def test_a_renewal_prolongs_the_lease_and_shows_what_is_wanted(books: Books) -> None:
     claim = books.claimed()
     books.change(claim.job_id, lease_expires_at=database_now(1))
 

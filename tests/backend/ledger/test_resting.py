@@ -5,7 +5,7 @@ import pytest
 from backend.ledger.job import TRAINER_CRASHED, Failure, JobState, LostLease, Outcome
 from backend.ledger.sweep import ROOM_TO_SPARE, Sweeper
 from tests.backend.ledger.conftest import BADGER, Books
-from tests.conftest import CollectingDoorbell
+from tests.conftest import CollectingNotifier
 
 FULL = Failure("disk-full", "The disk is full.", "Free 320 MB.")
 
@@ -119,8 +119,8 @@ def rest_for_room(books: Books, needed: int) -> str:
     return claim.job_id
 
 
-def sweep(books: Books, doorbell: CollectingDoorbell, free: int) -> int:
-    return Sweeper(books.database, doorbell, free_bytes=lambda: free).sweep().found_room
+def sweep(books: Books, notifier: CollectingNotifier, free: int) -> int:
+    return Sweeper(books.database, notifier, free_bytes=lambda: free).sweep().found_room
 
 
 def test_a_job_without_room_rests_with_its_reason(books: Books) -> None:
@@ -132,16 +132,16 @@ def test_a_job_without_room_rests_with_its_reason(books: Books) -> None:
     assert (attempt.outcome, attempt.exit_code) == ("paused", 50)
 
 
-def test_it_goes_on_by_itself_once_there_is_room(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_it_continues_by_itself_once_there_is_room(books: Books, notifier: CollectingNotifier) -> None:
     job_id = rest_for_room(books, 320)
 
-    assert sweep(books, doorbell, ROOM_TO_SPARE + 319) == 0
+    assert sweep(books, notifier, ROOM_TO_SPARE + 319) == 0
     assert books.job(job_id).state == "paused"
-    assert sweep(books, doorbell, ROOM_TO_SPARE + 320) == 1
+    assert sweep(books, notifier, ROOM_TO_SPARE + 320) == 1
 
     job = books.job(job_id)
     assert (job.state, job.error_code, job.waits_for_bytes) == ("queued", None, None)
-    assert doorbell.notifications == ["train"]
+    assert notifier.notifications == ["train"]
 
 
 def test_its_owner_may_try_at_once(books: Books) -> None:
@@ -151,21 +151,21 @@ def test_its_owner_may_try_at_once(books: Books) -> None:
     assert books.job(job_id).error_code is None
 
 
-def test_it_stays_paused_where_its_owner_wants_that(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_it_stays_paused_where_its_owner_wants_that(books: Books, notifier: CollectingNotifier) -> None:
     job_id = rest_for_room(books, 320)
     pause(books, job_id)
 
-    assert sweep(books, doorbell, 10 * ROOM_TO_SPARE) == 0
+    assert sweep(books, notifier, 10 * ROOM_TO_SPARE) == 0
     assert books.job(job_id).state == "paused"
 
 
-def test_a_disk_that_is_ill_has_no_room(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_a_disk_that_is_ill_has_no_room(books: Books, notifier: CollectingNotifier) -> None:
     rest_for_room(books, 320)
 
     def ill() -> int:
         raise OSError(5, "Input/output error")
 
-    assert Sweeper(books.database, doorbell, free_bytes=ill).sweep().found_room == 0
+    assert Sweeper(books.database, notifier, free_bytes=ill).sweep().found_room == 0
 
 
 def test_who_was_overtaken_rests_nothing(books: Books) -> None:

@@ -11,7 +11,7 @@ from backend.ledger.job import WORKER_LOST, JobKind
 from backend.ledger.sweep import Sweeper, Swept
 from backend.ledger.timers import Timers
 from tests.backend.ledger.conftest import BADGER, HOUND, Books
-from tests.conftest import CollectingDoorbell
+from tests.conftest import CollectingNotifier
 
 
 class Clock:
@@ -24,21 +24,21 @@ class Clock:
         return self.now
 
 
-def _sweeper(books: Books, doorbell: CollectingDoorbell) -> Sweeper:
+def _sweeper(books: Books, notifier: CollectingNotifier) -> Sweeper:
     clock = Clock()
-    sweeper = Sweeper(books.database, doorbell, Timers(), monotonic=clock)
+    sweeper = Sweeper(books.database, notifier, Timers(), monotonic=clock)
     clock.now += 61
     return sweeper
 
 
-def test_it_puts_a_lost_job_back_and_rings(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_it_puts_a_lost_job_back_and_notifies(books: Books, notifier: CollectingNotifier) -> None:
     claim = books.claimed()
     books.let_lease_expire(claim.job_id)
 
-    swept = _sweeper(books, doorbell).sweep()
+    swept = _sweeper(books, notifier).sweep()
 
     assert swept == Swept(requeued=1, ended=0, notified=(JobKind.TRAIN,))
-    assert doorbell.notifications == [JobKind.TRAIN]
+    assert notifier.notifications == [JobKind.TRAIN]
     (attempt,) = books.attempts(claim.job_id)
     assert attempt.outcome == "lost"
     again = books.claim(BADGER)
@@ -46,22 +46,22 @@ def test_it_puts_a_lost_job_back_and_rings(books: Books, doorbell: CollectingDoo
     assert again.attempt == 2
 
 
-def test_it_finds_a_worker_that_died_before_its_first_heartbeat(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_it_finds_a_worker_that_died_before_its_first_heartbeat(books: Books, notifier: CollectingNotifier) -> None:
     claim = books.claimed()
     books.change(claim.job_id, lease_expires_at=None, last_heartbeat_at=None)
 
-    _sweeper(books, doorbell).sweep()
+    _sweeper(books, notifier).sweep()
 
     assert books.job(claim.job_id).state == "queued"
 
 
 def test_j13_a_machine_whose_clock_is_wrong_loses_no_lease(
-    books: Books, doorbell: CollectingDoorbell, monkeypatch: pytest.MonkeyPatch
+    books: Books, notifier: CollectingNotifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.db.base.datetime", Ahead)
     claim = books.claimed()
 
-    swept = _sweeper(books, doorbell).sweep()
+    swept = _sweeper(books, notifier).sweep()
 
     assert (swept.requeued, swept.ended) == (0, 0)
     job = books.job(claim.job_id)
@@ -69,43 +69,43 @@ def test_j13_a_machine_whose_clock_is_wrong_loses_no_lease(
     assert 590 < (job.created_at - job.last_heartbeat_at).total_seconds() < 610
 
 
-def test_it_leaves_a_job_that_is_held(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_it_leaves_a_job_that_is_held(books: Books, notifier: CollectingNotifier) -> None:
     claim = books.claimed()
 
-    swept = _sweeper(books, doorbell).sweep()
+    swept = _sweeper(books, notifier).sweep()
 
     assert swept == Swept()
     assert books.job(claim.job_id).state == "starting"
 
 
-def test_it_cancels_a_lost_job_that_nobody_wants(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_it_cancels_a_lost_job_that_nobody_wants(books: Books, notifier: CollectingNotifier) -> None:
     claim = books.claimed()
     with books.write() as ledger:
         ledger.cancel(claim.job_id)
     books.let_lease_expire(claim.job_id)
 
-    swept = _sweeper(books, doorbell).sweep()
+    swept = _sweeper(books, notifier).sweep()
 
     assert (swept.ended, books.job(claim.job_id).state) == (1, "cancelled")
 
 
-def test_it_pauses_a_lost_job_that_was_to_pause(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_it_pauses_a_lost_job_that_was_to_pause(books: Books, notifier: CollectingNotifier) -> None:
     claim = books.claimed()
     books.change(claim.job_id, desired="pause", state="stopping")
     books.let_lease_expire(claim.job_id)
 
-    _sweeper(books, doorbell).sweep()
+    _sweeper(books, notifier).sweep()
 
     assert books.job(claim.job_id).state == "paused"
 
 
-def test_it_gives_up_after_three_lost_workers_and_says_so(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_it_gives_up_after_three_lost_workers_and_reports_it(books: Books, notifier: CollectingNotifier) -> None:
     job_id = books.add()
     for _try in range(3):
         books.change(job_id, not_before=database_now(-1))
         assert books.claim() is not None
         books.let_lease_expire(job_id)
-        _sweeper(books, doorbell).sweep()
+        _sweeper(books, notifier).sweep()
 
     job = books.job(job_id)
     assert (job.state, job.error_code) == ("failed", "worker-lost")
@@ -113,11 +113,11 @@ def test_it_gives_up_after_three_lost_workers_and_says_so(books: Books, doorbell
     assert WORKER_LOST.message.startswith("Contact with the worker was lost several times in a row")
 
 
-def test_it_keeps_calm_for_a_minute_after_its_start(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_it_waits_for_a_minute_after_its_start(books: Books, notifier: CollectingNotifier) -> None:
     claim = books.claimed()
     books.let_lease_expire(claim.job_id)
     clock = Clock()
-    sweeper = Sweeper(books.database, doorbell, Timers(), monotonic=clock)
+    sweeper = Sweeper(books.database, notifier, Timers(), monotonic=clock)
 
     clock.now += 59
     startup_grace = sweeper.sweep()
@@ -128,14 +128,12 @@ def test_it_keeps_calm_for_a_minute_after_its_start(books: Books, doorbell: Coll
     assert (late.startup_grace, late.requeued) == (False, 1)
 
 
-def test_it_keeps_calm_after_the_database_was_away(
-    books: Books, doorbell: CollectingDoorbell, database: Database
-) -> None:
+def test_it_waits_after_the_database_was_away(books: Books, notifier: CollectingNotifier, database: Database) -> None:
     claim = books.claimed()
     books.let_lease_expire(claim.job_id)
     clock = Clock()
     flaky = Flaky(database)
-    sweeper = Sweeper(flaky, doorbell, Timers(), monotonic=clock)
+    sweeper = Sweeper(flaky, notifier, Timers(), monotonic=clock)
     clock.now += 61
     flaky.is_away = True
     away = sweeper.sweep()
@@ -150,35 +148,35 @@ def test_it_keeps_calm_after_the_database_was_away(
     assert late.requeued == 1
 
 
-def test_it_rings_for_a_job_that_nobody_rang_for(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_it_notifies_for_a_job_without_notification(books: Books, notifier: CollectingNotifier) -> None:
     job_id = books.add("import-1", JobKind.IMPORT)
-    sweeper = _sweeper(books, doorbell)
+    sweeper = _sweeper(books, notifier)
     sweeper.sweep()
-    assert doorbell.notifications == []
+    assert notifier.notifications == []
 
     books.change(job_id, last_notified_at=database_now(-16))
     sweeper.sweep()
     sweeper.sweep()
 
-    assert doorbell.notifications == [JobKind.IMPORT]
+    assert notifier.notifications == [JobKind.IMPORT]
 
 
-def test_it_does_not_ring_before_the_time_of_the_next_try(books: Books, doorbell: CollectingDoorbell) -> None:
+def test_it_does_not_notify_before_the_time_of_the_next_try(books: Books, notifier: CollectingNotifier) -> None:
     job_id = books.add()
     books.change(job_id, last_notified_at=None, not_before=database_now(30))
 
-    _sweeper(books, doorbell).sweep()
+    _sweeper(books, notifier).sweep()
 
-    assert doorbell.notifications == []
+    assert notifier.notifications == []
 
 
 def test_it_frees_a_device_whose_worker_died_after_the_job_had_ended(
-    books: Books, doorbell: CollectingDoorbell
+    books: Books, notifier: CollectingNotifier
 ) -> None:
     claim = books.claimed()
     with books.write() as ledger:
         ledger.finish(claim.job_id, claim.attempt)
-    sweeper = _sweeper(books, doorbell)
+    sweeper = _sweeper(books, notifier)
     sweeper.sweep()
     assert books.attempts(claim.job_id)[0].ended_at is None
 
@@ -213,7 +211,7 @@ class Flaky(Database):
         return self._real.write()
 
 
-def test_a_sweep_that_fails_does_not_end_the_thread(database: Database, doorbell: CollectingDoorbell) -> None:
+def test_a_sweep_that_fails_does_not_end_the_thread(database: Database, notifier: CollectingNotifier) -> None:
     sweeps = 0
 
     class Stop(threading.Event):
@@ -227,7 +225,7 @@ def test_a_sweep_that_fails_does_not_end_the_thread(database: Database, doorbell
     def broken() -> int:
         raise ZeroDivisionError
 
-    sweeper = Sweeper(database, doorbell, free_bytes=broken)
+    sweeper = Sweeper(database, notifier, free_bytes=broken)
     sweeper.run(Stop())
 
     assert sweeps == 4

@@ -6,7 +6,7 @@ from threading import Event
 from backend.system.readiness import Readiness
 
 
-def test_a_part_that_hangs_is_told_so_in_time() -> None:
+def test_a_part_that_hangs_is_asked_so_in_time() -> None:
     may_end = Event()
     asked = []
 

@@ -43,7 +43,7 @@ def test_a_body_shows_what_may_be_in_it(calls: dict[str, Call]) -> None:
     assert calls["create_token"].body == '{\n  "name": "…",\n  "expires_in_days": 1,\n  "scope": "write"\n}'
 
 
-def test_a_parameter_says_what_it_takes(calls: dict[str, Call]) -> None:
+def test_a_parameter_shows_what_it_takes(calls: dict[str, Call]) -> None:
     limit = next(one for one in calls["list_tokens"].parameters if one.name == "limit")
 
     assert limit == Parameter(

@@ -15,7 +15,7 @@ from backend.ledger.claiming import claim_next
 from backend.ledger.job import Claim, JobKind, Worker
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
-from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.training.record import StoredCheckpoint
 from backend.training.run_view import RunView, show_run
 from backend.training.start import RunOrder, start
@@ -39,7 +39,7 @@ class Scene:
     def run(self, version_id: VersionId | None = None, architecture: str = "efficientnet-lite0") -> str:
         """A queued run of two stages, 4 and 2 epochs."""
         request = TrainingRequest(architecture=architecture, stages=STAGES)
-        with unit_of_work(self.database, NoDoorbell()) as unit:
+        with unit_of_work(self.database, NoNotifier()) as unit:
             return start(unit, RunOrder(version_id or self.version(), request), Path("/nowhere")).id
 
     def claim(self, worker_id: str = "hound") -> Claim:

@@ -11,7 +11,7 @@ from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.training.repository import RunRepository
 from tests.backend.training.scene import Scene
-from tests.conftest import CollectingDoorbell
+from tests.conftest import CollectingNotifier
 
 
 @pytest.fixture
@@ -29,18 +29,18 @@ def refusal(client: TestClient, run_id: str, verb: str) -> tuple[int, str]:
     return status, body["error"]["code"]
 
 
-def test_a_waiting_run_is_paused_and_goes_on_and_both_may_be_said_twice(
-    client: TestClient, scene: Scene, doorbell: CollectingDoorbell
+def test_a_waiting_run_is_paused_and_continues_and_both_may_be_said_twice(
+    client: TestClient, scene: Scene, notifier: CollectingNotifier
 ) -> None:
     run_id = scene.run()
 
     assert say(client, run_id, "pause")[1]["status"] == "paused"
     assert say(client, run_id, "pause")[1]["status"] == "paused"
-    assert doorbell.notifications == []
+    assert notifier.notifications == []
     assert say(client, run_id, "resume")[1]["status"] == "queued"
     status, again = say(client, run_id, "resume")
     assert (status, again["status"], again["queue_position"]) == (202, "queued", 1)
-    assert set(doorbell.notifications) == {"train"}
+    assert set(notifier.notifications) == {"train"}
 
 
 def test_a_running_run_stops_before_it_is_paused(client: TestClient, scene: Scene) -> None:

@@ -20,7 +20,7 @@ from tests.backend.training.scene import (
     state_saved,
     stored_checkpoint,
 )
-from tests.conftest import CollectingDoorbell
+from tests.conftest import CollectingNotifier
 from tests.fixtures.versions import add_version
 
 
@@ -34,7 +34,7 @@ def version_id(scene: Scene) -> VersionId:
     return scene.version()
 
 
-def test_it_queues_a_run_and_rings(client: TestClient, version_id: str, doorbell: CollectingDoorbell) -> None:
+def test_it_queues_a_run_and_notifies(client: TestClient, version_id: str, notifier: CollectingNotifier) -> None:
     answer = client.post("/api/v1/runs", json={"version_id": version_id, "config": {"recipe": "lesson-1"}})
 
     run = answer.json()
@@ -43,7 +43,7 @@ def test_it_queues_a_run_and_rings(client: TestClient, version_id: str, doorbell
     assert run["config"]["architecture"] == "resnet34"
     assert run["config"]["stages"][1]["max_lr"] == [1e-6, 1e-4]
     assert (run["progress"], run["eta_s"], run["failure"], run["checkpoints"]) == (0.0, None, None, [])
-    assert doorbell.notifications == [JobKind.TRAIN]
+    assert notifier.notifications == [JobKind.TRAIN]
 
 
 def test_it_keeps_the_name_it_is_given(client: TestClient, version_id: str) -> None:
@@ -64,7 +64,7 @@ def test_it_knows_the_places_in_line(client: TestClient, version_id: str) -> Non
     assert [client.get(f"/api/v1/runs/{run}").json()["queue_position"] for run in runs] == [1, 2]
 
 
-def test_a_dry_run_stores_nothing(client: TestClient, version_id: str, doorbell: CollectingDoorbell) -> None:
+def test_a_dry_run_stores_nothing(client: TestClient, version_id: str, notifier: CollectingNotifier) -> None:
     answer = client.post("/api/v1/runs?dry_run=true", json={"version_id": version_id})
 
     assert answer.status_code == 200
@@ -76,10 +76,10 @@ def test_a_dry_run_stores_nothing(client: TestClient, version_id: str, doorbell:
     }
     assert answer.json()["config"]["architecture"] == "efficientnet-lite0"
     assert client.get("/api/v1/runs").json()["items"] == []
-    assert doorbell.notifications == []
+    assert notifier.notifications == []
 
 
-def test_a_dry_run_says_what_must_be_fetched_first(client: TestClient, version_id: str) -> None:
+def test_a_dry_run_shows_what_must_be_fetched_first(client: TestClient, version_id: str) -> None:
     body = {"version_id": version_id, "config": {"architecture": "resnet18"}}
 
     (remark,) = client.post("/api/v1/runs?dry_run=true", json=body).json()["warnings"]
@@ -89,7 +89,7 @@ def test_a_dry_run_says_what_must_be_fetched_first(client: TestClient, version_i
     assert "resnet18-f37072fd.pth" in remark["message"]
 
 
-def test_a_dry_run_on_a_graphics_card_that_nobody_has_says_so(client: TestClient, version_id: str) -> None:
+def test_a_dry_run_on_a_graphics_card_that_nobody_has_reports_it(client: TestClient, version_id: str) -> None:
     body = {"version_id": version_id, "config": {"device": "cuda"}}
 
     (warning,) = client.post("/api/v1/runs?dry_run=true", json=body).json()["warnings"]
@@ -276,7 +276,7 @@ def test_it_shows_a_checkpoint_and_hands_out_its_files(client: TestClient, scene
     assert (listed["id"], listed["error_rate"]) == (stored.id, 0.1)
 
 
-def test_it_says_when_a_file_is_gone(client: TestClient, scene: Scene) -> None:
+def test_it_shows_when_a_file_is_gone(client: TestClient, scene: Scene) -> None:
     scene.run()
     claim, stored = scene.claim(), stored_checkpoint()
     with scene.database.write() as session:
@@ -304,7 +304,7 @@ def test_a_damaged_file_is_not_handed_out(client: TestClient, scene: Scene, stor
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model-damaged")
 
 
-def test_it_goes_on_from_a_checkpoint_of_the_same_architecture(client: TestClient, scene: Scene) -> None:
+def test_it_continues_from_a_checkpoint_of_the_same_architecture(client: TestClient, scene: Scene) -> None:
     version_id = scene.version()
     scene.run(version_id)
     claim = scene.claim()

@@ -9,7 +9,7 @@ from backend.db.session import Database
 from backend.domain.training import TrainingRequest
 from backend.ledger.job import TRAINER_CRASHED, Failure, JobKind, Outcome, Worker
 from backend.ledger.repository import Ledger
-from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.training.control import pause
 from backend.training.queue import Waiting
 from backend.training.start import RunOrder, start
@@ -33,7 +33,7 @@ def alive(scene: Scene, worker: Worker) -> None:
 def run_for(scene: Scene, device: str, name: str = "run") -> str:
     """A run that asks for a kind of device."""
     request = TrainingRequest.model_validate({"device": device})
-    with unit_of_work(scene.database, NoDoorbell()) as unit:
+    with unit_of_work(scene.database, NoNotifier()) as unit:
         return start(unit, RunOrder(scene.version(), request, name), Path("/nowhere")).id
 
 
@@ -54,14 +54,14 @@ def test_the_others_know_how_many_are_before_them(scene: Scene) -> None:
     assert scene.view(scene.run()).waits_for == Waiting("turn", "Runs ahead in the queue: 1.")
 
 
-def test_a_run_for_a_gpu_says_that_none_is_there(scene: Scene) -> None:
+def test_a_run_for_a_gpu_shows_that_none_is_there(scene: Scene) -> None:
     alive(scene, HOUND)
 
     waits = scene.view(run_for(scene, "cuda")).waits_for
     assert waits == Waiting("no-gpu", "This run needs a GPU, and no worker with a GPU is running.")
 
 
-def test_j14_a_run_says_with_what_the_gpu_is_busy(scene: Scene) -> None:
+def test_j14_a_run_shows_with_what_the_gpu_is_busy(scene: Scene) -> None:
     alive(scene, CARD)
     run_for(scene, "cuda", "leaves")
     with scene.database.write() as session:
@@ -73,7 +73,7 @@ def test_j14_a_run_says_with_what_the_gpu_is_busy(scene: Scene) -> None:
     assert scene.view(waiting).waits_for == Waiting("device-busy", "GPU 0 is busy with “leaves”.")
 
 
-def test_after_a_crash_it_says_when_the_next_try_is(scene: Scene) -> None:
+def test_after_a_crash_it_shows_when_the_next_try_is(scene: Scene) -> None:
     alive(scene, HOUND)
     run_id = scene.run()
     for attempt in (1, 2):
@@ -103,7 +103,7 @@ def test_a_card_that_rests_is_named(scene: Scene) -> None:
     )
 
 
-def test_a_run_without_room_says_so_with_its_reason(client: TestClient, scene: Scene) -> None:
+def test_a_run_without_room_reports_it_with_its_reason(client: TestClient, scene: Scene) -> None:
     run_id = scene.run()
     claim = scene.claim()
     with scene.database.write() as session:

@@ -183,7 +183,7 @@ def test_a_failure_keeps_its_reason_and_advice(scene: Scene, claim: Claim) -> No
         (Outcome.YIELDED, "Resumed after a restart of the worker"),
     ],
 )
-def test_a_run_that_goes_on_says_after_what(scene: Scene, claim: Claim, outcome: Outcome, text: str) -> None:
+def test_a_run_that_continues_shows_after_what(scene: Scene, claim: Claim, outcome: Outcome, text: str) -> None:
     with scene.database.write() as session:
         Ledger(session).close(claim.job_id, 1, outcome, failure=TRAINER_CRASHED)
     again = scene.claim()

@@ -54,7 +54,7 @@ def test_nothing_of_a_deleted_run_is_left(
     assert [list((Path(storage.root) / kind).glob("*/*")) for kind in ("checkpoints", "states")] == [[], []]
 
 
-def test_a_run_that_goes_on_must_be_cancelled_first(client: TestClient, scene: Scene) -> None:
+def test_a_run_that_continues_must_be_cancelled_first(client: TestClient, scene: Scene) -> None:
     run_id = scene.run()
 
     refused = client.delete(f"/api/v1/runs/{run_id}")
@@ -78,7 +78,7 @@ def test_a_run_whose_model_a_waiting_run_needs_stays(client: TestClient, scene: 
     assert client.get(f"/api/v1/runs/{run_id}").status_code == 200
 
 
-def test_an_ended_run_that_started_from_it_keeps_its_own_model_and_says_so(
+def test_an_ended_run_that_started_from_it_keeps_its_own_model_and_reports_it(
     client: TestClient, scene: Scene, database: Database
 ) -> None:
     run_id, checkpoint_id = finished_run(scene)
@@ -109,7 +109,7 @@ def test_selected_runs_are_deleted_after_a_look_at_what_that_frees(client: TestC
     assert client.get("/api/v1/runs").json()["items"] == []
 
 
-def test_one_run_that_goes_on_keeps_all_that_were_selected(client: TestClient, scene: Scene) -> None:
+def test_one_run_that_continues_keeps_all_that_were_selected(client: TestClient, scene: Scene) -> None:
     ended, _ = finished_run(scene)
     going_on = scene.run()
 
@@ -119,7 +119,7 @@ def test_one_run_that_goes_on_keeps_all_that_were_selected(client: TestClient, s
     assert client.get(f"/api/v1/runs/{ended}").status_code == 200
 
 
-def test_the_page_says_how_much_room_it_frees(client: TestClient, scene: Scene) -> None:
+def test_the_page_shows_how_much_room_it_frees(client: TestClient, scene: Scene) -> None:
     run_id, _ = finished_run(scene)
 
     text = client.get("/runs/delete", params={"run": run_id}, headers={"Accept": "text/html"}).text

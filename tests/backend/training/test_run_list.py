@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from backend.db.session import Database
 from backend.domain.ids import VersionId
 from backend.domain.training import RunStatus, StageRequest, TrainingRequest
-from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.training.run_list import RunOrder, run_list
 from backend.training.start import RunOrder as TrainingOrder
 from backend.training.start import start
@@ -28,11 +28,11 @@ def ordered(scene: Scene, version_id: VersionId, epochs: int, **settings: object
     request = TrainingRequest.model_validate(
         {"architecture": "resnet18", "stages": [StageRequest(freeze=True, epochs=epochs)], **settings}
     )
-    with unit_of_work(scene.database, NoDoorbell()) as unit:
+    with unit_of_work(scene.database, NoNotifier()) as unit:
         return start(unit, TrainingOrder(version_id, request), Path("/nowhere")).id
 
 
-def test_each_run_says_what_was_changed_against_the_one_before_it(scene: Scene, database: Database) -> None:
+def test_each_run_shows_what_was_changed_against_the_one_before_it(scene: Scene, database: Database) -> None:
     version_id = scene.version()
     ordered(scene, version_id, 4)
     ordered(scene, version_id, 4)

@@ -98,7 +98,7 @@ def test_what_happens_later_follows_and_the_end_ends_it(scene: Scene, feed: Even
     assert feed.subscriptions == 0
 
 
-def test_a_stream_goes_on_where_it_broke_off(scene: Scene, feed: EventFeed) -> None:
+def test_a_stream_continues_where_it_broke_off(scene: Scene, feed: EventFeed) -> None:
     run_id = scene.run()
     claim = scene.claim()
     with scene.database.write() as session:
@@ -196,7 +196,7 @@ def test_a_subscriber_that_is_too_slow_is_cut_off_after_what_it_was_sent_first(s
     assert _run(story) == [None, *range(2000)]
 
 
-def test_every_message_has_an_id_that_says_where_to_go_on(scene: Scene, feed: EventFeed) -> None:
+def test_every_message_has_an_id_that_shows_where_to_go_on(scene: Scene, feed: EventFeed) -> None:
     run_id = scene.run()
     claim = scene.claim()
 

@@ -138,7 +138,7 @@ def test_a_finished_stage_is_exported_again_without_training_again(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("tiny")
-def test_a_resumed_training_says_at_which_epoch_it_goes_on(tmp_path: Path, weights_folder: Path) -> None:
+def test_a_resumed_training_shows_at_which_epoch_it_continues(tmp_path: Path, weights_folder: Path) -> None:
     order = order_in(tmp_path, weights_folder, tiny_config(frozen(3)))
 
     resumed = killed_and_resumed(order, kill_after(0, 1))
@@ -416,7 +416,7 @@ def test_it_refuses_a_split_that_is_unreadable_as_a_whole(tmp_path: Path, weight
     ],
     ids=["gpu", "python", "processor"],
 )
-def test_too_little_memory_is_told_with_a_smaller_batch_size(
+def test_too_little_memory_is_asked_with_a_smaller_batch_size(
     error: Exception, tmp_path: Path, weights_folder: Path
 ) -> None:
     def at(event: Event) -> None:
@@ -493,7 +493,7 @@ def test_many_loader_processes_see_what_none_would(
     assert (tmp_path / "two" / weights).read_bytes() == (tmp_path / "none" / weights).read_bytes()
 
 
-def test_a_stage_may_look_at_smaller_images_and_its_checkpoint_says_so(
+def test_a_stage_may_look_at_smaller_images_and_its_checkpoint_reports_it(
     tmp_path: Path, weights_folder: Path, tiny: Architecture
 ) -> None:
     listener = Listener()

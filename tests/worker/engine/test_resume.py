@@ -239,7 +239,7 @@ def test_long_epochs_are_saved_on_the_way(
 
 
 @pytest.mark.usefixtures("tiny")
-def test_another_number_of_loader_processes_goes_on_alike(
+def test_another_number_of_loader_processes_continues_alike(
     tmp_path: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, broken = (order_in(tmp_path / kind, weights_folder, CONFIGS["unfrozen"]()) for kind in ("whole", "broken"))

@@ -1,4 +1,4 @@
-"""Real workers on a real bell and both databases, with timers of seconds instead of minutes."""
+"""Real workers on a real broker and both databases, with timers of seconds instead of minutes."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from backend.db.session import Database
 from backend.domain.ids import VersionId
 from backend.domain.training import NO_AUGMENTATION, StageRequest, TrainingRequest
 from backend.embedded import find_valkey
-from backend.ledger.doorbell import CeleryDoorbell
+from backend.ledger.doorbell import CeleryNotifier
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
@@ -89,7 +89,7 @@ class Broker:
 
 @dataclass(eq=False)
 class Farm:
-    """A ledger, a bell, and workers that can be killed. ``broker`` is None where no bell reaches anybody."""
+    """A ledger, a broker, and workers that can be killed. ``broker`` is None where there is none."""
 
     folder: Path
     database_url: str
@@ -101,7 +101,7 @@ class Farm:
 
     def __post_init__(self) -> None:
         self.database = Database(self.database_url)
-        self.bell = CeleryDoorbell(self.redis_url)
+        self.notifier = CeleryNotifier(self.redis_url)
         with self.database.write() as session:
             self.version_id = add_shapes(session, LocalStorage(self.folder / "storage"), train=16, valid=6)
 
@@ -121,7 +121,7 @@ class Farm:
         """Ask for a training; its id."""
         stages = (StageRequest(epochs=epochs, freeze=False, max_lr=0.001),)
         request = TrainingRequest(image_size=32, batch_size=16, stages=stages, augmentation=NO_AUGMENTATION)
-        with unit_of_work(self.database, self.bell) as unit:
+        with unit_of_work(self.database, self.notifier) as unit:
             return start(unit, RunOrder(self.version_id, request, name), self.folder).id
 
     def cancel(self, run_id: str) -> None:
@@ -136,7 +136,7 @@ class Farm:
 
     def resume(self, run_id: str) -> None:
         """Let it go on."""
-        with unit_of_work(self.database, self.bell) as unit:
+        with unit_of_work(self.database, self.notifier) as unit:
             control.resume(unit, run_id)
 
     def finish(self, run_id: str) -> None:
@@ -211,12 +211,12 @@ class Farm:
         return pid
 
     def listeners(self) -> int:
-        """How many listeners are connected to the bell: each waits on its queue."""
+        """How many listeners are connected to the broker: each waits on its queue."""
         with redis.Redis.from_url(self.redis_url) as client:
             return sum(1 for entry in client.client_list() if entry["cmd"] == "brpop")
 
-    def flush_bell(self) -> None:
-        """Have the bell forget everything."""
+    def flush_broker(self) -> None:
+        """Make the broker forget everything."""
         with redis.Redis.from_url(self.redis_url) as client:
             client.flushall()
 
@@ -279,7 +279,7 @@ def _farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         url = f"sqlite:///{folder / 'tellapart.sqlite3'}"
     else:
         url = request.getfixturevalue("postgres_url")
-    broker = Broker(folder / "bell")
+    broker = Broker(folder / "broker")
     try:
         farm = Farm(folder, url, broker.url, trainer, broker)
         try:

@@ -1,4 +1,4 @@
-"""The bell and the database fail under real workers; no run is forgotten, none is done twice."""
+"""The broker and the database fail under real workers; no run is forgotten, none is done twice."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from backend import migrations
-from backend.ledger.doorbell import QUEUE_OF, CeleryDoorbell
+from backend.ledger.doorbell import QUEUE_OF, CeleryNotifier
 from backend.ledger.job import JobKind
 from tests.fixtures.postgres import RestartablePostgres
 from tests.worker.kill.conftest import STEADY, Broker, Farm, wait_until
@@ -34,9 +34,9 @@ def server() -> Iterator[RestartablePostgres]:
 
 @pytest.fixture(scope="module")
 def chaos_farm(server: RestartablePostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    """Workers on that server and a bell of their own."""
+    """Workers on that server and a broker of their own."""
     folder = tmp_path_factory.mktemp("chaos")
-    broker = Broker(folder / "bell")
+    broker = Broker(folder / "broker")
     farm = Farm(folder, server.url, broker.url, STEADY, broker)
     try:
         yield farm
@@ -46,7 +46,7 @@ def chaos_farm(server: RestartablePostgres, tmp_path_factory: pytest.TempPathFac
         broker.stop()
 
 
-def test_b01_b02_a_bell_that_is_down_and_comes_back_empty_costs_only_time(chaos_farm: Farm) -> None:
+def test_b01_b02_a_broker_that_is_down_and_comes_back_empty_costs_only_time(chaos_farm: Farm) -> None:
     assert chaos_farm.broker is not None
     chaos_farm.staff(2)
     chaos_farm.broker.stop()
@@ -72,7 +72,7 @@ def test_b03_connections_that_are_cut_again_and_again_are_made_again(chaos_farm:
     assert len(chaos_farm.attempts(run_id)) == 1
 
 
-def test_b04_a_bell_without_memory_refuses_rings_and_the_run_starts_all_the_same(chaos_farm: Farm) -> None:
+def test_b04_a_broker_without_memory_refuses_notifications_and_the_run_starts_all_the_same(chaos_farm: Farm) -> None:
     chaos_farm.staff(1)
     with redis.Redis.from_url(chaos_farm.redis_url) as client:
         client.config_set("maxmemory-policy", "noeviction")
@@ -85,10 +85,10 @@ def test_b04_a_bell_without_memory_refuses_rings_and_the_run_starts_all_the_same
     assert len(chaos_farm.attempts(run_id)) == 1
 
 
-def test_b06_a_ring_that_somebody_took_and_lost_is_rung_again(chaos_farm: Farm) -> None:
+def test_b06_a_notification_that_was_taken_and_lost_is_sent_again(chaos_farm: Farm) -> None:
     chaos_farm.dismiss()
-    chaos_farm.flush_bell()
-    chaos_farm.bell = CeleryDoorbell(chaos_farm.redis_url)  # the one before may still sulk
+    chaos_farm.flush_broker()
+    chaos_farm.notifier = CeleryNotifier(chaos_farm.redis_url)  # the one before may still be waiting
     run_id = chaos_farm.run(epochs=1)
     with redis.Redis.from_url(chaos_farm.redis_url) as client:
         taken = client.lpop(QUEUE)
@@ -99,7 +99,7 @@ def test_b06_a_ring_that_somebody_took_and_lost_is_rung_again(chaos_farm: Farm) 
     chaos_farm.wait_for_status(run_id, "succeeded")
 
 
-def test_b07_a_worker_that_leaves_in_the_instant_of_a_ring_leaves_no_run_behind(chaos_farm: Farm) -> None:
+def test_b07_a_worker_that_leaves_in_the_instant_of_a_notification_leaves_no_run_behind(chaos_farm: Farm) -> None:
     runs = []
     for _time in range(2):
         chaos_farm.staff(1)
@@ -112,14 +112,14 @@ def test_b07_a_worker_that_leaves_in_the_instant_of_a_ring_leaves_no_run_behind(
         chaos_farm.wait_for_status(run_id, "succeeded")
 
 
-def test_b08_hundreds_of_stale_rings_are_heard_and_no_run_is_done_twice(chaos_farm: Farm) -> None:
+def test_b08_hundreds_of_stale_notifications_are_handled_and_no_run_is_done_twice(chaos_farm: Farm) -> None:
     chaos_farm.dismiss()
-    chaos_farm.flush_bell()
-    chaos_farm.bell = CeleryDoorbell(chaos_farm.redis_url)
+    chaos_farm.flush_broker()
+    chaos_farm.notifier = CeleryNotifier(chaos_farm.redis_url)
     run_id = chaos_farm.run(epochs=2)
     with redis.Redis.from_url(chaos_farm.redis_url) as client:
-        (ring,) = client.lrange(QUEUE, 0, -1)
-        client.lpush(QUEUE, *[ring] * 299)
+        (message,) = client.lrange(QUEUE, 0, -1)
+        client.lpush(QUEUE, *[message] * 299)
         chaos_farm.staff(2)
 
         wait_until(lambda: client.llen(QUEUE) == 0)

@@ -1,4 +1,4 @@
-"""Rings by the hundred and by the thousand, taken for good as Celery takes them, by workers within this process."""
+"""Notifications by the hundred and thousand, acknowledged at once as Celery does, by workers in this process."""
 
 import random
 import threading
@@ -12,12 +12,12 @@ import redis
 
 from backend.db.session import Database
 from backend.ledger.claiming import claim_next
-from backend.ledger.doorbell import QUEUE_OF, CeleryDoorbell
+from backend.ledger.doorbell import QUEUE_OF, CeleryNotifier
 from backend.ledger.job import TRAINER_CRASHED, Claim, JobKind, JobState, Outcome
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.ledger.sweep import Sweeper
-from tests.conftest import CollectingDoorbell
+from tests.conftest import CollectingNotifier
 from tests.fixtures.nightly import rounds
 from tests.worker.kill.conftest import TIMERS, Broker
 from tests.worker.supervising import attempts, ordered_run, view_of
@@ -33,16 +33,16 @@ QUEUE = f"tellapart:{QUEUE_OF[JobKind.TRAIN]}"
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     """A real Valkey."""
-    broker = Broker(tmp_path / "bell")
+    broker = Broker(tmp_path / "broker")
     yield broker
     broker.stop()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_b07_two_hundred_times_the_end_comes_with_the_ring_and_no_job_is_left(
-    context: WorkerContext, broker: Broker, doorbell: CollectingDoorbell
+def test_b07_two_hundred_times_the_end_comes_with_the_notification_and_no_job_is_left(
+    context: WorkerContext, broker: Broker, notifier: CollectingNotifier
 ) -> None:
-    """Each time the ring is taken for good, as Celery takes it, and the end comes within the next milliseconds:
+    """Each time the notification is taken for good, as Celery takes it, and the end comes within the next milliseconds:
 
     before the ledger is looked at, while the job is claimed, or while its process starts.
     """
@@ -50,13 +50,13 @@ def test_b07_two_hundred_times_the_end_comes_with_the_ring_and_no_job_is_left(
         context,
         identity=replace(context.identity, trainer="tests.worker.kill.leaver", timers=replace(TIMERS, flags=0.01)),
     )
-    bell, chance, flag = CeleryDoorbell(broker.url), random.Random(7), Path(context.identity.drain_flag)
+    celery, chance, flag = CeleryNotifier(broker.url), random.Random(7), Path(context.identity.drain_flag)
     jobs = []
     with redis.Redis.from_url(broker.url) as client:
         for _time in range(TIMES):
             with context.database.write() as session:
                 jobs.append(Ledger(session).add(JobKind.TRAIN, "run"))
-            bell.notify(JobKind.TRAIN)
+            celery.notify(JobKind.TRAIN)
             leaving = threading.Timer(chance.uniform(0, 0.012), flag.touch)
             leaving.start()
             assert client.lpop(QUEUE) is not None
@@ -65,16 +65,16 @@ def test_b07_two_hundred_times_the_end_comes_with_the_ring_and_no_job_is_left(
             flag.unlink()
         assert client.llen(QUEUE) == 0
 
-    # Nobody holds any of them, nothing was counted against them, and the sweep rings for them.
+    # Nobody holds any of them, nothing was counted against them, and the sweep notifies for them.
     with context.database.read() as session:
         states = [(job.state, job.no_progress) for job in map(Jobs(session).find, jobs) if job]
         tried = sum(len(Jobs(session).attempts(job_id)) for job_id in jobs)
         assert all(row.ended_at for job_id in jobs for row in Jobs(session).attempts(job_id))
     assert states == [(JobState.QUEUED, 0)] * TIMES
     assert tried > 0
-    doorbell.notifications.clear()
+    notifier.notifications.clear()
     time.sleep(TIMERS.notify_again)
-    assert Sweeper(context.database, doorbell, TIMERS).sweep().notified == (JobKind.TRAIN,)
+    assert Sweeper(context.database, notifier, TIMERS).sweep().notified == (JobKind.TRAIN,)
     done = [claim.job_id for claim in all_that_wait(context)]
     assert sorted(done) == sorted(jobs)
 
@@ -94,11 +94,11 @@ def finish(database: Database, claim: Claim) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_b08_ten_thousand_stale_rings_are_heard_and_no_run_is_done_twice(
+def test_b08_ten_thousand_stale_notifications_are_handled_and_no_run_is_done_twice(
     context: WorkerContext, broker: Broker
 ) -> None:
     run_id = ordered_run(context, epochs=1)
-    CeleryDoorbell(broker.url).notify(JobKind.TRAIN)
+    CeleryNotifier(broker.url).notify(JobKind.TRAIN)
     done: list[int] = []
 
     def listen(number: int) -> None:
@@ -108,8 +108,8 @@ def test_b08_ten_thousand_stale_rings_are_heard_and_no_run_is_done_twice(
                 done.append(run_waiting_jobs(replace(context, identity=identity), JobKind.TRAIN))
 
     with redis.Redis.from_url(broker.url) as client:
-        (ring,) = client.lrange(QUEUE, 0, -1)
-        client.lpush(QUEUE, *[ring] * 9_999)
+        (message,) = client.lrange(QUEUE, 0, -1)
+        client.lpush(QUEUE, *[message] * 9_999)
     listeners = [threading.Thread(target=listen, args=(number,)) for number in range(4)]
     for listener in listeners:
         listener.start()

@@ -94,29 +94,29 @@ def test_j11_who_was_asleep_wakes_up_to_nothing(farm: Farm) -> None:
     _expect_whole(farm, run_id)
 
 
-def test_a_bell_that_has_forgotten_everything_costs_only_time(farm: Farm) -> None:
+def test_a_broker_that_has_forgotten_everything_costs_only_time(farm: Farm) -> None:
     farm.dismiss()
     run_id = farm.run(epochs=2)
-    farm.flush_bell()
+    farm.flush_broker()
 
     farm.staff(1)
 
     farm.wait_for_status(run_id, "succeeded")
 
 
-def test_j09_a_ring_that_comes_again_while_the_run_goes_on_starts_no_second(farm: Farm) -> None:
+def test_j09_a_notification_that_comes_again_while_the_run_continues_starts_no_second(farm: Farm) -> None:
     farm.staff(2)
     run_id = farm.run(epochs=4)
 
     for _redelivery in range(3):
         wait_until(lambda: len(farm.steps(run_id)) > 1)
-        farm.bell.notify(JobKind.TRAIN)
+        farm.notifier.notify(JobKind.TRAIN)
 
     farm.wait_for_status(run_id, "succeeded")
     assert len(farm.attempts(run_id)) == 1
 
 
-def test_j18_a_paused_run_goes_on_at_its_step_after_a_restart_of_everything(farm: Farm) -> None:
+def test_j18_a_paused_run_continues_at_its_step_after_a_restart_of_everything(farm: Farm) -> None:
     assert farm.broker is not None
     farm.staff(1)
     run_id = farm.run(epochs=6)
@@ -150,12 +150,12 @@ def test_j21_a_second_signal_hurries_and_the_run_is_taken_up_as_after_a_kill(far
     _expect_whole(farm, run_id)
 
 
-def test_j10_fifty_rings_at_once_make_one_attempt(farm: Farm) -> None:
+def test_j10_fifty_notifications_at_once_make_one_attempt(farm: Farm) -> None:
     farm.staff(2)
     run_id = farm.run(epochs=4)
 
-    for _ring in range(50):
-        farm.bell.notify(JobKind.TRAIN)
+    for _notification in range(50):
+        farm.notifier.notify(JobKind.TRAIN)
 
     farm.wait_for_status(run_id, "succeeded")
     assert len(farm.attempts(run_id)) == 1

@@ -38,7 +38,7 @@ def test_a_training_survives_three_kills(real_farm: Farm) -> None:
     wait_until(lambda: not (farm.folder / "storage" / "states" / run_id).exists(), 10)
 
 
-def test_a_training_is_paused_at_a_step_goes_on_there_and_ends_after_its_epoch(real_farm: Farm) -> None:
+def test_a_training_is_paused_at_a_step_continues_there_and_ends_after_its_epoch(real_farm: Farm) -> None:
     farm = real_farm
     farm.staff(1)
     run_id = farm.run(epochs=EPOCHS)
@@ -61,7 +61,7 @@ def test_a_training_is_paused_at_a_step_goes_on_there_and_ends_after_its_epoch(r
 
 
 @pytest.mark.parametrize("real_farm", ["sqlite"], indirect=True)
-def test_j08_after_a_power_cut_it_goes_on_by_itself_from_what_is_whole(real_farm: Farm) -> None:
+def test_j08_after_a_power_cut_it_continues_by_itself_from_what_is_whole(real_farm: Farm) -> None:
     """Everything is gone in one instant, and what was last written to files had not all reached the disk."""
     farm = real_farm
     farm.staff(1)

@@ -63,7 +63,7 @@ def test_a_zip_that_lacks_only_its_list_of_files_gives_all_pictures(ana: Ana) ->
     assert ana.dataset()["images"] == 2
 
 
-def test_a_cut_zip_goes_on_where_it_broke_off(ana: Ana) -> None:
+def test_a_cut_zip_continues_where_it_broke_off(ana: Ana) -> None:
     asked = ana.send_archive(stored({f"{n}.png": encode(draw("circle", n)) for n in range(40)})[:-30])
 
     for _ in range(2):
@@ -152,12 +152,12 @@ def test_an_archive_with_a_table_alone_is_a_success(ana: Ana) -> None:
 # Passwords
 
 
-def test_it_says_that_a_zip_has_a_password(ana: Ana) -> None:
+def test_it_shows_that_a_zip_has_a_password(ana: Ana) -> None:
     with pytest.raises(ArchiveEncrypted):
         ana.run(ana.send_archive(encrypted(zipped({"1.png": PICTURE})))["id"])
 
 
-def test_it_says_that_a_cut_zip_has_a_password(ana: Ana) -> None:
+def test_it_shows_that_a_cut_zip_has_a_password(ana: Ana) -> None:
     with pytest.raises(ArchiveEncrypted):
         ana.run(ana.send_archive(encrypted(stored({"1.png": PICTURE, "2.png": OTHER}))[:-60])["id"])
 

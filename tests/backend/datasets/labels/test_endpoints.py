@@ -72,7 +72,7 @@ def test_it_warns_of_copies_with_other_labels(ana: Ana) -> None:
     assert [found["name"] for found in preview["classes"]] == ["cat"]
 
 
-def test_it_reads_a_table_and_says_how(ana: Ana) -> None:
+def test_it_reads_a_table_and_shows_how(ana: Ana) -> None:
     ana.bring(numbered("a/1.png", "a/2.png", "a/3.png", "a/4.png", "a/5.png"))
     table = "Bild;Klasse\r\n1.png;Käse\r\n2.png;Brot\r\n3.png;Brot\r\n4.png;Käse\r\nweg.png;Brot\r\n"
     ana.bring({"etiketten.csv": table.encode("cp1252")})
@@ -196,7 +196,7 @@ def test_groups_are_counted(ana: Ana) -> None:
         ({"kind": "magic"}, "invalid-input"),
     ],
 )
-def test_it_says_what_is_wrong_with_a_rule(ana: Ana, rule: Json, code: str) -> None:
+def test_it_shows_what_is_wrong_with_a_rule(ana: Ana, rule: Json, code: str) -> None:
     ana.bring_shapes(2)
 
     answer = ana.client.post(f"/api/v1/datasets/{ana.dataset_id}/labels/preview", json={"rule": rule})

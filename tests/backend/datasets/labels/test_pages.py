@@ -33,7 +33,7 @@ def test_the_preview_is_a_fragment(ana: Ana) -> None:
     assert "There is only one class, “shapes”" in answer.text
 
 
-def test_a_rule_that_cant_be_used_is_told_in_words(ana: Ana) -> None:
+def test_a_rule_that_cant_be_used_is_asked_in_words(ana: Ana) -> None:
     ana.bring_shapes(1)
 
     answer = ana.client.post(f"/datasets/{ana.dataset_id}/labels/preview", data={"kind": "pattern", "pattern": "(["})
@@ -65,7 +65,7 @@ def test_labels_that_cant_be_frozen_stay_in_the_form(ana: Ana) -> None:
     assert ana.dataset()["versions"] == 0
 
 
-def test_a_bad_field_is_told_beside_it(ana: Ana) -> None:
+def test_a_bad_field_is_asked_beside_it(ana: Ana) -> None:
     ana.bring_shapes(2)
 
     answer = ana.client.post(f"/datasets/{ana.dataset_id}/labels/preview", data={"kind": "folder", "valid": "0"})

@@ -14,7 +14,7 @@ def suggestions(ana: Ana, labels: dict[str, str] | None = None) -> list[Json]:
     return found
 
 
-def test_it_thinks_that_the_folder_says_it(ana: Ana) -> None:
+def test_it_thinks_that_the_folder_shows_it(ana: Ana) -> None:
     ana.bring_shapes(5)
 
     best = suggestions(ana)[0]
@@ -24,7 +24,7 @@ def test_it_thinks_that_the_folder_says_it(ana: Ana) -> None:
     assert best["preview"]["labelled"] == 15
 
 
-def test_it_thinks_that_the_file_name_says_it(ana: Ana) -> None:
+def test_it_thinks_that_the_file_name_shows_it(ana: Ana) -> None:
     breeds = ("Maine_Coon", "pug", "Bengal")
     ana.bring(numbered(*(f"images/{breed}_{number}.jpg" for breed in breeds for number in range(5))))
 
@@ -97,7 +97,7 @@ def test_a_table_is_among_the_suggestions(ana: Ana) -> None:
     }
 
 
-def test_a_column_that_says_so_decides_who_is_held_out(ana: Ana) -> None:
+def test_a_column_that_reports_it_decides_who_is_held_out(ana: Ana) -> None:
     ana.bring(numbered(*(f"{n}.png" for n in range(8))))
     rows = "".join(f"{n}.png,{'ab'[n % 2]},{n > 4}\n" for n in range(8))
     ana.bring({"labels.csv": f"name,label,is_valid\n{rows}".encode()})

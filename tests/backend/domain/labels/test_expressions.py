@@ -58,7 +58,7 @@ def test_it_evaluates_an_expression(expression: str, expected: str | None) -> No
         ("[1].map(a, [2].map(b, b))[0]", None, "at most one"),
     ],
 )
-def test_it_says_where_an_expression_is_wrong(expression: str, position: int | None, part: str) -> None:
+def test_it_shows_where_an_expression_is_wrong(expression: str, position: int | None, part: str) -> None:
     with pytest.raises(InvalidExpression) as refusal:
         parse_rule({"kind": "expression", "expression": expression})
 

@@ -62,7 +62,7 @@ def test_it_takes_an_optional_group_that_found_nothing_as_no_label() -> None:
         ("(a)" + "b" * 998, None, "more than 1,000 characters"),
     ],
 )
-def test_it_says_where_a_pattern_is_wrong(pattern: str, position: int | None, part: str) -> None:
+def test_it_shows_where_a_pattern_is_wrong(pattern: str, position: int | None, part: str) -> None:
     with pytest.raises(InvalidPattern) as refusal:
         parse_rule({"kind": "pattern", "pattern": pattern})
 

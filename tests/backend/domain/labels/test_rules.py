@@ -96,7 +96,7 @@ def test_it_refuses_a_label_that_is_too_long_instead_of_cutting_it() -> None:
     assert refusal.value.message == f"The label “{'x' * 60}…” has 201 characters; a class name may have 200."
 
 
-def test_it_leaves_out_the_classes_it_is_told_to() -> None:
+def test_it_leaves_out_the_classes_it_is_asked_to() -> None:
     labelling = apply_rule(parse_rule({"kind": "folder"}), ["cat/1.png", "Skip/2.png", "3.png"], ["skip "])
 
     assert labelling.labels == {"cat/1.png": "cat"}

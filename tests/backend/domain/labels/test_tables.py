@@ -91,7 +91,7 @@ def test_it_names_the_columns_there_are() -> None:
     [("name,label", "x.jpg,cat"), ("name", "1.jpg"), ("",), (",,", "")],
     ids=["others", "one", "empty", "blank"],
 )
-def test_it_refuses_a_table_that_says_nothing(lines: tuple[str, ...]) -> None:
+def test_it_refuses_a_table_that_shows_nothing(lines: tuple[str, ...]) -> None:
     with pytest.raises(InvalidTable):
         by_table(table(*lines))
 

@@ -119,7 +119,7 @@ def test_a_silent_part_moves_by_the_clock_and_never_reaches_its_end(frozen: RunF
     assert all(4 / 215 < progress < 5.001 / 215 for progress in shown[3:])
 
 
-def test_a_wrong_forecast_is_corrected_while_the_run_goes_on(follower: RunFollower, clock: Clock) -> None:
+def test_a_wrong_forecast_is_corrected_while_the_run_continues(follower: RunFollower, clock: Clock) -> None:
     begin(follower, clock)
     shown = [follower.standing.progress]
     # A step takes 8 s where 0.8 was forecast: what the network does takes ten times as long as forecast.

@@ -5,7 +5,7 @@ import pytest
 from backend.db.session import Database
 from backend.domain.ids import RunId, VersionId
 from backend.domain.training import DeviceWanted, StageRequest, TrainingConfig, TrainingRequest, resolve
-from backend.ledger.unit_of_work import NoDoorbell, unit_of_work
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.training.forecast.forecast import Forecaster, timetable
 from backend.training.forecast.speed_repository import Speeds
 from backend.training.forecast.speeds import Speed
@@ -131,7 +131,7 @@ def works(database: Database, version_id: str, config: TrainingConfig) -> set[Wo
 
 def finish_run(scene: Scene, version_id: VersionId, request: TrainingRequest) -> None:
     """A run that has come to its end."""
-    with unit_of_work(scene.database, NoDoorbell()) as unit:
+    with unit_of_work(scene.database, NoNotifier()) as unit:
         start(unit, RunOrder(version_id, request), Path("/nowhere"))
     scene.finish(scene.claim())
 

@@ -33,14 +33,14 @@ def takes(low: float, high: float, memory: int | None = None) -> Forecast:
     return Forecast(low, high, memory, "a short test of this machine")
 
 
-def test_without_a_graphics_card_it_says_so_and_what_would_be_quicker() -> None:
+def test_without_a_graphics_card_it_reports_it_and_what_would_be_quicker() -> None:
     sentence = device_sentence("cpu", takes(2100, 2400), [("Recommended", takes(110, 130)), ("Other", UNKNOWN)])
 
     assert sentence == "Runs on the processor; there is no graphics card. “Recommended” takes 2–3 min."
 
 
 @pytest.mark.parametrize("known", [takes(110, 130), UNKNOWN])
-def test_without_anything_quicker_it_still_says_so(known: Forecast) -> None:
+def test_without_anything_quicker_it_still_reports_it(known: Forecast) -> None:
     assert device_sentence("cpu", known, [("Recommended", known)]) == (
         "Runs on the processor; there is no graphics card."
     )
@@ -132,7 +132,7 @@ def test_the_device_with_most_memory_counts(database: Database) -> None:
         (UNKNOWN, 200, 500, ""),
     ],
 )
-def test_a_run_says_openly_that_it_is_slower_than_was_said(
+def test_a_run_shows_openly_that_it_is_slower_than_was_said(
     said: Forecast, elapsed: float, left: float | None, words: str
 ) -> None:
     assert correction_words(said, elapsed, left) == words

@@ -83,7 +83,7 @@ def test_steps_and_answers_of_an_epoch_are_told_apart() -> None:
     assert taken(MOVES, *told) == [("move", 80, 20), ("answer", 20, 2)]
 
 
-def test_a_number_format_of_somebodys_own_choice_says_nothing_of_learning() -> None:
+def test_a_number_format_of_somebodys_own_choice_shows_nothing_of_learning() -> None:
     own = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=2),), precision=Precision.FLOAT32))
     told = (
         (0, PhaseStarted(Phase.DATA, "")),
@@ -209,7 +209,7 @@ def test_other_networks_say_it_by_what_they_cost_against_each_other() -> None:
     assert said.source is Source.OTHERS
 
 
-def test_other_work_of_the_same_network_says_it_rather_than_another_network() -> None:
+def test_other_work_of_the_same_network_shows_it_rather_than_another_network() -> None:
     rates = Rates([Speed(Work.ANSWER, "resnet18", 224, 10, 99, None), Speed(Work.ANSWER, NET, 224, 10, 1, None)])
 
     said = rates.estimate(WorkItem(Work.MOVE, 10, 224), NET)

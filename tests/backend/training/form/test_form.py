@@ -227,7 +227,7 @@ def test_what_was_shown_as_json_can_be_pasted() -> None:
         ('{"batch_size": 1}', "Batch size must be a whole number from 2 to 1,024."),
     ],
 )
-def test_json_that_cant_be_used_says_why(text: str, sentence: str) -> None:
+def test_json_that_cant_be_used_shows_why(text: str, sentence: str) -> None:
     with pytest.raises(FormUnusable) as refusal:
         TrainForm.of_json(text)
 

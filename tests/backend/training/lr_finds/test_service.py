@@ -138,7 +138,7 @@ def test_who_was_overtaken_writes_nothing(client: TestClient, services: Services
     assert client.get(f"/api/v1/lr-finds/{claim.subject_id}").json()["status"] == "queued"
 
 
-def test_a_failed_one_says_why(client: TestClient, services: Services, claim: Claim) -> None:
+def test_a_failed_one_shows_why(client: TestClient, services: Services, claim: Claim) -> None:
     with services.database.write() as session:
         progress.fail(session, claim, Failure("out-of-memory", "The memory is too small.", "Take fewer at a time."))
 

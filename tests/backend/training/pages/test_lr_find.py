@@ -91,7 +91,7 @@ def test_a_finished_stage_starts_a_search_for_the_one_that_follows(
     assert [(one["freeze"], one["epochs"]) for one in find["config"]["stages"]] == [(False, epochs)]
 
 
-def test_the_page_of_one_at_work_says_how_far_it_is_and_offers_to_cancel(
+def test_the_page_of_one_at_work_shows_how_far_it_is_and_offers_to_cancel(
     client: TestClient, services: Services, version_id: str
 ) -> None:
     find_id = started(client, version_id)
@@ -166,7 +166,7 @@ def test_use_it_fills_an_unfrozen_stage_with_two(
     assert (filled(page)["stage_low_0"], filled(page)["stage_high_0"]) == (low, high)
 
 
-def test_a_curve_without_a_slope_says_so_and_leads_to_the_batch(
+def test_a_curve_without_a_slope_reports_it_and_leads_to_the_batch(
     client: TestClient, services: Services, version_id: str
 ) -> None:
     find_id = started(client, version_id)
@@ -191,7 +191,7 @@ def test_too_few_batches_show_no_curve_but_the_usual_rate(
     assert "data-canvas" not in page
 
 
-def test_a_failed_one_says_why(client: TestClient, services: Services, version_id: str) -> None:
+def test_a_failed_one_shows_why(client: TestClient, services: Services, version_id: str) -> None:
     find_id = started(client, version_id)
     claim = claim_next(services.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
     assert claim is not None
@@ -203,7 +203,7 @@ def test_a_failed_one_says_why(client: TestClient, services: Services, version_i
     assert "Your pictures and models are unchanged." in page
 
 
-def test_an_unknown_one_has_a_page_that_says_so(client: TestClient) -> None:
+def test_an_unknown_one_has_a_page_that_reports_it(client: TestClient) -> None:
     answer = client.get("/lr-finds/nothing", headers={"Accept": "text/html"})
 
     assert answer.status_code == 404

@@ -159,7 +159,7 @@ def test_a_field_that_cant_be_used_comes_back_with_what_was_typed(client: TestCl
     assert client.get("/api/v1/runs").json()["items"] == []
 
 
-def test_a_version_of_one_class_says_why_it_cant_be_trained_on(
+def test_a_version_of_one_class_shows_why_it_cant_be_trained_on(
     client: TestClient, version_id: VersionId, database: Database
 ) -> None:
     with database.write() as session:
@@ -238,7 +238,7 @@ def test_a_failure_has_three_parts_and_its_remedy(
     assert "Start again with batch 32" in text
 
 
-def test_a_run_in_line_says_its_place(client: TestClient, version_id: VersionId, database: Database) -> None:
+def test_a_run_in_line_shows_its_place(client: TestClient, version_id: VersionId, database: Database) -> None:
     run_id = add_run(database, version_id, "queued")
 
     assert "Queued: next up." in client.get(f"/runs/{run_id}", headers=PAGE).text
@@ -263,7 +263,7 @@ def test_the_list_has_every_run(client: TestClient, version_id: VersionId, datab
     assert "<b>94 %</b>" in text
 
 
-def test_the_empty_list_says_how_to_begin(client: TestClient) -> None:
+def test_the_empty_list_shows_how_to_begin(client: TestClient) -> None:
     assert "Nothing has been trained yet." in client.get("/runs", headers=PAGE).text
 
 
@@ -276,7 +276,7 @@ def test_names_are_text_on_every_page(client: TestClient, version_id: VersionId,
         assert "&lt;img" in text
 
 
-def test_an_unknown_run_is_a_page_that_says_so(client: TestClient) -> None:
+def test_an_unknown_run_is_a_page_that_reports_it(client: TestClient) -> None:
     answer = client.get("/runs/nothing", headers=PAGE)
 
     assert answer.status_code == 404
@@ -299,7 +299,7 @@ def test_a_running_run_can_be_stopped_well_paused_and_cancelled(
     assert "It saves where it is" not in client.post(f"/runs/{run_id}/resume", headers=PAGE).text
 
 
-def test_a_paused_run_says_where_it_rests_and_how_it_goes_on(
+def test_a_paused_run_shows_where_it_rests_and_how_it_continues(
     client: TestClient, version_id: VersionId, database: Database
 ) -> None:
     run_id = add_run(database, version_id, "paused", desired="pause")
@@ -310,7 +310,7 @@ def test_a_paused_run_says_where_it_rests_and_how_it_goes_on(
     assert f'action="/runs/{run_id}/resume"' in text
 
 
-def test_a_run_that_rests_for_want_of_room_says_that_it_goes_on_by_itself(
+def test_a_run_that_rests_for_want_of_room_shows_that_it_continues_by_itself(
     client: TestClient, version_id: VersionId, database: Database
 ) -> None:
     full: dict[str, Any] = {
@@ -326,7 +326,7 @@ def test_a_run_that_rests_for_want_of_room_says_that_it_goes_on_by_itself(
     assert "training continues by itself when there is enough" in text
 
 
-def test_what_happened_is_told_in_words(client: TestClient, version_id: VersionId, database: Database) -> None:
+def test_what_happened_is_asked_in_words(client: TestClient, version_id: VersionId, database: Database) -> None:
     run_id = add_run(database, version_id, "running")
     happened: list[tuple[str, dict[str, Any]]] = [
         ("micro-batch-halved", {"stage": 0, "epoch": 1, "micro_batch": 32, "batch_size": 64}),
@@ -432,7 +432,7 @@ def test_a_wrong_number_is_said_beside_its_field(client: TestClient, version_id:
     assert re.search(r'name="stage_warmup_1"[^>]*aria-invalid="true"[^>]* value="3"', answer.text)
 
 
-def test_a_search_beside_a_stage_says_how_long_it_takes(
+def test_a_search_beside_a_stage_shows_how_long_it_takes(
     client: TestClient, version_id: VersionId, database: Database
 ) -> None:
     run_id = add_run(database, version_id, "succeeded")

@@ -125,7 +125,7 @@ def test_what_times_rest_on_is_said_once(client: TestClient, scene: Scene, versi
     assert page.count("a short test of this machine") == 1
 
 
-def test_after_a_failed_download_what_needs_one_says_that_it_cant_start(
+def test_after_a_failed_download_what_needs_one_shows_that_it_cant_start(
     client: TestClient, scene: Scene, version_id: VersionId
 ) -> None:
     client.post("/api/v1/runs", json={"version_id": version_id, "config": {"recipe": "lesson-1"}})
@@ -139,7 +139,7 @@ def test_after_a_failed_download_what_needs_one_says_that_it_cant_start(
     assert page.count("Can't start now: its pretrained weights aren't on this server") == 3
 
 
-def test_a_search_says_how_long_it_takes_before_it_starts(
+def test_a_search_shows_how_long_it_takes_before_it_starts(
     client: TestClient, scene: Scene, version_id: VersionId
 ) -> None:
     measured(scene.database)

@@ -59,7 +59,7 @@ def test_the_proof_counts_its_images() -> None:
     assert parity.max_difference < 1e-5
 
 
-def test_the_file_says_what_it_needs_and_means() -> None:
+def test_the_file_shows_what_it_needs_and_means() -> None:
     model = onnx.load_model_from_string(export(tiny_model(), FACTS, pixels(2)).onnx)
 
     properties = {entry.key: entry.value for entry in model.metadata_props}
@@ -158,7 +158,7 @@ def test_the_file_alone_is_enough_to_get_the_answers_of_the_product(tmp_path: Pa
     assert np.abs(found - expected.numpy()).max() < 1e-5
 
 
-def test_the_weights_file_says_what_its_network_needs(tmp_path: Path) -> None:
+def test_the_weights_file_shows_what_its_network_needs(tmp_path: Path) -> None:
     content = checkpoint.weights_of(tiny_model())
     head = {"features": 16, "width": 512, "classes": 3, "last_layer_bias": False}
     metadata = safetensors_metadata(FACTS, head, Parity(1e-7, 1.0, 4))

@@ -89,7 +89,7 @@ def test_views_take_turns_and_each_is_computed_once() -> None:
     assert seen == [{0.0}, {1.0}, {2.0}, {0.0}, {1.0}]
 
 
-def test_an_epoch_goes_on_at_a_step() -> None:
+def test_an_epoch_continues_at_a_step() -> None:
     manifest, _ = shapes()
     images = LabelledImages.of(manifest, Split.TRAIN, without=set())
     known = Activations(torch.zeros(18, 2, 3, 3).half(), torch.arange(18), list(range(18)))

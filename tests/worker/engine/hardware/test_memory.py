@@ -239,7 +239,7 @@ def test_fifty_failures_in_a_row_keep_no_memory() -> None:
     assert kept[1] == kept[50]
 
 
-def test_a_step_torn_by_too_little_memory_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_torn_by_too_little_memory_is_asked_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_of(without_batch_norm(), 4)
 
     def step(*_: object) -> None:

@@ -126,7 +126,7 @@ def test_last_batches_and_smaller_parts_need_no_graph_of_their_own() -> None:
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
-def test_without_a_compiler_it_trains_as_it_is_and_says_why_once() -> None:
+def test_without_a_compiler_it_trains_as_it_is_and_shows_why_once() -> None:
     listener = Listener()
     run = fresh_run()
 
@@ -148,7 +148,7 @@ def test_a_way_back_that_can_not_be_compiled_is_found_out_before_the_first_step(
     assert "no compiler is installed" in listener.of(Note)[0].text
 
 
-def test_what_fails_later_goes_on_as_it_is_and_says_so_once() -> None:
+def test_what_fails_later_continues_as_it_is_and_reports_it_once() -> None:
     listener = Listener()
     run = with_compiled_forward(fresh_run(), Listener(), backend="eager")
     assert isinstance(run.forward, compiled._UntilItFails)
@@ -205,7 +205,7 @@ def test_a_head_alone_is_never_compiled() -> None:
     assert not compiled._pays(replace(run, device=GPU, steps_per_epoch=10_000, forward=run.model.head), 224)
 
 
-def test_a_training_compiles_where_it_pays_unless_it_is_told_not_to(
+def test_a_training_compiles_where_it_pays_unless_it_is_asked_not_to(
     tmp_path: Path, weights_folder: Path, tiny: Architecture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiled, "_pays", lambda run, size: not run.stage.freeze)

@@ -74,7 +74,7 @@ def test_two_searches_of_the_same_order_give_the_same_curve(order: TrainingOrder
     assert first == second
 
 
-def test_progress_is_told_to_the_last_step(order: TrainingOrder) -> None:
+def test_progress_is_asked_to_the_last_step(order: TrainingOrder) -> None:
     listener = Listener()
     find_learning_rate(of(order, frozen()), on_event=listener, seeds=1)
 
@@ -138,7 +138,7 @@ def test_a_training_with_the_rate_found_equals_one_that_was_given_it(
     ]
 
 
-def test_the_rate_is_told_before_the_first_step(order: TrainingOrder) -> None:
+def test_the_rate_is_asked_before_the_first_step(order: TrainingOrder) -> None:
     listener = Listener()
     train(order, on_event=listener)
 

@@ -128,7 +128,7 @@ def test_a_kill_at_each_point_of_the_first_save_leaves_none_or_a_whole_one(
 @pytest.mark.usefixtures("tiny")
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("fails_at", [1, 3])
-def test_a_full_disk_spoils_nothing_and_says_what_it_takes(
+def test_a_full_disk_spoils_nothing_and_shows_what_it_takes(
     fails_at: int, number: int, tmp_path: Path, weights_folder: Path
 ) -> None:
     order = order_in(tmp_path, weights_folder, tiny_config(frozen(2)))
@@ -148,7 +148,7 @@ def test_a_full_disk_spoils_nothing_and_says_what_it_takes(
     assert len(second.of(StageFinished)) == 1
 
 
-def test_a_full_disk_is_told_in_megabytes() -> None:
+def test_a_full_disk_is_asked_in_megabytes() -> None:
     full = DiskFull(320_000_000, 12_000_000)
 
     assert full.message == "The disk is full: saving needs about 320 MB and 12 MB are free."
@@ -182,7 +182,7 @@ def test_a_disk_that_is_full_when_the_checkpoint_is_written_needs_room_for_all_o
 
 
 @pytest.mark.usefixtures("tiny")
-def test_a_disk_that_is_full_when_pixels_are_cached_is_told_alike(
+def test_a_disk_that_is_full_when_pixels_are_cached_is_asked_alike(
     tmp_path: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from worker.engine.data.source import ImageSource

@@ -36,7 +36,7 @@ def test_only_the_head_learns_in_a_frozen_stage() -> None:
     assert {name.split(".")[0] for name in learning(model)} == {"head"}
 
 
-def test_batch_norm_below_the_head_learns_where_the_stage_says_so() -> None:
+def test_batch_norm_below_the_head_learns_where_the_stage_reports_it() -> None:
     model = tiny_model()
 
     set_learning(model, stage_of(freeze=True, train_batch_norm=True))

@@ -96,7 +96,7 @@ def test_half_a_download_leaves_nothing(tiny: Architecture, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_network_it_says_what_to_do(tiny: Architecture, tmp_path: Path) -> None:
+def test_without_a_network_it_shows_what_to_do(tiny: Architecture, tmp_path: Path) -> None:
     with pytest.raises(WeightsUnavailable) as refusal:
         load(tiny, tmp_path, url="http://127.0.0.1:9")
 

@@ -40,7 +40,7 @@ def test_an_image_that_is_gone_keeps_its_plain_answer() -> None:
 
 
 @pytest.mark.parametrize("stage", [frozen(1, train_batch_norm=False), unfrozen(1)])
-def test_a_checkpoint_says_by_how_many_views_it_was_judged(
+def test_a_checkpoint_shows_by_how_many_views_it_was_judged(
     tmp_path: Path, weights_folder: Path, tiny: Architecture, stage: StageRequest
 ) -> None:
     listener = Listener()

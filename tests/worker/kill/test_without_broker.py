@@ -1,4 +1,4 @@
-"""The ledger is the truth: without a bell, or with one that never rings, a run starts all the same."""
+"""The ledger is the truth: without a broker, or with one that never notifies, a run starts all the same."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.kill
 
 @pytest.fixture(params=["none", "dead"])
 def silent_farm(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path) -> Iterator[Farm]:
-    """A worker that no bell reaches."""
+    """A worker that no notification reaches."""
     shutil.copy(migrated_sqlite, tmp_path / "tellapart.sqlite3")
     farm = Farm(tmp_path, f"sqlite:///{tmp_path / 'tellapart.sqlite3'}", f"unix://{tmp_path}/nobody.sock", STEADY)
     environment = {**os.environ, "TELLAPART_DATA": str(tmp_path), "TELLAPART_DEVICE": "cpu"}
@@ -42,7 +42,7 @@ def test_a_run_starts_and_ends(silent_farm: Farm) -> None:
     assert len(silent_farm.attempts(run_id)) == 1
 
 
-def test_j17_a_cancel_needs_no_bell(silent_farm: Farm) -> None:
+def test_j17_a_cancel_needs_no_broker(silent_farm: Farm) -> None:
     run_id = silent_farm.run(epochs=500)
     silent_farm.wait_for_epochs(run_id, 1)
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from backend.accepted import accepted, bounds_of, unwrapped
+from backend.fields.accepted import accepted, bounds_of, unwrapped
 
 Path = tuple[str | int, ...]
 _OURS: Final = frozenset({"value_error", "assertion_error"})
