@@ -1,6 +1,5 @@
 """The processes that ``tellapart serve`` starts: watched, started again when they die, and ended with it."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-_PR_SET_PDEATHSIG: Final = 1
 WAITS_S: Final = (0.0, 1.0, 2.0, 5.0, 15.0, 30.0)
 """Before the first, second, … start in a row of a process that doesn't stay."""
 LIVED_WELL_S: Final = 60.0
@@ -48,7 +46,7 @@ class Child:
         self._starts_at = None
         self._started_at = time.monotonic()
         self._process = subprocess.Popen(
-            self.command,
+            [*_ending_with_us(), *self.command],
             env=dict(self.environment),
             pass_fds=self.pass_fds,
             cwd=self.folder,
@@ -56,7 +54,6 @@ class Child:
             stdout=self.output,
             stderr=self.output,
             start_new_session=True,
-            preexec_fn=_dies_with_us(),
         )
 
     @property
@@ -136,17 +133,8 @@ def describe_exit(code: int | None) -> str:
     return f"killed by signal {-code}" + (", most likely because memory ran out" if code == -signal.SIGKILL else "")
 
 
-def _dies_with_us() -> Callable[[], None] | None:
-    """What a child does before its program starts, so that a kill -9 of ours leaves nothing behind; Linux only."""
-    if not sys.platform.startswith("linux"):
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def _bind() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # We may have died between the fork and the line above.
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return _bind
+def _ending_with_us() -> list[str]:
+    """A program that has the system end it with us, so that a kill -9 of ours leaves no process running, and then
+    becomes the command that follows. Linux only; in the child itself, as a ``preexec_fn`` is unsafe with threads.
+    """
+    return [sys.executable, "-m", "worker.parent_death", str(os.getpid())] if sys.platform.startswith("linux") else []
