@@ -6,13 +6,14 @@
 #   make nightly     the tests that kill processes, at full length
 #   make bench DATA=folder FASTAI_PYTHON=interpreter [PATTERN=expression]     compare training with fastai
 #   make contact-sheet    draw every page in every state: build/contact-sheet.png and .html
-#   make screenshots      the same, and renew the pictures of tests/e2e/screens and of the README
+#   make screenshots      the same, and renew the pictures that tests compare with
+#   make readme-pictures RUN=http://127.0.0.1:8000/runs/...    renew docs/images from a training; key in TELLAPART_TOKEN
 #   make migration MESSAGE="Runs have a note"     draft the next migration from the tables
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: contact-sheet screenshots help run demo test nightly check bench migration install install-dev frontend browser clean
+.PHONY: contact-sheet screenshots readme-pictures help run demo test nightly check bench migration install install-dev frontend browser clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -45,7 +46,10 @@ contact-sheet: install-dev frontend browser
 	$(PYTHON) -m tests.e2e.contact_sheet
 
 screenshots: install-dev frontend browser
-	$(PYTHON) -m tests.e2e.contact_sheet --keep --readme
+	$(PYTHON) -m tests.e2e.contact_sheet --keep
+
+readme-pictures: install-dev frontend browser
+	$(PYTHON) -m tests.e2e.contact_sheet --readme "$(RUN)"
 
 check: install-dev $(FRONTEND_INSTALLED)
 	$(PYTHON) -m ruff check $(PYTHON_SOURCES)

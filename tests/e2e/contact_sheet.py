@@ -1,36 +1,38 @@
 """Draws every page in every state and puts the pictures side by side: ``python -m tests.e2e.contact_sheet``.
 
-``--keep`` renews the small pictures that tests compare with, ``--readme`` those of the README.
+``--keep`` renews the small pictures that tests compare with. ``--readme RUN`` renews those of the README instead,
+from the page of a training on a running server, whose key is in ``TELLAPART_TOKEN``.
 """
 
 import argparse
 import html
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+import httpx
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from backend import migrations
 from tests.e2e.conftest import CHROMIUM_ARGUMENTS, MANY_CLASSES, installed_chromium
 from tests.e2e.furnished import Wording, furnish
-from tests.e2e.places import PLACES
 from tests.e2e.screens import HIDE_CHANCE, KEPT, LOOKS, SCREENS, Servers, in_all_looks, keep, kept_file, picture
 from tests.e2e.server import serving
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 OUT: Final = ROOT / "build" / "screens"
 README: Final = {
-    "pictures": "pictures",
-    "labels": "labels",
-    "look": "look",
-    "train": "train",
-    "run": "run, succeeded",
-    "confusions": "confusions",
-    "try": "try, answered",
+    "pictures": "/datasets/{dataset}",
+    "labels": "/datasets/{dataset}/labels",
+    "look": "/versions/{version}",
+    "train": "/versions/{version}/train",
+    "run": "/runs/{run}",
+    "confusions": "/runs/{run}/understand/confusions",
+    "try": "/checkpoints/{checkpoint}/try?image={image}",
 }
 README_HEIGHT: Final = 1000
 TILE_WIDTHS: Final = (400, 400, 180, 180)
@@ -100,15 +102,33 @@ def side_by_side(files: list[Path]) -> None:
     (OUT.parent / "contact-sheet.html").write_text(page, "utf-8")
 
 
-def draw_readme(browser: Browser, servers: Servers) -> None:
-    """The README's pictures: the upper part of a page, light, 1280 px wide, 128 colours."""
+def draw_readme(browser: Browser, run_address: str, key: str) -> None:
+    """The README's pictures from a training of real pictures: the upper part of a page, light, 1280 px, 128 colours.
+
+    Args:
+        run_address: the page of a training that succeeded, ``http://127.0.0.1:8000/runs/…``.
+        key: a key of that server.
+    """
+    server, run_id = run_address.rsplit("/runs/", 1)
+    with httpx.Client(base_url=f"{server}/api/v1", headers={"Authorization": f"Bearer {key}"}) as api:
+        run = api.get(f"/runs/{run_id}").raise_for_status().json()
+        version = api.get(f"/versions/{run['version_id']}").raise_for_status().json()
+        worst = api.get(f"/runs/{run_id}/top-losses", params={"k": 1}).raise_for_status().json()
+    ids = {
+        "dataset": version["dataset_id"],
+        "version": version["id"],
+        "run": run_id,
+        "checkpoint": run["checkpoints"][-1]["id"],
+        "image": worst["items"][0]["image_id"],
+    }
     context = browser.new_context(viewport={"width": 1280, "height": README_HEIGHT}, color_scheme="light")
     page = context.new_page()
-    page.goto(servers.few.server.sign_in)
-    for name, place in README.items():
-        page.goto("about:blank")
-        PLACES[place].open(page, servers.few)
-        page.wait_for_timeout(500)
+    page.goto(f"{server}/sign-in")
+    page.locator("input[type=password]").fill(key)
+    page.locator("main button[type=submit]").click()
+    for name, path in README.items():
+        page.goto(server + path.format(**ids), wait_until="load")
+        page.wait_for_timeout(2500)
         page.evaluate("for (const part of document.querySelectorAll('main details')) part.open = false; scrollTo(0, 0)")
         file = ROOT / "docs" / "images" / f"{name}.png"
         page.screenshot(path=file)
@@ -121,15 +141,17 @@ def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="renew the small pictures that tests compare with")
-    parser.add_argument("--readme", action="store_true", help="renew the README's pictures")
+    parser.add_argument("--readme", metavar="RUN", help="renew the README's pictures from this run's page, and no more")
     chosen = parser.parse_args()
-    with all_servers() as servers, sync_playwright() as playwright:
+    with sync_playwright() as playwright, ExitStack() as stack:
         browser = playwright.chromium.launch(executable_path=installed_chromium(), args=list(CHROMIUM_ARGUMENTS))
-        side_by_side(draw_all(browser, servers, keeps=chosen.keep))
         if chosen.readme:
-            draw_readme(browser, servers)
+            draw_readme(browser, chosen.readme, os.environ["TELLAPART_TOKEN"])
+        else:
+            servers = stack.enter_context(all_servers())
+            side_by_side(draw_all(browser, servers, keeps=chosen.keep))
+            print(f"{OUT.parent / 'contact-sheet.png'}, {OUT.parent / 'contact-sheet.html'}")  # noqa: T201  # its answer
         browser.close()
-    print(f"{OUT.parent / 'contact-sheet.png'}, {OUT.parent / 'contact-sheet.html'}")  # noqa: T201  # a command's answer
 
 
 if __name__ == "__main__":
