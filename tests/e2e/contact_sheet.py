@@ -125,7 +125,7 @@ def draw_readme(browser: Browser, run_address: str, key: str) -> None:
     page = context.new_page()
     page.goto(f"{server}/sign-in")
     page.locator("input[type=password]").fill(key)
-    page.locator("main button[type=submit]").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     for name, path in README.items():
         page.goto(server + path.format(**ids), wait_until="load")
         page.wait_for_timeout(2500)

@@ -119,7 +119,7 @@ def test_the_question_mark_opens_the_list_of_keys(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_contain_text("Datasets")
 
 
-def test_a_dataset_continuesly_when_its_name_is_typed(
+def test_a_dataset_goes_only_when_its_name_is_typed(
     page: Page, shapes: Path, server: Server, complaints: Complaints
 ) -> None:
     # Pictures that were just being fetched are gone with it.
