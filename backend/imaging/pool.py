@@ -25,7 +25,7 @@ log = structlog.get_logger()
 WAIT_S: Final = 20.0
 """How long a request waits for its turn before it is answered with 503."""
 _UPLOAD_WAIT_S: Final = 600.0
-_UNSTARTED_S: Final = 45.0
+_UNSTARTED_S: Final = 15.0
 """A picture that no process has begun by then, though one is idle, is evidence that the pool is broken."""
 _PROBE_EVERY_S: Final = 20.0
 _ATTEMPTS: Final = 3
@@ -208,8 +208,9 @@ class DecodingPool:
             if task.pool is not self._pool:
                 task.answer.cancel()
             elif self._is_lost(task):
-                self._give_up(task)
-                raise DecodersDown
+                # A process that was killed while it fetched work may have taken a lock with it: only a new pool helps.
+                task.answer.cancel()
+                raise BrokenProcessPool("a process is idle and none takes the picture")
 
     def _is_lost(self, task: "_Task[Any]") -> bool:
         """Whether a process is idle and yet none takes the task."""

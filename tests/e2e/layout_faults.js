@@ -47,7 +47,9 @@
     const hit = document.elementFromPoint(x, y);
     if (!hit || element.contains(hit) || hit.contains(element) || hit.closest("label")?.contains(element)) continue;
     const over = hit.closest("a, button, summary, input, select, .menu-sheet, .page-primary, .bar");
-    if (over && !over.matches(".menu-sheet, .page-primary, .bar") && !over.closest(".page-primary, .bar, .menu-sheet")) faults.push(`${words(over)} lies over ${words(element)}`);
+    // A bar that stays at the edge of the window lies over whatever scrolls beneath it: that is reached by scrolling.
+    const stays = (part) => part !== null && part !== document.body && (["sticky", "fixed"].includes(getComputedStyle(part).position) || stays(part.parentElement));
+    if (over && !stays(over)) faults.push(`${words(over)} lies over ${words(element)}`);
   }
   return faults;
 }

@@ -126,7 +126,7 @@ def test_a_dataset_goes_only_when_its_name_is_typed(
     complaints.expected = ("404",)
     drop(page, shapes)
     expect(page.get_by_text("24 pictures added")).to_be_visible()
-    page.get_by_role("button", name="Delete this dataset").click()
+    page.get_by_role("button", name="Delete dataset").click()
     expect(page.locator("[data-needs-typed]")).to_be_disabled()
 
     page.get_by_label("type the dataset's name").fill("shapes")

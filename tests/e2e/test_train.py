@@ -85,7 +85,7 @@ def test_a_run_continues_from_a_stage_of_another(page: Page, furnished: Furnishe
     expect(page.get_by_label("Continue with the model of")).to_have_value(furnished.checkpoints[0])
     expect(page.locator(".forecast")).to_contain_text("2 epochs on all layers")
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(page.get_by_role("heading", name="This run goes on from")).to_be_visible()
+    expect(page.get_by_role("heading", name="This run starts from")).to_be_visible()
 
 
 def test_keys_pause_a_run_and_let_it_go_on(page: Page, furnished: Furnished) -> None:
@@ -93,7 +93,7 @@ def test_keys_pause_a_run_and_let_it_go_on(page: Page, furnished: Furnished) -> 
     page.wait_for_load_state()
 
     page.keyboard.press("p")
-    expect(page.get_by_text("This training is paused")).to_be_visible()
+    expect(page.get_by_text(re.compile("^Paused "))).to_be_visible()
     page.wait_for_load_state()
     page.keyboard.press("p")
     expect(page.get_by_text(re.compile("^Queued: "))).to_be_visible()

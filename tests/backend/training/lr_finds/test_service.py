@@ -215,4 +215,4 @@ def test_a_run_that_searches_its_rate_shows_what_was_found(
     assert page.count("<dt>Rate that the search found</dt>") == 2
     assert "<dt>Rate that the search found</dt><dd>2.5e-3</dd>" in page
     assert "<dt>Rate that the search found</dt><dd>2.5e-5 to 2.5e-4</dd>" in page
-    assert "the search found the learning rate 2.5e-5 to 2.5e-4" in page
+    assert "the learning-rate finder chose 2.5e-5 to 2.5e-4" in page
