@@ -36,10 +36,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 @pytest.fixture
 def page(browser: Browser, house: House, complaints: Complaints) -> Iterator[Page]:
     """Ana, who has followed the printed link; her clicks are counted."""
-    assert house.link is not None
     with watched_page(browser, complaints) as page:
         page.add_init_script(COUNT_CLICKS)
-        page.goto(house.link)
+        page.goto(house.new_link())
         yield page
 
 
