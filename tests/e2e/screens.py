@@ -135,7 +135,9 @@ def keep(image: Image.Image, file: Path) -> None:
 
 BLOCK: Final = 8
 BLOCK_DIFFERS: Final = 24.0
-SHARE_MAY_DIFFER: Final = 0.04
+SHARE_MAY_DIFFER: Final = 0.12
+"""Two drawings of one unchanged page differed by up to 8.3 % on a busy machine: live parts arrive when they arrive.
+Faults of the layout are measured exactly, by ``layout_faults.js``."""
 HEIGHT_MAY_DIFFER: Final = 0.04
 
 
