@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwrigh
 from tests.e2e.furnished import Furnished, Wording, furnish
 from tests.e2e.server import Server as Server
 from tests.e2e.server import serving as serving
+from tests.fixtures.house import House
 from tests.fixtures.pictures import folder_of_shapes
 
 MANY_CLASSES = tuple(f"class of pictures number {number}" for number in range(37))
@@ -105,6 +106,15 @@ def empty(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> It
     """Nothing yet."""
     with serving(tmp_path_factory.mktemp("empty"), migrated_sqlite) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A ``tellapart serve`` with nothing in it, as a user starts it, for all tests of a file."""
+    house = House(tmp_path_factory.mktemp("house"))
+    house.wait_until_ready()
+    yield house
+    house.end()
 
 
 @pytest.fixture

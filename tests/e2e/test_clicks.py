@@ -24,15 +24,6 @@ addEventListener("click", (event) => {
 CLICKS = "Number(sessionStorage.getItem('clicks') ?? 0)"
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A ``tellapart serve`` with nothing in it."""
-    house = House(tmp_path_factory.mktemp("house"))
-    house.wait_until_ready()
-    yield house
-    house.end()
-
-
 @pytest.fixture
 def page(browser: Browser, house: House, complaints: Complaints) -> Iterator[Page]:
     """Ana, who has followed the printed link; her clicks are counted."""

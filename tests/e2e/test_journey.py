@@ -23,15 +23,6 @@ SOON = 10_000
 """Milliseconds for what must come within seconds, however busy the machine is."""
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A ``tellapart serve`` for all tests of this file."""
-    house = House(tmp_path_factory.mktemp("house"))
-    house.wait_until_ready()
-    yield house
-    house.end()
-
-
 @pytest.fixture
 def page(browser: Browser, house: House, complaints: Complaints) -> Iterator[Page]:
     """Ana, who has clicked on a link that signs her in; each works once, so every test has one of its own."""
