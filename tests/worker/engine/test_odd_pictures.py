@@ -25,6 +25,9 @@ def test_g09_values_that_are_no_numbers_are_skipped_and_named_and_spoil_no_loss(
     train(order_in(tmp_path, weights_folder, tiny_config(stage), (manifest, opened)), on_event=listener)
 
     assert [(event.path, event.reason) for event in listener.of(ImageSkipped)] == [
-        (scan.path, "broken: it has values that aren't numbers")
+        (
+            scan.path,
+            "it has values that aren't numbers, so nothing says how bright they are. Save it once more without them",
+        )
     ]
     assert [0 < event.train_loss < 10 for event in listener.of(EpochFinished)] == [True]
