@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import pytest
 from fastapi import FastAPI
@@ -173,9 +174,23 @@ def _empty(url: str) -> None:
     database.dispose()
 
 
+_SHARED_BY: Final = {
+    "tests/worker/kill": "tests/worker/kill",
+    "tests/e2e/test_screens.py": "every page",
+    "tests/e2e/test_accessibility.py": "every page",
+    "tests/e2e/test_weight.py": "every page",
+    "tests/e2e/test_hostile_text.py": "every page",
+    "tests/e2e": "tests/e2e",
+}
+"""What shares a server, by the beginning of its path; the first that fits counts."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, where tests run side by side, what shares a server: a file, all of ``e2e``, all of ``kill``."""
+    """Keep together, where tests run side by side, a file and what shares a server.
+
+    The tests of pages are two groups, each with a server of its own: together they would take longer than all others.
+    """
     for item in items:
         file = Path(item.nodeid.partition("::")[0])
-        shared = next((name for name in ("tests/e2e", "tests/worker/kill") if file.is_relative_to(name)), str(file))
+        shared = next((group for path, group in _SHARED_BY.items() if file.is_relative_to(path)), str(file))
         item.add_marker(pytest.mark.xdist_group(shared))
