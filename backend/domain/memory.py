@@ -17,11 +17,13 @@ _PIXELS_AT: Final = 224
 
 _ACTIVATIONS: Final = {
     "efficientnet-lite0": 77_000_000,
+    "efficientnet-lite1": 100_000_000,
+    "efficientnet-lite2": 105_000_000,
     "resnet18": 21_000_000,
     "resnet34": 25_000_000,
     "resnet50": 80_000_000,
 }
-"""Bytes of activations of an image of 224 pixels, kept until its gradient is computed."""
+"""Bytes of activations of an image of 224 pixels until its gradient is computed; Lite1's and Lite2's by Lite0's."""
 
 _PROGRAM: Final = 1_000_000_000
 """Python, torch and their buffers."""

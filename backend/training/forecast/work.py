@@ -148,11 +148,16 @@ def below_share(architecture: str, stage: Stage) -> float:
 
 ANSWER_COST: Final[Mapping[str, float]] = {
     "efficientnet-lite0": 1.95,
+    "efficientnet-lite1": 2.53,
+    "efficientnet-lite2": 2.8,
     "resnet18": 3.6,
     "resnet34": 6.0,
     "resnet50": 9.5,
 }
-"""Cost of one evaluation on a processor: GFLOP of ResNet-18, the others by measured pictures a second."""
+"""Cost of one evaluation on a processor: GFLOP of ResNet-18, the others by measured pictures a second.
+
+Lite1 and Lite2 by their GFLOP and activations against Lite0's.
+"""
 
 
 @dataclass(frozen=True, slots=True)

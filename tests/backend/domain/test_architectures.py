@@ -37,6 +37,7 @@ def test_each_architecture_is_filed_under_its_own_name() -> None:
         ("efficientnet_lite0", "efficientnet-lite0"),
         ("tf_efficientnet_lite0", "efficientnet-lite0"),
         ("EfficientNet-Lite0", "efficientnet-lite0"),
+        ("tf_efficientnet_lite2", "efficientnet-lite2"),
         ("ResNet-34", "resnet34"),
         ("vgg16", "vgg16"),
     ],

@@ -325,7 +325,9 @@ def test_it_continues_from_a_checkpoint_of_the_same_architecture(client: TestCli
 def test_it_lists_architectures_and_what_is_at_hand(client: TestClient) -> None:
     items = client.get("/api/v1/architectures").json()["items"]
 
-    assert [item["name"] for item in items] == ["efficientnet-lite0", "resnet18", "resnet34", "resnet50"]
+    assert [item["name"] for item in items] == [
+        "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "resnet18", "resnet34", "resnet50",
+    ]  # fmt: skip
     assert items[0]["weights"][0]["at_hand"] is True
     assert items[1]["weights"][0] == {
         "name": "IMAGENET1K_V1",

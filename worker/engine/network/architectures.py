@@ -139,19 +139,24 @@ def _resnet(name: str) -> Builder:
     return build_backbone
 
 
-def _efficientnet_lite0(pretrained: Weights | None) -> nn.Sequential:
-    with _unwritten(pretrained):
-        whole = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    if pretrained is not None:
-        # The package names its layers differently, but lists the same 296 tensors in the same order.
-        names = whole.state_dict().keys()
-        whole.load_state_dict(dict(zip(names, pretrained.values(), strict=True)), assign=True)
-    whole.reset_classifier(0, global_pool="")  # type: ignore[operator]  # typed as any attribute of a module
-    return nn.Sequential(whole)
+def _efficientnet_lite(number: int) -> Builder:
+    def build_backbone(pretrained: Weights | None) -> nn.Sequential:
+        with _unwritten(pretrained):
+            whole = timm.create_model(f"tf_efficientnet_lite{number}", pretrained=False)
+        if pretrained is not None:
+            # The package names its layers differently, but lists the same tensors in the same order.
+            names = whole.state_dict().keys()
+            whole.load_state_dict(dict(zip(names, pretrained.values(), strict=True)), assign=True)
+        whole.reset_classifier(0, global_pool="")  # type: ignore[operator]  # typed as any attribute of a module
+        return nn.Sequential(whole)
+
+    return build_backbone
 
 
 BUILDERS: dict[str, Builder] = {
-    "efficientnet-lite0": _efficientnet_lite0,
+    "efficientnet-lite0": _efficientnet_lite(0),
+    "efficientnet-lite1": _efficientnet_lite(1),
+    "efficientnet-lite2": _efficientnet_lite(2),
     "resnet18": _resnet("resnet18"),
     "resnet34": _resnet("resnet34"),
     "resnet50": _resnet("resnet50"),

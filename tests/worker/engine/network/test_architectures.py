@@ -1,10 +1,12 @@
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from torch import nn
 
 from backend.domain.architectures import ARCHITECTURES
+from backend.weights import is_available
 from tests.fixtures.fastai import figures
 from worker.engine.network.architectures import BUILDERS, ConcatPool, build, build_head
 from worker.engine.network.weights import load
@@ -72,7 +74,7 @@ def test_it_pools_the_maximum_first_and_then_the_average() -> None:
     assert ConcatPool()(features).tolist() == [[3.0, 1.0]]
 
 
-@pytest.mark.parametrize("name", ["resnet18", "efficientnet-lite0"])
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"])
 def test_a_network_has_the_layer_groups_and_features_of_the_catalogue(name: str) -> None:
     model = build(name, 5, last_layer_bias=False, seed=1).eval()
 
@@ -101,18 +103,31 @@ def test_every_architecture_of_the_catalogue_can_be_built() -> None:
 
 
 @pytest.mark.weights
-def test_the_package_carries_weights_that_fit(tmp_path: Path) -> None:
-    entry = ARCHITECTURES["efficientnet-lite0"]
+@pytest.mark.parametrize(
+    ("name", "tensors"), [("efficientnet-lite0", 296), ("efficientnet-lite1", 386), ("efficientnet-lite2", 386)]
+)
+def test_the_package_carries_weights_that_fit(name: str, tensors: int, tmp_path: Path) -> None:
+    entry = ARCHITECTURES[name]
+    if not is_available(entry.weights[0], tmp_path):
+        pytest.skip(f"{entry.weights[0].package} isn't installed: it is an extra")
     pretrained = load(entry, entry.weights[0], tmp_path, on_event=lambda event: None, stop=NeverStop())
 
     model = build(entry.name, 5, last_layer_bias=False, seed=1, pretrained=pretrained)
 
-    assert len(pretrained) == 296
-    first = next(iter(pretrained.values()))
-    assert torch.equal(next(model.backbone.parameters()), first)
+    assert len(pretrained) == tensors
+    assert torch.equal(next(model.backbone.parameters()), next(iter(pretrained.values())))
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("efficientnet-lite0", 9), ("resnet18", 5)])
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_catalogue_counts_the_weights_that_timm_builds(number: int) -> None:
+    with torch.device("meta"):
+        whole = timm.create_model(f"tf_efficientnet_lite{number}", pretrained=False)
+
+    built = sum(parameter.numel() for parameter in whole.parameters())
+    assert built == ARCHITECTURES[f"efficientnet-lite{number}"].parameters
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("efficientnet-lite0", 9), ("efficientnet-lite2", 9), ("resnet18", 5)])
 def test_the_blocks_one_after_the_other_are_the_network(name: str, blocks: int) -> None:
     model = build(name, 3, last_layer_bias=False, seed=1).eval()
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
