@@ -19,7 +19,6 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from backend.domain.architectures import ARCHITECTURES
 from backend.domain.events import Event
 from backend.domain.training import Augmentation, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.imaging.decoding import decode
@@ -48,7 +47,7 @@ _TIMES: Final = 2
 def measured(device: str, *, size: int = PIXELS_AT, tried: Sequence[str] = TRIED) -> list[Speed]:
     """How fast this machine is, with pictures of that size."""
     files = [_picture(number) for number in range(_PICTURES)]
-    steps = preprocessing_of(_config(tried[0], size), ARCHITECTURES[tried[0]])
+    steps = preprocessing_of(_config(tried[0], size))
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         whole = list(pool.map(lambda file: resized(decode(file)[1], steps), files))
         reading = _best(lambda: list(pool.map(lambda file: resized(decode(file)[1], steps), files)))
@@ -66,7 +65,7 @@ def _config(architecture: str, size: int) -> TrainingConfig:
 
 def _of_network(config: TrainingConfig, images: list[Image.Image], device: torch.device) -> list[Speed]:
     """What answering and learning take, the views of the pictures included."""
-    steps = preprocessing_of(config, ARCHITECTURES[config.architecture])
+    steps = preprocessing_of(config)
     stage, number = config.stages[0], len(images)
     model = devices.to_device(architectures.build(config.architecture, _CLASSES, last_layer_bias=False, seed=0), device)
     set_learning(model, stage)
@@ -101,7 +100,7 @@ def _of_network(config: TrainingConfig, images: list[Image.Image], device: torch
 
 def _of_still_layers(config: TrainingConfig, images: list[Image.Image], device: torch.device) -> list[Speed]:
     """What making a frozen network ready takes, and showing it views of pictures."""
-    steps = preprocessing_of(config, ARCHITECTURES[config.architecture])
+    steps = preprocessing_of(config)
     model = architectures.build(config.architecture, _CLASSES, last_layer_bias=False, seed=0)
     network = FrozenNetwork(nn.Sequential(devices.to_device(model, device).backbone, model.pool), steps, None)
     limits, precision = MemoryLimits(_BATCH, device), devices.autocast_type(config.precision, device)

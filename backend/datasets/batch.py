@@ -11,7 +11,6 @@ from backend.datasets.errors import ImageNotFound
 from backend.datasets.images import content_of, or_raised
 from backend.datasets.repository import DatasetRepository, VersionRepository
 from backend.datasets.versions import find_version
-from backend.domain.architectures import ARCHITECTURES
 from backend.domain.ids import Digest
 from backend.domain.manifest import Split
 from backend.domain.training import TrainingRequest, resolve
@@ -73,7 +72,7 @@ def batch_image(
     content = content_of(storage, digest)
     # What a training does that nobody has changed anything about.
     config = resolve(TrainingRequest(image_size=size))
-    architecture = ARCHITECTURES[config.architecture]
+    architecture = config.entry
     preprocessing = Preprocessing(size, round(size / config.crop_share), architecture.mean, architecture.std)
     augmentation = config.augmentation if augmented else None
     return or_raised(decoders.run(network_view_png, content, preprocessing, augmentation, seed))

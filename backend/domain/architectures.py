@@ -1,7 +1,7 @@
 """The catalogue of architectures and where their pretrained weights come from.
 
 Facts only; ``worker.engine.network.architectures`` builds the networks and
-``worker.engine.network.weights`` fetches and checks the files.
+``worker.engine.network.weights`` fetches and checks the files. Beside the entries
 """
 
 import re
@@ -13,7 +13,7 @@ class WeightSource(StrEnum):
     """How pretrained weights reach this machine."""
 
     DOWNLOAD = "download"
-    """A file of torchvision's, fetched on first use and checked by hash."""
+    """A file of torchvision's or timm's, fetched on first use and checked by hash."""
     PACKAGE = "package"
     """Carried by an installed Python package."""
 
@@ -25,9 +25,11 @@ class PretrainedWeights:
     Attributes:
         name: name within its architecture, such as ``IMAGENET1K_V1``.
         file_name: file to lay into the weights folder by hand; empty for a package.
-        sha256_prefix: the hash's first digits, which torchvision puts into the file name.
-        size_bytes: about how much a download moves; 0 for a package.
+        sha256_prefix: the hash's first digits, from the file's name; empty where they aren't known.
+        size_bytes: about how much a download moves; 0 for a package, and where that isn't known.
         package: the Python package that carries them; empty for a download.
+        url: address of the file, where timm names one.
+        hub_id, hub_file: repository and file on the model hub, where timm names them.
     """
 
     name: str
@@ -36,6 +38,9 @@ class PretrainedWeights:
     sha256_prefix: str = ""
     size_bytes: int = 0
     package: str = ""
+    url: str = ""
+    hub_id: str = ""
+    hub_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,13 @@ class Architecture:
         mean, std: per-channel normalisation of RGB in [0, 1], as the weights were trained.
         weights: what it can start from, the default first.
         blocks: parts of the backbone that can be left frozen one by one, from below.
+        license: the weights' licence as their authors name it; empty where that isn't known.
+        size_step: sides of pictures must be a multiple of so many pixels.
+        is_fixed_size: pictures must have ``default_image_size``.
+        gflops: operations for one picture of 224 pixels, in billions (two for a multiplication and an addition);
+            0 where nobody has counted.
+        activations: numbers that all layers with weights put out for such a picture; 0 as above.
+        built_by: library and version whose definition of the network these facts are of; empty for our own.
     """
 
     name: str
@@ -63,6 +75,12 @@ class Architecture:
     std: tuple[float, float, float]
     weights: tuple[PretrainedWeights, ...]
     blocks: int = 1
+    license: str = ""
+    size_step: int = 1
+    is_fixed_size: bool = False
+    gflops: float = 0.0
+    activations: int = 0
+    built_by: str = ""
 
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from backend.domain.architectures import ARCHITECTURES
 from backend.domain.json import Json
 from backend.domain.training import ClassBalance, Stage, TrainingConfig
 
@@ -102,7 +101,7 @@ def _of_classes(config: TrainingConfig, images: Mapping[str, int]) -> Iterator[C
 
 
 def _of_batch_norm(config: TrainingConfig, images: int) -> Iterator[Caution]:
-    architecture = ARCHITECTURES[config.architecture]
+    architecture = config.entry
     momentum = _BATCH_NORM_MOMENTUM.get(architecture.family)
     if momentum is None:
         return

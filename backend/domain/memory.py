@@ -7,7 +7,7 @@ parts are added up with the sizes that CUDA's own libraries are known to take.
 
 from typing import Final
 
-from backend.domain.architectures import ARCHITECTURES
+from backend.domain.architectures import Architecture
 from backend.domain.training import Precision, Stage, TrainingConfig
 
 _FLOAT: Final = 4
@@ -24,6 +24,9 @@ _ACTIVATIONS: Final = {
     "resnet50": 80_000_000,
 }
 """Bytes of activations of an image of 224 pixels until its gradient is computed; Lite1's and Lite2's by Lite0's."""
+
+_BYTES_OF_ACTIVATION: Final = 8
+"""Kept of each number that a layer with weights puts out: itself, and often its normalised value."""
 
 _PROGRAM: Final = 1_000_000_000
 """Python, torch and their buffers."""
@@ -54,7 +57,7 @@ def memory_needed(config: TrainingConfig, device: str, *, images: int | None = N
 
 
 def _of_stage(config: TrainingConfig, stage: Stage, batch: int, *, on_gpu: bool) -> float:
-    network, head = ARCHITECTURES[config.architecture].parameters, _head(config.architecture)
+    network, head = config.entry.parameters, _head(config.entry)
     learning = head if stage.freeze else network
     held = _FLOAT * (network + _ADAM * learning)
     learns: float = held
@@ -70,18 +73,20 @@ def _of_stage(config: TrainingConfig, stage: Stage, batch: int, *, on_gpu: bool)
 
 def _activations(config: TrainingConfig, stage: Stage, *, on_gpu: bool) -> float:
     """Bytes of an image's activations."""
-    # A network that was never measured counts by its weights.
-    at_usual_size = _ACTIVATIONS.get(config.architecture, 3 * ARCHITECTURES[config.architecture].parameters)
+    entry = config.entry
+    # A network that was never measured counts by what its layers put out, else by its weights.
+    uncounted = _BYTES_OF_ACTIVATION * entry.activations or 3 * entry.parameters
+    at_usual_size = _ACTIVATIONS.get(config.architecture, uncounted)
     size = stage.image_size or config.image_size
     is_halved = on_gpu and config.precision is not Precision.FLOAT32
     trained = 1.0
     if not stage.freeze:
         # Frozen blocks keep no activations, only their output.
-        blocks = ARCHITECTURES[config.architecture].blocks
+        blocks = entry.blocks
         trained -= min(stage.frozen_blocks, blocks - 1) / blocks
     return at_usual_size * (size / _PIXELS_AT) ** 2 * (_HALF if is_halved else 1.0) * trained
 
 
-def _head(architecture: str) -> int:
+def _head(architecture: Architecture) -> int:
     """Parameters of the course's head, nearly all of them in its first layer."""
-    return 2 * ARCHITECTURES[architecture].features * _HEAD
+    return 2 * architecture.features * _HEAD

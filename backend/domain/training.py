@@ -14,8 +14,9 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from backend.domain.architectures import ARCHITECTURES, canonical_name
-from backend.domain.errors import InvalidInput
+from backend.domain.architectures import ARCHITECTURES, Architecture, canonical_name
+from backend.domain.catalogue import UnknownWeights, architecture_named, look_up, remember, require_size
+from backend.domain.json import Json
 
 
 class Recipe(StrEnum):
@@ -192,6 +193,9 @@ class TrainingRequest(_Part):
     last_layer_bias: bool | None = None
     adam_betas: tuple[MomentumShare, MomentumShare] | None = None
     adam_epsilon: float | None = Field(None, gt=0, le=1)
+    network: Json = Field(
+        None, exclude=True, description="As in the config of a run, so that one can be sent again; it is not read."
+    )
 
     @field_validator("architecture")
     @classmethod
@@ -213,6 +217,8 @@ class TrainingConfig(_Part):
         label_smoothing: share of certainty that is spread over all classes in the loss.
         test_time_views: random views of each validation image whose answers are mixed into the plain one's; 0 is none.
         device: kind of device that may run it.
+        network: the facts of a network that isn't written down in the catalogue, as they were when the training was
+            asked for: another version of timm doesn't change them. None for those of the catalogue.
     """
 
     architecture: str
@@ -234,38 +240,21 @@ class TrainingConfig(_Part):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     test_time_views: int = Field(0, ge=0, le=32)
     device: DeviceWanted = DeviceWanted.AUTO
+    network: Architecture | None = None
+
+    def model_post_init(self, context: object) -> None:
+        if self.network is not None:
+            remember(self.network)
+
+    @property
+    def entry(self) -> Architecture:
+        """The network, as it was when the training was asked for."""
+        return self.network or architecture_named(self.architecture)
 
     @property
     def epochs(self) -> int:
         """Epochs of all stages together."""
         return sum(stage.epochs for stage in self.stages)
-
-
-class UnknownArchitecture(InvalidInput):
-    """The catalogue has no architecture of that name."""
-
-    code = "architecture-unknown"
-
-    def __init__(self, name: str) -> None:
-        known = ", ".join(ARCHITECTURES)
-        super().__init__(
-            f"There is no architecture called “{name}”.",
-            advice=f"Choose one of: {known}.",
-            details={"architecture": name, "known": list(ARCHITECTURES)},
-        )
-
-
-class UnknownWeights(InvalidInput):
-    """The architecture has no pretrained weights of that name."""
-
-    code = "weights-unknown"
-
-    def __init__(self, architecture: str, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(
-            f"{architecture} has no weights called “{name}”.",
-            advice=f"Choose one of: {', '.join(known)}.",
-            details={"architecture": architecture, "weights": name, "known": list(known)},
-        )
 
 
 _LESSON_STAGES = (
@@ -330,13 +319,12 @@ def resolve(request: TrainingRequest) -> TrainingConfig:
     """The whole config as it will run, with the recipe's value for all that was left out.
 
     Raises:
-        UnknownArchitecture, UnknownWeights: not in the catalogue.
+        UnknownArchitecture, UnknownWeights: there is no such network, or it has no such weights.
+        ImageSizeUnsuitable: the network doesn't take pictures of that size.
     """
     recipe = request.recipe or (Recipe.CUSTOM if request.stages else Recipe.RECOMMENDED)
-    name = request.architecture or _DEFAULT_ARCHITECTURE[recipe]
-    architecture = ARCHITECTURES.get(name)
-    if architecture is None:
-        raise UnknownArchitecture(name)
+    architecture = look_up(request.architecture or _DEFAULT_ARCHITECTURE[recipe], request.weights)
+    name = architecture.name
     weights = request.weights or architecture.weights[0].name
     known = tuple(source.name for source in architecture.weights)
     if weights not in known:
@@ -345,10 +333,14 @@ def resolve(request: TrainingRequest) -> TrainingConfig:
     if request.stages is not None:
         stages = tuple(_resolve_stage(recipe, place, stage) for place, stage in enumerate(request.stages))
     optimizer = _FASTAI_1 if recipe is Recipe.LESSON_1 else _FASTAI_2
+    image_size = request.image_size or architecture.default_image_size
+    for size in (image_size, *(stage.image_size for stage in stages)):
+        require_size(architecture, size or image_size)
     return TrainingConfig(
         architecture=name,
+        network=None if name in ARCHITECTURES else architecture,
         weights=weights,
-        image_size=request.image_size or architecture.default_image_size,
+        image_size=image_size,
         crop_share=request.crop_share or _CROP_SHARE[recipe],
         batch_size=request.batch_size or _BATCH_SIZE[recipe],
         seed=request.seed,

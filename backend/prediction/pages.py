@@ -9,7 +9,7 @@ from starlette.responses import Response
 from backend.datasets.images import content_of
 from backend.datasets.urls import thumbnail_url
 from backend.dependencies import ReadDep, Services, ServicesDep
-from backend.domain.architectures import ARCHITECTURES
+from backend.domain.catalogue import title_of
 from backend.domain.ids import CheckpointId, DatasetId, ImageId
 from backend.imaging.pool import decoding_pool
 from backend.interpretation import service as results
@@ -100,9 +100,7 @@ def _context(
         "section": "runs",
         "checkpoint": row,
         "run": run,
-        "architecture": ARCHITECTURES[row.architecture].title
-        if row.architecture in ARCHITECTURES
-        else row.architecture,
+        "architecture": title_of(row.architecture),
         "crumbs": [
             ("Datasets", "/"),
             (run.dataset_name, f"/datasets/{run.dataset_id}"),

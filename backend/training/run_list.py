@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from backend.domain.architectures import ARCHITECTURES
+from backend.domain.catalogue import architecture_of
 from backend.domain.json import Json
 from backend.domain.results import model_rank
 from backend.domain.training import RunStatus
@@ -89,7 +89,7 @@ def _line(run: RunView, before: RunRecord | None) -> RunLine:
     changes = None if before is None else list(_changes(run, before))
     return RunLine(
         run=run,
-        model=ARCHITECTURES[run.config["architecture"]].title,
+        model=architecture_of(run.config).title,
         result=_best(run),
         seconds=(run.ended_at - run.started_at).total_seconds() if run.ended_at and run.started_at else None,
         changes=None if changes is None else tuple(changes[:_CHANGES_SHOWN]),

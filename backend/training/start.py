@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import VersionNotFound
-from backend.domain.architectures import ARCHITECTURES, PretrainedWeights, WeightSource
+from backend.domain.architectures import PretrainedWeights, WeightSource
+from backend.domain.catalogue import title_of
 from backend.domain.cautions import Caution, cautions
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
@@ -46,14 +47,10 @@ class StartDiffers(InvalidInput):
 
     def __init__(self, wanted: str, found: str) -> None:
         super().__init__(
-            f"The model to start from is {_title(found)}, but this training uses {_title(wanted)}.",
-            advice=f"Choose {_title(found)}, or start from the pretrained weights.",
+            f"The model to start from is {title_of(found)}, but this training uses {title_of(wanted)}.",
+            advice=f"Choose {title_of(found)}, or start from the pretrained weights.",
             details={"architecture": wanted, "checkpoint_architecture": found},
         )
-
-
-def _title(architecture: str) -> str:
-    return ARCHITECTURES[architecture].title if architecture in ARCHITECTURES else f"“{architecture}”"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +198,7 @@ def _with_architecture(request: TrainingRequest, found: str | None) -> TrainingR
 
 
 def _missing_weights(config: TrainingConfig, folder: Path) -> PretrainedWeights | None:
-    weights = next(one for one in ARCHITECTURES[config.architecture].weights if one.name == config.weights)
+    weights = next(one for one in config.entry.weights if one.name == config.weights)
     return None if is_available(weights, folder) else weights
 
 
@@ -213,7 +210,7 @@ def _of_weights(config: TrainingConfig, weights: PretrainedWeights) -> tuple[Cau
         )
         return (Caution("weights-missing", message),)
     message = (
-        f"The pretrained weights of {ARCHITECTURES[config.architecture].title} aren't on this server yet; they are "
+        f"The pretrained weights of {config.entry.title} aren't on this server yet; they are "
         f"downloaded first (about {weights.size_bytes / 1e6:,.0f} MB). Without internet, put the file "
         f"{weights.file_name} into the weights folder."
     )

@@ -7,7 +7,6 @@ from functools import partial
 
 import torch
 
-from backend.domain.architectures import ARCHITECTURES
 from backend.domain.events import Note, NoteTopic, OnEvent, Phase, PhaseStarted
 from backend.domain.lr_finder import Curve, Finding
 from backend.domain.manifest import Manifest, Split
@@ -181,7 +180,7 @@ def _first_model(
             model = build()
             _start_from(model, start, order)
             return model
-    architecture = ARCHITECTURES[config.architecture]
+    architecture = config.entry
     on_event(PhaseStarted(Phase.WEIGHTS, f"Loading the pretrained weights of {architecture.title}"))
     pretrained = weights.load(
         architecture,

@@ -10,7 +10,7 @@ from enum import IntEnum
 from statistics import median
 from typing import Final
 
-from backend.domain.architectures import ARCHITECTURES
+from backend.domain.catalogue import is_known
 from backend.domain.training import Precision, TrainingConfig
 from backend.training.forecast.cursor import Measurement
 from backend.training.forecast.fit import fit
@@ -97,7 +97,7 @@ class Rates:
     """What was measured on one machine, the latest first."""
 
     def __init__(self, speeds: Iterable[Speed]) -> None:
-        self._speeds = [speed for speed in speeds if speed.architecture is None or speed.architecture in ARCHITECTURES]
+        self._speeds = [speed for speed in speeds if speed.architecture is None or is_known(speed.architecture)]
         self._tests = [speed for speed in self._speeds if speed.run_id is None]
 
     def estimate(self, piece: WorkItem, architecture: str) -> Estimate | None:

@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from backend.datasets.errors import VersionNotFound
 from backend.domain.architectures import ARCHITECTURES, Architecture
+from backend.domain.catalogue import ImageSizeUnsuitable, UnknownArchitecture, UnknownWeights
 from backend.domain.errors import AppError
 from backend.domain.ids import VersionId
 from backend.domain.runs import CheckpointNotFound
-from backend.domain.training import Stage, TrainingConfig, UnknownArchitecture, UnknownWeights
+from backend.domain.training import Stage, TrainingConfig
 from backend.tables.datasets import VersionRow
 from backend.training.find import find_checkpoint
 from backend.training.forecast.forecast import Forecaster
@@ -72,7 +73,7 @@ class TrainContent:
     @property
     def architecture(self) -> Architecture:
         """The network of the training."""
-        return ARCHITECTURES[self.config.architecture]
+        return self.config.entry
 
     @property
     def time(self) -> str:
@@ -140,7 +141,14 @@ class TrainContent:
 
 
 _SIDES: Final = ("train", "valid", "test")
-_OF_FIELDS: Final = (FormUnusable, StartDiffers, UnknownArchitecture, UnknownWeights, CheckpointNotFound)
+_OF_FIELDS: Final = (
+    FormUnusable,
+    StartDiffers,
+    UnknownArchitecture,
+    UnknownWeights,
+    ImageSizeUnsuitable,
+    CheckpointNotFound,
+)
 
 
 def train_content(
@@ -184,6 +192,8 @@ def problems_of(refusal: AppError) -> dict[str, str]:
             return refusal.sentences
         case StartDiffers() | UnknownArchitecture():
             return {"architecture": f"{refusal.message} {refusal.advice}"}
+        case ImageSizeUnsuitable():
+            return {"image_size": f"{refusal.message} {refusal.advice}"}
         case UnknownWeights():
             return {"weights": f"{refusal.message} {refusal.advice}"}
         case CheckpointNotFound():

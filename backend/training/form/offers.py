@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from backend.domain.architectures import ARCHITECTURES, Architecture, PretrainedWeights, WeightSource
+from backend.domain.architectures import Architecture, PretrainedWeights, WeightSource
 from backend.domain.training import TrainingConfig
 from backend.training.forecast.durations import range_words
 from backend.training.forecast.forecast import Forecast
@@ -37,7 +37,7 @@ class Offer:
     @property
     def architecture(self) -> Architecture:
         """Its network."""
-        return ARCHITECTURES[self.config.architecture]
+        return self.config.entry
 
     @property
     def time(self) -> str:

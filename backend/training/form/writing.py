@@ -65,7 +65,7 @@ def _stage_values(stage: Stage) -> dict[str, Any]:  # Any: numbers, booleans or 
 
 def _run_values(config: TrainingConfig) -> dict[str, Json]:
     """The config's own values by the names of the fields."""
-    values = config.model_dump(mode="json", exclude={"stages", "augmentation", "recipe", "adam_betas"})
+    values = config.model_dump(mode="json", exclude={"stages", "augmentation", "recipe", "adam_betas", "network"})
     return values | {"adam_beta": config.adam_betas[1]}
 
 

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from backend.caller import CallerDep
 from backend.dependencies import ReadDep, SettingsDep, UnitDep
-from backend.domain.architectures import ARCHITECTURES
+from backend.domain.catalogue import architecture_of
 from backend.domain.errors import AppError
 from backend.domain.ids import DatasetId, VersionId
 from backend.domain.json import Json
@@ -89,7 +89,7 @@ def find_page(request: Request, find_id: str, session: ReadDep) -> Response:
         points=_points(result),
         fallback=FALLBACK,
         words=words,
-        architecture=ARCHITECTURES[find.config["architecture"]],
+        architecture=architecture_of(find.config),
         steps=steps_of(session, DatasetId(find.dataset_id), StepName.TRAIN),
         is_at_work=not find.status.is_final,
         again=_again(find),

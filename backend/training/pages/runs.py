@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.urls import thumbnail_url
 from backend.dependencies import ReadDep, ServicesDep, SettingsDep, UnitDep
-from backend.domain.architectures import ARCHITECTURES
+from backend.domain.catalogue import architecture_of
 from backend.domain.ids import DatasetId
 from backend.domain.runs import STATUS_WORDS
 from backend.domain.training import RunStatus
@@ -119,7 +119,7 @@ def run(request: Request, run_id: str, session: ReadDep, settings: SettingsDep) 
         steps=steps_of(session, DatasetId(shown.dataset_id), StepName.TRAIN),
         has_worker=bool(trainers_in_words(session)),
         device=device_words(shown.device) if shown.device else "",
-        architecture=ARCHITECTURES[shown.config["architecture"]],
+        architecture=architecture_of(shown.config),
         eta=_eta(shown),
         rate_words=rate_words,
         remedy=_remedy(shown, settings.weights_folder),
@@ -232,5 +232,5 @@ def _remedy(run: RunView, weights_folder: Path) -> tuple[str, str] | None:
 
 
 def _has_weights(run: RunView, weights_folder: Path) -> bool:
-    wanted = [one for one in ARCHITECTURES[run.config["architecture"]].weights if one.name == run.config["weights"]]
+    wanted = [one for one in architecture_of(run.config).weights if one.name == run.config["weights"]]
     return all(is_available(one, weights_folder) for one in wanted)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.domain.architectures import ARCHITECTURES
 from backend.domain.training import TrainingConfig
 from backend.training.form import fields as train_fields
 from backend.training.form.fields import Field
@@ -27,7 +26,7 @@ def settings_in_words(config: Mapping[str, Any], rates_found: Sequence[Any]) -> 
     whole = TrainingConfig.model_validate(config)
     shown = shown_values(whole)
     begin = [("Preset", _preset(whole))]
-    begin += [("Model", ARCHITECTURES[whole.architecture].title), ("Pretrained weights", whole.weights)]
+    begin += [("Model", whole.entry.title), ("Pretrained weights", whole.weights)]
     stages = [_stage(row, shown, found) for row, found in enumerate(rates_found)]
     groups = [Section(group.title, _rows(group.fields, shown)) for group in train_fields.GROUPS]
     changes = Section("Random changes", _rows(train_fields.CHANGES, shown))

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from backend.domain.architectures import ARCHITECTURES
+from backend.domain.catalogue import UnknownArchitecture, UnknownWeights
 from backend.domain.training import (
     Augmentation,
     Recipe,
@@ -11,8 +12,6 @@ from backend.domain.training import (
     StageRequest,
     TrainingConfig,
     TrainingRequest,
-    UnknownArchitecture,
-    UnknownWeights,
     group_rates,
     one_cycle,
     one_cycle_momentum,

@@ -28,7 +28,7 @@ def test_a_picture_gets_the_probabilities_that_the_engine_gives_it(tmp_path: Pat
     architecture = ARCHITECTURES[config.architecture]
     pretrained = load(architecture, architecture.weights[0], tmp_path, on_event=lambda event: None, stop=NeverStop())
     model = build(config.architecture, 3, last_layer_bias=False, seed=1, pretrained=pretrained).eval()
-    preprocessing = preprocessing_of(config, architecture)
+    preprocessing = preprocessing_of(config)
     contents = [encode(draw(shape, 1, size=130), "PNG") for shape in CLASSES]
     pixels = torch.stack([torch.from_numpy(evaluation_view(decode(content)[1], preprocessing)) for content in contents])
     (tmp_path / "model.onnx").write_bytes(

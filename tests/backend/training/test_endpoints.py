@@ -329,7 +329,7 @@ def test_it_lists_architectures_and_what_is_at_hand(client: TestClient) -> None:
         "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "resnet18", "resnet34", "resnet50",
     ]  # fmt: skip
     assert items[0]["weights"][0]["at_hand"] is True
-    assert items[1]["weights"][0] == {
+    assert items[3]["weights"][0] == {
         "name": "IMAGENET1K_V1",
         "source": "download",
         "at_hand": False,

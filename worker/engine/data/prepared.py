@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from backend.domain.architectures import ARCHITECTURES
 from backend.domain.events import ImageSkipped, OnEvent, Phase, PhaseProgress, PhaseStarted
 from backend.domain.ids import Digest
 from backend.domain.manifest import ManifestImage, Split
@@ -54,8 +53,7 @@ def prepared_images(
     """
     images = order.manifest.images
     skipped = _Skipped(len(images), on_event)
-    architecture = ARCHITECTURES[order.config.architecture]
-    source = ImageSource(order.open_bytes, preprocessing_of(order.config, architecture, image_size=image_size))
+    source = ImageSource(order.open_bytes, preprocessing_of(order.config, image_size=image_size))
     to_read = [image for image in images if image.digest not in kept]
     try:
         if to_read:
@@ -82,7 +80,7 @@ def resized_images(
     kept: Callable[[], Set[Digest]],
 ) -> Iterator[Images]:
     """The same images at a stage's size; at another one than before they are read once more, for exactly its pixels."""
-    steps = preprocessing_of(order.config, ARCHITECTURES[order.config.architecture], image_size=image_size)
+    steps = preprocessing_of(order.config, image_size=image_size)
     if steps == images.source.preprocessing:
         yield images
         return

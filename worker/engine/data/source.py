@@ -14,7 +14,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from backend.domain.architectures import Architecture
 from backend.domain.errors import NotFound
 from backend.domain.ids import Digest
 from backend.domain.manifest import ManifestImage
@@ -28,16 +27,14 @@ CACHE_BYTES: Final = 1_500_000_000
 """Resized pixels kept from epoch to epoch; what doesn't fit is decoded each time."""
 
 
-def preprocessing_of(
-    config: TrainingConfig, architecture: Architecture, *, image_size: int | None = None
-) -> Preprocessing:
+def preprocessing_of(config: TrainingConfig, *, image_size: int | None = None) -> Preprocessing:
     """The preprocessing that a network's weights want; at a stage's own size where it has one."""
     size = image_size or config.image_size
     return Preprocessing(
         size=size,
         resize_to=round(size / config.crop_share),
-        mean=architecture.mean,
-        std=architecture.std,
+        mean=config.entry.mean,
+        std=config.entry.std,
     )
 
 

@@ -6,7 +6,6 @@ from functools import partial
 import torch
 from torch import nn
 
-from backend.domain.architectures import ARCHITECTURES
 from backend.domain.events import OnEvent, Phase, PhaseProgress, PhaseStarted
 from backend.domain.ids import Digest
 from backend.domain.manifest import Split
@@ -95,10 +94,10 @@ def kept_images(
     if order.features_folder is None or len(sizes) > 1 or not is_constant:
         return set()
     views = max(min(stage.views, stage.epochs) for stage in stages.values())
-    width = ARCHITECTURES[config.architecture].features
+    width = config.entry.features
     if not features.fit_into_memory(len(manifest.images), width, views):
         return set()
-    steps = preprocessing_of(config, ARCHITECTURES[config.architecture], image_size=sizes.pop())
+    steps = preprocessing_of(config, image_size=sizes.pop())
     source = _source(order, model, steps, limits, on_event)
     plain = [image for image in manifest.images if image.split is not Split.TRAIN]
     kept = set(source.kept(plain))

@@ -100,7 +100,9 @@ class State:
 def order_hash(config: TrainingConfig, manifest: Manifest) -> str:
     """Changes when config, classes, images, labels or splits do: states of another order don't fit."""
     images = [(image.digest, image.label, image.split.value) for image in manifest.images]
-    content = [config.model_dump(mode="json"), manifest.classes, images]
+    # Without the field that only networks of timm have, so that states of before it was there still fit.
+    without = {"network"} if config.network is None else None
+    content = [config.model_dump(mode="json", exclude=without), manifest.classes, images]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

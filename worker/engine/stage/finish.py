@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.domain.architectures import ARCHITECTURES
 from backend.domain.events import Phase, PhaseStarted, StageFinished
 from backend.domain.results import Evaluation
 from worker.engine.checkpoints import checkpoint
@@ -54,7 +53,7 @@ def _write_checkpoint(
         stages_before=training.stages_before,
         preprocessing=training.preprocessing,
         evaluations=evaluations,
-        features=ARCHITECTURES[training.order.config.architecture].features,
+        features=training.order.config.entry.features,
         export=_exported(training, run.model, answered.classes),
     )
 

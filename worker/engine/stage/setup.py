@@ -4,7 +4,6 @@ from functools import partial
 
 import torch
 
-from backend.domain.architectures import ARCHITECTURES
 from backend.domain.training import ClassBalance, Stage
 from worker.engine.data.batches import ImageBatches, Views, steps_per_epoch
 from worker.engine.frozen import activations, compute, features
@@ -144,7 +143,7 @@ def _views_of(stage: Stage) -> int:
 
 def _keeps_features(training: Training, stage: Stage) -> bool:
     """Whether the backbone is constant and its features fit into memory."""
-    images, width = training.images, ARCHITECTURES[training.order.config.architecture].features
+    images, width = training.images, training.order.config.entry.features
     return stage.features_are_constant and features.fit_into_memory(
         len(images.train) + len(images.valid), width, _views_of(stage)
     )

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from backend.domain.architectures import ARCHITECTURES
 from backend.domain.events import OnEvent, Phase, PhaseProgress, PhaseStarted
 from backend.domain.results import Evaluation
 from worker.engine.data.batches import LabelledImages, Views
@@ -70,7 +69,7 @@ def _answers(training: Training, run: StageRun, requests: Sequence[ViewRequest])
     total = sum(len(one.views.labelled) for one in requests)
     if not total:
         return []
-    width = ARCHITECTURES[training.order.config.architecture].features
+    width = training.order.config.entry.features
     if run.stage.features_are_constant and features.fit_into_memory(total, width, 1):
         kept = [features.from_features(one) for one in compute.features_of(training, requests)]
         return [

@@ -1,5 +1,6 @@
 import pytest
 
+from backend.domain.architectures import ARCHITECTURES
 from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training.forecast.work import Counts, Work, learning_share, pieces, relative_cost
 
@@ -66,7 +67,7 @@ def test_mixed_answers_are_asked_for_once_a_view() -> None:
 def test_frozen_blocks_make_learning_cheaper(blocks: int, share: float) -> None:
     stage = resolve(TrainingRequest(stages=(StageRequest(freeze=False, frozen_blocks=blocks),))).stages[0]
 
-    assert learning_share("resnet18", stage) == pytest.approx(share, abs=0.005)
+    assert learning_share(ARCHITECTURES["resnet18"], stage) == pytest.approx(share, abs=0.005)
 
 
 def test_layers_that_stand_still_below_are_shown_each_view_once() -> None:
