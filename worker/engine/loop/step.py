@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from worker.engine.hardware.memory import PartialUpdate, is_out_of_memory
+from worker.engine.loop.depthwise import fast_depthwise
 from worker.engine.loop.run import NotFinite, StageRun
 
 MAX_OVERFLOWS: Final = 20
@@ -61,7 +62,10 @@ def _accumulated(run: StageRun, inputs: Tensor, targets: Tensor, parts: int) -> 
     run.optimizer.zero_grad(set_to_none=True)
     losses = []
     for some, wanted in zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True):
-        with torch.autocast(run.device.type, dtype=run.autocast, enabled=run.autocast is not None):
+        with (
+            torch.autocast(run.device.type, dtype=run.autocast, enabled=run.autocast is not None),
+            fast_depthwise(run.device, run.autocast),
+        ):
             loss = run.criterion(run.forward(some).float(), wanted) / len(targets)
         run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's own
         losses.append(loss.detach())
