@@ -194,6 +194,14 @@ class StageCutShort:
 
 
 @dataclass(frozen=True, slots=True)
+class StageSkipped:
+    """A stage isn't run, and why in words."""
+
+    stage: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RateFound:
     """The learning-rate finder has chosen a stage's rate; ``suggestions`` by the name of their rule.
 
@@ -240,6 +248,7 @@ Event = (
     | StateSaved
     | StageFinished
     | StageCutShort
+    | StageSkipped
     | RateFound
     | MicroBatchHalved
     | RolledBack

@@ -59,6 +59,14 @@ class ClassBalance(StrEnum):
     """Every class is drawn equally often."""
 
 
+class RunIf(StrEnum):
+    """On what condition a stage runs."""
+
+    ALWAYS = "always"
+    MISTAKES = "mistakes"
+    """Only where the model before it gets validation images wrong, so that there is something to improve."""
+
+
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 MaxLearningRate = LearningRate | tuple[LearningRate, LearningRate]
 MomentumShare = Annotated[float, Field(gt=0, lt=1)]
@@ -111,6 +119,7 @@ class StageRequest(_Part):
     image_size: int | None = Field(None, ge=32, le=1024)
     keep_best: bool | None = None
     early_stopping: int | None = Field(None, ge=1, le=1000)
+    run_if: RunIf | None = None
 
 
 FROZEN_VIEWS: Final = 1
@@ -138,6 +147,7 @@ class Stage(_Part):
         image_size: side of the square in this stage; None is the run's.
         keep_best: the stage ends with the weights of its best epoch, not of its last.
         early_stopping: the stage ends after so many epochs without a better one; None is never.
+        run_if: on what condition it runs at all.
     """
 
     freeze: bool
@@ -154,6 +164,7 @@ class Stage(_Part):
     image_size: int | None = Field(None, ge=32, le=1024)
     keep_best: bool = False
     early_stopping: int | None = Field(None, ge=1, le=1000)
+    run_if: RunIf = RunIf.ALWAYS
 
     @property
     def peak(self) -> MaxLearningRate:

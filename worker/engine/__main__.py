@@ -22,6 +22,7 @@ from backend.domain.events import (
     PhaseStarted,
     StageCutShort,
     StageFinished,
+    StageSkipped,
     StageStarted,
     StepFinished,
 )
@@ -144,7 +145,7 @@ class _Screen:
 
     def show(self, event: Event) -> None:
         match event:
-            case Note(text=text) | StageCutShort(reason=text):
+            case Note(text=text) | StageCutShort(reason=text) | StageSkipped(reason=text):
                 console.print(f"[yellow]{text}[/yellow]")
             case PhaseStarted(text=text):
                 self._progress.update(self._task, description=text, completed=0, total=None)

@@ -1,16 +1,17 @@
 """The recipe of a training, from an order to checkpoints."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
 import torch
 
-from backend.domain.events import Note, NoteTopic, OnEvent, Phase, PhaseStarted
+from backend.domain.events import Note, NoteTopic, OnEvent, Phase, PhaseStarted, StageSkipped
 from backend.domain.lr_finder import Curve, Finding
 from backend.domain.manifest import Manifest, Split
 from backend.domain.trainable import OneClassOnly
+from backend.domain.training import RunIf, Stage
 from worker.engine.checkpoints import checkpoint
 from worker.engine.checkpoints.checkpoint import Checkpoint
 from worker.engine.checkpoints.durable import disk_full_named, remove_partials
@@ -29,7 +30,7 @@ from worker.engine.loop.state import State
 from worker.engine.network import architectures, weights
 from worker.engine.network.architectures import Classifier
 from worker.engine.network.optim import set_learning
-from worker.engine.order import NeverStop, StatePoint, StopSignal, TrainingOrder, TrainingResult
+from worker.engine.order import NeverStop, StageResult, StatePoint, StopSignal, TrainingOrder, TrainingResult
 from worker.engine.stage.finish import finished_before
 from worker.engine.stage.run import run_stage
 from worker.engine.stage.setup import begin_stage
@@ -71,12 +72,23 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
                 resumed.take_over(training.limits, training.backoff)
             results = [finished_before(order.output_folder, number) for number in range(first)]
             for number in range(first, len(order.config.stages)):
+                if resumed is None and (reason := _reason_to_skip(order.config.stages[number], results)):
+                    on_event(StageSkipped(number, reason))
+                    continue
                 with _at_its_size(training, number) as sized:
                     results.append(run_stage(sized, number, resumed))
                 resumed = None
                 if stop.finish_requested():
                     break
     return TrainingResult(tuple(result for result in results if result is not None))
+
+
+def _reason_to_skip(stage: Stage, results: Sequence[StageResult | None]) -> str | None:
+    """Why the stage isn't run after those with these results; None where it is."""
+    before = next((one for one in reversed(results) if one is not None), None)
+    if stage.run_if is RunIf.MISTAKES and before is not None and before.error_rate == 0:
+        return "The model gets every picture held out for testing right: there is nothing left to improve"
+    return None
 
 
 def find_learning_rate(

@@ -22,7 +22,7 @@ from torch import Tensor
 from backend.domain.ids import Digest
 from backend.domain.json import Json
 from backend.domain.manifest import Manifest
-from backend.domain.training import MaxLearningRate, TrainingConfig
+from backend.domain.training import MaxLearningRate, RunIf, TrainingConfig
 from worker.engine.checkpoints.durable import sha256, write_file
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop.best import Best
@@ -100,10 +100,19 @@ class State:
 def order_hash(config: TrainingConfig, manifest: Manifest) -> str:
     """Changes when config, classes, images, labels or splits do: states of another order don't fit."""
     images = [(image.digest, image.label, image.split.value) for image in manifest.images]
-    # Without the field that only networks of timm have, so that states of before it was there still fit.
-    without = {"network"} if config.network is None else None
-    content = [config.model_dump(mode="json", exclude=without), manifest.classes, images]
+    content = [_identity(config), manifest.classes, images]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _identity(config: TrainingConfig) -> dict[str, Json]:
+    """All that the config asks for; fields added later are left out where unused, so that older states still fit."""
+    content: dict[str, Any] = config.model_dump(mode="json")  # Any: JSON values
+    if config.network is None:
+        del content["network"]
+    for stage, asked in zip(content["stages"], config.stages, strict=True):
+        if asked.run_if is RunIf.ALWAYS:
+            del stage["run_if"]
+    return content
 
 
 def remember(run: StageRun) -> State:

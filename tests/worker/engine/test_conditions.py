@@ -1,0 +1,51 @@
+"""Stages that run only on a condition."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.domain.events import StageSkipped, StageStarted
+from backend.domain.training import RunIf
+from tests.fixtures.engine import Listener, frozen, order_in, shapes, tiny_config, unfrozen
+from worker.engine import recipe
+from worker.engine.order import StageResult
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("error_rate", "begun", "skipped"), [(0.0, [0], [1]), (0.5, [0, 1], [])])
+def test_a_stage_against_mistakes_runs_only_where_there_are_some(
+    tmp_path: Path,
+    weights_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error_rate: float,
+    begun: list[int],
+    skipped: list[int],
+) -> None:
+    run_stage = recipe.run_stage
+
+    def with_error_rate(*given: object) -> StageResult:
+        found = run_stage(*given)  # type: ignore[arg-type]  # handed on
+        return StageResult(found.stage, found.folder, found.valid_loss, error_rate)
+
+    monkeypatch.setattr(recipe, "run_stage", with_error_rate)
+    config, listener = tiny_config(frozen(1), unfrozen(1, run_if=RunIf.MISTAKES)), Listener()
+
+    result = recipe.train(order_in(tmp_path, weights_folder, config, shapes()), on_event=listener)
+
+    assert [event.stage for event in listener.of(StageStarted)] == begun
+    assert [event.stage for event in listener.of(StageSkipped)] == skipped
+    assert [stage.stage for stage in result.stages] == begun
+
+
+@pytest.mark.usefixtures("tiny")
+def test_it_is_said_why_a_stage_is_left_out(
+    tmp_path: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "run_stage", lambda *given: StageResult(0, tmp_path, 0.1, 0.0))
+    config, listener = tiny_config(frozen(1), unfrozen(1, run_if=RunIf.MISTAKES)), Listener()
+
+    recipe.train(order_in(tmp_path, weights_folder, config, shapes()), on_event=listener)
+
+    assert [event.reason for event in listener.of(StageSkipped)] == [
+        "The model gets every picture held out for testing right: there is nothing left to improve"
+    ]
