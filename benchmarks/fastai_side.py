@@ -2,12 +2,11 @@
 
 Runs in an interpreter that has fastai and needs nothing of ours but
 ``benchmarks.measuring``. The learner is the one that fastai's ``vision_learner``
-would make, put together from fastai's own parts since that function has no place
-for weights of another origin than the internet.
+would make, put together from fastai's own parts since that function has no
+argument for weights of another origin than the internet.
 """
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import fastai.vision.all  # noqa: F401  # gives the learner its methods, as ever
 import timm
 import torch
 import torchvision
+from fastai.callback.core import Callback
 from fastai.callback.training import BnFreeze
 from fastai.data.block import CategoryBlock, DataBlock
 from fastai.data.transforms import IndexSplitter
@@ -31,42 +31,89 @@ from benchmarks import measuring
 
 
 def measure(job: dict[str, Json]) -> dict[str, Json]:
-    """Train as the job says, from the files on."""
-    begun = time.perf_counter()
+    """Train as the job says, from the files on; test images, if it has any, are predicted while the watch is paused.
+
+    Kept is the stage with the lowest validation error after its last epoch, of equals the first.
+    """
+    watch = measuring.Stopwatch()
     set_seed(job["seed"])
-    learner = _learner(job)
-    errors, seconds, memory = [], [], []
+    learner = _learner(job, watch)
+    errors, after, memory, tested = [], [], [], []
     with learner.no_bar(), learner.no_logging():
         for stage in job["stages"]:
-            errors.append(_run_stage(learner, stage))
-            seconds.append(time.perf_counter() - begun)
+            before = len(watch.epochs)
+            _run_stage(learner, stage)
+            errors.append([epoch["error_rate"] for epoch in watch.epochs[before:]])
+            after.append(watch.elapsed)
             memory.append(measuring.peak_memory())
+            if job.get("test"):
+                with watch.paused():
+                    tested.append(_test_error_rate(learner, job["test"]))
+    kept = min(range(len(errors)), key=lambda stage: errors[stage][-1])
     return {
-        "seconds": seconds[-1],
-        "error_rate": min(stage[-1] for stage in errors),
+        "seconds": after[-1][0],
+        "processor_seconds": after[-1][1],
+        "error_rate": errors[kept][-1],
         "errors": errors,
+        "epochs": watch.epochs,
+        **({"test_error_rate": tested[kept]} if tested else {}),
         "peak_memory": memory[-1],
-        "after_stages": [list(after) for after in zip(seconds, memory, strict=True)],
+        "after_stages": [[seconds, held] for (seconds, _), held in zip(after, memory, strict=True)],
         "train_images": len(job["train"]),
         "valid_images": len(job["valid"]),
         "versions": measuring.versions(),
     }
 
 
-def _run_stage(learner: Any, stage: dict[str, Any]) -> list[float]:  # Any: fastai has no types
-    """Freeze or not, fit, and return the validation error after each epoch."""
+def _run_stage(learner: Any, stage: dict[str, Any]) -> None:  # Any: fastai has no types
+    """Freeze or not, and fit; a stage with a ``base_lr`` is fastai's own ``fine_tune``, which does both."""
+    if "base_lr" in stage:
+        learner.fine_tune(stage["epochs"], base_lr=stage["base_lr"])
+        return
     learner.freeze() if stage["freeze"] else learner.unfreeze()
     rate = stage["max_lr"]
     learner.fit_one_cycle(stage["epochs"], slice(*rate) if isinstance(rate, list) else rate)
-    # A row is: training loss, validation loss, error.
-    return [float(row[2]) for row in learner.recorder.values]
 
 
-def _learner(job: dict[str, Any]) -> Any:  # Any: fastai has no types
+def _test_error_rate(learner: Any, test: list[list[str]]) -> float:  # Any: as above
+    loader = learner.dls.test_dl(test, with_labels=True)
+    # Loss and error.
+    return float(learner.validate(dl=loader)[1])
+
+
+class _Epochs(Callback):  # type: ignore[misc]  # fastai has no types
+    """Notes each epoch's result in the watch; every fit is a stage."""
+
+    # After fastai's recorder, which is at 50.
+    order = 60
+
+    def __init__(self, watch: measuring.Stopwatch) -> None:
+        self.watch, self.stage = watch, -1
+
+    def before_fit(self) -> None:
+        """Count the fits."""
+        self.stage += 1
+
+    def after_epoch(self) -> None:
+        """Note, unless the test images are predicted."""
+        if not self.watch.is_paused:
+            _, loss, error = self.learn.final_record
+            self.watch.validated(self.stage, float(error), float(loss))
+
+
+def _learner(job: dict[str, Any], watch: measuring.Stopwatch) -> Any:  # Any: fastai has no types
     network, splitter = _network(job)
     # At its best: batch norm of the frozen body neither learns nor follows the small batches, by fastai's own callback.
-    still = {"train_bn": False, "cbs": [BnFreeze()]} if job["best"] else {}
-    return Learner(_loaders(job), network, splitter=splitter, metrics=error_rate, path=Path(job["work"]), **still)
+    frozen = [BnFreeze()] if job["best"] else []
+    return Learner(
+        _loaders(job),
+        network,
+        splitter=splitter,
+        metrics=error_rate,
+        path=Path(job["work"]),
+        train_bn=not job["best"],
+        cbs=[_Epochs(watch), *frozen],
+    )
 
 
 def _loaders(job: dict[str, Any]) -> Any:  # Any: as above

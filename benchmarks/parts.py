@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.json import Json
@@ -104,6 +104,9 @@ PARTS: Final = {
 }
 
 
-def in_turn(contenders: tuple[str, ...], round_number: int) -> tuple[str, ...]:
+_Contender = TypeVar("_Contender")
+
+
+def in_turn(contenders: tuple[_Contender, ...], round_number: int) -> tuple[_Contender, ...]:
     """The order of one round; every other round is turned around, so that a machine growing warm favours nobody."""
     return contenders[::-1] if round_number % 2 else contenders

@@ -9,10 +9,7 @@ the first one ended. Nothing is fetched from anywhere.
 
 import argparse
 import hashlib
-import json
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -27,15 +24,11 @@ from backend.domain.manifest import Manifest, Split
 from backend.domain.splitting import RandomSplit
 from benchmarks import measuring
 from benchmarks.parts import FASTAI, FASTAI_BEST, OURS, OURS_AGAIN, PARTS, VALID, Part, in_turn
+from benchmarks.processes import CantMeasure, answer_of, machine, require_fastai
 from benchmarks.summary import Run, memory, summarise
 from worker.engine.data.folder import FolderContent, read_folder
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 _CANT: Final = 2
-
-
-class CantMeasure(Exception):
-    """Something is missing; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +98,7 @@ def _measure_all(wanted: Wanted) -> None:
 
 
 def _weights(part: Part, wanted: Wanted, folder: Path) -> dict[str, Json]:
-    answer: dict[str, Any] = _run(
+    answer: dict[str, Any] = answer_of(
         [sys.executable, "-m", "benchmarks.weights", part.architecture, str(wanted.weights_folder)], folder
     )
     return answer
@@ -157,10 +150,7 @@ class Side:
     def ours(self) -> list[Run]:
         """Twice: with an empty cache, and with what the first left there."""
         job = {
-            "data": str(self.wanted.data.resolve()),
-            "pattern": self.wanted.pattern,
-            "valid": VALID,
-            "seed": self.seed,
+            **self._lists(),
             "request": self.part.our_request(self.seed).model_dump(mode="json"),
             "weights": self.weights,
             "cache": str(self.work / "cache"),
@@ -172,10 +162,10 @@ class Side:
         ]
 
     def fastai(self, *, best: bool) -> Run:
-        """As it comes, or at its best: batch norm of the frozen body standing still."""
+        """As it comes, or at its best: batch norm of the frozen body in evaluation mode."""
         job = {
             **self.part.fastai_job(self.seed),
-            **_lists(_read(self.wanted, self.seed), self.wanted.data.resolve()),
+            **self._lists(),
             "weights": self.weights["safetensors"],
             "workers": self.wanted.fastai_workers,
             "best": best,
@@ -184,72 +174,25 @@ class Side:
         command = [self.wanted.fastai_python, "-m", "benchmarks.fastai_side"]
         return self._measured(FASTAI_BEST if best else FASTAI, command, job)
 
+    def _lists(self) -> dict[str, Json]:
+        """Our split as explicit lists of (file, label)."""
+        folder, manifest = self.wanted.data.resolve(), _read(self.wanted, self.seed).manifest
+
+        def of(split: Split) -> list[list[str]]:
+            return [[str(folder / image.path), image.label] for image in manifest.of(split)]
+
+        return {"classes": list(manifest.classes), "train": of(Split.TRAIN), "valid": of(Split.VALID)}
+
     def _measured(self, contender: str, command: list[str], job: dict[str, Any]) -> Run:
         load = measuring.load_average()
         folder = Path(job["work"])
         folder.mkdir(parents=True, exist_ok=True)
         measuring.write(folder / "job.json", job)
-        answer = _run([*command, str(folder / "job.json")], folder, with_folder=False)
+        answer = answer_of([*command, str(folder / "job.json")], folder, with_folder=False)
         settings = self.part.settings(contender)
         return Run.model_validate(
             {"contender": contender, "seed": self.seed, "load": load, "settings": settings, **answer}
         )
-
-
-def _lists(content: FolderContent, folder: Path) -> dict[str, Json]:
-    """Our split as explicit lists of [file, label]."""
-
-    def of(split: Split) -> list[list[str]]:
-        return [[str(folder / image.path), image.label] for image in content.manifest.of(split)]
-
-    return {"classes": list(content.manifest.classes), "train": of(Split.TRAIN), "valid": of(Split.VALID)}
-
-
-def _run(command: list[str], folder: Path, *, with_folder: bool = True) -> Any:  # Any: as above
-    """Run a module that writes its answer into a file, and read that."""
-    folder.mkdir(parents=True, exist_ok=True)
-    result = folder / "result.json"
-    whole = [*command, str(folder), str(result)] if with_folder else [*command, str(result)]
-    done = subprocess.run(whole, cwd=ROOT, env=_offline(folder), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CantMeasure(f"{' '.join(whole)} failed:\n{done.stderr[-4000:]}")
-    return measuring.read(result)
-
-
-def _offline(folder: Path) -> dict[str, str]:
-    """The environment, with every library told not to ask the internet and to keep its files to the work folder."""
-    said = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    homes = {name: str(folder / "home") for name in ("HF_HOME", "TORCH_HOME", "FASTAI_HOME", "MPLCONFIGDIR")}
-    return {**os.environ, **said, **homes}
-
-
-_ASK: Final = """
-import json, fastai.vision.all, safetensors, timm
-from benchmarks.measuring import versions
-print(json.dumps(versions()))
-"""
-
-
-def require_fastai(python: str) -> dict[str, str]:
-    """Versions of what that interpreter has.
-
-    Raises:
-        CantMeasure: it has no fastai, or another torch than ours.
-    """
-    try:
-        done = subprocess.run([python, "-c", _ASK], cwd=ROOT, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise CantMeasure(f"{python} can't be started ({error}).") from error
-    torch = measuring.versions()["torch"]
-    if done.returncode:
-        raise CantMeasure(
-            f"{python} has no fastai. Make a virtual environment beside this one, install fastai, timm, safetensors "
-            f"and torch=={torch} into it, and give its interpreter as --fastai-python; --ours-only does without."
-        )
-    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
-    if found["torch"] != torch:
-        raise CantMeasure(f"{python} has torch {found['torch']}; both sides must run on the same, {torch}.")
-    return found
 
 
 def _settings(wanted: Wanted) -> dict[str, Any]:  # Any: as above
@@ -318,26 +261,6 @@ class Results:
         """The part's runs so far that were measured under its present numbers."""
         runs = [Run.model_validate(run) for run in self._content.get(part.name, {}).get("runs", [])]
         return [run for run in runs if run.settings == part.settings(run.contender)]
-
-
-def machine() -> dict[str, Any]:  # Any: as above
-    """What the figures were measured on."""
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "system": platform.platform(),
-        "load_before": measuring.load_average(),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 if __name__ == "__main__":

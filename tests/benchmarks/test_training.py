@@ -7,8 +7,9 @@ import pytest
 from backend.domain.json import Json
 from backend.domain.training import resolve
 from benchmarks.parts import PARTS, in_turn
+from benchmarks.processes import CantMeasure, require_fastai
 from benchmarks.summary import Run
-from benchmarks.training import CantMeasure, Results, main, require_fastai
+from benchmarks.training import Results, main
 from tests.benchmarks.test_summary import run
 
 SETTINGS = {"data": "pets", "pattern": None}

@@ -1,0 +1,160 @@
+"""The sides that the suite compares, the grid of fastai's ``fine_tune``, and in which order everything is measured."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backend.domain.architectures import ARCHITECTURES
+from backend.domain.json import Json
+from backend.domain.training import Recipe, TrainingRequest, resolve
+from benchmarks.parts import (
+    BATCH_SIZE,
+    FASTAI_FROZEN_STAGE,
+    FASTAI_ITEM_SIZE,
+    FASTAI_UNFROZEN_STAGE,
+    IMAGE_SIZE,
+    in_turn,
+)
+from benchmarks.suite_run import SuiteRun
+
+ARCHITECTURE: Final = "efficientnet-lite0"
+"""fastai's backbone, with the weights of the package; ours is what the request resolves to."""
+OURS: Final = "ours"
+LESSON: Final = "fastai lesson"
+FINE_TUNE: Final = "fastai fine_tune"
+
+
+@dataclass(frozen=True, slots=True)
+class GridPoint:
+    """The two numbers that fastai's ``fine_tune`` is given."""
+
+    epochs: int
+    base_lr: float
+
+
+GRID: Final = tuple(
+    GridPoint(epochs, base_lr)
+    for epochs, base_lr in (
+        (5, 2e-3),
+        (10, 2e-3),
+        (5, 5e-3),
+        (10, 5e-3),
+        (3, 5e-3),
+        (3, 2e-3),
+        (10, 1e-3),
+        (5, 1e-3),
+        (3, 1e-3),
+    )
+)
+"""The first one is measured on every set before any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One way of training: a request to our engine, or stages of fastai's."""
+
+    name: str
+    request: TrainingRequest | None = None
+    stages: tuple[dict[str, Json], ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether our engine trains."""
+        return self.request is not None
+
+    @property
+    def settings(self) -> str:
+        """Changes when the numbers of the training do; what runs under other numbers is measured again."""
+        content: Any = list(self.stages)  # Any: JSON values
+        if self.request is not None:
+            content = resolve(self.request).model_dump(mode="json")
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    def job(self, seed: int) -> dict[str, Json]:
+        """The measured process's job, all but images and weights."""
+        if self.request is not None:
+            return {"request": self.request.model_copy(update={"seed": seed}).model_dump(mode="json")}
+        entry = ARCHITECTURES[ARCHITECTURE]
+        return {
+            "architecture": ARCHITECTURE,
+            "mean": list(entry.mean),
+            "std": list(entry.std),
+            "item_size": FASTAI_ITEM_SIZE,
+            "image_size": IMAGE_SIZE,
+            "batch_size": BATCH_SIZE,
+            "seed": seed,
+            "stages": list(self.stages),
+            "best": False,
+            "workers": 0,
+        }
+
+
+def ours(variants: Mapping[str, TrainingRequest]) -> tuple[Side, ...]:
+    """``recommended`` as the product resolves it, and each named variant of a request."""
+    recommended = Side(OURS, TrainingRequest(recipe=Recipe.RECOMMENDED))
+    return (recommended, *(Side(f"{OURS}: {name}", request) for name, request in variants.items()))
+
+
+def lesson() -> Side:
+    """fastai's lesson as it comes: a frozen stage and one of all layers, of which the better one is kept."""
+    return Side(LESSON, stages=(FASTAI_FROZEN_STAGE, FASTAI_UNFROZEN_STAGE))
+
+
+def fine_tune(point: GridPoint) -> Side:
+    """fastai's ``fine_tune`` as it comes, with these numbers."""
+    name = f"{FINE_TUNE}, {point.epochs} epochs, base_lr {point.base_lr:g}"
+    return Side(name, stages=({"epochs": point.epochs, "base_lr": point.base_lr},))
+
+
+def best_point(runs: Sequence[SuiteRun], grid: Sequence[GridPoint] = GRID) -> GridPoint | None:
+    """The grid point whose run has the lowest validation error, of equals the lowest validation loss.
+
+    Args:
+        runs: of one set and seed; those of other sides don't count.
+
+    Returns:
+        None if no point was measured.
+    """
+    point_of = {fine_tune(point).name: point for point in grid}
+    known = [run for run in runs if run.side in point_of]
+    if not known:
+        return None
+    return point_of[min(known, key=lambda run: (run.error_rate, run.epochs[-1].loss)).side]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A training to be measured."""
+
+    set: str
+    seed: int
+    side: Side
+
+
+RunsOf = Callable[[str, int], Sequence[SuiteRun]]
+"""The runs of a set and seed that are measured so far."""
+
+
+def planned(sets: Sequence[str], seeds: Sequence[int], our_sides: Sequence[Side], runs_of: RunsOf) -> Iterator[Planned]:
+    """Everything to be measured, in an order in which every set has figures early.
+
+    First our sides and the first grid point on the first seed of each set; then fastai's lesson; then the rest of the
+    grid; then the other seeds with the best grid point. What comes next depends on what ``runs_of`` gives by then.
+    """
+    first, *others = seeds
+    for place, name in enumerate(sets):
+        for side in in_turn((*our_sides, fine_tune(GRID[0])), place):
+            yield Planned(name, first, side)
+    for name in sets:
+        yield Planned(name, first, lesson())
+    for point in GRID[1:]:
+        for name in sets:
+            yield Planned(name, first, fine_tune(point))
+    for number, seed in enumerate(others, start=1):
+        for name in sets:
+            best = best_point(runs_of(name, first))
+            fastai = () if best is None else (fine_tune(best), lesson())
+            for side in in_turn((*our_sides, *fastai), number):
+                yield Planned(name, seed, side)
