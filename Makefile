@@ -5,6 +5,7 @@
 #   make clean   remove what these commands made, but no data
 #   make nightly     the tests that kill processes, at full length
 #   make bench DATA=folder FASTAI_PYTHON=interpreter [PATTERN=expression]     compare training with fastai
+#   make suite SETS="folder archive.zip digits" FASTAI_PYTHON=interpreter     errors and time on several sets, beside fastai
 #   make contact-sheet    draw every page in every state: build/contact-sheet.png and .html
 #   make screenshots      the same, and renew the pictures that tests compare with
 #   make readme-pictures RUN=http://127.0.0.1:8000/runs/...    renew docs/images from a training; key in TELLAPART_TOKEN
@@ -13,7 +14,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: contact-sheet screenshots readme-pictures help run demo test nightly check bench migration install install-dev frontend browser clean
+.PHONY: contact-sheet screenshots readme-pictures help run demo test nightly check bench suite migration install install-dev frontend browser clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -66,6 +67,15 @@ bench: install
 	$(PYTHON) -m benchmarks.training --data "$(DATA)" $(if $(PATTERN),--pattern '$(PATTERN)') --json $(BENCH_JSON) \
 	    $(if $(FASTAI_PYTHON),--fastai-python "$(FASTAI_PYTHON)") $(BENCH_ARGS)
 	$(PYTHON) -m benchmarks.table $(BENCH_JSON)
+
+SUITE_JSON := build/suite.json
+
+suite: install
+	@test -n "$(SETS)" || { echo 'Name folders and archives of pictures: make suite SETS="pets clothing.zip digits" FASTAI_PYTHON=interpreter' >&2; exit 2; }
+	@mkdir -p build
+	$(PYTHON) -m benchmarks.suite $(SETS) --json $(SUITE_JSON) \
+	    $(if $(FASTAI_PYTHON),--fastai-python "$(FASTAI_PYTHON)") $(SUITE_ARGS)
+	$(PYTHON) -m benchmarks.suite_table $(SUITE_JSON)
 
 migration: install
 	@test -n "$(MESSAGE)" || { echo 'Describe the change: make migration MESSAGE="Runs have a note"' >&2; exit 2; }

@@ -76,7 +76,8 @@ def _run_stage(learner: Any, stage: dict[str, Any]) -> None:  # Any: fastai has 
 
 
 def _test_error_rate(learner: Any, test: list[list[str]]) -> float:  # Any: as above
-    loader = learner.dls.test_dl(test, with_labels=True)
+    # Without a number it would guess from the items' types how many of the steps are done already.
+    loader = learner.dls.test_dl(test, rm_type_tfms=0, with_labels=True)
     # Loss and error.
     return float(learner.validate(dl=loader)[1])
 

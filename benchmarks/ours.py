@@ -49,7 +49,7 @@ def measure(job: dict[str, Json]) -> dict[str, Json]:
     )
     result = train(order, on_event=lambda event: _note(watch, event))
     seconds_total, _ = watch.elapsed
-    tested = {"test_error_rate": test_error_rate(result.best.folder, job["test"])} if job.get("test") else {}
+    tested = {"test_error_rate": error_rate_of(result.best.folder, job["test"])} if job.get("test") else {}
     return {
         "seconds": watch.epochs[-1]["seconds"],
         "processor_seconds": watch.epochs[-1]["processor_seconds"],
@@ -84,7 +84,7 @@ def read_lists(lists: dict[Split, list[tuple[str, str]]]) -> tuple[Manifest, Fol
     return Manifest(classes, tuple(sorted(images, key=lambda image: image.digest))), FolderBytes(files)
 
 
-def test_error_rate(folder: Path, test: list[tuple[str, str]]) -> float:
+def error_rate_of(folder: Path, test: list[tuple[str, str]]) -> float:
     """Share of the (file, label) pairs that the exported model of a checkpoint gets wrong, as the product predicts."""
     content = checkpoint.read(folder).content
     model = Model((folder / "model.onnx").read_bytes(), threads=_THREADS)

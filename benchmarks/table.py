@@ -19,9 +19,9 @@ _TITLES: Final = {
 }
 _NAMES: Final = {
     OURS: "ours",
-    OURS_AGAIN: "ours, the same again (features kept on disk)",
-    FASTAI: "fastai as it comes",
-    FASTAI_BEST: "fastai at its best (batch norm of the frozen body in evaluation mode)",
+    OURS_AGAIN: "ours, a second time (with stored features)",
+    FASTAI: "fastai, default settings",
+    FASTAI_BEST: "fastai, batch norm of the frozen body in evaluation mode",
 }
 _HEADER: Final = (
     "| | wall time | times ours | images a second | peak memory | error | after the last epoch |",
@@ -37,22 +37,22 @@ def draw(results: Results) -> str:
     return "\n".join([*_HEADER, *rows, "", _how(results)])
 
 
-def put(document: str, figures: str) -> str:
+def put(document: str, figures: str, begin: str = BEGIN, end: str = END) -> str:
     """The document with the figures between its marks.
 
     Raises:
-        ValueError: the marks aren't there.
+        ValueError: the document has no such marks.
     """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{DOCUMENT.name} needs the lines {BEGIN!r} and {END!r}; the table is drawn between them.")
-    return f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}"
+    before, found, rest = document.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"{DOCUMENT.name} needs the lines {begin!r} and {end!r}; the table is drawn between them.")
+    return f"{before}{begin}\n\n{figures}\n\n{end}{after}"
 
 
 def _rows(name: str, part: Results) -> list[str]:
     known = [contender for contender in _NAMES if f"seconds_{contender}" in part]
-    note = "; drawn weights, so that only the speed counts" if part["weights"] == "random" else ""
+    note = "; random weights, so only the speed can be compared" if part["weights"] == "random" else ""
     return [f"| {_TITLES[name]}{note} | | | | | | |", *(_row(part, contender) for contender in known)]
 
 
@@ -80,37 +80,44 @@ def _error(part: Results, contender: str) -> str:
 
 def _how(results: Results) -> str:
     machine, settings = results["machine"], results["settings"]
+    runs = [run for name in PARTS if name in results for run in results[name]["runs"]]
+    seeds = sorted({run["seed"] for run in runs})
+    first = runs[0]
+    return "\n".join(
+        [
+            machine_sentence(machine),
+            f"`{settings['data']}`: {settings['images']} images of {settings['classes']} classes, "
+            f"{first['train_images']} for training and {first['valid_images']} for validation; "
+            f"seeds {', '.join(map(str, seeds))}, each with a split of its own. "
+            "The sides take turns, and each run is a separate process.",
+            "Wall time is the median from images and weights on the disk to the validated result, without the imports; "
+            "our first run starts without stored features.",
+            "Images a second are training images times epochs, divided by that time. "
+            "Peak memory is that of the process and of the largest process that it started.",
+            "Error is the mean over the seeds, with its standard error, of the chosen model: "
+            "the better of the two stages where there are two, on both sides.",
+            f"fastai reads images in {_processes(settings['fastai_workers'])}; "
+            f"load average {machine['load_before']} before and {machine['load_after']} after.",
+        ]
+    )
+
+
+def machine_sentence(machine: Results) -> str:
+    """Processor, memory and versions."""
     versions = machine["versions"]
     named = ", ".join(
         f"{package} {versions[package]}"
         for package in ("torch", "fastai", "openvino", "onnxruntime")
         if package in versions
     )
-    runs = [run for name in PARTS if name in results for run in results[name]["runs"]]
-    seeds = sorted({run["seed"] for run in runs})
-    first = runs[0]
-    return "\n".join(
-        [
-            f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['memory'] / 2**30:.0f} GiB, "
-            f"Python {versions['python']}, {named}.",
-            f"`{settings['data']}`: {settings['images']} images of {settings['classes']} classes, "
-            f"{first['train_images']} to learn from and {first['valid_images']} held out; "
-            f"seeds {', '.join(map(str, seeds))} (of the split as well), "
-            "the sides in turn, each run a process of its own.",
-            "Wall time is the median from images and weights on the disk to the validated result, without the imports; "
-            "the first of ours begins with nothing kept from before.",
-            "Images a second are training images times epochs, through that time. "
-            "Peak memory is the process's, with the largest of its children.",
-            "Error is the mean over the seeds, with its standard error, of the model that is kept: "
-            "the better of the two stages where there are two, on both sides.",
-            f"fastai loads in {_processes(settings['fastai_workers'])}; "
-            f"load average {machine['load_before']} before and {machine['load_after']} after.",
-        ]
+    return (
+        f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['memory'] / 2**30:.0f} GiB, "
+        f"Python {versions['python']}, {named}."
     )
 
 
 def _processes(workers: int) -> str:
-    return f"{workers} processes" if workers else "its own process"
+    return f"{workers} more processes" if workers else "the training process"
 
 
 def main(file: Path) -> None:
