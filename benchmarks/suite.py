@@ -119,7 +119,7 @@ def _measure_all(wanted: Wanted) -> None:
         for plan in planned([*sets], wanted.seeds, ours(variants), results.runs_of):
             is_wanted = not (wanted.ours_only if not plan.side.is_ours else wanted.fastai_only)
             if is_wanted and not results.has(plan):
-                results.add(bench.run(plan))
+                results.add(results.equal_run(plan) or bench.run(plan))
 
 
 def _request(file: Path) -> TrainingRequest:
@@ -241,6 +241,12 @@ class Results:
         """Whether that training is measured, under its present settings."""
         wanted = (plan.side.name, plan.side.settings)
         return wanted in {(run.side, run.settings) for run in self.runs_of(plan.set, plan.seed)}
+
+    def equal_run(self, plan: Planned) -> SuiteRun | None:
+        """A run of another name with the same numbers, such as a variant that ``recommended`` resolves to today."""
+        settings = plan.side.settings
+        equal = (run for run in self.runs_of(plan.set, plan.seed) if run.settings == settings)
+        return next((run.model_copy(update={"side": plan.side.name}) for run in equal), None)
 
     def forget(self, side: str) -> None:
         """Leave out the runs of a side, or of those whose names begin with it and a colon or comma."""

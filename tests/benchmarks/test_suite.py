@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.domain.training import StageRequest, TrainingRequest
+from backend.domain.training import Recipe, StageRequest, TrainingRequest
 from benchmarks.processes import CantMeasure
 from benchmarks.sets import DIGITS, PictureSet, prepare
 from benchmarks.sides import GRID, Planned, Side, fine_tune, lesson, ours
@@ -45,6 +45,19 @@ def test_a_run_under_other_numbers_is_measured_again_and_replaced(tmp_path: Path
     results.add(measured(RECOMMENDED, epoch(0.1)))
 
     assert [run.error_rate for run in Results.open(tmp_path / "out.json").runs] == [0.1]
+
+
+def test_a_variant_with_the_numbers_of_another_side_is_not_measured_twice(tmp_path: Path) -> None:
+    results = Results.open(tmp_path / "out.json")
+    results.add(measured(RECOMMENDED, epoch(0.2)))
+    same = ours({"today": TrainingRequest(recipe=Recipe.RECOMMENDED)})[1]
+
+    equal = results.equal_run(Planned("signs", 1, same))
+
+    assert equal is not None
+    assert (equal.side, equal.error_rate) == ("ours: today", 0.2)
+    assert results.equal_run(Planned("signs", 1, VARIANT)) is None
+    assert results.equal_run(Planned("signs", 2, same)) is None
 
 
 @pytest.mark.parametrize(
