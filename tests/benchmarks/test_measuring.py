@@ -13,7 +13,7 @@ from benchmarks.measuring import Stopwatch, processor_seconds
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that the clock shows; the processor has been at work for half of them."""
     now = [100.0]
-    monkeypatch.setattr(measuring.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(measuring, "processor_seconds", lambda: now[0] / 2)
     return now
 
