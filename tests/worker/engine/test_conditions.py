@@ -9,6 +9,7 @@ from backend.domain.training import RunIf
 from tests.fixtures.engine import Listener, frozen, order_in, shapes, tiny_config, unfrozen
 from worker.engine import recipe
 from worker.engine.order import StageResult
+from worker.engine.stage.run import run_stage
 
 
 @pytest.mark.usefixtures("tiny")
@@ -21,8 +22,6 @@ def test_a_stage_against_mistakes_runs_only_where_there_are_some(
     begun: list[int],
     skipped: list[int],
 ) -> None:
-    run_stage = recipe.run_stage
-
     def with_error_rate(*given: object) -> StageResult:
         found = run_stage(*given)  # type: ignore[arg-type]  # handed on
         return StageResult(found.stage, found.folder, found.valid_loss, error_rate)
