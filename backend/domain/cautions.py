@@ -16,8 +16,8 @@ _UNEQUAL: Final = 3.0
 _NAMED: Final = 3
 _FEW_TESTED: Final = 20
 """Held-out pictures of all classes together, below which one mistake changes the error rate by more than 5 %."""
-_BATCH_NORM_MOMENTUM: Final = {"EfficientNet": 0.01}
-"""How far the running numbers of a family's batch norm move at each step, where that is unusually little."""
+_BATCH_NORM_MOMENTUM: Final = 0.1
+"""How far the running numbers of batch norm move at each step; torch's own, which all networks here have."""
 _HALF_LEARNT: Final = 0.9
 
 
@@ -101,17 +101,12 @@ def _of_classes(config: TrainingConfig, images: Mapping[str, int]) -> Iterator[C
 
 
 def _of_batch_norm(config: TrainingConfig, images: int) -> Iterator[Caution]:
-    architecture = config.entry
-    momentum = _BATCH_NORM_MOMENTUM.get(architecture.family)
-    if momentum is None:
-        return
     for number, stage in enumerate(config.stages, 1):
         steps = stage.epochs * math.ceil(images / config.batch_size)
-        way = 1 - (1 - momentum) ** steps
+        way = 1 - (1 - _BATCH_NORM_MOMENTUM) ** steps
         if stage.train_batch_norm and way < _HALF_LEARNT:
             text = (
-                f"Stage {number}: batch norm is trained, but in {architecture.title} it changes by only {momentum:.0%} "
-                "a step. "
+                f"Stage {number}: batch norm is trained, but it changes by only {_BATCH_NORM_MOMENTUM:.0%} a step. "
                 f"After {steps:,} steps it is {way:.0%} adapted, so test results would be unreliable. "
                 "Keep it fixed, or train for more steps."
             ).replace("%", " %")

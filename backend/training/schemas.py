@@ -42,6 +42,9 @@ class ForecastRead(BaseModel):
     seconds_high: float | None
     memory_bytes: int | None
     basis: str
+    first_model_seconds: float | None = Field(
+        None, description="Until the first of several stages has left a model; null where that is the only one."
+    )
 
 
 class PlanRead(BaseModel):
@@ -62,6 +65,7 @@ class PlanRead(BaseModel):
                 seconds_high=forecast.seconds_high,
                 memory_bytes=forecast.memory_bytes,
                 basis=forecast.basis,
+                first_model_seconds=forecast.first_model_seconds,
             ),
             warnings=[RemarkRead(code=remark.code, message=remark.message) for remark in plan.warnings],
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -22,6 +23,7 @@ from backend.tables.training import RunRow
 from backend.training.find import find_checkpoint
 from backend.training.forecast.forecast import Forecast, Forecaster
 from backend.training.repository import RunRepository
+from backend.training.within_time import DEFAULT_MINUTES, within_time
 from backend.weights import is_available
 
 
@@ -108,12 +110,21 @@ class Planner:
             StartDiffers: the model to start from has another architecture.
             UnknownArchitecture, UnknownWeights: see ``resolve``.
         """
-        config = resolve(_with_architecture(request, self._architecture))
         is_fresh = self._architecture is None
+        config = resolve(_with_architecture(request, self._architecture))
+        if request.is_planned:
+            minutes = request.minutes or DEFAULT_MINUTES
+            config = within_time(
+                config, minutes, self.forecaster.counts.train, partial(self._seconds, is_fresh=is_fresh)
+            )
         known = self.forecaster.forecast(config, is_fresh=is_fresh)
         missing = _missing_weights(config, self._folder) if is_fresh else None
         warnings = (*self._of_device(config), *(_of_weights(config, missing) if missing else ()))
         return Plan(self.version, config, known, missing, (*warnings, *cautions(config, self.version.counts)))
+
+    def _seconds(self, config: TrainingConfig, *, is_fresh: bool) -> float | None:
+        found = self.forecaster.timetable(config, is_fresh=is_fresh)
+        return found.seconds if found else None
 
     def _of_device(self, config: TrainingConfig) -> tuple[Caution, ...]:
         if config.device is not DeviceWanted.CUDA or self.forecaster.has_gpu:

@@ -39,6 +39,7 @@ class Forecast:
     Attributes:
         basis: what the times rest on, in words.
         is_prepared: an earlier training has left the features of all stages on disk.
+        first_model_seconds: until the first of several stages has left a model; None where that is the only one.
     """
 
     seconds_low: float | None
@@ -46,6 +47,7 @@ class Forecast:
     memory_bytes: int | None
     basis: str
     is_prepared: bool = False
+    first_model_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,16 @@ class Timetable:
     def pieces(self) -> list[tuple[WorkItem, float]]:
         """Each item with its seconds."""
         return [(one.piece, one.seconds) for one in self.estimates]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all items together."""
+        return sum(one.seconds for one in self.estimates)
+
+    def until_model(self) -> float:
+        """Seconds until the first stage has left a model."""
+        last = next((number for number, one in enumerate(self.estimates) if one.piece.work is Work.EXPORT), None)
+        return sum(one.seconds for one in self.estimates[: None if last is None else last + 1])
 
     def range(self) -> tuple[float, float]:
         """Seconds at the least and most."""
@@ -103,7 +115,8 @@ class Forecaster:
         low, high = found.range()
         kept = self._kept_stages(config) if is_fresh else frozenset[int]()
         is_prepared = len(kept) == len(config.stages)
-        return Forecast(low, high, memory, _basis(found.estimates), is_prepared)
+        until_model = found.until_model() if len(config.stages) > 1 else None
+        return Forecast(low, high, memory, _basis(found.estimates), is_prepared, until_model)
 
     def timetable(self, config: TrainingConfig, *, is_fresh: bool = True) -> Timetable | None:
         """The training taken apart, with times; None where nothing was ever measured."""

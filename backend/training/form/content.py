@@ -22,6 +22,7 @@ from backend.domain.runs import CheckpointNotFound
 from backend.domain.training import Stage, TrainingConfig
 from backend.tables.datasets import VersionRow
 from backend.training.find import find_checkpoint
+from backend.training.forecast.durations import range_words
 from backend.training.forecast.forecast import Forecaster
 from backend.training.forecast.sentences import Outlook, forecast_sentences
 from backend.training.form.form import TrainForm
@@ -84,7 +85,22 @@ class TrainContent:
     def changed(self) -> frozenset[str]:
         """Names of the fields whose value isn't the preset's."""
         architecture = self.config.architecture if self.form.starts_from else None
-        return changed_fields(self.config, self.preset.config(architecture))
+        usual = self.preset.config(architecture)
+        if self.config.minutes is not None:
+            # How long it may take is asked beside the preset, and the stages follow from it.
+            usual = usual.model_copy(update={"stages": self.config.stages, "minutes": self.config.minutes})
+        return changed_fields(self.config, usual)
+
+    @property
+    def minutes(self) -> float | None:
+        """The time limit of a training whose stages are planned; None for any other."""
+        return self.config.minutes
+
+    @property
+    def first_model(self) -> str:
+        """How long until the first model is ready, in words; empty where that is the only one, or unknown."""
+        seconds = self.plan.forecast.first_model_seconds
+        return "" if self.problems or seconds is None else range_words(seconds, seconds)
 
     @property
     def pictures(self) -> int:

@@ -54,6 +54,15 @@ WEIGHTS: Final = Field(
     accepts="one of the weights in the list",
 )
 
+MINUTES: Final = Field(
+    "minutes",
+    "Time limit",
+    "The first model is ready early. The rest of the time goes into training all layers, as far as that fits in.",
+    unit="minutes",
+    options=(("2", "2 minutes"), ("10", "10 minutes"), ("60", "1 hour")),
+    accepts="a number of minutes up to 1440",
+)
+
 GROUPS: Final = (
     Group(
         "Pictures",
@@ -242,6 +251,12 @@ STAGE_MORE: Final = (
         unit="epochs",
         is_whole=True,
     ),
+    Field(
+        "run_if",
+        "Run this stage",
+        "Whether the stage is left out where the model before it already gets every test picture right.",
+        options=(("always", "always"), ("mistakes", "only if mistakes remain")),
+    ),
 )
 STAGE_FIELDS: Final = STAGE_HEAD + STAGE_MORE
 
@@ -274,4 +289,4 @@ CHANGES: Final = (
 
 def run_fields() -> Sequence[Field]:
     """All fields outside stages and random changes."""
-    return (ARCHITECTURE, WEIGHTS, *(field for group in GROUPS for field in group.fields))
+    return (MINUTES, ARCHITECTURE, WEIGHTS, *(field for group in GROUPS for field in group.fields))

@@ -4,7 +4,7 @@ A preset is nothing that the API knows: it is posted as its recipe with the numb
 filled in. The page keeps its name, so that a changed one can be led back to it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -50,9 +50,16 @@ class Preset:
         changed = {"architecture": architecture, "weights": None} if architecture else {}
         return resolve(self.request.model_copy(update=changed))
 
+    @property
+    def _stages(self) -> Sequence[StageRequest]:
+        """Its own stages; those of a planned preset in full, since a row that is typed ends the planning."""
+        if not self.request.is_planned:
+            return self.request.stages or ()
+        return [StageRequest.model_validate(stage.model_dump()) for stage in self.config().stages]
+
     def stage(self, row: int, typed: Mapping[str, Any]) -> dict[str, Any]:  # Any: checked by pydantic
         """A stage as the form has it, with the preset's own numbers for what was left empty."""
-        own = (self.request.stages or ())[row : row + 1]
+        own = self._stages[row : row + 1]
         if not own or str(typed.get("freeze", own[0].freeze)).lower() != str(own[0].freeze).lower():
             return dict(typed)
         return own[0].model_dump(exclude_none=True) | dict(typed)
@@ -61,7 +68,7 @@ class Preset:
 RECOMMENDED: Final = Preset(
     Recipe.RECOMMENDED.value,
     "Recommended",
-    "A good model quickly; enough for most collections of pictures.",
+    "A first model within seconds, then all layers as far as the time allows. Keeps the better model.",
     TrainingRequest(recipe=Recipe.RECOMMENDED),
     Quality.GOOD,
 )

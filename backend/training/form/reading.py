@@ -52,6 +52,9 @@ def _content(fields: Fields, preset: Preset) -> dict[str, Any]:  # Any: checked 
         content["adam_betas"] = (_ADAM_BETA, content.pop("adam_beta"))
     if stages := _stages(fields, preset):
         content["stages"] = stages
+    if stages or not preset.request.is_planned:
+        # Only stages that are planned can keep to a time.
+        content.pop("minutes", None)
     if changed := {field.name: text for field in CHANGES if (text := given(fields, field.name))}:
         content["augmentation"] = changed
     return content
@@ -95,7 +98,8 @@ def _stages(fields: Fields, preset: Preset) -> list[dict[str, Any]] | None:  # A
     count = given(fields, "stage_count") if is_of_preset else ""
     if count.isascii() and count.isdigit():
         wanted = min(max(1, int(count)), STAGE_ROWS)
-        if not any(rows[:wanted]) and wanted == len(preset.config().stages):
+        is_usual = preset.request.is_planned or wanted == len(preset.config().stages)
+        if is_usual and not any(rows[:wanted]):
             return None
         filled = rows[:wanted]
     else:

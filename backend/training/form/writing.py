@@ -22,7 +22,9 @@ def fields_of(config: Mapping[str, Json], preset: Preset | None = None) -> dict[
     fields |= _differing(
         [field.name for field in CHANGES], whole.augmentation.model_dump(), usual.augmentation.model_dump()
     )
-    return fields if whole.stages == usual.stages else fields | _stage_fields(whole, preset)
+    # Stages that were planned are planned again, for the pictures and the machine of then.
+    is_planned = whole.minutes is not None and preset.request.is_planned
+    return fields if is_planned or whole.stages == usual.stages else fields | _stage_fields(whole, preset)
 
 
 def shown_values(config: TrainingConfig) -> dict[str, str]:

@@ -8,6 +8,7 @@ from backend.domain.catalogue import UnknownArchitecture, UnknownWeights
 from backend.domain.training import (
     Augmentation,
     Recipe,
+    RunIf,
     RunStatus,
     StageRequest,
     TrainingConfig,
@@ -93,9 +94,27 @@ def test_nothing_asked_for_gives_the_recommended_recipe() -> None:
         "imagenet",
     )
     assert (config.image_size, config.batch_size, config.crop_share, config.seed) == (224, 32, 0.875, 42)
-    (stage,) = config.stages
-    assert (stage.freeze, stage.epochs, stage.max_lr, stage.train_batch_norm) == (True, 10, 2e-3, False)
-    assert config.epochs == 10
+    frozen, whole = config.stages
+    assert (frozen.freeze, frozen.epochs, frozen.max_lr, frozen.train_batch_norm) == (True, 10, 2e-3, False)
+    assert (whole.freeze, whole.epochs, whole.max_lr, whole.train_batch_norm) == (False, 50, (3e-3, 3e-3), True)
+    assert (whole.image_size, whole.keep_best, whole.run_if) == (128, True, RunIf.MISTAKES)
+
+
+def test_stages_that_are_asked_for_are_gentle_and_run_in_any_case() -> None:
+    asked = (StageRequest(), StageRequest(freeze=False))
+
+    frozen, unfrozen = resolve(TrainingRequest(recipe=Recipe.RECOMMENDED, stages=asked)).stages
+
+    assert (frozen.freeze, frozen.epochs) == (True, 10)
+    assert (unfrozen.epochs, unfrozen.max_lr, unfrozen.train_batch_norm) == (2, (3e-5, 3e-4), False)
+    assert (unfrozen.image_size, unfrozen.run_if) == (None, RunIf.ALWAYS)
+
+
+def test_only_the_recommended_recipe_keeps_to_a_time() -> None:
+    with pytest.raises(ValidationError, match="A time limit belongs to the recommended recipe"):
+        TrainingRequest(recipe=Recipe.LESSON_1, minutes=2)
+    # The config of a run, sent again as it is.
+    assert resolve(TrainingRequest(minutes=2, stages=(StageRequest(freeze=True),))).minutes is None
 
 
 def test_the_first_lesson_has_the_courses_numbers() -> None:

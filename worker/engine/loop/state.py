@@ -105,8 +105,9 @@ def order_hash(config: TrainingConfig, manifest: Manifest) -> str:
 
 
 def _identity(config: TrainingConfig) -> dict[str, Json]:
-    """All that the config asks for; fields added later are left out where unused, so that older states still fit."""
+    """All of the config that changes the result; what was added later only where used, so that older states fit."""
     content: dict[str, Any] = config.model_dump(mode="json")  # Any: JSON values
+    del content["minutes"]
     if config.network is None:
         del content["network"]
     for stage, asked in zip(content["stages"], config.stages, strict=True):
