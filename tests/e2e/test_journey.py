@@ -136,6 +136,7 @@ def _train(page: Page) -> None:
     page.locator("summary", has_text="Advanced").click()
     page.get_by_label("Picture size (pixels)", exact=True).fill("64")
     page.get_by_label("Batch size", exact=True).fill("8")
+    page.get_by_role("button", name="Remove stage 2").click()
     stage = page.get_by_role("group", name="Stage 1")
     stage.get_by_label("Layers to train", exact=True).select_option(label="the last layers (frozen)")
     stage.get_by_label("Epochs", exact=True).fill("2")

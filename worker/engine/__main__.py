@@ -29,7 +29,7 @@ from backend.domain.events import (
 from backend.domain.labels.rules import FolderRule, PatternRule, parse_rule
 from backend.domain.results import Evaluation, wilson_interval
 from backend.domain.splitting import RandomSplit
-from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.domain.training import Recipe, RunIf, StageRequest, TrainingConfig, TrainingRequest, resolve
 from worker.engine.data.folder import FolderContent, read_folder
 from worker.engine.order import Stopped, TrainingOrder, TrainingResult
 
@@ -88,7 +88,8 @@ def _stages(recipe: Recipe, epochs: int | None) -> tuple[StageRequest, ...] | No
     if epochs is None:
         return None
     own = resolve(TrainingRequest(recipe=recipe)).stages
-    return (StageRequest(epochs=epochs), *(StageRequest(freeze=stage.freeze) for stage in own[1:]))
+    following = [stage for stage in own[1:] if stage.run_if is RunIf.ALWAYS]
+    return (StageRequest(epochs=epochs), *(StageRequest(freeze=stage.freeze) for stage in following))
 
 
 class _Interrupt:

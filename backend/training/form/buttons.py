@@ -68,5 +68,5 @@ def form_after_checkpoint(session: Session, checkpoint_id: str) -> TrainForm:
     if not following:
         following = resolve(TrainingRequest(recipe=config.recipe, stages=(StageRequest(freeze=False),))).stages
     stages = following[:STAGE_ROWS]
-    config = config.model_copy(update={"stages": stages})
+    config = config.model_copy(update={"stages": stages, "minutes": None})
     return TrainForm.of_config(config.model_dump(mode="json"), checkpoint_id).with_values(stage_count=str(len(stages)))

@@ -121,6 +121,6 @@ class TrainForm:
     def _restaged(self, change: Callable[[_Stages], _Stages]) -> "TrainForm":
         request = self.request()
         stages = tuple(StageRequest.model_validate(stage.model_dump()) for stage in resolve(request).stages)
-        config: TrainingConfig = resolve(request.model_copy(update={"stages": change(stages)}))
+        config: TrainingConfig = resolve(request.model_copy(update={"stages": change(stages), "minutes": None}))
         fields = fields_of(config.model_dump(mode="json"), preset_of(self.fields))
         return TrainForm(fields | {"stage_count": str(len(config.stages))})
