@@ -69,7 +69,8 @@ class Side:
         """Changes when the numbers of the training do; what runs under other numbers is measured again."""
         content: Any = list(self.stages)  # Any: JSON values
         if self.request is not None:
-            content = resolve(self.request).model_dump(mode="json")
+            # Without what is as by default, so that a new setting of the product changes nothing here.
+            content = resolve(self.request).model_dump(mode="json", exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def job(self, seed: int) -> dict[str, Json]:

@@ -1,8 +1,14 @@
 from collections.abc import Sequence
+from pathlib import Path
 
-from backend.domain.training import Recipe, StageRequest, TrainingRequest
+import pytest
+
+import benchmarks
+from backend.domain.training import Recipe, StageRequest, TrainingRequest, resolve
 from benchmarks.sides import GRID, GridPoint, Planned, Side, best_point, fine_tune, lesson, ours, planned
 from benchmarks.suite_run import Epoch, SuiteRun
+
+VARIANTS = Path(benchmarks.__file__).parent / "variants"
 
 
 def epoch(
@@ -110,6 +116,13 @@ def test_variants_of_a_request_are_sides_of_ours() -> None:
     assert [side.name for side in sides] == ["ours", "ours: short"]
     assert sides[1].job(7)["request"]["stages"][0]["epochs"] == 3
     assert sides[1].job(7)["request"]["seed"] == 7
+
+
+@pytest.mark.parametrize("file", [*VARIANTS.glob("*.json")], ids=lambda file: file.name)
+def test_a_variant_that_comes_with_the_suite_is_a_request(file: Path) -> None:
+    request = TrainingRequest.model_validate_json(file.read_text("utf-8"))
+
+    assert resolve(request).stages[0].freeze
 
 
 def test_settings_change_with_the_numbers_of_a_training() -> None:
