@@ -76,7 +76,7 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
                     on_event(StageSkipped(number, reason))
                     continue
                 with _at_its_size(training, number) as sized:
-                    results.append(run_stage(sized, number, resumed))
+                    results.append(run_stage(sized, number, resumed, before=_last(results)))
                 resumed = None
                 if stop.finish_requested():
                     break
@@ -85,10 +85,14 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
 
 def _reason_to_skip(stage: Stage, results: Sequence[StageResult | None]) -> str | None:
     """Why the stage isn't run after those with these results; None where it is."""
-    before = next((one for one in reversed(results) if one is not None), None)
+    before = _last(results)
     if stage.run_if is RunIf.MISTAKES and before is not None and before.error_rate == 0:
         return "The model gets every picture held out for testing right: there is nothing left to improve"
     return None
+
+
+def _last(results: Sequence[StageResult | None]) -> StageResult | None:
+    return next((one for one in reversed(results) if one is not None), None)
 
 
 def find_learning_rate(

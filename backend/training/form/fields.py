@@ -252,6 +252,12 @@ STAGE_MORE: Final = (
         is_whole=True,
     ),
     Field(
+        "stop_if_worse",
+        "Give up where it doesn't help",
+        "Ends the stage where, after a third or half of its epochs, it is still far behind the model before it.",
+        options=_YES_NO,
+    ),
+    Field(
         "run_if",
         "Run this stage",
         "Whether the stage is left out where the model before it already gets every test picture right.",

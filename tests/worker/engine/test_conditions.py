@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from backend.domain.events import StageSkipped, StageStarted
+from backend.domain.events import EpochFinished, StageCutShort, StageSkipped, StageStarted
 from backend.domain.training import RunIf
 from tests.fixtures.engine import Listener, frozen, order_in, shapes, tiny_config, unfrozen
 from worker.engine import recipe
 from worker.engine.order import StageResult
+from worker.engine.stage import run
 from worker.engine.stage.run import run_stage
 
 
@@ -22,8 +23,8 @@ def test_a_stage_against_mistakes_runs_only_where_there_are_some(
     begun: list[int],
     skipped: list[int],
 ) -> None:
-    def with_error_rate(*given: object) -> StageResult:
-        found = run_stage(*given)  # type: ignore[arg-type]  # handed on
+    def with_error_rate(*given: object, **more: object) -> StageResult:
+        found = run_stage(*given, **more)  # type: ignore[arg-type]  # handed on
         return StageResult(found.stage, found.folder, found.valid_loss, error_rate)
 
     monkeypatch.setattr(recipe, "run_stage", with_error_rate)
@@ -40,7 +41,7 @@ def test_a_stage_against_mistakes_runs_only_where_there_are_some(
 def test_it_is_said_why_a_stage_is_left_out(
     tmp_path: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipe, "run_stage", lambda *given: StageResult(0, tmp_path, 0.1, 0.0))
+    monkeypatch.setattr(recipe, "run_stage", lambda *given, **more: StageResult(0, tmp_path, 0.1, 0.0))
     config, listener = tiny_config(frozen(1), unfrozen(1, run_if=RunIf.MISTAKES)), Listener()
 
     recipe.train(order_in(tmp_path, weights_folder, config, shapes()), on_event=listener)
@@ -48,3 +49,20 @@ def test_it_is_said_why_a_stage_is_left_out(
     assert [event.reason for event in listener.of(StageSkipped)] == [
         "The model gets every picture held out for testing right: there is nothing left to improve"
     ]
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("gives_up", "epochs"), [(True, 2), (False, 6)])
+def test_a_stage_that_stays_far_behind_ends_early_where_that_is_wanted(
+    tmp_path: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch, gives_up: bool, epochs: int
+) -> None:
+    stage = unfrozen(6, stop_if_worse=gives_up)
+    config, listener = tiny_config(frozen(1), stage), Listener()
+    monkeypatch.setattr(run, "is_far_behind", lambda done, best, before: done >= 1 / 3)
+
+    recipe.train(order_in(tmp_path, weights_folder, config, shapes()), on_event=listener)
+
+    assert len([event for event in listener.of(EpochFinished) if event.stage == 1]) == epochs
+    assert [event.reason for event in listener.of(StageCutShort)] == [
+        "Ended early: after epoch 2 of 6 it was far behind the model before it"
+    ] * gives_up

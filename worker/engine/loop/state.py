@@ -113,6 +113,8 @@ def _identity(config: TrainingConfig) -> dict[str, Json]:
     for stage, asked in zip(content["stages"], config.stages, strict=True):
         if asked.run_if is RunIf.ALWAYS:
             del stage["run_if"]
+        if not asked.stop_if_worse:
+            del stage["stop_if_worse"]
     return content
 
 

@@ -2,6 +2,7 @@
 
 from backend.domain.events import Note, NoteTopic, StageCutShort, StageStarted
 from backend.domain.results import Evaluation
+from backend.domain.training import is_far_behind
 from worker.engine.hardware.memory import PartialUpdate
 from worker.engine.loop import best, evaluation
 from worker.engine.loop.compiled import compile_where_it_pays
@@ -17,8 +18,12 @@ from worker.engine.stage.finish import finish_stage
 from worker.engine.stage.setup import begin_stage
 
 
-def run_stage(training: Training, number: int, resumed: State | None) -> StageResult:
+def run_stage(
+    training: Training, number: int, resumed: State | None, *, before: StageResult | None = None
+) -> StageResult:
     """Run a stage from its beginning, or from where it was interrupted, to its checkpoint.
+
+    ``before`` is the result of the stage before it in this training; None for the first.
 
     Raises:
         Diverged: however often its rate was halved.
@@ -36,16 +41,18 @@ def run_stage(training: Training, number: int, resumed: State | None) -> StageRe
     training.on_event(
         StageStarted(number, stage.freeze, stage.epochs, run.cursor.epoch, run.steps_per_epoch, str(training.device))
     )
-    epochs = _run_epochs(training, run, valid)
+    epochs = _run_epochs(training, run, valid, before)
     epoch, answered = _settle(training, run, valid, epochs)
     return finish_stage(training, run, answered, epoch)
 
 
-def _run_epochs(training: Training, run: StageRun, valid: evaluation.Answers) -> dict[int, Evaluation]:
+def _run_epochs(
+    training: Training, run: StageRun, valid: evaluation.Answers, before: StageResult | None
+) -> dict[int, Evaluation]:
     """Run what is left of the stage; the answers after its last epoch and after its best one, by epoch."""
     rollback = Rollback(training, run)
     answers: dict[int, Evaluation] = {}
-    while run.cursor.epoch < run.stage.epochs and not _is_cut_short(training, run):
+    while run.cursor.epoch < run.stage.epochs and not _is_cut_short(training, run, before):
         wrong: NotFinite | PartialUpdate | None = None
         try:
             answered = run_epoch(training, run, valid)
@@ -63,7 +70,7 @@ def _run_epochs(training: Training, run: StageRun, valid: evaluation.Answers) ->
     return answers
 
 
-def _is_cut_short(training: Training, run: StageRun) -> bool:
+def _is_cut_short(training: Training, run: StageRun, before: StageResult | None) -> bool:
     """Whether the stage ends here, between two epochs; if so the reason is reported."""
     epoch, patience = run.cursor.epoch - 1, run.stage.early_stopping
     if epoch < 0 or run.cursor.step:
@@ -72,10 +79,18 @@ def _is_cut_short(training: Training, run: StageRun) -> bool:
         reason = f"Ended after epoch {epoch + 1} of {run.stage.epochs}, as requested"
     elif patience is not None and run.bests and epoch - run.bests[-1].epoch >= patience:
         reason = f"Ended early: {patience} epochs in a row were no better than epoch {run.bests[-1].epoch + 1}"
+    elif _is_far_behind(run, before):
+        reason = f"Ended early: after epoch {epoch + 1} of {run.stage.epochs} it was far behind the model before it"
     else:
         return False
     training.on_event(StageCutShort(run.number, epoch, reason))
     return True
+
+
+def _is_far_behind(run: StageRun, before: StageResult | None) -> bool:
+    if not run.stage.stop_if_worse or before is None or not run.bests:
+        return False
+    return is_far_behind(run.cursor.epoch / run.stage.epochs, run.bests[-1].error_rate, before.error_rate)
 
 
 def _settle(
