@@ -24,6 +24,7 @@ from backend.datasets.labels import pages as label_pages
 from backend.datasets.pictures import pages as picture_pages
 from backend.db.session import Database
 from backend.dependencies import Services
+from backend.domain.catalogue import use_lookup
 from backend.home import pages as home_pages
 from backend.imaging.pool import allow_megapixels
 from backend.interpretation import endpoints as interpretation_endpoints
@@ -39,6 +40,7 @@ from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from backend.system import endpoints as system_endpoints
 from backend.system import pages as system_pages
+from backend.timm_lookup import TimmLookup
 from backend.training import endpoints as training_endpoints
 from backend.training.lr_finds import endpoints as lr_finds_endpoints
 from backend.training.pages import lr_find as lr_find_pages
@@ -51,8 +53,13 @@ from backend.training.stream import EventFeed
 def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> FastAPI:
     """The web application; the database must have been migrated."""
     services = Services(
-        settings, Database(settings.sql_url), LocalStorage(settings.storage_folder), notifier or NoNotifier()
+        settings,
+        Database(settings.sql_url),
+        LocalStorage(settings.storage_folder),
+        notifier or NoNotifier(),
+        TimmLookup(settings.networks_folder),
     )
+    use_lookup(services.networks)
     allow_megapixels(settings.max_megapixels)
     app = Tellapart(services)
     error_handlers.install(app)

@@ -10,6 +10,7 @@ from backend.db.session import Database, ReadSession
 from backend.ledger.unit_of_work import JobNotifier, OpenUnit, UnitOfWork, unit_of_work
 from backend.settings import Settings
 from backend.storage.base import Storage
+from backend.timm_lookup import TimmLookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Services:
     database: Database
     storage: Storage
     notifier: JobNotifier
+    networks: TimmLookup
 
     def open_unit(self) -> OpenUnit:
         """For use cases that take several short transactions."""

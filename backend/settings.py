@@ -144,6 +144,11 @@ class Settings(BaseSettings):
         return self.weights or self.data / "weights"
 
     @property
+    def networks_folder(self) -> Path:
+        """Where descriptions of timm's networks are kept."""
+        return self.data / "networks"
+
+    @property
     def features_folder(self) -> Path:
         """Where answers of layers that stand still are kept from run to run; may be emptied at any time."""
         return self.data / "features"

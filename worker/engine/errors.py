@@ -170,6 +170,32 @@ class WeightsUnavailable(Unavailable):
         )
 
 
+class WeightsUnsuitable(Conflict):
+    """A file of pretrained weights is of another network."""
+
+    code = "weights-unsuitable"
+
+    def __init__(self, architecture: str) -> None:
+        super().__init__(
+            f"The file with the pretrained weights of {architecture} is of another network.",
+            advice="Put the right file into the weights folder under the same name, or choose another model.",
+            details={"architecture": architecture},
+        )
+
+
+class NetworkDiffers(Conflict):
+    """The installed timm builds another network of a name than the one that a training was asked for."""
+
+    code = "network-differs"
+
+    def __init__(self, architecture: str, built_by: str) -> None:
+        super().__init__(
+            f"The network {architecture} was described by {built_by}; the version on this server builds another one.",
+            advice=f"Install {built_by} again, or start a new training of this network.",
+            details={"architecture": architecture, "built_by": built_by},
+        )
+
+
 class CheckpointUnusable(Conflict):
     """A checkpoint folder is damaged, of another kind or of a newer format."""
 

@@ -182,7 +182,7 @@ def _first_model(
     config = order.config
     build = partial(
         architectures.build,
-        config.architecture,
+        config.entry,
         len(order.manifest.classes),
         last_layer_bias=config.last_layer_bias,
         seed=config.seed,

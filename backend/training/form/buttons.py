@@ -29,7 +29,7 @@ def _done(session: Session, form: TrainForm, do: str) -> TrainForm | None:
     if number.isascii() and number.isdigit():
         return form.without_stage(int(number)) if name == "remove-stage-" else form.with_values(batch_size=number)
     if do.startswith(_USE) and do.removeprefix(_USE) in ARCHITECTURES:
-        return form.with_values(architecture=do.removeprefix(_USE), weights="")
+        return form.with_values(architecture=do.removeprefix(_USE), network="", weights="")
     match do:
         case "add-stage":
             return form.with_stage_added()

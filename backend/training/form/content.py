@@ -21,6 +21,7 @@ from backend.domain.ids import VersionId
 from backend.domain.runs import CheckpointNotFound
 from backend.domain.training import Stage, TrainingConfig
 from backend.tables.datasets import VersionRow
+from backend.timm_lookup import NetworksUnknown
 from backend.training.find import find_checkpoint
 from backend.training.forecast.durations import range_words
 from backend.training.forecast.forecast import Forecaster
@@ -161,6 +162,7 @@ _OF_FIELDS: Final = (
     FormUnusable,
     StartDiffers,
     UnknownArchitecture,
+    NetworksUnknown,
     UnknownWeights,
     ImageSizeUnsuitable,
     CheckpointNotFound,
@@ -182,7 +184,7 @@ def train_content(
         raise VersionNotFound
     forecaster = Forecaster(session, version.counts, version_id)
     planner, plan, problems = _read(session, version, form, forecaster, weights_folder)
-    problems = (problems_of(refusal) if refusal else {}) | problems
+    problems = (problems_of(refusal, form) if refusal else {}) | problems
     downloads_fail = runs.has_download_failed()
     found = offers(planner, forecaster.counts.whole, downloads_fail=downloads_fail, has_custom=form.preset is CUSTOM)
     shown, others = chosen_first(found, form.preset)
@@ -201,13 +203,14 @@ def train_content(
     )
 
 
-def problems_of(refusal: AppError) -> dict[str, str]:
+def problems_of(refusal: AppError, form: TrainForm) -> dict[str, str]:
     """The sentences of a refusal by the fields that it is about; none where it is about no field."""
     match refusal:
         case FormUnusable():
             return refusal.sentences
-        case StartDiffers() | UnknownArchitecture():
-            return {"architecture": f"{refusal.message} {refusal.advice}"}
+        case StartDiffers() | UnknownArchitecture() | NetworksUnknown():
+            field = "network" if form.fields.get("network", "").strip() else "architecture"
+            return {field: f"{refusal.message} {refusal.advice}"}
         case ImageSizeUnsuitable():
             return {"image_size": f"{refusal.message} {refusal.advice}"}
         case UnknownWeights():
@@ -230,7 +233,7 @@ def _read(
             planner = Planner(version, forecaster, weights_folder, model.architecture if model else None)
             return planner, planner.plan(read.request()), problems
         except _OF_FIELDS as refusal:
-            problems |= problems_of(refusal)
+            problems |= problems_of(refusal, read)
     raise AssertionError("a preset by itself can always be trained")
 
 

@@ -47,6 +47,13 @@ ARCHITECTURE: Final = Field(
     "The structure of the network (its architecture). A larger one is slower and not always better.",
     accepts="one of the models in the list",
 )
+NETWORK: Final = Field(
+    "network",
+    "Any other network, by its name",
+    "Any network that the library timm can build, such as convnext_tiny.in12k_ft_in1k. Type a part of a name to see "
+    "those that have it. It is used instead of the model above.",
+    accepts="the name of a network of timm",
+)
 WEIGHTS: Final = Field(
     "weights",
     "Pretrained weights",
@@ -295,4 +302,4 @@ CHANGES: Final = (
 
 def run_fields() -> Sequence[Field]:
     """All fields outside stages and random changes."""
-    return (MINUTES, ARCHITECTURE, WEIGHTS, *(field for group in GROUPS for field in group.fields))
+    return (MINUTES, ARCHITECTURE, NETWORK, WEIGHTS, *(field for group in GROUPS for field in group.fields))

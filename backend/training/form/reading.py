@@ -46,7 +46,9 @@ def _content(fields: Fields, preset: Preset) -> dict[str, Any]:  # Any: checked 
     """The settings as they are typed, by the request's names."""
     content = preset.request.model_dump(exclude_unset=True, exclude_none=True)
     content |= {field.name: text for field in run_fields() if (text := given(fields, field.name))}
-    if given(fields, "architecture") and not given(fields, "weights"):
+    if network := content.pop("network", ""):
+        content["architecture"] = network
+    if (network or given(fields, "architecture")) and not given(fields, "weights"):
         content.pop("weights", None)
     if "adam_beta" in content:
         content["adam_betas"] = (_ADAM_BETA, content.pop("adam_beta"))

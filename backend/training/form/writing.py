@@ -16,7 +16,7 @@ def fields_of(config: Mapping[str, Json], preset: Preset | None = None) -> dict[
     usual = preset.config()
     fields = {"recipe": preset.name}
     if whole.architecture != usual.architecture:
-        fields["architecture"] = whole.architecture
+        fields["architecture" if whole.network is None else "network"] = whole.architecture
         usual = preset.config(whole.architecture)
     fields |= _differing([field.name for field in run_fields()], _run_values(whole), _run_values(usual))
     fields |= _differing(
@@ -68,7 +68,7 @@ def _stage_values(stage: Stage) -> dict[str, Any]:  # Any: numbers, booleans or 
 def _run_values(config: TrainingConfig) -> dict[str, Json]:
     """The config's own values by the names of the fields."""
     values = config.model_dump(mode="json", exclude={"stages", "augmentation", "recipe", "adam_betas", "network"})
-    return values | {"adam_beta": config.adam_betas[1]}
+    return values | {"network": config.architecture if config.network else None, "adam_beta": config.adam_betas[1]}
 
 
 def _differing(names: Iterable[str], values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, str]:

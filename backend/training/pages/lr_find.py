@@ -61,7 +61,7 @@ def submit_find(
         order = replace(order, asked_by=caller.token_id)
         find_id = start_find(unit, order, settings.weights_folder, run_id=run_id)
     except AppError as refusal:
-        if not problems_of(refusal):
+        if not problems_of(refusal, form):
             raise
         return train_form_page(request, unit.session, settings, version_id, form, refusal, is_open=True)
     return RedirectResponse(address(request, f"/lr-finds/{find_id}"), 303)

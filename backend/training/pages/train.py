@@ -68,7 +68,7 @@ def _opened(
     else:
         form = TrainForm({})
     if model:
-        form = form.with_values(architecture=model, weights="")
+        form = form.with_values(architecture=model, network="", weights="")
     return form if batch_size is None else form.with_values(batch_size=str(batch_size))
 
 
@@ -113,7 +113,7 @@ def forecast_fragment(
     try:
         form = form_after(session, form) or form
     except AppError as error:
-        if not problems_of(error):
+        if not problems_of(error, form):
             raise
         refusal = error
     train = train_content(session, version_id, form, settings.weights_folder, refusal)

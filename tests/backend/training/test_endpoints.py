@@ -147,7 +147,7 @@ def test_it_refuses_what_cannot_be_learnt_from(
 @pytest.mark.parametrize(
     ("config", "code"),
     [
-        ({"architecture": "vgg16"}, "architecture-unknown"),
+        ({"architecture": "no-such-network"}, "architecture-unknown"),
         ({"weights": "nobody's"}, "weights-unknown"),
         ({"batch_size": 1}, "invalid-input"),
         ({"epochs": 3}, "invalid-input"),
@@ -336,3 +336,53 @@ def test_it_lists_architectures_and_what_is_at_hand(client: TestClient) -> None:
         "file_name": "resnet18-f37072fd.pth",
         "bytes": 46830571,
     }
+
+
+def test_it_searches_timms_networks_by_words_of_their_names(client: TestClient) -> None:
+    items = client.get("/api/v1/architectures?search=vit_small dinov3&limit=2").json()["items"]
+
+    assert [(item["name"], item["family"], item["license"]) for item in items] == [
+        ("vit_small_patch16_dinov3.lvd1689m", "eva", "dinov3-license"),
+        ("vit_small_plus_patch16_dinov3.lvd1689m", "eva", "dinov3-license"),
+    ]
+    assert (items[0]["parameters"], items[0]["layer_groups"], items[0]["default_image_size"]) == (None, None, 256)
+    assert items[0]["weights"][0]["file_name"] == "vit_small_patch16_dinov3.lvd1689m.safetensors"
+
+
+def test_a_network_that_is_searched_by_its_whole_name_is_described(client: TestClient, tmp_path: Path) -> None:
+    (item,) = client.get("/api/v1/architectures?search=test_convnext.r160_in1k").json()["items"]
+
+    assert (item["parameters"], item["layer_groups"]) == (272_128, 6)
+    assert item["weights"][0]["at_hand"] is False
+
+
+def test_a_training_may_name_any_network_of_timm(client: TestClient, version_id: VersionId) -> None:
+    body = {"version_id": version_id, "config": {"architecture": "test_convnext", "image_size": 96}}
+
+    answer = client.post("/api/v1/runs", json=body)
+    sent_again = client.post("/api/v1/runs?dry_run=true", json=body | {"config": answer.json()["config"]})
+
+    config = answer.json()["config"]
+    assert (answer.status_code, config["architecture"], config["weights"]) == (
+        201, "test_convnext.r160_in1k", "r160_in1k",
+    )  # fmt: skip
+    assert config["network"]["features"] == 64
+    assert sent_again.json()["config"] == config
+
+
+def test_a_name_that_timm_does_not_have_is_answered_with_near_ones(client: TestClient, version_id: VersionId) -> None:
+    body = {"version_id": version_id, "config": {"architecture": "convnxt_tiny.in12k_ft_in1k"}}
+
+    answer = client.post("/api/v1/runs", json=body)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "architecture-unknown")
+    assert answer.json()["error"]["details"]["near"][0] == "convnext_tiny.in12k_ft_in1k"
+
+
+def test_a_size_that_a_transformer_cannot_divide_is_refused(client: TestClient, version_id: VersionId) -> None:
+    body = {"version_id": version_id, "config": {"architecture": "test_vit", "image_size": 100}}
+
+    answer = client.post("/api/v1/runs", json=body)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "image-size-unsuitable")
+    assert answer.json()["error"]["details"]["possible"] == [96, 112]

@@ -32,8 +32,8 @@ class Activations:
     """Activations of the frozen blocks for the readable ones of a list's images.
 
     Attributes:
-        values: (N, C, h, w) channels last, on the device; float16 where they are trained on, float32
-            where they are evaluated on.
+        values: (N, C, h, w) channels last, or (N, T, C) of tokens, on the device; float16 where they are trained
+            on, float32 where they are evaluated on.
         targets: (N,) int64 on the device.
         indices: N indices in the list of images.
     """
@@ -94,8 +94,12 @@ def compute(
 
 
 def _empty_values(images: int, shape: tuple[int, ...], kept_as: torch.dtype) -> Tensor:
-    """(N, C, h, w), channels last, in which convolutions are fastest."""
-    return torch.empty((images, *shape), dtype=kept_as).contiguous(memory_format=torch.channels_last)
+    """(N, C, h, w), channels last, in which convolutions are fastest; or (N, T, C) of tokens."""
+    return torch.empty((images, *shape), dtype=kept_as).contiguous(memory_format=_memory_format(len(shape)))
+
+
+def _memory_format(axes: int) -> torch.memory_format:
+    return torch.channels_last if axes == 3 else torch.contiguous_format
 
 
 class ActivationBatches:
@@ -115,7 +119,8 @@ class ActivationBatches:
             self._known[view] = self._compute_view(view)
         known = self._known[view]
         for rows in as_indexes(self._rows.of(epoch, known.indices, first_step), known.values.device):
-            inputs = known.values[rows].to(torch.float32, memory_format=torch.channels_last)
+            chosen = known.values[rows]
+            inputs = chosen.to(torch.float32, memory_format=_memory_format(chosen.ndim - 1))
             yield inputs, known.targets[rows]
 
 

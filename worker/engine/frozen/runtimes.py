@@ -32,6 +32,7 @@ from worker.engine.checkpoints.durable import replace_file
 from worker.engine.checkpoints.export import OPSET
 from worker.engine.data.source import to_input
 from worker.engine.hardware.memory import MemoryLimits
+from worker.engine.network.timm_backbones import at_input_size
 
 ALLOWED_DIFFERENCE: Final = 1e-4
 """Largest difference from torch's answers, as a share of the largest of them."""
@@ -247,6 +248,7 @@ class _FromPixels(nn.Module):
 
 
 def _exported(layers: nn.Module, preprocessing: Preprocessing) -> bytes:
+    layers = at_input_size(layers, preprocessing.size)
     was_training, place = layers.training, next(iter(layers.parameters()), torch.empty(0)).device
     example = torch.zeros(1, preprocessing.size, preprocessing.size, 3, dtype=torch.uint8)
     modes = {module: module.training for module in layers.modules()}

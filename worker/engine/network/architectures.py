@@ -10,7 +10,10 @@ import torchvision
 from timm.models import EfficientNet
 from torch import Tensor, nn
 
-from backend.domain.architectures import ARCHITECTURES
+from backend.domain.architectures import Architecture
+from backend.domain.catalogue import architecture_named
+from worker.engine.errors import NetworkDiffers
+from worker.engine.network.timm_backbones import TimmBackbone, build_backbone
 
 Weights = Mapping[str, Tensor]
 """Tensors by parameter name, on the CPU."""
@@ -56,27 +59,39 @@ class Classifier(nn.Module):
 
     def layer_groups(self) -> list[nn.Module]:
         """Parts with learning rates of their own, lowest layers first, the head last."""
-        return [*self.backbone.children(), self.head]
+        below = [part for group in self.backbone.children() for part in _groups_of(group)]
+        return [*below, self.head]
+
+    def never_decaying(self) -> set[nn.Parameter]:
+        """Parameters that the network itself wants spared from weight decay, beside batch norm's and biases."""
+        parts = [part for part in self.backbone.children() if isinstance(part, TimmBackbone)]
+        return {parameter for part in parts for parameter in part.never_decaying()}
 
     def blocks(self) -> list[nn.Sequential]:
         """Parts of the backbone that can be left frozen one by one, lowest first; together they are the backbone."""
         return [block for group in self.backbone.children() for block in _blocks_of(group)]
 
     def forward_frozen(self, images: Tensor, frozen_blocks: int) -> Tensor:
-        """(N, 3, H, W) normalised -> (N, C, h, w): output of so many of the lowest blocks."""
+        """(N, 3, H, W) normalised -> (N, C, h, w), or (N, T, C) of tokens: output of so many of the lowest blocks."""
         for block in self.blocks()[:frozen_blocks]:
             images = block(images)
         return images
 
     def forward_trainable(self, activations: Tensor, frozen_blocks: int) -> Tensor:
-        """(N, C, h, w), output of so many of the lowest blocks -> (N, K) logits."""
+        """Output of so many of the lowest blocks, (N, C, h, w) or (N, T, C), -> (N, K) logits."""
         for block in self.blocks()[frozen_blocks:]:
             activations = block(activations)
         return self.head(self.pool(activations))  # type: ignore[no-any-return]  # a module's call is Any
 
 
+def _groups_of(part: nn.Module) -> list[nn.Module]:
+    return part.layer_groups() if isinstance(part, TimmBackbone) else [part]
+
+
 def _blocks_of(group: nn.Module) -> list[nn.Sequential]:
     """The blocks of a layer group; what comes before its first stack of layers is one of its own."""
+    if isinstance(group, TimmBackbone):
+        return group.blocks()
     if isinstance(group, EfficientNet):
         return [
             nn.Sequential(group.conv_stem, group.bn1),
@@ -90,14 +105,30 @@ def _blocks_of(group: nn.Module) -> list[nn.Sequential]:
 
 
 def build(
-    architecture: str, classes: int, *, last_layer_bias: bool, seed: int, pretrained: Weights | None = None
+    architecture: str | Architecture,
+    classes: int,
+    *,
+    last_layer_bias: bool,
+    seed: int,
+    pretrained: Weights | None = None,
 ) -> Classifier:
-    """A network for ``classes`` answers: the backbone as pretrained, the head fresh, a function of ``seed``."""
+    """A network for ``classes`` answers: the backbone as pretrained, the head fresh, a function of ``seed``.
+
+    Raises:
+        NetworkDiffers: the installed timm builds another network of that name.
+    """
+    entry = architecture if isinstance(architecture, Architecture) else architecture_named(architecture)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = BUILDERS[architecture](pretrained)
-        head = build_head(ARCHITECTURES[architecture].features, classes, last_layer_bias=last_layer_bias, seed=seed)
-    return Classifier(backbone, head)
+        if entry.name in BUILDERS:
+            backbone = BUILDERS[entry.name](pretrained)
+        else:
+            backbone = build_backbone(entry.name, pretrained)
+        head = build_head(entry.features, classes, last_layer_bias=last_layer_bias, seed=seed)
+    model = Classifier(backbone, head)
+    if entry.built_by and (len(model.blocks()), len(model.layer_groups())) != (entry.blocks, entry.layer_groups):
+        raise NetworkDiffers(entry.name, entry.built_by)
+    return model
 
 
 def build_head(features: int, classes: int, *, last_layer_bias: bool, seed: int) -> nn.Sequential:

@@ -47,9 +47,9 @@ def build_optimizer(model: Classifier, stage: Stage, config: TrainingConfig) -> 
 
     Each group carries its ``layer_group``, for ``set_rates``.
     """
-    groups = []
+    groups, spared_by_network = [], model.never_decaying()
     for group, part in enumerate(model.layer_groups()):
-        exempt = set() if config.decay_batch_norm else _without_decay(part)
+        exempt = set() if config.decay_batch_norm else _without_decay(part) | spared_by_network
         learning = [parameter for parameter in part.parameters() if parameter.requires_grad]
         decaying = [parameter for parameter in learning if parameter not in exempt]
         spared = [parameter for parameter in learning if parameter in exempt]

@@ -5,14 +5,19 @@ import hashlib
 import http.client
 import os
 import pickle
+import re
 import socket
 import tempfile
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+import httpx
 import torch
 import torchvision
+from safetensors import SafetensorError
+from timm.models import load_state_dict
 
 from backend.domain.architectures import Architecture, PretrainedWeights, WeightSource
 from backend.domain.events import OnEvent, Phase, PhaseProgress, PhaseStarted
@@ -24,6 +29,7 @@ from worker.engine.throttle import Throttle
 
 _CHUNK_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 30
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def load(
@@ -49,29 +55,62 @@ def load(
         case WeightSource.DOWNLOAD:
             file = folder / weights.file_name
             if not (file.is_file() and _hash(file).startswith(weights.sha256_prefix)):
-                url = (
-                    f"{url_base.rstrip('/')}/{weights.file_name}"
-                    if url_base
-                    else _torchvision_url(architecture, weights)
-                )
                 on_event(PhaseStarted(Phase.WEIGHTS, f"Downloading the pretrained weights of {architecture.title}"))
-                _download(architecture, weights, url, folder, on_event, stop)
+                _download(architecture, weights, url_base, folder, on_event, stop)
     try:
-        # Only tensors are read: a file of another origin can't run code.
-        content: Weights = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
+        return _read(architecture, file)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, SafetensorError) as error:
         raise _unavailable(architecture, weights, folder, f"{file.name} is damaged") from error
+
+
+def _read(architecture: Architecture, file: Path) -> Weights:
+    """Only tensors are read: a file of another origin can't run code."""
+    if architecture.built_by:
+        # timm's reader knows how training programs wrap weights; it unpickles nothing else either.
+        found: Weights = load_state_dict(str(file), weights_only=True)
+        return found
+    content: Weights = torch.load(file, map_location="cpu", weights_only=True)
     return content
 
 
-def _torchvision_url(architecture: Architecture, weights: PretrainedWeights) -> str:
-    return str(torchvision.models.get_model_weights(architecture.name)[weights.name].url)
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a file comes from; ``sha256``: its hash or the first digits of it, empty where nobody says."""
+
+    url: str
+    sha256: str
+
+
+def _origin(architecture: Architecture, weights: PretrainedWeights, url_base: str | None) -> _Origin:
+    if weights.hub_id:
+        return _on_hub(weights, url_base)
+    if url_base:
+        return _Origin(f"{url_base.rstrip('/')}/{weights.file_name}", weights.sha256_prefix)
+    if not architecture.built_by:
+        url = str(torchvision.models.get_model_weights(architecture.name)[weights.name].url)
+        return _Origin(url, weights.sha256_prefix)
+    if not weights.url:
+        raise ValueError("nobody offers this file for download")
+    return _Origin(weights.url, weights.sha256_prefix)
+
+
+def _on_hub(weights: PretrainedWeights, endpoint: str | None) -> _Origin:
+    """The hub says a large file's SHA-256 before it leads to the place where it lies."""
+    from huggingface_hub import hf_hub_url
+
+    repository, _, revision = weights.hub_id.partition("@")
+    url = hf_hub_url(repository, weights.hub_file, revision=revision or None, endpoint=endpoint)
+    answer = httpx.head(url, headers={"Accept-Encoding": "identity"}, timeout=_TIMEOUT_S)
+    if answer.is_error:
+        raise ValueError(f"the model hub answers {answer.status_code} {answer.reason_phrase}")
+    etag = answer.headers.get("X-Linked-Etag", "").strip('"')
+    return _Origin(url, etag if _SHA256.fullmatch(etag) else "")
 
 
 def _download(
     architecture: Architecture,
     weights: PretrainedWeights,
-    url: str,
+    url_base: str | None,
     folder: Path,
     on_event: OnEvent,
     stop: StopSignal,
@@ -82,13 +121,14 @@ def _download(
     partial = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as target:
-            digest = _copy(url, target, on_event, stop)
+            origin = _origin(architecture, weights, url_base)
+            digest = _copy(origin.url, target, on_event, stop)
             target.flush()
             os.fsync(target.fileno())
-        if not digest.startswith(weights.sha256_prefix):
+        if not digest.startswith(origin.sha256):
             raise _unavailable(architecture, weights, folder, "what was downloaded isn't the right file or isn't whole")
         partial.replace(folder / weights.file_name)
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, http.client.HTTPException, httpx.HTTPError, ValueError) as error:
         raise _unavailable(architecture, weights, folder, f"the download failed ({_reason(error)})") from error
     finally:
         partial.unlink(missing_ok=True)
@@ -119,9 +159,9 @@ def _hash(file: Path) -> str:
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
     match reason:
-        case socket.gaierror() | ConnectionError():
+        case socket.gaierror() | ConnectionError() | httpx.ConnectError():
             return "this machine doesn't reach the internet, or not this place in it"
-        case TimeoutError():
+        case TimeoutError() | httpx.TimeoutException():
             return "no answer came in time"
         case OSError(errno=errno.ENOSPC):
             return "the disk is full"

@@ -115,8 +115,7 @@ def test_every_other_number_can_be_typed() -> None:
 
 
 def test_the_form_has_a_field_for_every_setting() -> None:
-    # The facts of the network aren't a setting: they follow from its name.
-    settings = set(TrainingConfig.model_fields) - {"recipe", "stages", "augmentation", "adam_betas", "network"}
+    settings = set(TrainingConfig.model_fields) - {"recipe", "stages", "augmentation", "adam_betas"}
     of_stages = set(Stage.model_fields) - {"max_lr", "train_batch_norm"}
 
     assert {field.name for field in run_fields()} == settings | {"adam_beta"}

@@ -78,7 +78,7 @@ def test_the_same_key_queues_one_search(client: TestClient, version_id: str) -> 
         ({"version_id": "nothing"}, 404, "version-not-found"),
         ({"starts_from": "nothing"}, 404, "checkpoint-not-found"),
         ({"run_id": "nothing"}, 404, "run-not-found"),
-        ({"config": {"architecture": "vgg16"}}, 422, "architecture-unknown"),
+        ({"config": {"architecture": "no-such-network"}}, 422, "architecture-unknown"),
     ],
 )
 def test_it_refuses_what_it_cannot_search_for(

@@ -143,4 +143,4 @@ def test_a_file_that_would_run_code_is_not_read(tiny: Architecture, tmp_path: Pa
     ids=lambda value: value.name,
 )
 def test_the_catalogue_names_torchvisions_own_files(architecture: Architecture, weights_of: object) -> None:
-    assert weights._torchvision_url(architecture, weights_of).endswith(f"/{weights_of.file_name}")  # type: ignore[arg-type,attr-defined]  # pytest passes both as objects
+    assert weights._origin(architecture, weights_of, None).url.endswith(f"/{weights_of.file_name}")  # type: ignore[arg-type,attr-defined]  # pytest passes both as objects
