@@ -343,7 +343,7 @@ def test_it_searches_timms_networks_by_words_of_their_names(client: TestClient) 
 
     assert [(item["name"], item["family"], item["license"]) for item in items] == [
         ("vit_small_patch16_dinov3.lvd1689m", "eva", "dinov3-license"),
-        ("vit_small_plus_patch16_dinov3.lvd1689m", "eva", "dinov3-license"),
+        ("vit_small_patch16_dinov3_qkvb.eupe_lvd1689m", "eva", "fair-noncommercial-research-license"),
     ]
     assert (items[0]["parameters"], items[0]["layer_groups"], items[0]["default_image_size"]) == (None, None, 256)
     assert items[0]["weights"][0]["file_name"] == "vit_small_patch16_dinov3.lvd1689m.safetensors"
