@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from backend.domain.catalogue import use_lookup
 from backend.domain.errors import AppError
 from backend.domain.events import (
     EpochFinished,
@@ -30,6 +31,7 @@ from backend.domain.labels.rules import FolderRule, PatternRule, parse_rule
 from backend.domain.results import Evaluation, wilson_interval
 from backend.domain.splitting import RandomSplit
 from backend.domain.training import Recipe, RunIf, StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.timm_lookup import TimmLookup
 from worker.engine.data.folder import FolderContent, read_folder
 from worker.engine.order import Stopped, TrainingOrder, TrainingResult
 
@@ -37,6 +39,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 console = Console(highlight=False)
 
 _DEFAULT_WEIGHTS = Path("data/weights")
+_DESCRIPTIONS = ".networks"
 _INTERRUPTED = 130
 
 
@@ -51,7 +54,9 @@ def train(
     pattern: Annotated[
         str | None, typer.Option(help="Regular expression (RE2) on '/' + path, whose group 1 is the label.")
     ] = None,
-    architecture: Annotated[str | None, typer.Option(help="Such as resnet34; else the recipe's.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Such as resnet34, or a name of timm's; else the recipe's.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the first stage.", min=1)] = None,
     recipe: Annotated[Recipe, typer.Option(help="Where the numbers come from.")] = Recipe.RECOMMENDED,
     image_size: Annotated[int | None, typer.Option(help="Pixels, each side.", min=32)] = None,
@@ -63,6 +68,7 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
 ) -> None:
     """Train on FOLDER; labels are the pictures' folder names, or what PATTERN finds."""
+    use_lookup(TimmLookup(weights / _DESCRIPTIONS))
     try:
         rule = parse_rule(PatternRule(pattern=pattern) if pattern else FolderRule())
         content = read_folder(folder, rule, RandomSplit(valid=valid, seed=seed))
