@@ -54,9 +54,7 @@ def train(
     pattern: Annotated[
         str | None, typer.Option(help="Regular expression (RE2) on '/' + path, whose group 1 is the label.")
     ] = None,
-    architecture: Annotated[
-        str | None, typer.Option(help="Such as resnet34, or a name of timm's; else the recipe's.")
-    ] = None,
+    architecture: Annotated[str | None, typer.Option(help="A name of ours or timm's.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the first stage.", min=1)] = None,
     recipe: Annotated[Recipe, typer.Option(help="Where the numbers come from.")] = Recipe.RECOMMENDED,
     image_size: Annotated[int | None, typer.Option(help="Pixels, each side.", min=32)] = None,
