@@ -125,10 +125,11 @@ class TimmLookup:
         return self._by_name.get(name) if _NAME.fullmatch(name) else None
 
     def _entry(self, name: str) -> Architecture | None:
-        with self._asking:
-            if name not in self._entries:
-                self._entries[name] = self._kept(name) or self._asked(name)
-            return self._entries[name]
+        if name not in self._entries:
+            with self._asking:  # one process at a time: each takes a core for seconds
+                if name not in self._entries:
+                    self._entries[name] = self._kept(name) or self._asked(name)
+        return self._entries[name]
 
     def _kept(self, name: str) -> Architecture | None:
         kept = _read(self._folder / f"{name}.json")

@@ -32,6 +32,7 @@ def entry(name: str) -> dict[str, object]:
     return {
         "name": name, "title": name, "family": "convnext", "parameters": 1, "features": 8, "layer_groups": 3,
         "default_image_size": 224, "mean": [0.5] * 3, "std": [0.5] * 3, "blocks": 2, "built_by": "timm 1",
+        "license": "dinov3-license" if name.startswith("vit") else "",
         "weights": [{"name": name.partition(".")[2], "source": "download", "file_name": f"{name}.safetensors"}],
     }  # fmt: skip
 

@@ -27,6 +27,7 @@ def settings_in_words(config: Mapping[str, Any], rates_found: Sequence[Any]) -> 
     shown = shown_values(whole)
     begin = [("Preset", _preset(whole))]
     begin += [("Model", whole.entry.title), ("Pretrained weights", whole.weights)]
+    begin += [("Licence of the weights", whole.entry.license)] if whole.entry.license else []
     stages = [_stage(row, shown, found) for row, found in enumerate(rates_found)]
     groups = [Section(group.title, _rows(group.fields, shown)) for group in train_fields.GROUPS]
     changes = Section("Random changes", _rows(train_fields.CHANGES, shown))

@@ -51,7 +51,8 @@ def test_a_network_that_is_typed_is_used_instead_of_the_model_in_the_list(
 def test_the_licence_of_its_weights_and_the_file_to_copy_are_shown(client: TestClient, version_id: VersionId) -> None:
     page = forecast(client, version_id, network="vit_small.lvd")
 
-    assert "vit_small.lvd.safetensors" in page
+    assert "<dt>Licence of its weights</dt><dd>dinov3-license</dd>" in page
+    assert "the file <b>vit_small.lvd.safetensors</b>; timm publishes it under that name" in page
     assert "Licence of its weights" not in forecast(client, version_id, architecture="resnet18")
 
 
