@@ -85,10 +85,9 @@ class TimmBackbone(nn.Module):
         spared = set(self.whole.no_weight_decay()) if hasattr(self.whole, "no_weight_decay") else set()
         return {one for name, one in self.whole.named_parameters() if one.ndim <= 1 or name in spared}
 
-    @property
-    def input_size(self) -> int | None:
-        """Side of the pictures for which a transformer knows its patches' positions; None where it knows of none."""
-        return _input_side(self.whole)
+    def is_at(self, size: int) -> bool:
+        """Whether ``set_input_size`` would change nothing."""
+        return _is_at(self.whole, size)
 
     def set_input_size(self, size: int) -> None:
         """Bring the position of each patch to pictures of that size once, instead of in every pass."""
@@ -208,10 +207,9 @@ class _Embedding(nn.Module):
         tokens: Tensor = whole.norm_pre(placed[0] if isinstance(whole, Eva) else whole.patch_drop(placed))
         return tokens
 
-    @property
-    def input_size(self) -> int | None:
+    def is_at(self, size: int) -> bool:
         """As the backbone's."""
-        return _input_side(self._whole[0])
+        return _is_at(self._whole[0], size)
 
     def set_input_size(self, size: int) -> None:
         """As the backbone's."""
@@ -240,6 +238,21 @@ class _RotaryBlock(nn.Module):
         return after
 
 
+class _FixedRotary(nn.Module):
+    """A rotary embedding of one grid of patches: computed once, as an export can't compute it from sides."""
+
+    def __init__(self, original: Network, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.original = original
+        with torch.no_grad():
+            self.embedding = original.get_embed(shape=grid)
+
+    def get_embed(self, shape: object = None) -> Tensor:
+        """(L, C) or, for each block its own, (D, ..., L, C); ``shape`` is the grid's."""
+        embedding: Tensor = self.embedding
+        return embedding
+
+
 def _transformer_blocks(whole: Network) -> list[nn.Module]:
     if isinstance(whole, Eva) and whole.rope is not None:
         return [_Embedding(whole), *(_RotaryBlock(whole, number) for number in range(len(whole.blocks)))]
@@ -264,8 +277,7 @@ def fix_input_size(layers: nn.Module, size: int) -> None:
 
 def at_input_size(layers: nn.Module, size: int) -> nn.Module:
     """The layers, or a copy of them that ``fix_input_size`` has brought to another size."""
-    sizes = {module.input_size for module in layers.modules() if isinstance(module, TimmBackbone | _Embedding)}
-    if sizes <= {None, size}:
+    if all(module.is_at(size) for module in layers.modules() if isinstance(module, TimmBackbone | _Embedding)):
         return layers
     copied = copy.deepcopy(layers)
     fix_input_size(copied, size)
@@ -279,13 +291,20 @@ def _for_any_size(name: str) -> Mapping[str, Any]:
     return {"dynamic_img_size": True} if is_plain_transformer(whole) else {}
 
 
-def _input_side(whole: Network) -> int | None:
-    return int(whole.patch_embed.img_size[0]) if is_plain_transformer(whole) else None
+def _is_at(whole: Network, size: int) -> bool:
+    if not is_plain_transformer(whole):
+        return True
+    has_rotary = getattr(whole, "rope", None) is not None
+    return whole.patch_embed.img_size == (size, size) and (not has_rotary or isinstance(whole.rope, _FixedRotary))
 
 
 def _set_input_size(whole: Network, size: int) -> None:
-    if is_plain_transformer(whole) and whole.patch_embed.img_size != (size, size):
-        whole.set_input_size(img_size=(size, size))
+    if _is_at(whole, size):
+        return
+    whole.set_input_size(img_size=(size, size))
+    if getattr(whole, "rope", None) is not None:
+        rope = whole.rope.original if isinstance(whole.rope, _FixedRotary) else whole.rope
+        whole.rope = _FixedRotary(rope, whole.patch_embed.grid_size)
 
 
 def _without_unneeded(whole: Network, children: Sequence[str]) -> None:

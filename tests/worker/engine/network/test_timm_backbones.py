@@ -8,6 +8,7 @@ from torch import nn
 
 from backend.domain.catalogue import remember
 from backend.domain.training import StageRequest, TrainingRequest, resolve
+from backend.imaging.preprocessing import Preprocessing
 from tests.fixtures.timm_networks import (
     CONVOLUTIONAL,
     TRANSFORMER,
@@ -16,6 +17,8 @@ from tests.fixtures.timm_networks import (
     drawn,
     entry_of,
 )
+from worker.engine.checkpoints.export import export
+from worker.engine.checkpoints.metadata import ModelFacts
 from worker.engine.errors import NetworkDiffers, WeightsUnsuitable
 from worker.engine.network.architectures import Classifier, build
 from worker.engine.network.optim import build_optimizer, set_learning
@@ -195,3 +198,13 @@ def test_a_network_that_timm_builds_otherwise_than_it_was_described_is_refused()
         build(entry, 3, last_layer_bias=False, seed=1)
 
     assert "timm 0.9.0" in refusal.value.advice
+
+
+def test_a_rotary_transformer_answers_the_same_as_onnx() -> None:
+    model, pixels = model_of("eva02_tiny_patch14_224.mim_in22k"), torch.zeros(3, 56, 56, 3, dtype=torch.uint8)
+    pixels[1, :20], pixels[2, 20:] = 200, 90
+    steps = Preprocessing(size=56, resize_to=56, mean=(0.5,) * 3, std=(0.5,) * 3)
+
+    parity = export(model, ModelFacts("eva02", ("a", "b", "c"), steps), pixels).parity
+
+    assert (parity.agreement, parity.max_difference < 1e-5) == (1.0, True)
