@@ -3,8 +3,8 @@
 Each training is a process of its own. Before it starts its time and its peak memory are
 forecast, first from the short test of the machine alone, then from the trainings before it;
 after it both are compared with what was measured. The bar is a third either way for the
-time and a quarter for the memory. Nothing is fetched: networks whose weights aren't at hand
-have drawn ones.
+time and a quarter for the memory. Nothing is downloaded: networks whose weights aren't in
+the folder have random ones.
 """
 
 import argparse
@@ -22,8 +22,9 @@ from backend.domain.json import Json
 from backend.domain.memory import memory_needed
 from backend.domain.training import StageRequest, TrainingRequest, resolve
 from backend.training.forecast.speeds import Rates, Speed
-from backend.training.forecast.work import Counts, Work, pieces
+from backend.training.forecast.work import Counts, pieces
 from benchmarks import measuring
+from benchmarks.planning import speed_of
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 WITHIN: Final = 1 / 3
@@ -80,7 +81,7 @@ class _Bench:
         self._seen: set[str] = set()
 
     def compare_all(self) -> list[Compared]:
-        test = [_speed(one) for one in self._child("test", {})["speeds"]]
+        test = [speed_of(one) for one in self._child("test", {})["speeds"]]
         print(f"load {os.getloadavg()[0]:.1f}; tested: " + ", ".join(_words(speed) for speed in test))
         titles = (
             ("from test", 10),
@@ -117,7 +118,7 @@ class _Bench:
         for rates in (Rates(test), Rates([*history, *test])):
             estimates = [rates.estimate(piece, config.architecture) for piece in expected]
             seconds.append(sum(one.seconds for one in estimates if one is not None))
-        speeds = [_speed(one, name) for one in measured["speeds"]]
+        speeds = [speed_of(one, name) for one in measured["speeds"]]
         memory = memory_needed(config, "cpu")
         return Compared(name, seconds[0], seconds[1], measured["seconds"], memory, measured["peak"]), speeds
 
@@ -150,10 +151,6 @@ class _Bench:
                 [sys.executable, "-m", "benchmarks.forecast_child", what, str(order), str(result)], cwd=ROOT, check=True
             )
             return dict(measuring.read(result))
-
-
-def _speed(content: dict[str, Json], run_id: str | None = None) -> Speed:
-    return Speed(**{**content, "work": Work(content["work"]), "run_id": run_id})
 
 
 def _words(speed: Speed) -> str:

@@ -14,7 +14,7 @@ from backend.domain.events import EpochFinished, Event
 from backend.domain.ids import Digest, ImageId
 from backend.domain.json import Json
 from backend.domain.manifest import Manifest, ManifestImage, Split
-from backend.domain.training import TrainingRequest, resolve
+from backend.domain.training import TrainingConfig
 from backend.imaging.preprocessing import Preprocessing
 from backend.imaging.tasks import network_view
 from backend.prediction.models import Model
@@ -38,7 +38,7 @@ def measure(job: dict[str, Json]) -> dict[str, Json]:
     work = Path(job["work"])
     order = TrainingOrder(
         manifest=manifest,
-        config=resolve(TrainingRequest.model_validate(job["request"])),
+        config=TrainingConfig.model_validate(job["config"]),
         open_bytes=open_bytes,
         output_folder=work / "output",
         state_folder=work / "states",

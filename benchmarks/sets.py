@@ -8,6 +8,7 @@ as the product splits it.
 import hashlib
 import random
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from backend.domain.labels.rules import FolderRule, LabelRule, PatternRule, pars
 from backend.domain.manifest import Manifest, ManifestImage, Split
 from backend.domain.splitting import RandomSplit, assign_splits
 from backend.domain.stratified import Member, Shares, stratified
+from backend.training.forecast.work import Counts
 from worker.engine.data.folder import FolderBytes, FolderContent, read_folder
 
 VALID: Final = 0.2
@@ -84,6 +86,11 @@ class PictureSet:
         )
         files = FolderBytes({image.digest: self.folder / image.paths[0] for image in self.images})
         return FolderContent(manifest, files, (), ())
+
+    def counts(self, seed: int) -> Counts:
+        """Pictures of a seed's split that are trained and validated on."""
+        splits = Counter(assigned(self.images, seed, self.size).values())
+        return Counts(splits[Split.TRAIN], splits[Split.VALID], 0)
 
     def lists(self, seed: int) -> dict[Split, list[tuple[str, str]]]:
         """The same split as lists of (file, label)."""

@@ -3,12 +3,14 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.json import Json
-from backend.domain.training import Recipe, TrainingRequest, resolve
+from backend.domain.training import Recipe, TrainingConfig, TrainingRequest, resolve
+from backend.training.forecast.speeds import Speed
+from backend.training.forecast.work import Counts
 from benchmarks.parts import (
     BATCH_SIZE,
     FASTAI_FROZEN_STAGE,
@@ -17,6 +19,7 @@ from benchmarks.parts import (
     IMAGE_SIZE,
     in_turn,
 )
+from benchmarks.planning import planned_config
 from benchmarks.suite_run import SuiteRun
 
 ARCHITECTURE: Final = "efficientnet-lite0"
@@ -53,10 +56,15 @@ GRID: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One way of training: a request to our engine, or stages of fastai's."""
+    """One way of training: a request to our engine, or stages of fastai's.
+
+    Attributes:
+        config: what the request becomes on this machine for the pictures of a set; None before ``for_pictures``.
+    """
 
     name: str
     request: TrainingRequest | None = None
+    config: TrainingConfig | None = None
     stages: tuple[dict[str, Json], ...] = ()
 
     @property
@@ -68,15 +76,26 @@ class Side:
     def settings(self) -> str:
         """Changes when the numbers of the training do; what runs under other numbers is measured again."""
         content: Any = list(self.stages)  # Any: JSON values
-        if self.request is not None:
+        if self.is_ours:
             # Without what is as by default, so that a new setting of the product changes nothing here.
-            content = resolve(self.request).model_dump(mode="json", exclude_defaults=True)
+            content = self._config.model_dump(mode="json", exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def _config(self) -> TrainingConfig:
+        assert self.request is not None, "only our sides have a config"
+        return self.config or resolve(self.request)
+
+    def for_pictures(self, counts: Counts, speeds: Sequence[Speed]) -> "Side":
+        """The side as it trains so many pictures on a machine of these speeds."""
+        if self.request is None:
+            return self
+        return replace(self, config=planned_config(self.request, counts, speeds))
 
     def job(self, seed: int) -> dict[str, Json]:
         """The measured process's job, all but images and weights."""
-        if self.request is not None:
-            return {"request": self.request.model_copy(update={"seed": seed}).model_dump(mode="json")}
+        if self.is_ours:
+            return {"config": self._config.model_copy(update={"seed": seed}).model_dump(mode="json")}
         entry = ARCHITECTURES[ARCHITECTURE]
         return {
             "architecture": ARCHITECTURE,
@@ -132,6 +151,10 @@ class Planned:
     set: str
     seed: int
     side: Side
+
+    def for_pictures(self, counts: Counts, speeds: Sequence[Speed]) -> "Planned":
+        """The same with its side as it trains these pictures."""
+        return replace(self, side=self.side.for_pictures(counts, speeds))
 
 
 RunsOf = Callable[[str, int], Sequence[SuiteRun]]

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +24,16 @@ from backend.domain.errors import AppError
 from backend.domain.json import Json
 from backend.domain.manifest import Split
 from backend.domain.training import TrainingRequest
+from backend.training.forecast.speeds import Speed
 from benchmarks import measuring
+from benchmarks.planning import speed_of
 from benchmarks.processes import ROOT, CantMeasure, answer_of, machine, require_fastai
 from benchmarks.sets import PictureSet, prepare
 from benchmarks.sides import ARCHITECTURE, Planned, ours, planned
 from benchmarks.suite_run import SuiteRun
 
 _CANT: Final = 2
+MACHINE: Final = "machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,12 @@ def _parse(arguments: Sequence[str] | None) -> Wanted:
         )
     parser.add_argument("--sets", nargs="+", default=[], help="measure only these, by name")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of test share, split and training")
-    parser.add_argument("--again", nargs="+", default=[], help="sides to measure anew; 'ours' is all of ours")
+    parser.add_argument(
+        "--again",
+        nargs="+",
+        default=[],
+        help="sides to measure anew; 'ours' is all of ours, 'machine' the test that recommended is planned by",
+    )
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--ours-only", action="store_true", help="measure without fastai")
     only.add_argument("--fastai-only", action="store_true", help="measure fastai alone")
@@ -116,7 +124,9 @@ def _measure_all(wanted: Wanted) -> None:
         results.forget(side)
     with tempfile.TemporaryDirectory(prefix="suite-") as work:
         bench = _Bench(wanted, sets, Path(work))
+        speeds = [] if wanted.fastai_only else results.speeds(bench.test_machine)
         for plan in planned([*sets], wanted.seeds, ours(variants), results.runs_of):
+            plan = plan.for_pictures(sets[plan.set].counts(plan.seed), speeds)
             is_wanted = not (wanted.ours_only if not plan.side.is_ours else wanted.fastai_only)
             if is_wanted and not results.has(plan):
                 results.add(results.equal_run(plan) or bench.run(plan))
@@ -150,6 +160,15 @@ class _Bench:
         self._weights: dict[str, Json] = answer_of(
             [sys.executable, "-m", "benchmarks.weights", ARCHITECTURE, str(wanted.weights_folder)], folder / "weights"
         )
+
+    def test_machine(self) -> list[dict[str, Json]]:
+        """The product's short test of the machine, from which it plans ``recommended``. Raises CantMeasure."""
+        print("Testing the machine", flush=True)
+        work = self._folder / "test"
+        work.mkdir(parents=True, exist_ok=True)
+        measuring.write(work / "job.json", {})
+        command = [sys.executable, "-m", "benchmarks.forecast_child", "test", str(work / "job.json")]
+        return list(answer_of(command, work, with_folder=False)["speeds"])
 
     def run(self, plan: Planned) -> SuiteRun:
         """Measure one training. Raises CantMeasure."""
@@ -233,6 +252,14 @@ class Results:
         """Take in with what is measured; what ours alone doesn't know of fastai stays."""
         self._content["machine"]["versions"] = {**self._content["machine"].get("versions", {}), **versions}
 
+    def speeds(self, test: Callable[[], list[dict[str, Json]]]) -> list[Speed]:
+        """Speeds of the machine, tested once for the file; ``--again machine`` tests anew."""
+        machine = self._content["machine"]
+        if "speeds" not in machine:
+            machine |= {"load_at_test": measuring.load_average(), "speeds": test()}
+            self._write()
+        return [speed_of(one) for one in machine["speeds"]]
+
     def runs_of(self, name: str, seed: int) -> list[SuiteRun]:
         """The runs of a set and seed."""
         return [run for run in self.runs if (run.set, run.seed) == (name, seed)]
@@ -249,7 +276,9 @@ class Results:
         return next((run.model_copy(update={"side": plan.side.name}) for run in equal), None)
 
     def forget(self, side: str) -> None:
-        """Leave out the runs of a side, or of those whose names begin with it and a colon or comma."""
+        """Leave out the runs of a side, or of those whose names begin with it and a colon or comma; or the speeds."""
+        if side == MACHINE:
+            self._content["machine"].pop("speeds", None)
         self.runs = [run for run in self.runs if run.side != side and not run.side.startswith((f"{side}:", f"{side},"))]
 
     def add(self, run: SuiteRun) -> None:

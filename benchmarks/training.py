@@ -22,6 +22,7 @@ from backend.domain.json import Json
 from backend.domain.labels.rules import FolderRule, PatternRule, parse_rule
 from backend.domain.manifest import Manifest, Split
 from backend.domain.splitting import RandomSplit
+from backend.domain.training import resolve
 from benchmarks import measuring
 from benchmarks.parts import FASTAI, FASTAI_BEST, OURS, OURS_AGAIN, PARTS, VALID, Part, in_turn
 from benchmarks.processes import CantMeasure, answer_of, machine, require_fastai
@@ -151,7 +152,7 @@ class Side:
         """Twice: with an empty cache, and with what the first left there."""
         job = {
             **self._lists(),
-            "request": self.part.our_request(self.seed).model_dump(mode="json"),
+            "config": resolve(self.part.our_request(self.seed)).model_dump(mode="json"),
             "weights": self.weights,
             "cache": str(self.work / "cache"),
         }

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.domain.json import Json
 from backend.domain.training import Recipe, StageRequest, TrainingRequest
 from benchmarks.processes import CantMeasure
 from benchmarks.sets import DIGITS, PictureSet, prepare
@@ -103,6 +104,23 @@ def test_versions_of_fastai_stay_when_ours_alone_is_measured(tmp_path: Path) -> 
 
     content = json.loads((tmp_path / "out.json").read_text())
     assert content["machine"]["versions"] == {"torch": "2.14.1", "fastai": "2.8.12"}
+
+
+def test_the_machine_is_tested_once_for_a_file_and_anew_when_asked(tmp_path: Path) -> None:
+    speed = {"work": "read", "architecture": None, "size": 224, "amount": 24, "seconds": 0.3}
+    tests = []
+
+    def test() -> list[dict[str, Json]]:
+        tests.append(speed)
+        return [speed]
+
+    first = Results.open(tmp_path / "out.json").speeds(test)
+    again = Results.open(tmp_path / "out.json")
+    assert (again.speeds(test), len(tests)) == (first, 1)
+
+    again.forget("machine")
+    again.speeds(test)
+    assert len(tests) == 2
 
 
 def test_a_missing_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

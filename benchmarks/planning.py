@@ -1,0 +1,32 @@
+"""What a request becomes on this machine: the stages of ``recommended`` are planned as the product plans them."""
+
+from collections.abc import Sequence
+
+from backend.domain.json import Json
+from backend.domain.training import TrainingConfig, TrainingRequest, resolve
+from backend.training.forecast.speeds import Rates, Speed
+from backend.training.forecast.work import Counts, Work, pieces
+from backend.training.within_time import DEFAULT_MINUTES, within_time
+
+
+def planned_config(request: TrainingRequest, counts: Counts, speeds: Sequence[Speed]) -> TrainingConfig:
+    """The config that the product would run for the first training on so many pictures.
+
+    ``speeds`` are those of the test of the machine, which the product makes when it starts.
+    """
+    config = resolve(request)
+    if not request.is_planned:
+        return config
+    rates = Rates(speeds)
+
+    def seconds_of(one: TrainingConfig) -> float | None:
+        estimates = [rates.estimate(piece, one.architecture) for piece in pieces(one, counts)]
+        known = [estimate.seconds for estimate in estimates if estimate is not None]
+        return sum(known) if len(known) == len(estimates) else None
+
+    return within_time(config, request.minutes or DEFAULT_MINUTES, counts.train, seconds_of)
+
+
+def speed_of(content: dict[str, Json], run_id: str | None = None) -> Speed:
+    """A measured speed from JSON."""
+    return Speed(**{**content, "work": Work(content["work"]), "run_id": run_id})
