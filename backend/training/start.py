@@ -118,16 +118,12 @@ class Planner:
         if request.is_planned:
             minutes = request.minutes or DEFAULT_MINUTES
             config = within_time(
-                config, minutes, self.forecaster.counts.train, partial(self._seconds, is_fresh=is_fresh)
+                config, minutes, self.forecaster.counts.train, partial(self.forecaster.seconds, is_fresh=is_fresh)
             )
         known = self.forecaster.forecast(config, is_fresh=is_fresh)
         missing = _missing_weights(config, self._folder) if is_fresh else None
         warnings = (*self._of_device(config), *(_of_weights(config, missing) if missing else ()))
         return Plan(self.version, config, known, missing, (*warnings, *cautions(config, self.version.counts)))
-
-    def _seconds(self, config: TrainingConfig, *, is_fresh: bool) -> float | None:
-        found = self.forecaster.timetable(config, is_fresh=is_fresh)
-        return found.seconds if found else None
 
     def _of_device(self, config: TrainingConfig) -> tuple[Caution, ...]:
         if config.device is not DeviceWanted.CUDA or self.forecaster.has_gpu:

@@ -9,29 +9,23 @@ DEFAULT_MINUTES: Final = 10.0
 """Time that a recommended training may take unless another is asked for."""
 
 _MINUTE_S: Final = 60.0
-_EFFORTS: Final = ((60_000, 160), (30_000, 128), (18_000, 128), (10_000, 128), (6_000, 128), (4_000, 96))
+_EFFORTS: Final = ((60_000, 160), (30_000, 128), (18_000, 128), (10_000, 128), (6_000, 128))
 """Pictures shown in the second stage, repetitions included, and their size, the best first (docs/speed.md)."""
 _FEWEST_EPOCHS: Final = 5
 _MOST_EPOCHS: Final = 60
 
 
 def within_time(
-    config: TrainingConfig, minutes: float, images: int, seconds_of: Callable[[TrainingConfig], float | None]
+    config: TrainingConfig, minutes: float, images: int, seconds_of: Callable[[TrainingConfig], float]
 ) -> TrainingConfig:
     """The config with the best second stage that ends in time; without one where none does.
 
-    ``images`` are learnt from. ``seconds_of`` forecasts a training; None where nothing is known, which plans the
-    cheapest.
+    ``images`` are learnt from; ``seconds_of`` forecasts a training.
     """
     first, *rest = config.stages
     planned = config.model_copy(update={"minutes": minutes, "stages": (first,)})
     whole = [planned.model_copy(update={"stages": (first, stage)}) for stage in _efforts(rest, config, images)]
-    for one in whole:
-        seconds = seconds_of(one)
-        if seconds is not None and seconds <= minutes * _MINUTE_S:
-            return one
-    is_known = seconds_of(planned) is not None
-    return planned if is_known or not whole else whole[-1]
+    return next((one for one in whole if seconds_of(one) <= minutes * _MINUTE_S), planned)
 
 
 def _efforts(stages: list[Stage], config: TrainingConfig, images: int) -> Iterator[Stage]:

@@ -19,7 +19,7 @@ from backend.ledger.queries import Jobs
 from backend.tables.ledger import WorkerRow
 from backend.training.forecast.speed_repository import Speeds
 from backend.training.forecast.speeds import Estimate, Rates, Source
-from backend.training.forecast.work import Counts, Work, WorkItem, pieces
+from backend.training.forecast.work import Counts, Work, WorkItem, pieces, usual_seconds
 from backend.training.repository import RunRepository
 
 HEARD_WITHIN_S: Final = 60.0
@@ -122,6 +122,13 @@ class Forecaster:
         """The training taken apart, with times; None where nothing was ever measured."""
         kept = self._kept_stages(config) if is_fresh else frozenset[int]()
         return self._timed(config, pieces(config, self.counts, kept_stages=kept))
+
+    def seconds(self, config: TrainingConfig, *, is_fresh: bool = True) -> float:
+        """Seconds that a training will take; those of a usual processor where nothing was ever measured here."""
+        found = self.timetable(config, is_fresh=is_fresh)
+        if found is not None:
+            return found.seconds
+        return sum(usual_seconds(item, config.architecture) for item in pieces(config, self.counts))
 
     def search(self, config: TrainingConfig, *, is_fresh: bool = True) -> Timetable | None:
         """A search for the learning rate of the one stage of ``config``, taken apart; None where nothing is known."""

@@ -24,7 +24,7 @@ def planned(minutes: float, images: int, *, picture_s: float = 0.01) -> list[tup
 
 @pytest.mark.parametrize(
     ("minutes", "second"),
-    [(60, (60, 160)), (10, (60, 128)), (5, (36, 128)), (3, (20, 128)), (2, (20, 128)), (1, (8, 96))],
+    [(60, (60, 160)), (10, (60, 128)), (5, (36, 128)), (3, (20, 128)), (2, (20, 128)), (1.2, (12, 128))],
 )
 def test_the_more_time_there_is_the_more_is_trained(minutes: float, second: tuple[int, int]) -> None:
     assert planned(minutes, 500) == [(10, None), second]
@@ -38,12 +38,6 @@ def test_where_no_second_stage_ends_in_time_there_is_none() -> None:
 def test_many_pictures_get_fewer_epochs_but_never_fewer_than_five() -> None:
     assert planned(60, 3_000) == [(10, None), (20, 160)]
     assert planned(60, 20_000) == [(10, None), (5, 160)]
-
-
-def test_without_any_measurement_the_cheapest_is_planned() -> None:
-    config = within_time(CONFIG, 10, 500, lambda config: None)
-
-    assert [(stage.epochs, stage.image_size) for stage in config.stages] == [(10, None), (8, 96)]
 
 
 def test_pictures_are_never_larger_than_asked_for() -> None:
