@@ -24,7 +24,7 @@ def planned(minutes: float, images: int, *, picture_s: float = 0.01) -> list[tup
 
 @pytest.mark.parametrize(
     ("minutes", "second"),
-    [(60, (60, 160)), (10, (60, 128)), (5, (36, 128)), (3, (20, 128)), (2, (20, 128)), (1.2, (12, 128))],
+    [(60, (60, 160)), (6, (60, 128)), (5, (36, 128)), (3, (20, 128)), (2, (20, 128)), (1.2, (12, 128))],
 )
 def test_the_more_time_there_is_the_more_is_trained(minutes: float, second: tuple[int, int]) -> None:
     assert planned(minutes, 500) == [(10, None), second]
