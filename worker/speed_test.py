@@ -30,6 +30,7 @@ from worker.engine.data.source import preprocessing_of, to_input
 from worker.engine.frozen.runtimes import WORTH_IT, FrozenLayers, FrozenNetwork
 from worker.engine.hardware import devices
 from worker.engine.hardware.memory import MemoryLimits
+from worker.engine.loop.depthwise import fast_depthwise
 from worker.engine.network import architectures
 from worker.engine.network.optim import build_optimizer, set_learning, set_training_mode
 
@@ -74,7 +75,10 @@ def _of_network(config: TrainingConfig, images: list[Image.Image], device: torch
     autocast = devices.autocast_type(config.precision, device)
 
     def run(pixels: Tensor) -> Tensor:
-        with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+        with (
+            torch.autocast(device.type, dtype=autocast, enabled=autocast is not None),
+            fast_depthwise(device, autocast),
+        ):
             return model(to_input(pixels, steps, device)).float()  # type: ignore[no-any-return]  # a module's call is Any
 
     def answer() -> None:
