@@ -38,7 +38,7 @@ class UnknownArchitecture(InvalidInput):
         )
 
 
-_NEAR: Final = 6
+_NEAR: Final = 4
 _ALIKE: Final = 0.6
 _lookups: list[Lookup] = []
 _remembered: dict[str, Architecture] = {}

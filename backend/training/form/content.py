@@ -90,7 +90,9 @@ class TrainContent:
         if self.config.minutes is not None:
             # How long it may take is asked beside the preset, and the stages follow from it.
             usual = usual.model_copy(update={"stages": self.config.stages, "minutes": self.config.minutes})
-        return changed_fields(self.config, usual)
+        changed = changed_fields(self.config, usual)
+        # A network that is named is marked in its own field.
+        return changed - {"architecture"} if self.config.network else changed
 
     @property
     def minutes(self) -> float | None:
@@ -145,6 +147,11 @@ class TrainContent:
             (name, entry.title if self.ready[name] else f"{entry.title} (weights not on this server)")
             for name, entry in ARCHITECTURES.items()
         ]
+
+    @property
+    def usual_architecture(self) -> str:
+        """What the field for the network stands for where it is empty; one that is named has a field of its own."""
+        return self.preset.config().architecture if self.config.network else self.config.architecture
 
     @property
     def weights_choices(self) -> list[tuple[str, str]]:

@@ -49,9 +49,9 @@ ARCHITECTURE: Final = Field(
 )
 NETWORK: Final = Field(
     "network",
-    "Any other network, by its name",
-    "Any network that the library timm can build, such as convnext_tiny.in12k_ft_in1k. Type a part of a name to see "
-    "those that have it. It is used instead of the model above.",
+    "Any network that timm can build, by its name",
+    "timm is a library of more than a thousand networks for pictures, such as convnext_tiny.in12k_ft_in1k. Type a part "
+    "of a name to see those that have it. The network is then used instead of the model in the list.",
     accepts="the name of a network of timm",
 )
 WEIGHTS: Final = Field(
