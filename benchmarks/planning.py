@@ -1,5 +1,6 @@
 """What a request becomes on this machine: the stages of ``recommended`` are planned as the product plans them."""
 
+import math
 from collections.abc import Sequence
 
 from backend.domain.json import Json
@@ -19,10 +20,10 @@ def planned_config(request: TrainingRequest, counts: Counts, speeds: Sequence[Sp
         return config
     rates = Rates(speeds)
 
-    def seconds_of(one: TrainingConfig) -> float | None:
+    def seconds_of(one: TrainingConfig) -> float:
         estimates = [rates.estimate(piece, one.architecture) for piece in pieces(one, counts)]
         known = [estimate.seconds for estimate in estimates if estimate is not None]
-        return sum(known) if len(known) == len(estimates) else None
+        return sum(known) if len(known) == len(estimates) else math.inf
 
     return within_time(config, request.minutes or DEFAULT_MINUTES, counts.train, seconds_of)
 
