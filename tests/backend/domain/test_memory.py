@@ -1,7 +1,10 @@
 """Measured peaks are of the engine's process on a processor, torch 2.14, by ``python -m benchmarks.forecast``."""
 
+from dataclasses import replace
+
 import pytest
 
+from backend.domain.architectures import ARCHITECTURES
 from backend.domain.memory import memory_needed
 from backend.domain.training import Precision, StageRequest, TrainingConfig, TrainingRequest, resolve
 
@@ -84,3 +87,12 @@ def test_a_batch_has_no_more_images_than_there_are() -> None:
     few, many = (memory_needed(training("resnet18", ALL, size), "cuda", images=40) for size in (40, 64))
 
     assert few == many
+
+
+def test_a_network_that_nobody_measured_takes_memory_by_what_its_layers_put_out() -> None:
+    measured = training("resnet18", ALL)
+    entry = replace(ARCHITECTURES["resnet18"], name="drawn_18.a1", gflops=3.6, activations=2_480_000)
+
+    counted = measured.model_copy(update={"architecture": "drawn_18.a1", "network": entry})
+
+    assert memory_needed(counted, "cpu") == pytest.approx(memory_needed(measured, "cpu"), rel=0.1)

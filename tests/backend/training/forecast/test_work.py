@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from backend.domain.architectures import ARCHITECTURES
+from backend.domain.catalogue import remember
 from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training.forecast.work import Counts, Work, learning_share, pieces, relative_cost
 
@@ -90,3 +93,11 @@ def test_the_cost_of_networks_is_what_was_measured_of_them() -> None:
     assert relative_cost("resnet18", Work.ANSWER) == pytest.approx(3.6)
     assert relative_cost("resnet18", Work.MOVE) == pytest.approx(12.6)
     assert relative_cost("efficientnet-lite0", Work.FEATURES) == pytest.approx(0.8775)
+
+
+def test_a_network_that_nobody_measured_costs_by_its_operations_and_activations() -> None:
+    remember(replace(ARCHITECTURES["resnet34"], name="drawn_34.a1", gflops=7.34, activations=3_740_000))
+
+    # Measured: 6.0 for the same network of the catalogue.
+    assert relative_cost("drawn_34.a1", Work.ANSWER) == pytest.approx(7.1, abs=0.05)
+    assert relative_cost("drawn_34.a1", Work.FEATURES) == pytest.approx(0.8 * 7.1, abs=0.05)
