@@ -109,6 +109,8 @@ def build_backbone(name: str, weights: Mapping[str, Tensor] | None) -> nn.Sequen
         if weights is None or is_out_of_memory(error):
             raise
         raise WeightsUnsuitable(name) from error
+    # timm keeps what it was given; every copy of the network would hold the weights twice.
+    whole.pretrained_cfg.pop("state_dict", None)
     _without_unneeded(whole, [child for child, part in twin.named_children() if isinstance(part, nn.Identity)])
     return nn.Sequential(TimmBackbone(whole, chain))
 

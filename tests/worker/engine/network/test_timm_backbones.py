@@ -180,6 +180,8 @@ def test_drawn_weights_from_a_file_are_the_networks(tmp_path: Path) -> None:
     model = build(entry, 3, last_layer_bias=False, seed=1, pretrained=weights)
 
     assert torch.equal(model.get_parameter("backbone.0.whole.conv_stem.weight"), weights["conv_stem.weight"])
+    whole: Network = model.get_submodule("backbone.0.whole")
+    assert "state_dict" not in whole.pretrained_cfg
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
