@@ -3,6 +3,10 @@
 import os
 import signal
 from types import FrameType
+from typing import Final
+
+REQUESTS: Final = frozenset({signal.SIGTERM, signal.SIGUSR1, signal.SIGQUIT})
+"""To stop, to finish, and to write down where one is stuck: what is asked of a process that trains."""
 
 
 class SignalStop:

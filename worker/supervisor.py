@@ -112,6 +112,8 @@ class Supervision:
             str(self._claim.attempt),
             str(os.getpid()),
         ]
+        if len(self._claim.devices) > 1:
+            command.append(",".join(self._claim.devices))
         with self._file.open() as file:
             process = subprocess.Popen(
                 command,
@@ -121,7 +123,7 @@ class Supervision:
                 stderr=file,
                 start_new_session=True,
             )
-        self._log.info("attempt_started", kind=self._claim.kind, pid=process.pid)
+        self._log.info("attempt_started", kind=self._claim.kind, pid=process.pid, devices=self._claim.devices)
         return process
 
     def _note_pid(self) -> None:

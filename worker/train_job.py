@@ -8,7 +8,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -35,13 +35,19 @@ from worker.hardware import machine
 from worker.recording import read_with_retry, recording, write_with_retry
 from worker.train_recorder import TrainRecorder
 
+if TYPE_CHECKING:  # it imports torch
+    from worker.engine.parallel.ranks import Ranks
+
 log = structlog.get_logger()
 
 _ATTEMPT: Final = "attempt-"
 
 
-def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:
-    """Do the training, or the search for a rate, that an attempt holds; the exit code."""
+def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal, ranks: "Ranks | None" = None) -> int:
+    """Do the training, or the search for a rate, that an attempt holds; the exit code.
+
+    ``ranks`` are the processes that wait for its order and do the training with this one; None is none.
+    """
     database, storage = Database(settings.sql_url), LocalStorage(settings.storage_folder)
     try:
         held = read_with_retry(database, lambda session: attempt_of(session, job_id, attempt), stop)
@@ -59,7 +65,9 @@ def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -
     except Stopped:
         return exits.YIELDED
     name = machine(settings.device)
-    recorder = TrainRecorder(database, storage, claim, config, stop, follower=follower, machine=name)
+    # What several devices do is no measure of one.
+    measured_as = name if ranks is None else None
+    recorder = TrainRecorder(database, storage, claim, config, stop, follower=follower, machine=measured_as)
     with recording(recorder) as code, recorder.showing_silence():
         write_with_retry(database, lambda session: progress.begin(session, claim), stop)
         order = make_order(database, storage, settings, claim, run, stop)
@@ -69,9 +77,12 @@ def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -
             order = replace(order, max_loader_processes=loader_processes_after(kills))
         recorder.output_folder = order.output_folder
         # Here: seconds of importing torch, in which the run is under way already.
+        from worker.engine.parallel.ranks import ALONE
         from worker.engine.recipe import train
 
-        train(order, on_event=recorder, stop=stop)
+        ranks = ranks or ALONE
+        order = replace(order, max_loader_processes=order.max_loader_processes // ranks.size)
+        train(ranks.from_first(lambda: order), on_event=recorder, stop=stop, ranks=ranks)
     return code.value
 
 

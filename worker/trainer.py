@@ -1,7 +1,7 @@
-"""The process that does one training: ``python -m worker.trainer JOB ATTEMPT PARENT``.
+"""The process that does one training: ``python -m worker.trainer JOB ATTEMPT PARENT [DEVICES]``.
 
 Reads its order from the ledger, runs the engine, records its events, and ends with
-an exit code of ``worker.exits``.
+an exit code of ``worker.exits``. Given several devices, such as ``cuda:0,cuda:1``, it has a process on each do so.
 """
 
 import faulthandler
@@ -15,10 +15,16 @@ from worker.parent_death import end_with_parent
 
 def main(arguments: Sequence[str]) -> int:
     """Do the training; the exit code."""
-    job_id, attempt, parent = arguments[0], int(arguments[1]), int(arguments[2])
+    job_id, attempt, parent, devices = arguments[0], int(arguments[1]), int(arguments[2]), arguments[3:]
     # Before anything else is even imported, torch above all: nothing of us outlives the supervisor.
     end_with_parent(parent)
     faulthandler.register(signal.SIGQUIT, all_threads=True)
+
+    if devices and "," in devices[0]:
+        from backend.settings import load
+        from worker.launcher import launch
+
+        return launch(job_id, attempt, devices[0].split(","), load().data / "run" / f"ranks-{job_id}")
 
     from backend import log
     from backend.settings import load

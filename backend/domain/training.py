@@ -186,7 +186,10 @@ class Stage(_Part):
 
 
 class TrainingRequest(_Part):
-    """A training as asked for; what is None takes the recipe's value."""
+    """A training as asked for; what is None takes the recipe's value.
+
+    The number of devices isn't a part of what will run: a training gives the same on any, and may continue on others.
+    """
 
     architecture: str | None = None
     weights: str | None = None
@@ -203,6 +206,11 @@ class TrainingRequest(_Part):
     label_smoothing: float | None = Field(None, ge=0, lt=1)
     test_time_views: int | None = Field(None, ge=0, le=32)
     device: DeviceWanted = DeviceWanted.AUTO
+    devices: Annotated[int, Field(ge=1, le=16)] | Literal["auto"] | None = Field(
+        None,
+        description="How many devices of a host it may use at most, where they are idle. auto, as where it is left "
+        "out: all idle graphics cards, if it is thought to last for minutes; on a processor one.",
+    )
     crop_share: float | None = Field(None, gt=0, le=1)
     decay_batch_norm: bool | None = None
     last_layer_bias: bool | None = None

@@ -170,7 +170,8 @@ class Worker:
 class Claim:
     """A job that one attempt holds; ``attempt`` is the fence of everything that it writes.
 
-    ``device`` is the kind that was asked for: auto, cpu or cuda.
+    ``device`` is the kind that was asked for: auto, cpu or cuda. ``devices`` are those that it uses, where they are
+    several: on each runs a process.
     """
 
     job_id: JobId
@@ -178,6 +179,7 @@ class Claim:
     subject_id: str
     attempt: int
     device: str = "auto"
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from backend.ledger.job import (
     Signs,
     Worker,
 )
-from backend.ledger.queue_order import fair_rank, is_due, is_quarantined, is_ready, suits
-from backend.tables.ledger import JobAttemptRow, JobRow, WorkerRow
+from backend.ledger.queue_order import fair_rank, is_due, is_quarantined, is_ready, is_used, suits
+from backend.tables.ledger import AttemptDeviceRow, JobAttemptRow, JobRow, WorkerRow
 
 CLAIMED_STATES: Final = tuple(CLAIMED)
 
@@ -57,11 +57,7 @@ class Jobs:
         """Whether a worker's device is in use or quarantined."""
         if worker.device is None:
             return False
-        used = exists().where(
-            JobAttemptRow.host == worker.host,
-            JobAttemptRow.device == worker.device,
-            JobAttemptRow.ended_at.is_(None),
-        )
+        used = is_used(worker.host, worker.device)
         return bool(self._session.scalar(select(or_(used, is_quarantined(worker.host, worker.device)))))
 
     def is_busy(self, worker_id: str, kind: JobKind) -> bool:
@@ -117,12 +113,18 @@ class Jobs:
 
     def holder_of(self, host: str, device: str) -> JobRow | None:
         """The job that is being done on a device now."""
-        query = select(JobRow).join(JobAttemptRow, JobAttemptRow.job_id == JobRow.id)
-        return self._session.scalar(
-            query.where(
-                JobAttemptRow.host == host, JobAttemptRow.device == device, JobAttemptRow.ended_at.is_(None)
-            ).limit(1)
+        used = exists().where(
+            AttemptDeviceRow.attempt_id == JobAttemptRow.id,
+            AttemptDeviceRow.host == host,
+            AttemptDeviceRow.device == device,
         )
+        query = select(JobRow).join(JobAttemptRow, JobAttemptRow.job_id == JobRow.id)
+        return self._session.scalar(query.where(JobAttemptRow.ended_at.is_(None), used).limit(1))
+
+    def devices_of(self, attempt_id: str) -> list[str]:
+        """The devices that an attempt uses or has used, in the order of their names."""
+        query = select(AttemptDeviceRow.device).where(AttemptDeviceRow.attempt_id == attempt_id)
+        return list(self._session.scalars(query.order_by(AttemptDeviceRow.device)))
 
     def seconds_until_due(self, job_id: str) -> float:
         """How long until the time of a job's next try; at most 0 once it has come."""

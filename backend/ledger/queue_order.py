@@ -9,12 +9,13 @@ the same expression.
 from typing import Final
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute as Column
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.selectable import ScalarSelect
 
 from backend.ledger.clock import database_now
 from backend.ledger.job import CLAIMED, JobKind, JobState, Worker
-from backend.tables.ledger import JobRow, WorkerRow
+from backend.tables.ledger import AttemptDeviceRow, JobRow, WorkerRow
 
 _CLAIMED: Final = tuple(CLAIMED)
 
@@ -42,6 +43,13 @@ def is_quarantined(host: str, device: str | None) -> ColumnElement[bool]:
     """Whether a device is to be left alone for a while."""
     return exists().where(
         WorkerRow.host == host, WorkerRow.device == device, WorkerRow.quarantined_until > database_now()
+    )
+
+
+def is_used(host: str | Column[str], device: str | Column[str | None]) -> ColumnElement[bool]:
+    """Whether an attempt uses a device now."""
+    return exists().where(
+        AttemptDeviceRow.host == host, AttemptDeviceRow.device == device, AttemptDeviceRow.released_at.is_(None)
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 from backend.db.session import WriteSession
 from backend.domain.ids import JobId, new_id
 from backend.ledger.clock import database_now
+from backend.ledger.devices import devices_for, note_devices, release_devices
 from backend.ledger.job import (
     Claim,
     Desired,
@@ -52,6 +53,7 @@ class Ledger(Jobs):
         *,
         asked_by: str | None = None,
         device: str = "auto",
+        devices: int | None = 1,
         memory_bytes: int | None = None,
     ) -> JobId:
         """A new job, waiting; whoever commits notifies for it. Arguments are columns of ``JobRow``."""
@@ -65,6 +67,7 @@ class Ledger(Jobs):
                 state=JobState.QUEUED,
                 asked_by=asked_by,
                 device=device,
+                devices=devices,
                 memory_bytes=memory_bytes,
                 not_before=now,
                 last_notified_at=now,
@@ -99,11 +102,15 @@ class Ledger(Jobs):
                 stall_after_s=None,
                 started_at=func.coalesce(JobRow.started_at, now),
             )
-            .returning(JobRow.id, JobRow.subject_id, JobRow.attempt, JobRow.device)
+            .returning(JobRow.id, JobRow.subject_id, JobRow.attempt, JobRow.device, JobRow.devices)
         ).one_or_none()
         if taken is None:
             return None
-        claim = Claim(JobId(taken.id), kind, taken.subject_id, taken.attempt, taken.device)
+        # After a device has failed one: which of several it was isn't known.
+        has_failed = self._ended_in_a_row(taken.id, lambda attempt: attempt.outcome == Outcome.DEVICE_FAILED)
+        most = 1 if has_failed else taken.devices
+        devices = devices_for(self._session, kind, worker, most, self._timers)
+        claim = Claim(JobId(taken.id), kind, taken.subject_id, taken.attempt, taken.device, devices)
         self._open_attempt(claim, worker)
         return claim
 
@@ -339,6 +346,7 @@ class Ledger(Jobs):
             )
         )
         self._session.execute(closed)
+        release_devices(self._session)
         return found
 
     def lost(self) -> list[tuple[JobId, int]]:
@@ -366,11 +374,13 @@ class Ledger(Jobs):
             or_(job.state.not_in(CLAIMED_STATES), job.attempt != JobAttemptRow.number),
             or_(job.lease_expires_at.is_(None), job.lease_expires_at < database_now()),
         )
-        return self._count(
+        closed = self._count(
             update(JobAttemptRow)
             .where(JobAttemptRow.ended_at.is_(None), moved_on)
             .values(ended_at=database_now(), outcome=Outcome.LOST)
         )
+        release_devices(self._session)
+        return closed
 
     def due_for_notification(self) -> list[JobKind]:
         """Kinds with a waiting job without a recent notification; it counts as notified now."""
@@ -420,9 +430,10 @@ class Ledger(Jobs):
         self._session.execute(delete(WorkerRow).where(WorkerRow.last_heartbeat_at < database_now(-silent_for_s)))
 
     def _open_attempt(self, claim: Claim, worker: Worker) -> None:
+        attempt_id = new_id()
         self._session.execute(
             insert(JobAttemptRow).values(
-                id=new_id(),
+                id=attempt_id,
                 job_id=claim.job_id,
                 number=claim.attempt,
                 worker_id=worker.id,
@@ -431,6 +442,7 @@ class Ledger(Jobs):
                 started_at=database_now(),
             )
         )
+        note_devices(self._session, attempt_id, worker, claim.devices)
 
     def _state_after(self, job: JobRow, outcome: Outcome, failure: Failure) -> JobState:
         if job.desired == Desired.CANCEL:

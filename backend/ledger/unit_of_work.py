@@ -42,10 +42,13 @@ class UnitOfWork:
         *,
         asked_by: str | None = None,
         device: str = "auto",
+        devices: int | None = 1,
         memory_bytes: int | None = None,
     ) -> JobId:
         """Add a job to the ledger and remember to notify for it; arguments are columns of ``JobRow``."""
-        job_id = Ledger(self.session).add(kind, subject_id, asked_by=asked_by, device=device, memory_bytes=memory_bytes)
+        job_id = Ledger(self.session).add(
+            kind, subject_id, asked_by=asked_by, device=device, devices=devices, memory_bytes=memory_bytes
+        )
         self.notify_for(kind)
         return job_id
 

@@ -16,8 +16,9 @@ class JobRow(Base):
     """Something to be done by a worker. ``kind`` says what, ``subject_id`` to which run, search or import.
 
     ``asked_by`` is the token or session whose turn it is in a fair order; ``device`` the kind that may do it
-    (auto, cpu, cuda); ``memory_bytes`` what it is thought to need there; ``stall_after_s`` how long its work may be
-    without a sign of progress; ``waits_for_bytes`` the free disk space without which it stays paused.
+    (auto, cpu, cuda), ``devices`` how many of it at most (None: as many as are idle); ``memory_bytes`` what it is
+    thought to need there; ``stall_after_s`` how long its work may be without a sign of progress; ``waits_for_bytes``
+    the free disk space without which it stays paused.
     """
 
     __tablename__ = "jobs"
@@ -41,6 +42,7 @@ class JobRow(Base):
     error_advice: Mapped[str | None] = mapped_column(Text)
     asked_by: Mapped[str | None] = mapped_column(String(64))
     device: Mapped[str] = mapped_column(String(16), default="auto", server_default="auto")
+    devices: Mapped[int | None] = mapped_column(default=1, server_default="1")
     memory_bytes: Mapped[BigInt | None]
     stall_after_s: Mapped[float | None]
     waits_for_bytes: Mapped[BigInt | None]
@@ -83,6 +85,31 @@ class JobAttemptRow(Base):
     ended_at: Mapped[datetime | None]
     exit_code: Mapped[int | None]
     outcome: Mapped[str | None] = mapped_column(String(32))
+
+
+class AttemptDeviceRow(Base):
+    """A device that an attempt uses: its worker's own, or one of an idle worker on the same host.
+
+    No device is used by two attempts at a time.
+    """
+
+    __tablename__ = "job_attempt_devices"
+    __table_args__ = (
+        Index(
+            "uq_job_attempt_devices_open",
+            "host",
+            "device",
+            unique=True,
+            sqlite_where=text("released_at IS NULL"),
+            postgresql_where=text("released_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[PrimaryId]
+    attempt_id: Mapped[Id] = mapped_column(ForeignKey("job_attempts.id", ondelete="CASCADE"), index=True)
+    host: Mapped[str] = mapped_column(String(255))
+    device: Mapped[str] = mapped_column(String(64))
+    released_at: Mapped[datetime | None]
 
 
 class WorkerRow(Base):

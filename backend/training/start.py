@@ -29,6 +29,9 @@ from backend.weights import is_available
 
 _FLOAT_BYTES: Final = 4
 
+WORTH_SEVERAL_S: Final = 300.0
+"""A training that lasts so long on one device uses others that are idle: starting a process on each takes seconds."""
+
 
 class ClassWithoutImages(InvalidInput):
     """A class has no training pictures."""
@@ -178,6 +181,7 @@ def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
             run_id,
             asked_by=order.asked_by,
             device=planned.config.device,
+            devices=most_devices(order.request, planned.forecast),
             memory_bytes=planned.forecast.memory_bytes,
         ),
         config=planned.config.model_dump(mode="json"),
@@ -186,6 +190,13 @@ def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
     )
     runs.add(run)
     return run
+
+
+def most_devices(request: TrainingRequest, forecast: Forecast) -> int | None:
+    """On how many devices a training may run; None is on as many as are idle."""
+    if isinstance(request.devices, int):
+        return request.devices
+    return None if (forecast.seconds_low or 0.0) >= WORTH_SEVERAL_S else 1
 
 
 def _require_trainable(classes: list[str], counts: Mapping[str, Json]) -> None:

@@ -31,12 +31,15 @@ from worker.engine.network import architectures, weights
 from worker.engine.network.architectures import Classifier
 from worker.engine.network.optim import set_learning
 from worker.engine.order import NeverStop, StageResult, StatePoint, StopSignal, TrainingOrder, TrainingResult
+from worker.engine.parallel.ranks import ALONE, Ranks
 from worker.engine.stage.finish import finished_before
 from worker.engine.stage.run import run_stage
 from worker.engine.stage.setup import begin_stage
 
 
-def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = None) -> TrainingResult:
+def train(
+    order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = None, ranks: Ranks = ALONE
+) -> TrainingResult:
     """Train as ordered, stage by stage; returns the checkpoints it wrote.
 
     After every epoch, within long ones and when it is stopped a state is saved,
@@ -45,32 +48,40 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
     as without the interruption. When the signal asks it to finish, the stage ends
     after the present epoch and no other stage follows.
 
+    Several processes that share the training call it with the same order, but for the device, and with
+    their ``ranks``; what the first one is called with as ``on_event`` gets all events.
+
     Raises:
         Stopped: the stop signal was given.
+        PeerLost: another of the processes has ended.
         AppError: the training can't be done or went wrong; see ``worker.engine.errors``.
     """
     stop = stop or NeverStop()
     require_trainable(order.manifest)
     device = devices.choose(order.device)
     devices.make_repeatable(device)
-    remove_partials(order.output_folder)
-    remove_partials(order.state_folder)
-    with _machine_faults_translated(order, device), loader_stops_translated(stop):
+    with ranks.agreeing(), _machine_faults_translated(order, device), loader_stops_translated(stop):
+        ranks.from_first(partial(_remove_partials, order))
         resumed, saved = _newest_state(order, on_event)
         start = None if resumed or order.starts_from is None else checkpoint.read(order.starts_from)
         stages_before = resumed.stages_before if resumed else _lineage_stages(start)
-        model = devices.to_device(_first_model(order, resumed or start, on_event, stop), device)
+        model = ranks.in_turn(lambda: _first_model(order, resumed or start, on_event, stop))
+        model = devices.to_device(model, device)
+        ranks.share_layers(model)
         limits = _memory_limits(order, device, on_event)
         first = resumed.stage if resumed else 0
-        kept = kept_images(order, dict(enumerate(order.config.stages, stages_before)), model, limits, on_event)
+        stages = dict(enumerate(order.config.stages, stages_before))
+        kept = partial(kept_images, order, stages, model, limits, on_event)
         left_out, size = resumed.left_out if resumed else None, order.config.stages[first].image_size
-        with prepared_images(order, on_event, stop, left_out, image_size=size, kept=kept) as images:
+        with prepared_images(order, on_event, stop, left_out, image_size=size, kept=kept, ranks=ranks) as images:
             training = Training(
-                order, device, model, images, on_event, stop, saved, limits, stages_before=stages_before
+                order, device, model, images, on_event, stop, saved, limits, stages_before=stages_before, ranks=ranks
             )
             if resumed is not None:
                 resumed.take_over(training.limits, training.backoff)
-            results = [finished_before(order.output_folder, number) for number in range(first)]
+            results = ranks.from_first(
+                lambda: [finished_before(order.output_folder, number) for number in range(first)]
+            )
             for number in range(first, len(order.config.stages)):
                 if resumed is None and (reason := _reason_to_skip(order.config.stages[number], results)):
                     on_event(StageSkipped(number, reason))
@@ -78,7 +89,7 @@ def train(order: TrainingOrder, *, on_event: OnEvent, stop: StopSignal | None = 
                 with _at_its_size(training, number) as sized:
                     results.append(run_stage(sized, number, resumed, before=_last(results)))
                 resumed = None
-                if stop.finish_requested():
+                if ranks.any(stop.finish_requested()):
                     break
     return TrainingResult(tuple(result for result in results if result is not None))
 
@@ -117,7 +128,7 @@ def find_learning_rate(
         stages_before = _lineage_stages(start)
         model = devices.to_device(_first_model(order, start, on_event, stop), device)
         limits = _memory_limits(order, device, on_event)
-        kept = kept_images(order, {stages_before: order.config.stages[0]}, model, limits, on_event)
+        kept = partial(kept_images, order, {stages_before: order.config.stages[0]}, model, limits, on_event)
         size = order.config.stages[0].image_size
         with prepared_images(order, on_event, stop, image_size=size, kept=kept) as images:
             training = Training(order, device, model, images, on_event, stop, [], limits, stages_before=stages_before)
@@ -134,8 +145,15 @@ def _at_its_size(training: Training, number: int) -> Iterator[Training]:
     stage = order.config.stages[number]
     stages = {training.stages_before + number: stage}
     kept = partial(kept_images, order, stages, training.model, training.limits, on_event)
-    with resized_images(training.images, stage.image_size, order, on_event, training.stop, kept=kept) as images:
+    with resized_images(
+        training.images, stage.image_size, order, on_event, training.stop, kept=kept, ranks=training.ranks
+    ) as images:
         yield replace(training, images=images)
+
+
+def _remove_partials(order: TrainingOrder) -> None:
+    remove_partials(order.output_folder)
+    remove_partials(order.state_folder)
 
 
 def _memory_limits(order: TrainingOrder, device: torch.device, on_event: OnEvent) -> MemoryLimits:

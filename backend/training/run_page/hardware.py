@@ -11,7 +11,7 @@ from backend.domain.training import RunStatus
 from backend.ledger.clock import database_now
 from backend.ledger.job import Outcome
 from backend.ledger.queries import Jobs
-from backend.tables.ledger import JobAttemptRow, JobRow
+from backend.tables.ledger import JobAttemptRow, JobRow, WorkerRow
 from backend.training.find import find_run
 from backend.training.forecast.durations import range_words
 from backend.training.forecast.forecast import HEARD_WITHIN_S, Forecast
@@ -54,8 +54,7 @@ def machine_of(session: Session, run: RunView) -> Machine:
         facts.append(("Worker", f"{attempts[-1].worker_id} on {attempts[-1].host}"))
         workers = {one.id: one for one in jobs.workers(HEARD_WITHIN_S)}
         worker = workers.get(attempts[-1].worker_id)
-        if worker is not None and worker.device_name:
-            facts.append(("Device", worker.device_name))
+        facts += _devices(jobs, attempts[-1], list(workers.values()))
         if worker is not None and worker.memory_bytes and worker.memory_free_bytes is not None:
             free, whole = (size / _GIGABYTE for size in (worker.memory_free_bytes, worker.memory_bytes))
             facts.append(("Memory free now", f"{free:.1f} of {whole:.1f} GB"))
@@ -67,6 +66,15 @@ def machine_of(session: Session, run: RunView) -> Machine:
         for one in attempts
     ]
     return Machine(tuple(facts), tuple(tries) if len(tries) > 1 else (), _interruption(attempts))
+
+
+def _devices(jobs: Jobs, attempt: JobAttemptRow, workers: Sequence[WorkerRow]) -> list[tuple[str, str]]:
+    """The devices of an attempt as their makers call them; several with the name by which programs know each."""
+    names = {one.device: one.device_name for one in workers if one.host == attempt.host and one.device_name}
+    used = jobs.devices_of(attempt.id)
+    if len(used) > 1:
+        return [("Devices", ", ".join(f"{names[one]} ({one})" if one in names else one for one in used))]
+    return [("Device", name) for one in used if (name := names.get(one))]
 
 
 def _interruption(attempts: Sequence[JobAttemptRow]) -> str:

@@ -27,6 +27,7 @@ from worker.engine.data.gpu_views import AugmentationBatch, SourceCrop, makes_vi
 from worker.engine.data.source import ImageSource, Unreadable, to_input
 from worker.engine.hardware.copy_stream import Sender
 from worker.engine.hardware.devices import MAX_LOADER_PROCESSES, loader_processes
+from worker.engine.parallel.ranks import ALONE, Ranks
 
 _EVALUATION_BATCH: Final = 32
 
@@ -165,13 +166,23 @@ _LONGEST_STAGE: Final = 1000
 
 
 class EpochOrder(Sampler[list[Key]]):
-    """Order of the epoch that ``epoch`` is set to, from ``first_step`` on, for torch's loader."""
+    """Order of the epoch that ``epoch`` is set to, from ``first_step`` on, for torch's loader.
+
+    Of each batch only this process's part of several.
+    """
 
     def __init__(
-        self, images: int, batch_size: int, *, seed: int, stage: int, balanced_by: Sequence[int] | None = None
+        self,
+        images: int,
+        batch_size: int,
+        *,
+        seed: int,
+        stage: int,
+        balanced_by: Sequence[int] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.images, self.batch_size, self.seed, self.stage = images, batch_size, seed, stage
-        self.balanced_by = balanced_by
+        self.balanced_by, self._ranks = balanced_by, ranks
         self.epoch = self.first_step = 0
 
     def __len__(self) -> int:
@@ -194,7 +205,7 @@ class EpochOrder(Sampler[list[Key]]):
                 keys.append((self.epoch + times[index] * _LONGEST_STAGE, index))
                 times[index] += 1
             if step >= self.first_step:
-                yield keys
+                yield self._ranks.part_of(keys)
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -217,10 +228,13 @@ class ImageBatches:
         is_balanced: bool = False,
         made_by_device: bool | None = None,
         max_processes: int = MAX_LOADER_PROCESSES,
+        ranks: Ranks = ALONE,
     ) -> None:
         images = len(views.labelled)
         classes = views.labelled.targets if is_balanced else None
-        self._order = EpochOrder(images, batch_size, seed=views.seed, stage=views.stage, balanced_by=classes)
+        self._order = EpochOrder(
+            images, batch_size, seed=views.seed, stage=views.stage, balanced_by=classes, ranks=ranks
+        )
         by_device = makes_views(device) if made_by_device is None else made_by_device
         shown = SourceCrops(views, views.augmentation) if by_device and views.augmentation else views
         processes = loader_processes(images, epochs, most=max_processes)
@@ -238,6 +252,9 @@ class ImageBatches:
 
     def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
         pixels = batch.pixels.to(self._device, non_blocking=True)
+        if not len(pixels):
+            size = self._preprocessing.size
+            pixels = pixels.new_empty(0, size, size, 3)
         if batch.augmentation is not None:
             pixels = warp_batch(pixels, batch.augmentation.to(self._device))
         targets = batch.targets.to(self._device, non_blocking=True)
@@ -245,10 +262,15 @@ class ImageBatches:
 
 
 def in_order(
-    views: Views, *, view: int, device: torch.device, max_processes: int = MAX_LOADER_PROCESSES
+    views: Views,
+    *,
+    view: int,
+    device: torch.device,
+    max_processes: int = MAX_LOADER_PROCESSES,
+    indices: range | None = None,
 ) -> DataLoader[Any]:
-    """Batches of all images once, in their order; ``view`` takes the place of the epoch."""
-    indices = range(len(views.labelled))
+    """Batches of all images once, or of those of the indices, in their order; ``view`` takes the place of the epoch."""
+    indices = range(len(views.labelled)) if indices is None else indices
     keys = [
         [(view, index) for index in indices[start : start + _EVALUATION_BATCH]]
         for start in range(0, len(indices), _EVALUATION_BATCH)

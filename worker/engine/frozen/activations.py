@@ -20,6 +20,7 @@ from worker.engine.frozen.runtimes import FrozenLayers
 from worker.engine.hardware.memory import EVALUATION_BATCH, MemoryLimits
 from worker.engine.loop.evaluation import Answers, OnBatch
 from worker.engine.network.architectures import Classifier
+from worker.engine.parallel.ranks import ALONE, Ranks
 
 MAX_BYTES: Final = 2_000_000_000
 """Activations of larger sets are not kept; the lower blocks then run every epoch."""
@@ -63,14 +64,35 @@ def compute(
     *,
     device: torch.device,
     on_batch: Callable[[int, list[Unreadable]], None],
+    ranks: Ranks = ALONE,
 ) -> Activations:
-    """The layers' activations for one view of every readable image; a repetition gives equal bits."""
-    labelled = request.views.labelled
+    """The layers' activations for one view of every readable image; a repetition gives equal bits.
+
+    Each process computes a part of them, and all get all.
+    """
+    parts: list[tuple[Tensor, list[int]]] = []
+    with ranks.agreeing():
+        parts.append(_computed(layers, request, ranks.part_of(range(len(request.views.labelled))), on_batch))
+    values, mine = parts[0]
+    indices = [index for part in ranks.gather(lambda: mine) for index in part]
+    # Rows of numbers that lie together, whichever way their images do.
+    together = ranks.concatenated(values.movedim(1, -1) if values.dim() == 4 else values)
+    together = together.movedim(-1, 1) if together.dim() == 4 else together
+    targets = torch.tensor([request.views.labelled.targets[index] for index in indices], dtype=torch.int64)
+    return Activations(together.to(device), targets.to(device), indices)
+
+
+def _computed(
+    layers: FrozenLayers,
+    request: ViewRequest,
+    everywhere: range,
+    on_batch: Callable[[int, list[Unreadable]], None],
+) -> tuple[Tensor, list[int]]:
+    """Activations of the readable ones of these images, and which those are."""
     kept_as = torch.float16 if request.is_learnt_from else torch.float32
     indices, unreadable = list[int](), list[Unreadable]()
 
     def pixels() -> Iterator[Pixels]:
-        everywhere = range(len(labelled))
         for index, shown in zip(everywhere, views_ahead(request.views, request.view, everywhere), strict=True):
             if isinstance(shown, Unreadable):
                 unreadable.append(shown)
@@ -82,15 +104,14 @@ def compute(
     row = skipped = 0
     for row, answer in enumerate(layers.answers(pixels()), 1):
         if row == 1:
-            values = _empty_values(len(labelled), answer.shape, kept_as)
+            values = _empty_values(len(everywhere), answer.shape, kept_as)
         values[row - 1] = torch.from_numpy(answer).clamp(-_LARGEST, _LARGEST)
         if row % EVALUATION_BATCH == 0:
             skipped += len(unreadable)
             on_batch(row + skipped, unreadable)
             unreadable = []
-    on_batch(len(labelled), unreadable)
-    targets = torch.tensor([labelled.targets[index] for index in indices], dtype=torch.int64)
-    return Activations(values[:row].to(device), targets.to(device), indices)
+    on_batch(len(everywhere), unreadable)
+    return values[:row], indices
 
 
 def _empty_values(images: int, shape: tuple[int, ...], kept_as: torch.dtype) -> Tensor:
@@ -127,11 +148,12 @@ class ActivationBatches:
 def answers_from(known: Activations, *, frozen_blocks: int, limits: MemoryLimits) -> Answers:
     """Answers that run the blocks above the cut alone."""
 
-    def answers(model: Classifier, on_batch: OnBatch) -> Iterator[tuple[list[int], Tensor]]:
+    def answers(model: Classifier, on_batch: OnBatch, ranks: Ranks = ALONE) -> Iterator[tuple[list[int], Tensor]]:
         upper = partial(model.forward_trainable, frozen_blocks=frozen_blocks)
-        for start in range(0, len(known.indices), EVALUATION_BATCH):
-            indices = known.indices[start : start + EVALUATION_BATCH]
-            on_batch(start + len(indices), [])
-            yield indices, limits.answers(upper, known.values[start : start + EVALUATION_BATCH])
+        part = ranks.part_of(range(len(known.indices)))
+        for start in part[::EVALUATION_BATCH]:
+            rows = slice(start, min(start + EVALUATION_BATCH, part.stop))
+            on_batch(rows.stop - part.start, [])
+            yield known.indices[rows], limits.answers(upper, known.values[rows])
 
     return answers

@@ -22,6 +22,7 @@ from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop.context import Training
 from worker.engine.network.architectures import Classifier
 from worker.engine.order import TrainingOrder
+from worker.engine.parallel.ranks import ALONE, Ranks
 
 
 def training_views(training: Training, number: int) -> Views:
@@ -42,7 +43,9 @@ def training_views(training: Training, number: int) -> Views:
 
 def features_of(training: Training, requests: Sequence[ViewRequest]) -> list[features.Features]:
     """The backbone's features of views of images; reported as one phase, and only where some must be computed."""
-    source = _source(training.order, training.model, training.preprocessing, training.limits, training.on_event)
+    source = _source(
+        training.order, training.model, training.preprocessing, training.limits, training.on_event, training.ranks
+    )
     missing = [source.missing(one) for one in requests]
     total = sum(missing)
     if total:
@@ -52,6 +55,7 @@ def features_of(training: Training, requests: Sequence[ViewRequest]) -> list[fea
         report = partial(_report, training.on_event, sum(missing[:number]), total)
         watch = training.watch(report, missing[number])
         found.append(source.of(one, device=training.device, on_batch=watch))
+    training.name_skipped()
     return found
 
 
@@ -72,7 +76,9 @@ def activations_by(training: Training, frozen_blocks: int) -> Callable[[ViewRequ
         training.on_event(PhaseStarted(Phase.ACTIVATIONS, text))
         watch = training.watch(lambda done: training.on_event(PhaseProgress(Phase.ACTIVATIONS, done, total)), total)
         layers = learnt_from if request.is_learnt_from else judging
-        return activations.compute(layers, request, device=training.device, on_batch=watch)
+        found = activations.compute(layers, request, device=training.device, on_batch=watch, ranks=training.ranks)
+        training.name_skipped()
+        return found
 
     return show
 
@@ -120,11 +126,16 @@ def kept_images(
 
 
 def _source(
-    order: TrainingOrder, model: Classifier, preprocessing: Preprocessing, limits: MemoryLimits, on_event: OnEvent
+    order: TrainingOrder,
+    model: Classifier,
+    preprocessing: Preprocessing,
+    limits: MemoryLimits,
+    on_event: OnEvent,
+    ranks: Ranks = ALONE,
 ) -> features.Source:
     backbone = nn.Sequential(model.backbone, model.pool)
     judging, learnt_from = _frozen_layers(order, backbone, preprocessing, limits, on_event)
-    return features.Source(judging, learnt_from, FeatureStore(order.features_folder))
+    return features.Source(judging, learnt_from, FeatureStore(order.features_folder), ranks)
 
 
 def _frozen_layers(

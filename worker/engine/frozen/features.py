@@ -28,6 +28,7 @@ from worker.engine.frozen.feature_store import FeatureStore, Group
 from worker.engine.frozen.runtimes import Answer, FrozenLayers
 from worker.engine.loop.evaluation import Answers, OnBatch
 from worker.engine.network.architectures import Classifier
+from worker.engine.parallel.ranks import ALONE, Ranks
 
 MAX_BYTES: Final = 2_000_000_000
 """Features of larger training sets are not held in memory; their backbone runs every epoch."""
@@ -82,11 +83,14 @@ class Source:
     Args:
         judging: the layers in float32.
         learnt_from: the layers in the precision of answers that are learnt from; may be the same.
+        ranks: the processes that share what must be computed.
     """
 
-    def __init__(self, judging: FrozenLayers, learnt_from: FrozenLayers, store: FeatureStore) -> None:
+    def __init__(
+        self, judging: FrozenLayers, learnt_from: FrozenLayers, store: FeatureStore, ranks: Ranks = ALONE
+    ) -> None:
         self._judging, self._learnt_from = judging, learnt_from
-        self._store = store
+        self._store, self._ranks = store, ranks
 
     def kept(
         self,
@@ -109,11 +113,17 @@ class Source:
     def of(self, request: ViewRequest, *, device: torch.device, on_batch: OnBatch) -> Features:
         """The answers to one view of every readable image; ``on_batch`` is called while some are computed."""
         labelled = request.views.labelled
-        known = self._kept_of(request)
-        found = {index: known[image.digest] for index, image in enumerate(labelled.images) if image.digest in known}
+        # What lies on the disk may change meanwhile: the first process decides what is left to do.
+        found = self._ranks.from_first(lambda: self._kept_by_index(request))
         if left := [index for index in range(len(labelled)) if index not in found]:
-            found |= self._computed(request, left, on_batch)
+            for part in self._ranks.gather(lambda: self._computed(request, self._ranks.part_of(left), on_batch)):
+                found |= part
         return _stacked(found, labelled, device)
+
+    def _kept_by_index(self, request: ViewRequest) -> dict[int, Answer]:
+        known = self._kept_of(request)
+        images = enumerate(request.views.labelled.images)
+        return {index: known[image.digest] for index, image in images if image.digest in known}
 
     def _layers(self, is_learnt_from: bool) -> FrozenLayers:
         return self._learnt_from if is_learnt_from else self._judging
@@ -202,14 +212,24 @@ class EpochRows:
     """Which rows of stored answers make the batches of an epoch, in the order in which batches of images would come."""
 
     def __init__(
-        self, labelled: LabelledImages, batch_size: int, *, seed: int, stage: int, is_balanced: bool = False
+        self,
+        labelled: LabelledImages,
+        batch_size: int,
+        *,
+        seed: int,
+        stage: int,
+        is_balanced: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._images, self._batch_size = len(labelled), batch_size
-        self._seed, self._stage = seed, stage
+        self._seed, self._stage, self._ranks = seed, stage, ranks
         self._classes = labelled.targets if is_balanced else None
 
     def of(self, epoch: int, indices: Sequence[int], first_step: int) -> Iterator[list[int]]:
-        """For each batch from a step on, the rows whose ``indices`` it has; what couldn't be read has no row."""
+        """For each batch from a step on, the rows whose ``indices`` it has; what couldn't be read has no row.
+
+        Of several processes each has its part of every batch.
+        """
         row_of = {index: row for row, index in enumerate(indices)}
         batches = batches_of_epoch(
             self._images,
@@ -220,7 +240,7 @@ class EpochRows:
             balanced_by=self._classes,
         )
         for batch in batches[first_step:]:
-            yield [row_of[index] for index in batch if index in row_of]
+            yield self._ranks.part_of([row_of[index] for index in batch if index in row_of])
 
 
 class FeatureBatches:
@@ -249,10 +269,11 @@ _HEAD_BATCH = 1024
 def from_features(features: Features) -> Answers:
     """Answers that run the head alone."""
 
-    def answers(model: Classifier, on_batch: OnBatch) -> Iterator[tuple[list[int], Tensor]]:
-        for start in range(0, len(features.indices), _HEAD_BATCH):
-            indices = features.indices[start : start + _HEAD_BATCH]
-            on_batch(start + len(indices), [])
-            yield indices, model.head(features.values[start : start + _HEAD_BATCH])
+    def answers(model: Classifier, on_batch: OnBatch, ranks: Ranks = ALONE) -> Iterator[tuple[list[int], Tensor]]:
+        part = ranks.part_of(range(len(features.indices)))
+        for start in part[::_HEAD_BATCH]:
+            rows = slice(start, min(start + _HEAD_BATCH, part.stop))
+            on_batch(rows.stop - part.start, [])
+            yield features.indices[rows], model.head(features.values[rows])
 
     return answers

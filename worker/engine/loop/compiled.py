@@ -44,7 +44,8 @@ def compile_where_it_pays(training: Training, run: StageRun) -> None:
 def _pays(run: StageRun, size: int) -> bool:
     # Above frozen blocks whose answers are kept, and in a head, steps are short already.
     runs_whole_network = run.forward is run.model and not run.stage.features_are_constant
-    if run.device.type != "cuda" or not runs_whole_network:
+    # Layers that exchange numbers with other processes can't be compiled.
+    if run.device.type != "cuda" or not runs_whole_network or run.ranks.size > 1:
         return False
     steps = (run.stage.epochs - run.cursor.epoch) * run.steps_per_epoch - run.cursor.step
     return steps * run.limits.batch_size * (size / 224) ** 2 >= WORTH_IT

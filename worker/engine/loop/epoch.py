@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from worker.engine.loop.best import Best
 from worker.engine.loop.context import Training
 from worker.engine.loop.run import NotFinite, StageRun
 from worker.engine.loop.train import train_one_epoch
-from worker.engine.order import Stopped, StopSignal
+from worker.engine.order import StatePoint, Stopped, StopSignal
 
 
 def run_epoch(training: Training, run: StageRun, valid: evaluation.Answers) -> Evaluation:
@@ -55,8 +56,14 @@ def validate(training: Training, run: StageRun, valid: evaluation.Answers, epoch
     total = len(training.images.valid)
     watch = training.watch(lambda done: training.on_event(ValidationProgress(run.number, epoch, done, total)), total)
     answered = evaluation.evaluate(
-        run.model, valid, training.images.valid, training.order.manifest.classes, on_batch=watch
+        run.model,
+        valid,
+        training.images.valid,
+        training.order.manifest.classes,
+        on_batch=watch,
+        ranks=training.ranks,
     )
+    training.name_skipped()
     if not np.isfinite(answered.probabilities).all():
         raise NotFinite
     return answered
@@ -70,16 +77,21 @@ def save_state(training: Training, run: StageRun, finished: EpochFinished | None
         DiskFull: nothing was saved.
     """
     order = training.order
-    identity = state.order_hash(order.config, order.manifest)
-    point, size_bytes = state.save(order.state_folder, run, identity, sorted(training.images.left_out))
-    if finished is not None:
-        # Side by side: the listener stores both in one transaction.
-        training.on_event(finished)
-    training.on_event(StateSaved(point.stage, point.epoch, point.step, point.file, point.sha256, size_bytes))
+
+    def save() -> StatePoint:
+        identity = state.order_hash(order.config, order.manifest)
+        point, size_bytes = state.save(order.state_folder, run, identity, sorted(training.images.left_out))
+        if finished is not None:
+            # Side by side: the listener stores both in one transaction.
+            training.on_event(finished)
+        training.on_event(StateSaved(point.stage, point.epoch, point.step, point.file, point.sha256, size_bytes))
+        return point
+
+    point = training.ranks.from_first(save)
     at = (point.stage, point.epoch, point.step)
     training.saved[:] = [one for one in training.saved if (one.stage, one.epoch, one.step) != at] + [point]
     # Only now that the listener knows the new state may older ones go.
-    state.remove_others(order.state_folder, training.saved[-state.KEPT :])
+    training.ranks.from_first(lambda: state.remove_others(order.state_folder, training.saved[-state.KEPT :]))
 
 
 @contextmanager
@@ -118,5 +130,7 @@ def _note_best(training: Training, run: StageRun, finished: EpochFinished) -> No
     if run.bests and not this.is_better_than(run.bests[-1]):
         return
     if run.stage.keep_best:
-        this = best.keep(training.order.state_folder, run.model, run.number, this)
+        this = training.ranks.from_first(
+            lambda: best.keep(training.order.state_folder, run.model, run.number, Best(*astuple(this)))
+        )
     run.bests[:] = [*run.bests, this][-best.KEPT :]

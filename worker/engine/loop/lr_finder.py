@@ -24,6 +24,7 @@ from worker.engine.loop.step import take_step
 from worker.engine.loop.train import seed_of
 from worker.engine.network.optim import build_optimizer, set_training_mode
 from worker.engine.order import Stopped
+from worker.engine.parallel.ranks import Ranks, Share, share_of
 from worker.engine.throttle import Throttle
 
 SEEDS: Final = 3
@@ -59,7 +60,7 @@ def search(
     recorded: list[list[float]] = []
     begun = time.monotonic()
     for seed in range(seeds):
-        if seed and (time.monotonic() - begun) * (seed + 1) / seed > within_s:
+        if run.ranks.first_says(bool(seed) and (time.monotonic() - begun) * (seed + 1) / seed > within_s):
             break
         with restored_afterwards(run.model, run.device):
             torch.manual_seed(seed_of(training.order.config.seed, run.lineage_stage, seed))
@@ -93,10 +94,10 @@ def _record(training: Training, run: StageRun, seed: int, steps: int, report: Ca
     scaler = torch.amp.GradScaler(run.device.type, enabled=run.scaler.is_enabled())
     trial = replace(run, optimizer=optimizer, scaler=scaler)
     smoothed, losses = SmoothedLoss(), list[float]()
-    for step, (inputs, targets) in enumerate(islice(_endless_batches(run.batches, seed), steps)):
-        if training.stop.requested():
+    for step, (inputs, targets, share) in enumerate(islice(_endless_batches(run.batches, run.ranks, seed), steps)):
+        if run.ranks.any(training.stop.requested()):
             raise Stopped
-        losses.append(_try_rate(trial, rate_at(step, steps), inputs, targets, smoothed))
+        losses.append(_try_rate(trial, rate_at(step, steps), inputs, targets, share, smoothed))
         report(seed * steps + step + 1)
         if math.isnan(losses[-1]):
             # fastai continues to the end with NaN losses; they count alike when the curve is cut.
@@ -106,24 +107,28 @@ def _record(training: Training, run: StageRun, seed: int, steps: int, report: Ca
     return losses
 
 
-def _try_rate(trial: StageRun, rate: float, inputs: Tensor, targets: Tensor, smoothed: SmoothedLoss) -> float:
+def _try_rate(
+    trial: StageRun, rate: float, inputs: Tensor, targets: Tensor, share: Share, smoothed: SmoothedLoss
+) -> float:
     # Each time: making the batch may have run the network in evaluation mode.
     set_training_mode(trial.model, trial.stage)
     for group in trial.optimizer.param_groups:
         group["lr"] = rate
-    smoothed.add(float(take_step(trial, inputs, targets)))
+    smoothed.add(float(take_step(trial, inputs, targets, None, share)))
     return smoothed.value
 
 
-def _endless_batches(batches: Batches, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches without end, epoch after epoch; none where an epoch has none."""
+def _endless_batches(batches: Batches, ranks: Ranks, seed: int) -> Iterator[tuple[Tensor, Tensor, Share]]:
+    """Batches without end, epoch after epoch, and this process's share of each; none where an epoch has none."""
     for epoch in count(_EPOCHS_APART * (seed + 1)):
         is_empty = True
         for inputs, targets in batches.of(epoch):
+            rows = len(targets)
+            share = share_of(ranks, ranks.numbers(lambda rows=rows: (rows,)))  # type: ignore[misc]
             # Batch norm can't learn from a single image.
-            if len(targets) > 1:
+            if share.total > 1:
                 is_empty = False
-                yield inputs, targets
+                yield inputs, targets, share
         if is_empty:
             return
 

@@ -15,6 +15,7 @@ from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop.best import Best
 from worker.engine.network.architectures import Classifier
 from worker.engine.network.optim import batch_norms, set_rates
+from worker.engine.parallel.ranks import ALONE, Ranks
 
 _SMOOTHING: Final = 0.98
 """Source: fastai ``Recorder`` beta."""
@@ -28,7 +29,7 @@ class Batches(Protocol):
     """Training batches, epoch by epoch."""
 
     def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs of the forward pass and (N,) targets, on the device, from a step on.
+        """Inputs of the forward pass and (N,) targets, on the device, from a step on: this process's rows.
 
         One batch for each step: one of which too little is readable comes as well.
         """
@@ -120,7 +121,9 @@ class StageRun:
         cursor: where it is.
         bests: its best epochs so far, the best last.
         kept_backbone: the file of its constant backbone.
+        ranks: the processes that take its steps together.
         norms: all batch norm layers.
+        average_gradients: makes the gradients of all that learns the mean of those of these processes.
     """
 
     number: int
@@ -142,11 +145,15 @@ class StageRun:
     cursor: Cursor = field(default_factory=Cursor)
     bests: list[Best] = field(default_factory=list)
     kept_backbone: KeptBackbone = field(default_factory=KeptBackbone)
+    ranks: Ranks = ALONE
     norms: list[nn.Module] = field(init=False)
+    average_gradients: Callable[[], None] = field(init=False)
 
     def __post_init__(self) -> None:
         # Once: walking through all layers in every step takes longer than the head's forward pass.
         self.norms = batch_norms(self.model)
+        learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.average_gradients = self.ranks.averaging(learning)
 
     @property
     def lineage_stage(self) -> int:

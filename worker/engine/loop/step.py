@@ -9,13 +9,18 @@ from torch.optim import AdamW
 from worker.engine.hardware.memory import PartialUpdate, is_out_of_memory
 from worker.engine.loop.depthwise import fast_depthwise
 from worker.engine.loop.run import NotFinite, StageRun
+from worker.engine.parallel.ranks import OutOfMemoryElsewhere, Share
 
 MAX_OVERFLOWS: Final = 20
 """Steps in a row in which float16 may overflow while its scale is adjusted."""
 
 
-def take_step(run: StageRun, inputs: Tensor, targets: Tensor, guard: "Guard | None" = None) -> Tensor:
+def take_step(
+    run: StageRun, inputs: Tensor, targets: Tensor, guard: "Guard | None" = None, share: Share | None = None
+) -> Tensor:
     """One optimizer update; returns its loss, a scalar still on the device.
+
+    ``share`` is which rows of the batch the inputs are, where several processes compute it; None is all.
 
     Where the memory is too small, gradients are computed for smaller parts of the batch.
     A guard is checked before weights change.
@@ -24,49 +29,58 @@ def take_step(run: StageRun, inputs: Tensor, targets: Tensor, guard: "Guard | No
         PartialUpdate: memory ran out while weights were being changed.
         NotFinite: by the guard; no weight has changed.
     """
-    loss = gradients(run, inputs, targets)
+    loss = gradients(run, inputs, targets, share)
     if guard is not None:
         run.scaler.unscale_(run.optimizer)
         guard.note(loss, total_norm(run.optimizer))
         guard.skip_if_bad(run.optimizer)
-    try:
-        run.scaler.step(run.optimizer)
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            raise PartialUpdate from error
-        raise
+    with run.ranks.agreeing():
+        try:
+            run.scaler.step(run.optimizer)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise PartialUpdate from error
+            raise
     run.scaler.update()
     return loss
 
 
-def gradients(run: StageRun, inputs: Tensor, targets: Tensor) -> Tensor:
+def gradients(run: StageRun, inputs: Tensor, targets: Tensor, share: Share | None = None) -> Tensor:
     """Put the batch's gradients into the parameters; returns its loss.
 
     Parts of a batch count by their images, so that they add up to the whole. After
-    a failed try random numbers and batch norm's statistics are put back first.
+    a failed try, in whichever process, random numbers and batch norm's statistics are put back first.
     """
+    share = share or Share((len(targets),))
     before = _Before(run)
     while True:
         fewest = run.min_micro_batch
         try:
-            return _accumulated(run, inputs, targets, run.limits.parts(len(targets), fewest))
+            loss = _accumulated(run, inputs, targets, share, run.limits.parts(share.largest, fewest))
+            has_failed, is_known = False, False
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            has_failed, is_known = True, isinstance(error, OutOfMemoryElsewhere)
+        if not (is_known or run.ranks.any(has_failed)):
+            run.average_gradients()
+            return run.ranks.mean(loss)
         run.optimizer.zero_grad(set_to_none=True)
-        run.limits.halve(len(targets), fewest)
+        with run.ranks.agreeing():
+            run.limits.halve(share.largest, fewest)
         before.restore()
 
 
-def _accumulated(run: StageRun, inputs: Tensor, targets: Tensor, parts: int) -> Tensor:
+def _accumulated(run: StageRun, inputs: Tensor, targets: Tensor, share: Share, parts: int) -> Tensor:
     run.optimizer.zero_grad(set_to_none=True)
     losses = []
-    for some, wanted in zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True):
+    for part, (some, wanted) in enumerate(zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True)):
+        run.ranks.computing(share.part(part, parts))
         with (
             torch.autocast(run.device.type, dtype=run.autocast, enabled=run.autocast is not None),
             fast_depthwise(run.device, run.autocast),
         ):
-            loss = run.criterion(run.forward(some).float(), wanted) / len(targets)
+            loss = run.criterion(run.forward(some).float(), wanted) / share.divisor
         run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's own
         losses.append(loss.detach())
     return torch.stack(losses).sum()

@@ -14,6 +14,7 @@ from worker.engine.loop.run import StageRun
 from worker.engine.loop.step import Guard, take_step
 from worker.engine.network.optim import set_training_mode
 from worker.engine.order import Stopped, StopSignal
+from worker.engine.parallel.ranks import Share, share_of
 from worker.engine.throttle import Throttle
 
 SAVE_EVERY_S: Final = 600.0
@@ -37,8 +38,8 @@ def train_one_epoch(
     saved_at = time.monotonic()
     # Modes are set below where the network is not in training mode: those of another stage must not stay.
     run.model.eval()
-    for inputs, targets in _remaining_batches(run, stop):
-        if stop.requested():
+    for inputs, targets, share, is_to_stop in _remaining_batches(run, stop):
+        if is_to_stop:
             report.send(guard)
             raise Stopped
         # Here and not before the loop: making a batch may have run the network in evaluation mode.
@@ -47,12 +48,12 @@ def train_one_epoch(
         step = cursor.epoch * run.steps_per_epoch + cursor.step
         rate, momentum = run.learning_at(step)
         # Batch norm can't learn from a single image.
-        if len(targets) > 1:
+        if share.total > 1:
             torch.manual_seed(seed_of(run.seed, run.lineage_stage, cursor.epoch, cursor.step))
-            report.add(step + 1, take_step(run, inputs, targets, guard), len(targets), rate, momentum)
+            report.add(step + 1, take_step(run, inputs, targets, guard, share), share.total, rate, momentum)
         cursor.step += 1
         report.send_if_due(guard)
-        if time.monotonic() - saved_at > SAVE_EVERY_S:
+        if run.ranks.first_says(time.monotonic() - saved_at > SAVE_EVERY_S):
             report.send(guard)
             save()
             saved_at = time.monotonic()
@@ -65,26 +66,46 @@ def seed_of(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _remaining_batches(run: StageRun, stop: StopSignal) -> Iterator[tuple[Tensor, Tensor]]:
-    """The epoch's batches from the present step on."""
+Batch = tuple[Tensor, Tensor]
+
+
+def _remaining_batches(run: StageRun, stop: StopSignal) -> Iterator[tuple[Tensor, Tensor, Share, bool]]:
+    """The epoch's batches from the present step on, this process's share of each, and whether to stop before it."""
     batches = run.batches.of(run.cursor.epoch, run.cursor.step)
     while True:
-        try:
-            batch = next(batches, None)
-        except (RuntimeError, MemoryError) as error:
-            # A stop sent to the whole process group may end a loader process before this one has received it.
-            if stop.requested():
-                raise Stopped from error
-            if not is_out_of_memory(error):
-                raise
-            batch = None
-        else:
-            if batch is None:
-                return
-            yield batch
+        got: list[Batch | None] = []
+        facts = run.ranks.numbers(lambda batches=batches, got=got: _next(run, batches, got, stop))  # type: ignore[misc]
+        if any(has_failed for _, has_failed, _, _ in facts):
+            with run.ranks.agreeing():
+                run.limits.halve(min(run.limits.batch_size, run.limits.micro_batch), run.min_micro_batch)
+            batches = run.batches.of(run.cursor.epoch, run.cursor.step)
             continue
-        run.limits.halve(min(run.limits.batch_size, run.limits.micro_batch), run.min_micro_batch)
-        batches = run.batches.of(run.cursor.epoch, run.cursor.step)
+        if got[0] is None:
+            return
+        # One whose memory ran out while it fetched a batch decides for all how many images are computed at once.
+        run.limits.micro_batch = min(micro_batch for _, _, micro_batch, _ in facts)
+        yield *got[0], share_of(run.ranks, facts), any(is_to_stop for _, _, _, is_to_stop in facts)
+
+
+def _next(
+    run: StageRun, batches: Iterator[Batch], got: list[Batch | None], stop: StopSignal
+) -> tuple[int, int, int, int]:
+    """Fetch a batch into ``got``, None at the end; its rows, whether memory ran out, the micro batch, whether to stop.
+
+    Raises:
+        Stopped
+    """
+    try:
+        batch = next(batches, None)
+    except (RuntimeError, MemoryError) as error:
+        # A stop sent to the whole process group may end a loader process before this one has received it.
+        if stop.requested():
+            raise Stopped from error
+        if not is_out_of_memory(error):
+            raise
+        return 0, True, run.limits.micro_batch, False
+    got.append(batch)
+    return (0, False, 0, False) if batch is None else (len(batch[1]), False, run.limits.micro_batch, stop.requested())
 
 
 class _StepReport:
@@ -103,7 +124,8 @@ class _StepReport:
         self._last = (step, rate, momentum)
 
     def send_if_due(self, guard: Guard) -> None:
-        if self._throttle.due():
+        # Together, since what was computed is checked before it is reported.
+        if self._run.ranks.first_says(self._throttle.due()):
             self.send(guard)
 
     def send(self, guard: Guard) -> None:

@@ -1,5 +1,6 @@
 """How a stage ends: with a checkpoint, exported and checked."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,10 @@ def finish_stage(training: Training, run: StageRun, answered: Evaluation, epoch:
     """Write the stage's checkpoint, of its weights after ``epoch``, unless an interrupted try has written it."""
     folder = training.order.output_folder / f"stage-{run.number}"
     content = checkpoint.weights_of(run.model)
-    if not _holds(folder, sha256(content)):
-        _write_checkpoint(training, run, answered, folder, content, epoch)
-    return _announce(training, run, folder)
+    if not training.ranks.first_says(_holds(folder, sha256(content))):
+        evaluations = evaluate_splits(training, run, answered)
+        training.ranks.from_first(lambda: _write_checkpoint(training, run, evaluations, folder, content, epoch))
+    return training.ranks.from_first(lambda: _announce(training, run, folder))
 
 
 def _holds(folder: Path, tensors_sha256: str) -> bool:
@@ -40,9 +42,13 @@ def _holds(folder: Path, tensors_sha256: str) -> bool:
 
 
 def _write_checkpoint(
-    training: Training, run: StageRun, answered: Evaluation, folder: Path, content: bytes, epoch: int
+    training: Training,
+    run: StageRun,
+    evaluations: Mapping[str, Evaluation],
+    folder: Path,
+    content: bytes,
+    epoch: int,
 ) -> None:
-    evaluations = evaluate_splits(training, run, answered)
     training.on_event(PhaseStarted(Phase.EXPORT, "Exporting the model and comparing its answers"))
     checkpoint.write(
         folder,
@@ -54,7 +60,7 @@ def _write_checkpoint(
         preprocessing=training.preprocessing,
         evaluations=evaluations,
         features=training.order.config.entry.features,
-        export=_exported(training, run.model, answered.classes),
+        export=_exported(training, run.model, evaluations["valid"].classes),
     )
 
 

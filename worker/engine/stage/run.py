@@ -1,5 +1,7 @@
 """A stage of a training from its beginning to its checkpoint."""
 
+from dataclasses import replace
+
 from backend.domain.events import Note, NoteTopic, StageCutShort, StageStarted
 from backend.domain.results import Evaluation
 from backend.domain.training import is_far_behind
@@ -13,7 +15,8 @@ from worker.engine.loop.rollback import Rollback
 from worker.engine.loop.run import NotFinite, StageRun
 from worker.engine.loop.state import State
 from worker.engine.network.optim import set_learning
-from worker.engine.order import StageResult
+from worker.engine.order import StageResult, StatePoint
+from worker.engine.parallel.ranks import ALONE
 from worker.engine.stage.finish import finish_stage
 from worker.engine.stage.setup import begin_stage
 
@@ -32,6 +35,22 @@ def run_stage(
     set_learning(training.model, stage)
     run, valid = begin_stage(training, number, stage)
     training.limits.stage = number
+    if run.ranks.size == training.ranks.size:
+        epoch, answered = _learn(training, run, valid, resumed, before)
+    else:
+        epoch, answered = _learn_in_first(training, run, valid, resumed, before)
+    return finish_stage(training, run, answered, epoch)
+
+
+def _learn(
+    training: Training,
+    run: StageRun,
+    valid: evaluation.Answers,
+    resumed: State | None,
+    before: StageResult | None,
+) -> tuple[int, Evaluation]:
+    """Run the stage's epochs; the one whose weights the network then has, and its answers."""
+    stage = training.order.config.stages[run.number]
     if resumed is not None:
         resumed.restore(run)
         run.stage = stage.with_rate(resumed.max_lr)
@@ -39,11 +58,33 @@ def run_stage(
         find_rate(training, run)
     compile_where_it_pays(training, run)
     training.on_event(
-        StageStarted(number, stage.freeze, stage.epochs, run.cursor.epoch, run.steps_per_epoch, str(training.device))
+        StageStarted(
+            run.number, stage.freeze, stage.epochs, run.cursor.epoch, run.steps_per_epoch, str(training.device)
+        )
     )
     epochs = _run_epochs(training, run, valid, before)
-    epoch, answered = _settle(training, run, valid, epochs)
-    return finish_stage(training, run, answered, epoch)
+    return _settle(training, run, valid, epochs)
+
+
+def _learn_in_first(
+    training: Training,
+    run: StageRun,
+    valid: evaluation.Answers,
+    resumed: State | None,
+    before: StageResult | None,
+) -> tuple[int, Evaluation]:
+    """The same in the first process alone, for which the others wait; then all are as it is."""
+    limits, backoff = training.limits, training.backoff
+
+    def learn() -> tuple[int, Evaluation, list[StatePoint], int, tuple[float, int]]:
+        epoch, answered = _learn(replace(training, ranks=ALONE), run, valid, resumed, before)
+        return epoch, answered, training.saved, limits.micro_batch, (backoff.factor, backoff.times)
+
+    epoch, answered, training.saved[:], limits.micro_batch, (backoff.factor, backoff.times) = training.ranks.from_first(
+        learn
+    )
+    training.ranks.copy_from_first(training.model)
+    return epoch, answered
 
 
 def _run_epochs(
@@ -75,7 +116,7 @@ def _is_cut_short(training: Training, run: StageRun, before: StageResult | None)
     epoch, patience = run.cursor.epoch - 1, run.stage.early_stopping
     if epoch < 0 or run.cursor.step:
         return False
-    if training.stop.finish_requested():
+    if training.ranks.any(training.stop.finish_requested()):
         reason = f"Ended after epoch {epoch + 1} of {run.stage.epochs}, as requested"
     elif patience is not None and run.bests and epoch - run.bests[-1].epoch >= patience:
         reason = f"Ended early: {patience} epochs in a row were no better than epoch {run.bests[-1].epoch + 1}"

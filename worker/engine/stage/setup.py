@@ -14,6 +14,7 @@ from worker.engine.loop.class_balance import criterion_of
 from worker.engine.loop.context import Training
 from worker.engine.loop.run import Batches, Forward, StageRun
 from worker.engine.network.optim import build_optimizer
+from worker.engine.parallel.ranks import ALONE, Ranks
 
 
 def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun, evaluation.Answers]:
@@ -40,8 +41,9 @@ def _on_features(training: Training, number: int, stage: Stage) -> tuple[StageRu
         stage,
         forward=training.model.head,
         batches=features.FeatureBatches(learnt, _epoch_rows(training, number)),
-        # The head alone is small: lower precision would gain nothing.
+        # The head alone is small: lower precision would gain nothing, and sharing its steps would cost more than they.
         autocast=None,
+        ranks=ALONE,
     )
     return run, features.from_features(plain)
 
@@ -57,10 +59,11 @@ def _on_activations(training: Training, number: int, stage: Stage) -> tuple[Stag
         forward=partial(training.model.forward_trainable, frozen_blocks=stage.frozen_blocks),
         batches=activations.ActivationBatches(
             lambda view: activations_of(ViewRequest(views, view, True)),
-            _epoch_rows(training, number),
+            _epoch_rows(training, number, training.ranks),
             views=stage.views,
         ),
         autocast=devices.autocast_type(training.order.config.precision, training.device),
+        ranks=training.ranks,
     )
     plain = activations_of(_plain_views(training))
     return run, activations.answers_from(plain, frozen_blocks=stage.frozen_blocks, limits=training.limits)
@@ -82,8 +85,10 @@ def _on_images(training: Training, number: int, stage: Stage) -> tuple[StageRun,
             on_unreadable=training.images.skip,
             is_balanced=_is_balanced(training),
             max_processes=training.limits.loader_processes,
+            ranks=training.ranks,
         ),
         autocast=devices.autocast_type(config.precision, training.device),
+        ranks=training.ranks,
     )
     plain = _plain_views(training).views
     return run, evaluation.from_images(plain, training.preprocessing, training.device, training.limits)
@@ -97,6 +102,7 @@ def _run(
     forward: Forward,
     batches: Batches,
     autocast: torch.dtype | None,
+    ranks: Ranks,
 ) -> StageRun:
     config, images, device = training.order.config, training.images, training.device
     return StageRun(
@@ -115,10 +121,11 @@ def _run(
         seed=config.seed,
         stages_before=training.stages_before,
         criterion=criterion_of(config, images.train, len(training.order.manifest.classes), device),
+        ranks=ranks,
     )
 
 
-def _epoch_rows(training: Training, number: int) -> features.EpochRows:
+def _epoch_rows(training: Training, number: int, ranks: Ranks = ALONE) -> features.EpochRows:
     config = training.order.config
     return features.EpochRows(
         training.images.train,
@@ -126,6 +133,7 @@ def _epoch_rows(training: Training, number: int) -> features.EpochRows:
         seed=config.seed,
         stage=training.stages_before + number,
         is_balanced=_is_balanced(training),
+        ranks=ranks,
     )
 
 

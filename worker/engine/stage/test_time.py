@@ -84,8 +84,9 @@ def _answers(training: Training, run: StageRun, requests: Sequence[ViewRequest])
             one.views, training.preprocessing, training.device, training.limits, view=one.view
         )
         watch = training.watch(partial(_report, training.on_event, before, total), len(labelled))
-        found.append(evaluation.evaluate(model, answers, labelled, classes, on_batch=watch))
+        found.append(evaluation.evaluate(model, answers, labelled, classes, on_batch=watch, ranks=training.ranks))
         before += len(labelled)
+    training.name_skipped()
     return found
 
 

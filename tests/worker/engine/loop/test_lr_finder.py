@@ -22,6 +22,7 @@ from tests.fixtures.engine import (
 )
 from worker.engine.loop import lr_finder
 from worker.engine.order import StatePoint, Stopped, TrainingOrder
+from worker.engine.parallel.ranks import ALONE
 from worker.engine.recipe import find_learning_rate, train
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -173,7 +174,7 @@ def test_data_that_have_become_empty_end_the_search(order: TrainingOrder) -> Non
         def of(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
             return iter(())
 
-    assert list(lr_finder._endless_batches(Empty(), 0)) == []
+    assert list(lr_finder._endless_batches(Empty(), ALONE, 0)) == []
 
 
 def test_an_image_that_cannot_be_read_is_skipped(order: TrainingOrder) -> None:
