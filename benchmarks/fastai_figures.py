@@ -30,7 +30,7 @@ _POINTS: Final = 85
 
 
 def lr_finder() -> Figures:
-    """What the four suggestions say of curves; null where fastai itself fails."""
+    """Learning rates of the four suggestions for each curve; null where fastai itself fails."""
     return [_suggestions(name, *curve) for name, curve in _curves().items()]
 
 
@@ -125,7 +125,7 @@ def _layer(layer: Any) -> Figures:
         case torch.nn.Linear():
             shape = {"inputs": layer.in_features, "outputs": layer.out_features, "bias": layer.bias is not None}
             weight = layer.weight.detach()
-            # Drawn: the mean of many tells the spread well.
+            # Random weights: the mean of many draws estimates the spread well.
             spread = [_spread(layer) for _ in range(20)]
             return {"kind": kind, **shape, "std": sum(spread) / len(spread), "largest": float(weight.abs().max())}
         case _:
@@ -472,7 +472,7 @@ ALL: Final[dict[str, Callable[[], Figures]]] = {
 
 
 def main(file: Path, keys: list[str]) -> None:
-    """Take the figures and put them into the file beside what it holds."""
+    """Compute the figures and add them to the file."""
     content = json.loads(file.read_text("utf-8")) if file.exists() else {}
     content["source"] = {
         "fastai": fastai.__version__,

@@ -31,9 +31,9 @@ from benchmarks import measuring
 
 
 def measure(job: dict[str, Json]) -> dict[str, Json]:
-    """Train as the job says, from the files on; test images, if it has any, are predicted while the watch is paused.
+    """Run the training that the job describes; its test images, if any, are predicted while the stopwatch is paused.
 
-    Kept is the stage with the lowest validation error after its last epoch, of equals the first.
+    The chosen stage has the lowest validation error after its last epoch; of equal ones it is the first.
     """
     watch = measuring.Stopwatch()
     set_seed(job["seed"])

@@ -58,7 +58,7 @@ class Compared:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Forecast and measure all trainings that are asked for; prints a table."""
+    """Forecast and measure all chosen trainings; prints a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forecast", description="Compare forecasts with runs.")
     parser.add_argument("--data", type=Path, required=True, help="folder of pictures")
     parser.add_argument("--pattern", help="regular expression (RE2) on '/' + path; group 1 is the label")

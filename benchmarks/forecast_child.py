@@ -13,7 +13,7 @@ _BEGUN = time.perf_counter()
 
 
 def main(what: str, job: dict[str, Json]) -> dict[str, Json]:
-    """Test the machine, or train as the job says."""
+    """Test the machine, or run the training that the job describes."""
     if what == "test":
         from worker.speed_test import measured
 

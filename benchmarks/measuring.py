@@ -22,7 +22,7 @@ _PACKAGES: Final = ("torch", "torchvision", "timm", "fastai", "openvino", "onnxr
 
 
 def peak_memory() -> int:
-    """Bytes of memory that this process held at most, and the largest of its children on top."""
+    """Peak memory of this process plus that of its largest child process, in bytes."""
     parts = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(parts) * (1 if sys.platform == "darwin" else _KIBIBYTE)
 
@@ -45,10 +45,10 @@ def _of_process(pid: int) -> float:
 
 
 class Stopwatch:
-    """Seconds since it was made, by the clock and of processor time, pauses left out; and every epoch's result.
+    """Wall-clock and processor seconds since it was created, without pauses, and the result of every epoch.
 
     Attributes:
-        epochs: of each validated epoch the stage, both seconds, error rate and loss.
+        epochs: stage, wall-clock seconds, processor seconds, error rate and loss of each validated epoch.
     """
 
     def __init__(self) -> None:
@@ -62,13 +62,13 @@ class Stopwatch:
 
     @property
     def elapsed(self) -> tuple[float, float]:
-        """Seconds by the clock, and of processor time."""
+        """Wall-clock seconds and processor seconds."""
         clock, processor = self._now()
         return clock - self._begun[0], processor - self._begun[1]
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """What is done inside takes no time."""
+        """Time inside the block is not counted."""
         before = self._now()
         self.is_paused = True
         yield
@@ -77,7 +77,7 @@ class Stopwatch:
         self._begun = self._begun[0] + clock, self._begun[1] + processor
 
     def validated(self, stage: int, error_rate: float, loss: float) -> None:
-        """Note an epoch's result."""
+        """Record the result of an epoch."""
         clock, processor = self.elapsed
         self.epochs.append(
             {
@@ -108,7 +108,7 @@ def versions() -> dict[str, str]:
 
 
 def load_average() -> float:
-    """Processes that wanted a processor, averaged over the last minute."""
+    """Processes that were running or waiting for a processor, averaged over the last minute."""
     return round(os.getloadavg()[0], 2)
 
 

@@ -31,7 +31,7 @@ _THREADS: Final = 2
 
 
 def measure(job: dict[str, Json]) -> dict[str, Json]:
-    """Train as the job says, from the files of its lists on; test images, if it has any, are predicted afterwards."""
+    """Run the training that the job describes; its test images, if any, are predicted afterwards."""
     use_weights(job["weights"])
     watch = measuring.Stopwatch()
     manifest, open_bytes = read_lists({Split.TRAIN: job["train"], Split.VALID: job["valid"]})

@@ -50,13 +50,13 @@ class Part:
         return sum(int(stage["epochs"]) for stage in self.fastai_stages)
 
     def settings(self, contender: str) -> str:
-        """Changes when the numbers of that side's training do: runs under other numbers can't stand beside them."""
+        """Hash of the settings of that side's training: runs with other settings can't be compared with them."""
         ours = self.our_request(0).model_dump(mode="json")
         content = ours if contender in {OURS, OURS_AGAIN} else self.fastai_job(0)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def our_request(self, seed: int) -> TrainingRequest:
-        """The training that our engine is asked for."""
+        """The request for our engine."""
         return TrainingRequest(
             architecture=self.architecture,
             image_size=IMAGE_SIZE,
@@ -67,7 +67,7 @@ class Part:
         )
 
     def fastai_job(self, seed: int) -> dict[str, Json]:
-        """The training that fastai is asked for, all but images and weights."""
+        """The job of fastai's process, without images and weights."""
         entry = ARCHITECTURES[self.architecture]
         return {
             "architecture": self.architecture,
@@ -108,5 +108,5 @@ _Contender = TypeVar("_Contender")
 
 
 def in_turn(contenders: tuple[_Contender, ...], round_number: int) -> tuple[_Contender, ...]:
-    """The order of one round; every other round is turned around, so that a machine growing warm favours nobody."""
+    """The order of one round; every second round is reversed, so that a machine that grows warm favours no side."""
     return contenders[::-1] if round_number % 2 else contenders

@@ -1,4 +1,4 @@
-"""What a request becomes on this machine: the stages of ``recommended`` are planned as the product plans them."""
+"""Fills in all numbers of a request; the stages of ``recommended`` are planned as in the product."""
 
 import math
 from collections.abc import Sequence

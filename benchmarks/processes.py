@@ -13,11 +13,11 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 
 
 class CantMeasure(Exception):
-    """Something is missing; the message says what to do."""
+    """Something is missing; the message explains what to do."""
 
 
 def answer_of(command: list[str], folder: Path, *, with_folder: bool = True) -> Any:  # Any: JSON values
-    """Run a module that writes its answer into a file, and read that."""
+    """Run a module that writes its result into a file, and return that result."""
     folder.mkdir(parents=True, exist_ok=True)
     result = folder / "result.json"
     whole = [*command, str(folder), str(result)] if with_folder else [*command, str(result)]
@@ -28,7 +28,7 @@ def answer_of(command: list[str], folder: Path, *, with_folder: bool = True) -> 
 
 
 def _offline(folder: Path) -> dict[str, str]:
-    """The environment, with every library told not to ask the internet and to keep its files to the work folder."""
+    """The environment, set so that no library uses the internet or writes outside the work folder."""
     said = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     homes = {name: str(folder / "home") for name in ("HF_HOME", "TORCH_HOME", "FASTAI_HOME", "MPLCONFIGDIR")}
     return {**os.environ, **said, **homes}

@@ -31,7 +31,7 @@ FINE_TUNE: Final = "fastai fine_tune"
 
 @dataclass(frozen=True, slots=True)
 class GridPoint:
-    """The two numbers that fastai's ``fine_tune`` is given."""
+    """The two arguments of fastai's ``fine_tune``."""
 
     epochs: int
     base_lr: float
@@ -59,7 +59,7 @@ class Side:
     """One way of training: a request to our engine, or stages of fastai's.
 
     Attributes:
-        config: what the request becomes on this machine for the pictures of a set; None before ``for_pictures``.
+        config: the request with all numbers filled in for the pictures of a set; None before ``for_pictures``.
     """
 
     name: str
@@ -74,10 +74,10 @@ class Side:
 
     @property
     def settings(self) -> str:
-        """Changes when the numbers of the training do; what runs under other numbers is measured again."""
+        """Hash of the training's settings; a run with other settings is measured again."""
         content: Any = list(self.stages)  # Any: JSON values
         if self.is_ours:
-            # Without what is as by default, so that a new setting of the product changes nothing here.
+            # Without defaults, so that a new setting of the product leaves the hash as it is.
             content = self._config.model_dump(mode="json", exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -87,13 +87,13 @@ class Side:
         return self.config or resolve(self.request)
 
     def for_pictures(self, counts: Counts, speeds: Sequence[Speed]) -> "Side":
-        """The side as it trains so many pictures on a machine of these speeds."""
+        """The side with its stages planned for so many pictures on a machine of these speeds."""
         if self.request is None:
             return self
         return replace(self, config=planned_config(self.request, counts, speeds))
 
     def job(self, seed: int) -> dict[str, Json]:
-        """The measured process's job, all but images and weights."""
+        """The job of the measured process, without images and weights."""
         if self.is_ours:
             return {"config": self._config.model_copy(update={"seed": seed}).model_dump(mode="json")}
         entry = ARCHITECTURES[ARCHITECTURE]
@@ -118,12 +118,12 @@ def ours(variants: Mapping[str, TrainingRequest]) -> tuple[Side, ...]:
 
 
 def lesson() -> Side:
-    """fastai's lesson as it comes: a frozen stage and one of all layers, of which the better one is kept."""
+    """fastai's lesson with default settings: a frozen stage, then one of all layers; the better one is chosen."""
     return Side(LESSON, stages=(FASTAI_FROZEN_STAGE, FASTAI_UNFROZEN_STAGE))
 
 
 def fine_tune(point: GridPoint) -> Side:
-    """fastai's ``fine_tune`` as it comes, with these numbers."""
+    """fastai's ``fine_tune`` with default settings and these arguments."""
     name = f"{FINE_TUNE}, {point.epochs} epochs, base_lr {point.base_lr:g}"
     return Side(name, stages=({"epochs": point.epochs, "base_lr": point.base_lr},))
 
@@ -146,14 +146,14 @@ def best_point(runs: Sequence[SuiteRun], grid: Sequence[GridPoint] = GRID) -> Gr
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A training to be measured."""
+    """A training that is to be measured."""
 
     set: str
     seed: int
     side: Side
 
     def for_pictures(self, counts: Counts, speeds: Sequence[Speed]) -> "Planned":
-        """The same with its side as it trains these pictures."""
+        """The same with the stages planned for these pictures."""
         return replace(self, side=self.side.for_pictures(counts, speeds))
 
 

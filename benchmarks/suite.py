@@ -3,8 +3,8 @@
 ``python -m benchmarks.suite SOURCE ... --json OUT``
 
 A SOURCE is a folder, an archive (zip, tgz) or the word ``digits`` for scikit-learn's. Every measured training is a
-process of its own, and the sides take turns. After each of them OUT is written anew; a second call with the same OUT
-goes on where the first one ended. Nothing is downloaded.
+process of its own, and the sides take turns. OUT is written after each of them; a second call with the same OUT
+continues where the first one ended. Nothing is downloaded.
 """
 
 import argparse
@@ -38,7 +38,7 @@ MACHINE: Final = "machine"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the command line asked for."""
+    """The command line's arguments."""
 
     sources: tuple[str, ...]
     json: Path
@@ -56,7 +56,7 @@ class Wanted:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what is asked for and not yet measured; returns the exit code."""
+    """Measure all that is chosen and not yet in the file; returns the exit code."""
     wanted = _parse(arguments)
     try:
         _measure_all(wanted)
@@ -84,7 +84,7 @@ def _parse(arguments: Sequence[str] | None) -> Wanted:
         "--again",
         nargs="+",
         default=[],
-        help="sides to measure anew; 'ours' is all of ours, 'machine' the test that recommended is planned by",
+        help="sides to measure again; 'ours' is all of ours, 'machine' the test that recommended is planned by",
     )
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--ours-only", action="store_true", help="measure without fastai")
@@ -231,12 +231,12 @@ class Results:
 
     @classmethod
     def open(cls, file: Path) -> "Results":
-        """What is there already, if anything."""
+        """The file's content, empty where there is no file."""
         empty: dict[str, Json] = {"machine": machine(), "sets": {}, "runs": []}
         return cls(file, measuring.read(file) if file.exists() else empty)
 
     def note_sets(self, sets: Sequence[PictureSet]) -> None:
-        """Take in what the sets are.
+        """Record the sets.
 
         Raises:
             CantMeasure: one was measured with other pictures.
@@ -249,11 +249,11 @@ class Results:
             self._content["sets"][one.name] = facts
 
     def note_versions(self, versions: dict[str, str]) -> None:
-        """Take in with what is measured; what ours alone doesn't know of fastai stays."""
+        """Record package versions; fastai's stay where only ours is measured."""
         self._content["machine"]["versions"] = {**self._content["machine"].get("versions", {}), **versions}
 
     def speeds(self, test: Callable[[], list[dict[str, Json]]]) -> list[Speed]:
-        """Speeds of the machine, tested once for the file; ``--again machine`` tests anew."""
+        """Speeds of the machine, tested once for the file; ``--again machine`` repeats the test."""
         machine = self._content["machine"]
         if "speeds" not in machine:
             machine |= {"load_at_test": measuring.load_average(), "speeds": test()}
@@ -265,24 +265,24 @@ class Results:
         return [run for run in self.runs if (run.set, run.seed) == (name, seed)]
 
     def has(self, plan: Planned) -> bool:
-        """Whether that training is measured, under its present settings."""
+        """Whether that training was measured with its present settings."""
         wanted = (plan.side.name, plan.side.settings)
         return wanted in {(run.side, run.settings) for run in self.runs_of(plan.set, plan.seed)}
 
     def equal_run(self, plan: Planned) -> SuiteRun | None:
-        """A run of another name with the same numbers, such as a variant that ``recommended`` resolves to today."""
+        """A run of another side with the same settings, such as a variant that equals ``recommended``."""
         settings = plan.side.settings
         equal = (run for run in self.runs_of(plan.set, plan.seed) if run.settings == settings)
         return next((run.model_copy(update={"side": plan.side.name}) for run in equal), None)
 
     def forget(self, side: str) -> None:
-        """Leave out the runs of a side, or of those whose names begin with it and a colon or comma; or the speeds."""
+        """Remove the runs of a side, or of those whose names begin with it and a colon or comma; or the speeds."""
         if side == MACHINE:
             self._content["machine"].pop("speeds", None)
         self.runs = [run for run in self.runs if run.side != side and not run.side.startswith((f"{side}:", f"{side},"))]
 
     def add(self, run: SuiteRun) -> None:
-        """Take a run in, in place of an earlier one of its kind, and write the file."""
+        """Add a run, replacing an earlier one of the same set, seed and side, and write the file."""
         kind = (run.set, run.seed, run.side)
         self.runs = [one for one in self.runs if (one.set, one.seed, one.side) != kind] + [run]
         self._content["machine"]["load_after"] = measuring.load_average()

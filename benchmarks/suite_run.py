@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Epoch(BaseModel):
-    """A validated epoch: seconds since the files were on the disk, by the clock and of processor time; its result."""
+    """A validated epoch: wall-clock and processor seconds since the start, and the result."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,7 +26,7 @@ class SuiteRun(BaseModel):
         error_rate: share of the validation images that the chosen model gets wrong.
         test_error_rate: the same of the test images, which choose nothing.
         peak_memory: bytes.
-        load_before, load_after: processes that wanted a processor, averaged over the last minute.
+        load_before, load_after: processes running or waiting for a processor, averaged over the last minute.
         at: when it ended, ISO 8601.
         commit: of our code.
     """

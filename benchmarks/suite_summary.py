@@ -24,7 +24,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """Medians over the seeds, by the clock and of processor time."""
+    """Medians over the seeds of wall-clock and processor seconds."""
 
     clock: float
     processor: float
@@ -43,7 +43,7 @@ class SideFigures:
         reached: seeds on which its validation error came down to that of fastai's best side.
         until: how long that took, on those seeds.
         ratio: the processor time of fastai's best side until then, through this side's; the median of the seeds.
-        is_busy: whether other processes wanted the machine, so that seconds by the clock mean little.
+        is_busy: whether other processes used the machine, so that wall-clock seconds mean little.
     """
 
     title: str

@@ -143,7 +143,7 @@ def _how(machine: Results, runs: Sequence[SuiteRun]) -> list[str]:
         "Errors are means over the seeds with their standard error, of the model that validation chooses; the "
         "difference is to the side of fastai's with the lower validation error, seed by seed, in points.",
         "Seconds are medians of processor time, of all cores together, from images and weights on the disk to the "
-        "validated result; in brackets by the clock, with a star where other programs used the machine too. "
+        "validated result; in brackets wall-clock time, with a star where other programs used the machine too. "
         "Times faster is the ratio of processor times until the validation error of fastai's best side.",
         f"Load average between {min(loads):.1f} and {max(loads):.1f}; "
         f"measured from {min(run.at for run in runs)[:10]} to {max(run.at for run in runs)[:10]}.",

@@ -22,9 +22,9 @@ class Run(BaseModel):
         error_rate: share of the validation images that the kept model gets wrong: the best stage's last epoch.
         errors: the same after every epoch of every stage.
         peak_memory: bytes.
-        load: processes that wanted a processor just before it began.
+        load: load average just before it began.
         settings: of ``Part.settings``.
-        after_stages: seconds and memory when each stage was done, where the side tells.
+        after_stages: seconds and peak memory at the end of each stage, if reported.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -44,7 +44,7 @@ class Run(BaseModel):
     after_stages: tuple[tuple[float, int], ...] = ()
 
     def first_stages(self, count: int, settings: str) -> "Run":
-        """The same training as it stood when its first stages were done."""
+        """The same training cut off after its first stages."""
         seconds, peak_memory = self.after_stages[count - 1]
         errors = self.errors[:count]
         return self.model_copy(
@@ -120,7 +120,7 @@ def _ratio(theirs: float | None, ours: float | None) -> float | None:
 
 
 def memory(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:  # Any: as above
-    """The most that each side held in any part, in bytes."""
+    """The peak memory of each side over all parts, in bytes."""
     most: dict[str, Any] = {}
     for contender in CONTENDERS:
         held = [part[f"memory_{contender}"] for part in parts.values() if f"memory_{contender}" in part]

@@ -3,8 +3,8 @@
 ``python -m benchmarks.training --data FOLDER --pattern PATTERN --json OUT``
 
 Every measured training is a process of its own, and the sides take turns. After
-each of them OUT is written anew; a second call with the same OUT goes on where
-the first one ended. Nothing is fetched from anywhere.
+each of them OUT is written again; a second call with the same OUT continues where
+the first one ended. Nothing is downloaded.
 """
 
 import argparse
@@ -34,7 +34,7 @@ _CANT: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the command line asked for."""
+    """The command line's arguments."""
 
     data: Path
     pattern: str | None
@@ -50,7 +50,7 @@ class Wanted:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what is asked for and not yet measured; returns the exit code."""
+    """Measure all that is chosen and not yet in the file; returns the exit code."""
     wanted = _parse(arguments)
     try:
         _measure_all(wanted)
@@ -70,13 +70,15 @@ def _parse(arguments: Sequence[str] | None) -> Wanted:
     parser.add_argument(
         "--fastai-python",
         default=os.environ.get("FASTAI_PYTHON", sys.executable),
-        help="interpreter that has fastai; FASTAI_PYTHON in the environment says it too",
+        help="interpreter that has fastai; else FASTAI_PYTHON of the environment",
     )
     parser.add_argument("--fastai-workers", type=int, default=0, help="loader processes of fastai")
     parser.add_argument("--weights-folder", type=Path, default=Path("data/weights"), help="downloaded weights, if any")
     parser.add_argument("--ours-only", action="store_true", help="measure without fastai")
-    parser.add_argument("--afresh", action="store_true", help="forget what the file of results holds")
-    parser.add_argument("--again", nargs="+", choices=[OURS, FASTAI, FASTAI_BEST], default=[], help="measure anew")
+    parser.add_argument("--afresh", action="store_true", help="remove all earlier results from the file")
+    parser.add_argument(
+        "--again", nargs="+", choices=[OURS, FASTAI, FASTAI_BEST], default=[], help="sides to measure again"
+    )
     given: dict[str, Any] = vars(parser.parse_args(arguments))  # Any: of several types
     given |= {name: tuple(given[name]) for name in ("seeds", "parts", "again")}
     # The measured processes run in another folder.
@@ -137,7 +139,7 @@ class Side:
         return self.folder / str(self.seed)
 
     def runs(self, contender: str) -> list[tuple[Part, Run]]:
-        """What a contender's training gives, and for which part; several where one training holds another."""
+        """The parts and runs of a contender's training; several where one training contains another."""
         if contender == OURS:
             return [(self.part, run) for run in self.ours()]
         if contender == FASTAI and (whole := self.part.is_beginning_of) in self.wanted.parts:
