@@ -29,7 +29,8 @@ class UnknownArchitecture(InvalidInput):
     code = "architecture-unknown"
 
     def __init__(self, name: str, further: Sequence[str] = ()) -> None:
-        near = difflib.get_close_matches(name.lower(), [*ARCHITECTURES, *further], n=_NEAR, cutoff=_ALIKE)
+        all_names = [*ARCHITECTURES, *further] if len(name) <= _LONGEST else []
+        near = difflib.get_close_matches(name.lower(), all_names, n=_NEAR, cutoff=_ALIKE)
         super().__init__(
             f"There is no architecture called “{name}”.",
             advice=f"Choose one of: {', '.join(near or ARCHITECTURES)}."
@@ -40,6 +41,8 @@ class UnknownArchitecture(InvalidInput):
 
 _NEAR: Final = 4
 _ALIKE: Final = 0.6
+_LONGEST: Final = 100
+"""Characters of a name that is compared with others; none that exists is as long."""
 _lookups: list[Lookup] = []
 _remembered: dict[str, Architecture] = {}
 
