@@ -22,7 +22,7 @@ from backend.domain.json import Json
 
 log = logging.getLogger(__name__)
 
-_ASKED: Final = "worker.engine.network.describe"
+_MODULE: Final = "worker.engine.network.describe"
 _TIMEOUT_S: Final = 180.0
 _ENTRY: Final[TypeAdapter[Architecture]] = TypeAdapter(Architecture)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_]*(\.[a-z0-9_]+)*")
@@ -65,14 +65,14 @@ class TimmLookup:
     """All networks that timm has pretrained weights for.
 
     Args:
-        folder: where the answers are kept, by timm's version: another version may build other networks.
-        ask: answers for one name, or for none with the list of all.
+        folder: where the descriptions are kept, by timm's version: another version may build other networks.
+        describe: describes the network of one name, or without a name lists all.
     """
 
-    def __init__(self, folder: Path, ask: "Ask | None" = None) -> None:
+    def __init__(self, folder: Path, describe: "Describe | None" = None) -> None:
         self._folder = folder / f"timm-{_timm_version()}"
-        self._ask = ask or _ask
-        self._asking = threading.Lock()
+        self._describe = describe or _describe
+        self._describing = threading.Lock()
         self._entries: dict[str, Architecture | None] = {}
 
     def named(self, name: str, weights: str | None = None) -> Architecture | None:
@@ -103,7 +103,7 @@ class TimmLookup:
         return sorted(found, key=lambda one: (not one.name.startswith(first), not one.is_default))[:limit]
 
     def described(self, name: str) -> Architecture | None:
-        """The entry where it is known already; None where somebody would have to be asked."""
+        """The entry where it is known already; None where a process would have to describe it first."""
         return self._entries.get(name) or self._kept(name)
 
     @cached_property
@@ -111,7 +111,7 @@ class TimmLookup:
         """The list, in timm's order."""
         kept: Mapping[str, Json] | None = _read(self._folder / "names.json")
         if kept is None:
-            kept = self._ask()
+            kept = self._describe()
             _write(self._folder / "names.json", kept)
         return _LISTED.validate_python(kept["names"])
 
@@ -126,9 +126,9 @@ class TimmLookup:
 
     def _entry(self, name: str) -> Architecture | None:
         if name not in self._entries:
-            with self._asking:  # one process at a time: each takes a core for seconds
+            with self._describing:  # one process at a time: each takes a core for seconds
                 if name not in self._entries:
-                    self._entries[name] = self._kept(name) or self._asked(name)
+                    self._entries[name] = self._kept(name) or self._described_anew(name)
         return self._entries[name]
 
     def _kept(self, name: str) -> Architecture | None:
@@ -138,8 +138,8 @@ class TimmLookup:
         except (KeyError, ValidationError):
             return None
 
-    def _asked(self, name: str) -> Architecture | None:
-        answer = self._ask(name)
+    def _described_anew(self, name: str) -> Architecture | None:
+        answer = self._describe(name)
         if "entry" not in answer:
             log.info("timm's %s can't be used: %s", name, answer["unusable"])
             return None
@@ -154,13 +154,13 @@ def _timm_version() -> str:
         return "none"
 
 
-Ask = Callable[..., Mapping[str, Json]]
+Describe = Callable[..., Mapping[str, Json]]
 
 
 @cache
-def _ask(*names: str) -> Mapping[str, Json]:
-    """What the process answers; asked once for a name as long as this process lives."""
-    command = [sys.executable, "-m", _ASKED, *names]
+def _describe(*names: str) -> Mapping[str, Json]:
+    """The process's output; it runs once for a name as long as this process lives."""
+    command = [sys.executable, "-m", _MODULE, *names]
     root = Path(__file__).resolve().parent.parent
     try:
         done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=True, cwd=root)
@@ -180,7 +180,7 @@ def _read(file: Path) -> dict[str, Json] | None:
 
 
 def _write(file: Path, content: Mapping[str, Json]) -> None:
-    """Keep an answer, whole or not at all; a full disk only means asking again."""
+    """Keep an answer, whole or not at all; a full disk only means describing it again."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile("w", dir=file.parent, suffix=".partial", delete=False, encoding="utf-8") as partial:

@@ -1,4 +1,4 @@
-"""The lookup starts a process of its own; here one that answers at once stands for it, but for the last test."""
+"""The lookup starts a process of its own; here a function stands for it, except in the last test."""
 
 import json
 from pathlib import Path
@@ -38,13 +38,13 @@ def entry(name: str) -> dict[str, object]:
 
 
 class Answers:
-    """Stands for the process: counts what it is asked."""
+    """Stands for the process: records the names."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, ...]] = []
+        self.names: list[tuple[str, ...]] = []
 
     def __call__(self, *names: str) -> dict[str, object]:
-        self.asked.append(names)
+        self.names.append(names)
         if not names:
             return LISTED
         return {"unusable": "it has several outputs"} if names[0].startswith("eva") else {"entry": entry(names[0])}
@@ -84,20 +84,20 @@ def test_each_network_is_described_once_and_kept_for_the_next_process(
     lookup.named("vit_small")
     TimmLookup(tmp_path, answers).named("vit_small.lvd")
 
-    assert answers.asked == [(), ("vit_small.lvd",)]
+    assert answers.names == [(), ("vit_small.lvd",)]
 
 
 def test_a_name_that_is_none_starts_no_process_for_it(lookup: TimmLookup, answers: Answers) -> None:
     assert lookup.named("../../etc/passwd") is None
     assert lookup.named("convnext_huge") is None
-    assert answers.asked == [()]
+    assert answers.names == [()]
 
 
 def test_a_network_that_cannot_be_used_is_not_found(lookup: TimmLookup) -> None:
     assert lookup.named("eva_convnext.a1") is None
 
 
-def test_a_damaged_file_is_asked_for_again(lookup: TimmLookup, answers: Answers, tmp_path: Path) -> None:
+def test_a_damaged_file_is_described_again(lookup: TimmLookup, answers: Answers, tmp_path: Path) -> None:
     lookup.named("vit_small.lvd")
     for file in tmp_path.rglob("*.json"):
         file.write_text('{"names": [')
@@ -105,7 +105,7 @@ def test_a_damaged_file_is_asked_for_again(lookup: TimmLookup, answers: Answers,
     again = TimmLookup(tmp_path, answers)
 
     assert again.named("vit_small.lvd") == lookup.named("vit_small.lvd")
-    assert len(answers.asked) == 4
+    assert len(answers.names) == 4
 
 
 @pytest.mark.parametrize(

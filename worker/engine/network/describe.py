@@ -1,6 +1,6 @@
 """Facts of timm's networks, found without their weights: ``python -m worker.engine.network.describe NAME``.
 
-The web process asks this in a process of its own, since it imports neither torch nor timm.
+The web process runs this in a process of its own, since it imports neither torch nor timm.
 """
 
 import json
@@ -151,7 +151,7 @@ def _counted(backbone: TimmBackbone, size: int) -> tuple[float, int, int]:
     for module in backbone.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count)
-    # The counter would follow gradients, which nobody computes here.
+    # The counter would follow gradients, which are not computed here.
     backbone.requires_grad_(False)
     image = torch.zeros(1, _COLOURS, size, size, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

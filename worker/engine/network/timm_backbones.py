@@ -35,8 +35,8 @@ class NotUsable(Exception):
 class TimmBackbone(nn.Module):
     """``(N, 3, H, W)`` normalised -> ``(N, C, h, w)``.
 
-    A transformer's map has the final state of each patch at its place. Where the network has a vector for the
-    whole image (a class token, or attention over the patches), its numbers follow as further channels, the same
+    A transformer's map has the last output for each patch at the patch's position. Where the network has a vector for
+    the whole image (a class token, or attention over the patches), its numbers follow as further channels, the same
     everywhere: pooling then gives it to the head beside the patches' maximum and average.
 
     Attributes:
@@ -158,12 +158,12 @@ def feature_map(whole: Network, features: Tensor) -> Tensor:
     """What ``forward_features`` returned as (N, C, h, w).
 
     Raises:
-        NotUsable: it isn't that of a square of places.
+        NotUsable: it has no two equal sides.
     """
     if features.ndim == 4:
         return features.permute(0, 3, 1, 2) if str(getattr(whole, "output_fmt", "NCHW")).endswith("NHWC") else features
     if features.ndim != 3:
-        raise NotUsable("its output has no places")
+        raise NotUsable("its output has no height and width")
     patches = features[:, int(getattr(whole, "num_prefix_tokens", 0)) :]
     side = math.isqrt(int(patches.shape[1]))
     if side * side != int(patches.shape[1]):
@@ -205,8 +205,8 @@ class _Embedding(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         whole = self._whole[0]
-        placed = whole._pos_embed(whole.patch_embed(images))
-        tokens: Tensor = whole.norm_pre(placed[0] if isinstance(whole, Eva) else whole.patch_drop(placed))
+        positioned = whole._pos_embed(whole.patch_embed(images))
+        tokens: Tensor = whole.norm_pre(positioned[0] if isinstance(whole, Eva) else whole.patch_drop(positioned))
         return tokens
 
     def is_at(self, size: int) -> bool:
@@ -225,7 +225,7 @@ class _Embedding(nn.Module):
 
 
 class _RotaryBlock(nn.Module):
-    """``(N, T, C) -> (N, T, C)``: a block of a transformer that is told its patches' positions in each block."""
+    """``(N, T, C) -> (N, T, C)``: a block that takes the positions of the patches as a second input."""
 
     def __init__(self, whole: Network, number: int) -> None:
         super().__init__()
@@ -313,7 +313,7 @@ def _without_unneeded(whole: Network, children: Sequence[str]) -> None:
     """Replace the last layers, and others with weights that no pass to the features needs."""
     for name in children:
         child = getattr(whole, name)
-        # A rotary embedding is needed although it isn't called: its numbers are asked for.
+        # A rotary embedding is needed although it isn't called: the blocks take its numbers.
         if any(True for _ in child.parameters()) and not hasattr(child, "get_embed"):
             setattr(whole, name, nn.Identity())
 

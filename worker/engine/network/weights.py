@@ -75,7 +75,7 @@ def _read(architecture: Architecture, file: Path) -> Weights:
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """Where a file comes from; ``sha256``: its hash or the first digits of it, empty where nobody says."""
+    """Where a file comes from; ``sha256``: its hash or the first digits of it, empty where it isn't known."""
 
     url: str
     sha256: str
@@ -90,19 +90,19 @@ def _origin(architecture: Architecture, weights: PretrainedWeights, url_base: st
         url = str(torchvision.models.get_model_weights(architecture.name)[weights.name].url)
         return _Origin(url, weights.sha256_prefix)
     if not weights.url:
-        raise ValueError("nobody offers this file for download")
+        raise ValueError("there is no address to download this file from")
     return _Origin(weights.url, weights.sha256_prefix)
 
 
 def _on_hub(weights: PretrainedWeights, endpoint: str | None) -> _Origin:
-    """The hub says a large file's SHA-256 before it leads to the place where it lies."""
+    """From the hub, which gives a large file's SHA-256 before it redirects to the file itself."""
     from huggingface_hub import hf_hub_url
 
     repository, _, revision = weights.hub_id.partition("@")
     url = hf_hub_url(repository, weights.hub_file, revision=revision or None, endpoint=endpoint)
     answer = httpx.head(url, headers={"Accept-Encoding": "identity"}, timeout=_TIMEOUT_S)
     if answer.is_error:
-        raise ValueError(f"the model hub answers {answer.status_code} {answer.reason_phrase}")
+        raise ValueError(f"the model hub answered {answer.status_code} {answer.reason_phrase}")
     etag = answer.headers.get("X-Linked-Etag", "").strip('"')
     return _Origin(url, etag if _SHA256.fullmatch(etag) else "")
 
@@ -116,7 +116,7 @@ def _download(
     stop: StopSignal,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and renamed: a broken download leaves nothing that looks like weights.
+    # Written under another name and renamed: a broken download leaves nothing that looks like weights.
     descriptor, name = tempfile.mkstemp(dir=folder, prefix=f".{weights.file_name}.", suffix=".partial")
     partial = Path(name)
     try:
@@ -160,7 +160,7 @@ def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
     match reason:
         case socket.gaierror() | ConnectionError() | httpx.ConnectError():
-            return "this machine doesn't reach the internet, or not this place in it"
+            return "this machine doesn't reach the internet, or not that server"
         case TimeoutError() | httpx.TimeoutException():
             return "no answer came in time"
         case OSError(errno=errno.ENOSPC):

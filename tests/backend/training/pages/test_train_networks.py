@@ -56,7 +56,7 @@ def test_the_licence_of_its_weights_and_the_file_to_copy_are_shown(client: TestC
     assert "Licence of its weights" not in forecast(client, version_id, architecture="resnet18")
 
 
-def test_an_unknown_name_is_said_at_its_field_with_near_ones(client: TestClient, version_id: VersionId) -> None:
+def test_an_unknown_name_is_shown_at_its_field_with_near_ones(client: TestClient, version_id: VersionId) -> None:
     page = forecast(client, version_id, network="vit_smal.lvd")
 
     assert "There is no architecture called “vit_smal.lvd”. Choose one of: vit_small.lvd." in field(page, "network")

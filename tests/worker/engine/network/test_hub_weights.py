@@ -20,14 +20,14 @@ from worker.engine.order import NeverStop
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Says a file's hash and leads to where it lies, as the hub does with large files."""
+    """Gives a file's hash and redirects to the file, as the hub does with large files."""
 
     content = b""
-    said = ""
+    etag = ""
 
     def do_HEAD(self) -> None:
         self.send_response(302 if self.path.endswith("/resolve/main/model.safetensors") else 404)
-        self.send_header("X-Linked-Etag", f'"{self.said}"')
+        self.send_header("X-Linked-Etag", f'"{self.etag}"')
         self.send_header("Location", "/stored")
         self.end_headers()
 
@@ -64,7 +64,7 @@ def hub(laid: Path, entry: Architecture) -> Iterator[tuple[str, type[Hub]]]:
     class Ours(Hub):
         pass
 
-    Ours.content, Ours.said = content, hashlib.sha256(content).hexdigest()
+    Ours.content, Ours.etag = content, hashlib.sha256(content).hexdigest()
     with server(Ours) as url:
         yield url, Ours
 
@@ -83,10 +83,10 @@ def test_weights_come_from_the_hub_once_under_a_name_of_their_own(
     assert fetched.keys() == again.keys() >= {"conv_stem.weight", "classifier.weight"}
 
 
-def test_what_has_another_hash_than_the_hub_says_is_refused_and_leaves_nothing(
+def test_what_has_another_hash_than_the_hub_gives_is_refused_and_leaves_nothing(
     entry: Architecture, hub: tuple[str, type[Hub]], tmp_path: Path
 ) -> None:
-    hub[1].said = "0" * 64
+    hub[1].etag = "0" * 64
 
     with pytest.raises(WeightsUnavailable) as refusal:
         load(entry, tmp_path, hub[0])
@@ -95,7 +95,7 @@ def test_what_has_another_hash_than_the_hub_says_is_refused_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_the_hub_does_not_have_is_told(
+def test_a_file_that_the_hub_does_not_have_is_reported(
     entry: Architecture, hub: tuple[str, type[Hub]], tmp_path: Path
 ) -> None:
     gone = replace(entry, weights=(replace(entry.weights[0], hub_file="other.safetensors"),))
@@ -107,7 +107,7 @@ def test_a_file_that_the_hub_does_not_have_is_told(
     assert "test_efficientnet.r160_in1k.safetensors" in refusal.value.advice
 
 
-def test_without_a_network_the_name_to_lay_the_file_under_is_told(entry: Architecture, tmp_path: Path) -> None:
+def test_without_a_network_the_name_to_copy_the_file_under_is_shown(entry: Architecture, tmp_path: Path) -> None:
     with pytest.raises(WeightsUnavailable) as refusal:
         load(entry, tmp_path, "http://127.0.0.1:9")
 
@@ -137,10 +137,10 @@ def test_a_file_of_pickled_code_is_not_read(entry: Architecture, tmp_path: Path)
         load(replace(entry, weights=(pickled,)), tmp_path)
 
 
-def test_a_network_whose_weights_nobody_offers_is_told(entry: Architecture, tmp_path: Path) -> None:
+def test_a_network_whose_weights_have_no_address_is_refused(entry: Architecture, tmp_path: Path) -> None:
     nowhere = replace(entry, weights=(PretrainedWeights("x", entry.weights[0].source, file_name="x.safetensors"),))
 
     with pytest.raises(WeightsUnavailable) as refusal:
         load(nowhere, tmp_path)
 
-    assert "nobody offers this file for download" in refusal.value.message
+    assert "there is no address to download this file from" in refusal.value.message
