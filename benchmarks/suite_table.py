@@ -24,6 +24,8 @@ _HEADER: Final = (
 def draw(results: Results) -> str:
     """The Markdown between the marks: a table of sides for each set, fastai's grid, and how it was measured."""
     runs = [SuiteRun.model_validate(run) for run in results["runs"]]
+    if not runs:
+        return "Nothing has been measured yet."
     by_set = {name: [run for run in runs if run.set == name] for name in results["sets"]}
     measured = {name: own for name, own in by_set.items() if own}
     cores = results["machine"]["cores"]

@@ -146,6 +146,10 @@ def test_the_grid_shows_the_chosen_point_in_bold() -> None:
     assert "| signs |  |  |  |  | 25.0% |  |  | **20.0%** |  |" in drawn
 
 
+def test_a_file_without_runs_is_drawn_as_one_sentence() -> None:
+    assert draw({**results(), "runs": []}) == "Nothing has been measured yet."
+
+
 def test_seconds_of_a_busy_machine_have_a_star() -> None:
     busy = [run.model_copy(update={"load_before": 6.0}) for run in RUNS]
     content = {**results(), "runs": [run.model_dump(mode="json") for run in busy]}
