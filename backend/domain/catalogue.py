@@ -140,6 +140,13 @@ def require_size(architecture: Architecture, size: int) -> None:
         raise ImageSizeUnsuitable(architecture, size, tuple(one for one in sizes if 32 <= one <= 1024))
 
 
+def suitable_size(architecture: Architecture, size: int) -> int:
+    """The largest size of pictures up to ``size`` that the network takes; its only one where it has no other."""
+    if architecture.is_fixed_size:
+        return architecture.default_image_size
+    return max(size - size % architecture.size_step, architecture.size_step)
+
+
 def architecture_of(config: Mapping[str, Json]) -> Architecture:
     """The network of a run's config as it is stored; what its facts were then counts."""
     network = config.get("network")

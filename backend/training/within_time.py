@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from backend.domain.catalogue import suitable_size
 from backend.domain.training import Stage, TrainingConfig
 
 DEFAULT_MINUTES: Final = 10.0
@@ -31,7 +32,9 @@ def within_time(
 def _efforts(stages: list[Stage], config: TrainingConfig, images: int) -> Iterator[Stage]:
     """The stage after the frozen one, with as many epochs and as large pictures as an effort allows."""
     for usual in stages:
-        for shown, size in _EFFORTS:
+        for shown, side in _EFFORTS:
             epochs = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, round(shown / max(1, images))))
             # Smaller pictures than the first stage's save time; larger ones were not asked for.
-            yield usual.model_copy(update={"epochs": epochs, "image_size": min(size, config.image_size)})
+            yield usual.model_copy(
+                update={"epochs": epochs, "image_size": suitable_size(config.entry, min(side, config.image_size))}
+            )

@@ -11,6 +11,7 @@ from backend.domain.catalogue import (
     architecture_of,
     is_known,
     look_up,
+    suitable_size,
     title_of,
     use_lookup,
 )
@@ -133,5 +134,18 @@ def test_a_network_of_one_size_takes_no_other() -> None:
     assert "takes only pictures of 160 pixels" in refusal.value.message
 
 
+def test_a_recipes_own_stages_have_a_size_that_the_network_takes() -> None:
+    use_lookup(Shelf(replace(VIT, size_step=14, default_image_size=518)))
+
+    stages = resolve(TrainingRequest(architecture="drawn_vit")).stages
+
+    assert [stage.image_size for stage in stages] == [None, 126]
+
+
 def test_the_title_of_a_network_outside_the_catalogue_is_its_name() -> None:
     assert (title_of("resnet18"), title_of("gone_net.a1")) == ("ResNet-18", "gone_net.a1")
+
+
+@pytest.mark.parametrize(("entry", "size"), [(VIT, 96), (replace(VIT, is_fixed_size=True), 160)])
+def test_a_smaller_size_is_one_that_the_network_takes(entry: Architecture, size: int) -> None:
+    assert suitable_size(entry, 111) == size
