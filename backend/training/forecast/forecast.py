@@ -38,8 +38,8 @@ class Forecast:
 
     Attributes:
         basis: what the times rest on, in words.
-        is_prepared: an earlier training has left the features of all stages on disk.
-        first_model_seconds: until the first of several stages has left a model; None where that is the only one.
+        is_prepared: an earlier training has left the features of all its frozen stages on disk.
+        first_model_seconds: at the most, until the first of several stages has left a model; None where that is the only one.
     """
 
     seconds_low: float | None
@@ -67,9 +67,9 @@ class Timetable:
         return sum(one.seconds for one in self.estimates)
 
     def until_model(self) -> float:
-        """Seconds until the first stage has left a model."""
+        """Seconds at the most until the first stage has left a model."""
         last = next((number for number, one in enumerate(self.estimates) if one.piece.work is Work.EXPORT), None)
-        return sum(one.seconds for one in self.estimates[: None if last is None else last + 1])
+        return sum(one.seconds * (1 + _spread(one)) for one in self.estimates[: None if last is None else last + 1])
 
     def range(self) -> tuple[float, float]:
         """Seconds at the least and most."""
@@ -114,7 +114,8 @@ class Forecaster:
             return Forecast(None, None, memory, "unknown, first run")
         low, high = found.range()
         kept = self._kept_stages(config) if is_fresh else frozenset[int]()
-        is_prepared = len(kept) == len(config.stages)
+        wanted = _asked_of_the_backbone(config)
+        is_prepared = bool(wanted) and kept >= wanted.keys()
         until_model = found.until_model() if len(config.stages) > 1 else None
         return Forecast(low, high, memory, _basis(found.estimates), is_prepared, until_model)
 

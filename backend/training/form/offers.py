@@ -45,6 +45,11 @@ class Offer:
         return time_words(self.forecast)
 
     @property
+    def usable_after(self) -> float | None:
+        """Seconds until it has left a model, at the most; None where nothing is known."""
+        return self.forecast.first_model_seconds or self.forecast.seconds_high
+
+    @property
     def time_share(self) -> float:
         """Length of the bar of its time, in [0, 1]; half of a minute's and of ten minutes' differ as much as both."""
         seconds = min(max(self.forecast.seconds_high or 0.0, _SHORTEST_S), _LONGEST_S)
@@ -58,7 +63,7 @@ def offers(planner: Planner, pictures: int, *, downloads_fail: bool, has_custom:
     """
     found = [_offer(planner, preset) for preset in PRESETS if preset is not CUSTOM or has_custom]
     found = [replace(one, why_not=one.why_not or _why_not(one, found, pictures, downloads_fail)) for one in found]
-    return sorted(found, key=lambda one: (one.why_not != "", one.forecast.seconds_high or math.inf))
+    return sorted(found, key=lambda one: (one.why_not != "", one.usable_after or math.inf))
 
 
 def time_words(known: Forecast) -> str:
@@ -99,9 +104,9 @@ def _is_better(one: Offer, other: Offer) -> bool:
     """Whether a preset is quicker than another and expected to give at least as good a model."""
     if one.preset.quality is None or other.preset.quality is None or one.missing is not None or one.why_not:
         return False
-    if one.forecast.seconds_high is None or other.forecast.seconds_high is None:
+    if one.usable_after is None or other.usable_after is None:
         return False
-    is_quicker = one.forecast.seconds_high * _CLEARLY <= other.forecast.seconds_high
+    is_quicker = one.usable_after * _CLEARLY <= other.usable_after
     return is_quicker and one.preset.quality >= other.preset.quality
 
 
