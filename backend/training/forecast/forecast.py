@@ -39,7 +39,7 @@ class Forecast:
     Attributes:
         basis: what the times rest on, in words.
         is_prepared: an earlier training has left the features of all its frozen stages on disk.
-        first_model_seconds: at the most, until the first of several stages has left a model; None where that is the only one.
+        first_model_seconds: at the most, until the first of several stages has left a model; None for a single one.
     """
 
     seconds_low: float | None

@@ -46,8 +46,10 @@ class Offer:
 
     @property
     def usable_after(self) -> float | None:
-        """Seconds until it has left a model, at the most; None where nothing is known."""
-        return self.forecast.first_model_seconds or self.forecast.seconds_high
+        """Seconds until it has left a good model, at the most; None where nothing is known."""
+        # Only planned stages begin with one that is good by itself.
+        first = self.forecast.first_model_seconds if self.config.minutes is not None else None
+        return first or self.forecast.seconds_high
 
     @property
     def time_share(self) -> float:
