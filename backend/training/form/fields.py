@@ -63,8 +63,9 @@ WEIGHTS: Final = Field(
 
 MINUTES: Final = Field(
     "minutes",
-    "Time limit",
-    "The first model is ready early. The rest of the time goes into training all layers, as far as that fits in.",
+    "Time to plan for",
+    "The first model is ready early. The rest of the time goes into training all layers, as far as that fits in. "
+    "A computer that is busy with other things may take longer.",
     unit="minutes",
     options=(("2", "2 minutes"), ("10", "10 minutes"), ("60", "1 hour")),
     accepts="a number of minutes up to 1440",

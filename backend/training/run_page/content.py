@@ -12,7 +12,7 @@ from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.json import Json
 from backend.domain.results import model_rank
 from backend.domain.schedule import planned_points
-from backend.domain.training import RunStatus, Stage
+from backend.domain.training import RunIf, RunStatus, Stage
 from backend.domain.trends import Change, EpochFigures, Remark, StageVerdict, remark, stage_verdict
 from backend.interpretation.answers import AnsweredImage
 from backend.interpretation.flips import flips_between
@@ -39,6 +39,7 @@ class StageState(StrEnum):
     MADE_IT_WORSE = "made it worse"
     NO_CHANGE = "no measurable change"
     NOT_REACHED = "not reached"
+    NOT_NEEDED = "not needed"
 
 
 _LOOKED_AT: Final = 10
@@ -265,4 +266,13 @@ def _state(
         return StageState.RUNNING
     if run.status is RunStatus.PAUSED and run.stage == place:
         return StageState.PAUSED
-    return StageState.NOT_REACHED if run.status.is_final else StageState.NOT_YET
+    if not run.status.is_final:
+        return StageState.NOT_YET
+    return StageState.NOT_NEEDED if _is_skipped(run, place) else StageState.NOT_REACHED
+
+
+def _is_skipped(run: RunView, place: int) -> bool:
+    """Whether a stage against mistakes was left out, since the model before it makes none."""
+    before = [row.metrics["valid"]["errors"] for row in run.checkpoints if row.stage < place]
+    is_against_mistakes = run.config["stages"][place].get("run_if") == RunIf.MISTAKES
+    return run.status is RunStatus.SUCCEEDED and is_against_mistakes and before[-1:] == [0]

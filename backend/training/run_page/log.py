@@ -80,6 +80,7 @@ _WORDS: Final[Mapping[str, Callable[[Data], str]]] = {
         f"Stage {data['stage'] + 1}: the learning-rate finder chose {rate_words(data['max_lr'])}"
     ),
     "stage-cut-short": lambda data: f"Stage {data['stage'] + 1} ends after epoch {data['epoch']}: {data['reason']}",
+    "stage-skipped": lambda data: f"Stage {data['stage'] + 1} isn't needed: {data['reason']}",
     "micro-batch-halved": _halved,
     "rolled-back": _rolled_back,
     "image-skipped": lambda data: f"Left out: {data['path']}, because {data['reason']}",

@@ -332,6 +332,7 @@ def test_what_happened_is_asked_in_words(client: TestClient, version_id: Version
         ("micro-batch-halved", {"stage": 0, "epoch": 1, "micro_batch": 32, "batch_size": 64}),
         ("rolled-back", {"stage": 0, "epoch": 2, "step": 7, "factor": 0.5}),
         ("stage-cut-short", {"stage": 0, "epoch": 2, "reason": "3 epochs without a better one"}),
+        ("stage-skipped", {"stage": 1, "reason": "nothing is left to improve"}),
         ("image-skipped", {"image_id": "a", "path": "cats/7.jpg", "reason": "the file ends too early"}),
         ("image-skipped", {"image_id": "a", "path": "cats/7.jpg", "reason": "the file ends too early"}),
     ]
@@ -343,6 +344,7 @@ def test_what_happened_is_asked_in_words(client: TestClient, version_id: Version
     assert "The effective batch size stays 64; batch norm layers that are trained see only 32 images at a time" in text
     assert "from the last good state with the rate times 0.5" in text
     assert "Stage 1 ends after epoch 2: 3 epochs without a better one" in text
+    assert "Stage 2 isn&#39;t needed: nothing is left to improve" in text
     assert "1 picture couldn't be read during training and was skipped" in text
     assert "<b>cats/7.jpg</b>" in text
 
@@ -364,6 +366,17 @@ def test_a_line_of_stages_goes_through_several_runs(
     assert "This run starts from" in later
     assert f'href="/runs/{first}"' in later
     assert "error went from 6.0 % to 9.0 % (0 now right, 3 now wrong), which chance would explain" in later
+
+
+def test_a_stage_against_mistakes_is_not_needed_where_there_are_none(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    run_id = client.post("/api/v1/runs", json={"version_id": version_id}).json()["id"]
+    add_checkpoint(database, run_id, 0, 0)
+    with database.write() as session:
+        session.query(JobRow).update({"state": "succeeded"})
+
+    assert "not needed" in client.get(f"/runs/{run_id}", headers=PAGE).text
 
 
 def test_the_results_of_a_run_are_those_of_its_best_stage(
