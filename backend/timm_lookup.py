@@ -23,6 +23,8 @@ from backend.domain.json import Json
 log = logging.getLogger(__name__)
 
 _MODULE: Final = "worker.engine.network.describe"
+_FORMAT: Final = 2
+"""Raised when descriptions have further facts, so that older ones are made anew."""
 _TIMEOUT_S: Final = 180.0
 _ENTRY: Final[TypeAdapter[Architecture]] = TypeAdapter(Architecture)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_]*(\.[a-z0-9_]+)*")
@@ -70,7 +72,7 @@ class TimmLookup:
     """
 
     def __init__(self, folder: Path, describe: "Describe | None" = None) -> None:
-        self._folder = folder / f"timm-{_timm_version()}"
+        self._folder = folder / f"timm-{_timm_version()}-{_FORMAT}"
         self._describe = describe or _describe
         self._describing = threading.Lock()
         self._entries: dict[str, Architecture | None] = {}

@@ -56,6 +56,7 @@ class Architecture:
         weights: what it can start from, the default first.
         blocks: parts of the backbone that can be left frozen one by one, from below.
         license: the weights' licence as their authors name it; empty where that isn't known.
+        has_batch_norm: whether it normalises by batches; transformers and ConvNeXt don't.
         size_step: sides of pictures must be a multiple of so many pixels.
         is_fixed_size: pictures must have ``default_image_size``.
         gflops: operations for one picture of 224 pixels, in billions (two for a multiplication and an addition);
@@ -76,6 +77,7 @@ class Architecture:
     weights: tuple[PretrainedWeights, ...]
     blocks: int = 1
     license: str = ""
+    has_batch_norm: bool = True
     size_step: int = 1
     is_fixed_size: bool = False
     gflops: float = 0.0

@@ -140,6 +140,27 @@ def require_size(architecture: Architecture, size: int) -> None:
         raise ImageSizeUnsuitable(architecture, size, tuple(one for one in sizes if 32 <= one <= 1024))
 
 
+def suited(
+    architecture: Architecture, *, freeze: bool, image_size: int | None, max_lr: Json
+) -> dict[str, int | tuple[float, float]]:
+    """What must change of a recipe's stage so that it suits a network that the recipe wasn't measured with.
+
+    Networks without batch norm lose what they have learnt at the rates that suit those with it; they get
+    the usual rates of their fine-tuning, lower and lower towards the first layers (layer decay: BEiT,
+    arXiv:2106.08254). Reasoned, not measured: no such weights were available.
+    """
+    changes: dict[str, int | tuple[float, float]] = {}
+    if image_size is not None:
+        changes["image_size"] = suitable_size(architecture, image_size)
+    if not architecture.has_batch_norm and not freeze and isinstance(max_lr, tuple) and max_lr[0] > _GENTLE[1]:
+        changes["max_lr"] = _GENTLE
+    return changes
+
+
+_GENTLE: Final = (1e-5, 3e-4)
+"""Rates of the first layers and of the head."""
+
+
 def suitable_size(architecture: Architecture, size: int) -> int:
     """The largest size of pictures up to ``size`` that the network takes; its only one where it has no other."""
     if architecture.is_fixed_size:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from backend.domain.architectures import ARCHITECTURES, Architecture, canonical_name
-from backend.domain.catalogue import UnknownWeights, architecture_named, look_up, remember, require_size, suitable_size
+from backend.domain.catalogue import UnknownWeights, architecture_named, look_up, remember, require_size, suited
 from backend.domain.json import Json
 
 
@@ -381,8 +381,8 @@ def resolve(request: TrainingRequest) -> TrainingConfig:
     if weights not in known:
         raise UnknownWeights(name, weights, known)
     stages = tuple(
-        stage.model_copy(update={"image_size": stage.image_size and suitable_size(architecture, stage.image_size)})
-        for stage in _STAGES[recipe]
+        one.model_copy(update=suited(architecture, freeze=one.freeze, image_size=one.image_size, max_lr=one.max_lr))
+        for one in _STAGES[recipe]
     )
     if request.stages is not None:
         stages = tuple(_resolve_stage(recipe, place, stage) for place, stage in enumerate(request.stages))

@@ -15,7 +15,7 @@ from backend.domain.catalogue import (
     title_of,
     use_lookup,
 )
-from backend.domain.training import StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve
 
 VIT = Architecture(
     name="drawn_vit.in1k",
@@ -30,6 +30,7 @@ VIT = Architecture(
     weights=(PretrainedWeights("in1k", WeightSource.DOWNLOAD, file_name="drawn_vit.in1k.safetensors"),),
     blocks=7,
     license="apache-2.0",
+    has_batch_norm=False,
     size_step=16,
     built_by="timm 1.0.0",
 )
@@ -140,6 +141,16 @@ def test_a_recipes_own_stages_have_a_size_that_the_network_takes() -> None:
     stages = resolve(TrainingRequest(architecture="drawn_vit")).stages
 
     assert [stage.image_size for stage in stages] == [None, 126]
+
+
+@pytest.mark.parametrize(("has_batch_norm", "rates"), [(True, (3e-3, 3e-3)), (False, (1e-5, 3e-4))])
+def test_all_layers_of_a_network_without_batch_norm_are_trained_gently(
+    has_batch_norm: bool, rates: tuple[float, float]
+) -> None:
+    use_lookup(Shelf(replace(VIT, has_batch_norm=has_batch_norm)))
+
+    assert resolve(TrainingRequest(architecture="drawn_vit")).stages[1].max_lr == rates
+    assert resolve(TrainingRequest(architecture="drawn_vit", recipe=Recipe.FINE_TUNE)).stages[1].max_lr == (1e-5, 1e-3)
 
 
 def test_the_title_of_a_network_outside_the_catalogue_is_its_name() -> None:

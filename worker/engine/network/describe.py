@@ -17,6 +17,7 @@ import torch
 from pydantic import TypeAdapter
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
 from backend.domain.architectures import Architecture, PretrainedWeights, WeightSource
@@ -91,6 +92,7 @@ def described(name: str) -> Architecture:
         weights=(_weights(name, cfg),),
         blocks=len(backbone.blocks()),
         license=cfg.get("license") or "",
+        has_batch_norm=any(isinstance(module, _BatchNorm) for module in twin.modules()),
         size_step=int(twin.patch_embed.patch_size[0]) if is_plain_transformer(twin) else 1,
         is_fixed_size=bool(cfg.get("fixed_input_size")) and not is_plain_transformer(twin),
         gflops=round(scale * gflops, 4),

@@ -10,7 +10,7 @@ def test_an_entry_has_timms_size_colours_licence_and_weights() -> None:
     assert (entry.default_image_size, entry.size_step, entry.is_fixed_size) == (518, 14, False)
     assert (entry.features, entry.blocks, entry.layer_groups) == (768, 13, 14)
     assert (entry.mean, entry.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert entry.license == "apache-2.0"
+    assert (entry.license, entry.has_batch_norm) == ("apache-2.0", False)
     assert entry.built_by.startswith("timm ")
     (weights,) = entry.weights
     assert (weights.name, weights.file_name) == ("lvd142m", "vit_small_patch14_dinov2.lvd142m.safetensors")
@@ -21,6 +21,7 @@ def test_operations_and_activations_are_counted_for_224_pixels() -> None:
     entry = described("resnet18.a1_in1k")
 
     assert (round(entry.gflops, 2), entry.activations) == (3.63, 2_483_712)
+    assert entry.has_batch_norm
 
 
 def test_a_name_without_its_weights_stands_for_timms_default() -> None:
