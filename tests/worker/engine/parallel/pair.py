@@ -7,7 +7,7 @@ import signal
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,11 @@ class Pair:
             self._ends.append(mine)
             self.processes.append(process)
 
-    def start(self, order: TrainingOrder, prepare: Prepare | None = None) -> None:
+    def start(self, order: TrainingOrder, prepare: Prepare | None, devices: tuple[str, str]) -> None:
         """Let both begin."""
         meeting = f"file://{self._folder / uuid4().hex}"
-        for rank, end in enumerate(self._ends):
-            end.send(Job(order, meeting, rank, prepare))
+        for rank, (end, device) in enumerate(zip(self._ends, devices, strict=True)):
+            end.send(Job(replace(order, device=device), meeting, rank, prepare))
 
     def outcomes(self) -> list[Outcome]:
         """What became of it, by rank; waits until both are done."""
@@ -81,9 +81,11 @@ class Pair:
             found.append(end.recv())
         return found
 
-    def train(self, order: TrainingOrder, prepare: Prepare | None = None) -> list[Outcome]:
+    def train(
+        self, order: TrainingOrder, prepare: Prepare | None = None, *, devices: tuple[str, str] = ("cpu", "cpu")
+    ) -> list[Outcome]:
         """Train in both; what became of it, by rank."""
-        self.start(order, prepare)
+        self.start(order, prepare, devices)
         return self.outcomes()
 
     def close(self) -> None:
@@ -109,7 +111,8 @@ def _serve(end: Connection, weights_folder: Path, rank: int) -> None:
     from tests.fixtures.engine import tiny_registered
 
     torch.set_num_threads(1)
-    with tiny_registered(weights_folder):
+    # Each has a folder of its own to register it from; the order's is the test's.
+    with tiny_registered(weights_folder / str(rank)):
         while True:
             try:
                 job = end.recv()
@@ -130,7 +133,9 @@ def _done(job: Job) -> Outcome:
         with ExitStack() as stack:
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             prepared = job.prepare(job.rank, patch) if job.prepare else None
-            ranks = stack.enter_context(joined(torch.device("cpu"), init_method=job.meeting, rank=job.rank, size=2))
+            ranks = stack.enter_context(
+                joined(torch.device(job.order.device), init_method=job.meeting, rank=job.rank, size=2)
+            )
             train(job.order, on_event=listener if job.rank == 0 else _ignore, stop=prepared, ranks=ranks)
     except BaseException as error:
         outcome.trace = traceback.format_exc()

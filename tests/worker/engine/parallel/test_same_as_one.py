@@ -1,6 +1,7 @@
 """A training of two processes gives what one gives, within rounding."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,16 @@ def second_has_room_for_two(rank: int, patch: pytest.MonkeyPatch) -> None:
 
     if rank == 1:
         patch.setattr(Classifier, "forward", forward)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there are no two GPUs here")
+def test_two_graphics_cards_give_the_losses_of_one(pair: Pair, tmp_path: Path, weights_folder: Path) -> None:
+    config = tiny_config(unfrozen(2, train_batch_norm=True), batch_size=4, precision="float32")
+    one, two = (order_in(tmp_path / kind, weights_folder, config) for kind in ("one", "two"))
+    alone = Listener()
+    train(replace(one, device="cuda:0"), on_event=alone)
+
+    together = trained(pair.train(two, devices=("cuda:0", "cuda:1")))
+
+    assert losses(together) == pytest.approx(losses(alone), abs=1e-3)
