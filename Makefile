@@ -34,8 +34,8 @@ run: install frontend
 demo: install
 	@exec $(VENV)/bin/tellapart demo
 
-# One test more side by side than there are cores, since many only wait; each computes on one core.
-TEST_PROCESSES ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
+# As many tests side by side as there are cores; each computes on one core. One more starves those that kill processes.
+TEST_PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 
 test: install-dev frontend browser
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)

@@ -101,13 +101,14 @@ def _of_classes(config: TrainingConfig, images: Mapping[str, int]) -> Iterator[C
 
 
 def _of_batch_norm(config: TrainingConfig, images: int) -> Iterator[Caution]:
-    for number, stage in enumerate(config.stages, 1):
-        steps = stage.epochs * math.ceil(images / config.batch_size)
-        way = 1 - (1 - _BATCH_NORM_MOMENTUM) ** steps
-        if stage.train_batch_norm and way < _HALF_LEARNT:
-            text = (
-                f"Stage {number}: batch norm is trained, but it changes by only {_BATCH_NORM_MOMENTUM:.0%} a step. "
-                f"After {steps:,} steps it is {way:.0%} adapted, so test results would be unreliable. "
-                "Keep it fixed, or train for more steps."
-            ).replace("%", " %")
-            yield Caution("batch-norm-half-learnt", text)
+    trained = [(number, stage.epochs) for number, stage in enumerate(config.stages, 1) if stage.train_batch_norm]
+    # What one stage has adapted, the next one continues from.
+    steps = sum(epochs for _, epochs in trained) * math.ceil(images / config.batch_size)
+    way = 1 - (1 - _BATCH_NORM_MOMENTUM) ** steps
+    if trained and way < _HALF_LEARNT:
+        text = (
+            f"Stage {trained[-1][0]}: batch norm is trained, but it changes by only {_BATCH_NORM_MOMENTUM:.0%} a step. "
+            f"After {steps:,} steps it is {way:.0%} adapted, so test results would be unreliable. "
+            "Keep it fixed, or train for more steps."
+        ).replace("%", " %")
+        yield Caution("batch-norm-half-learnt", text)

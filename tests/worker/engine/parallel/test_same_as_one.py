@@ -52,7 +52,8 @@ def test_two_processes_give_the_losses_and_weights_of_one(
     together = trained(pair.train(two))
 
     # Adam divides by gradients that may be next to nothing, so what is rounded grows from step to step.
-    assert losses(together)[:3] == pytest.approx(losses(alone)[:3], abs=1e-5)
+    # float32, whose sums come in another order: after a few steps of Adam the seventh digit has grown to the fifth.
+    assert losses(together)[:3] == pytest.approx(losses(alone)[:3], rel=5e-5)
     assert losses(together) == pytest.approx(losses(alone), abs=1e-4)
     assert [event.valid_loss for event in together.of(EpochFinished)] == pytest.approx(
         [event.valid_loss for event in alone.of(EpochFinished)], abs=1e-4
