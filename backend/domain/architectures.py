@@ -1,7 +1,8 @@
 """The catalogue of architectures and where their pretrained weights come from.
 
 Facts only; ``worker.engine.network.architectures`` builds the networks and
-``worker.engine.network.weights`` fetches and checks the files. Beside the entries
+``worker.engine.network.weights`` fetches and checks the files. Networks of timm
+are looked up by ``backend.domain.catalogue``.
 """
 
 import re

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from backend.domain.architectures import ARCHITECTURES
-from backend.weights import is_available
 from tests.fixtures.fastai import figures
 from worker.engine.network.architectures import BUILDERS, ConcatPool, build, build_head
 from worker.engine.network.weights import load
@@ -108,8 +107,6 @@ def test_every_architecture_of_the_catalogue_can_be_built() -> None:
 )
 def test_the_package_carries_weights_that_fit(name: str, tensors: int, tmp_path: Path) -> None:
     entry = ARCHITECTURES[name]
-    if not is_available(entry.weights[0], tmp_path):
-        pytest.skip(f"{entry.weights[0].package} isn't installed: it is an extra")
     pretrained = load(entry, entry.weights[0], tmp_path, on_event=lambda event: None, stop=NeverStop())
 
     model = build(entry.name, 5, last_layer_bias=False, seed=1, pretrained=pretrained)
