@@ -101,6 +101,8 @@ def _of_classes(config: TrainingConfig, images: Mapping[str, int]) -> Iterator[C
 
 
 def _of_batch_norm(config: TrainingConfig, images: int) -> Iterator[Caution]:
+    if not config.entry.has_batch_norm:
+        return
     trained = [(number, stage.epochs) for number, stage in enumerate(config.stages, 1) if stage.train_batch_norm]
     # What one stage has adapted, the next one continues from.
     steps = sum(epochs for _, epochs in trained) * math.ceil(images / config.batch_size)
