@@ -1,4 +1,4 @@
-"""One measured process of ``benchmarks.forecast``: ``python -m benchmarks.forecast_child test|train JOB RESULT``."""
+"""One process of ``benchmarks.forecast``: ``python -m benchmarks.forecast_child test|count|train JOB RESULT``."""
 
 import resource
 import sys
@@ -6,42 +6,60 @@ import time
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backend.domain.json import Json
+
+if TYPE_CHECKING:
+    from backend.training.forecast.work import Counts
+    from worker.engine.data.folder import FolderContent
 
 _BEGUN = time.perf_counter()
 
 
 def main(what: str, job: dict[str, Json]) -> dict[str, Json]:
-    """Test the machine, or run the training that the job describes."""
+    """Test the machine, count the pictures, or run the training that the job describes."""
     if what == "test":
         from worker.speed_test import measured
 
         return {"speeds": [asdict(speed) for speed in measured("cpu")]}
-    return _train(job)
+    return _train(job) if what == "train" else {"counts": asdict(_counts(_read(job)))}
+
+
+def _read(job: dict[str, Json]) -> "FolderContent":
+    from backend.domain.labels.rules import FolderRule, PatternRule, parse_rule
+    from backend.domain.splitting import RandomSplit
+    from worker.engine.data.folder import read_folder
+
+    rule = parse_rule(PatternRule(pattern=job["pattern"]) if job["pattern"] else FolderRule())
+    return read_folder(Path(job["data"]), rule, RandomSplit(valid=job["valid"], seed=job["seed"]))
+
+
+def _counts(content: "FolderContent") -> "Counts":
+    from backend.domain.manifest import Split
+    from backend.training.forecast.work import Counts
+
+    return Counts(*(len(content.manifest.of(side)) for side in (Split.TRAIN, Split.VALID, Split.TEST)))
 
 
 def _train(job: dict[str, Json]) -> dict[str, Json]:
-    from backend.domain.labels.rules import FolderRule, PatternRule, parse_rule
-    from backend.domain.manifest import Split
-    from backend.domain.splitting import RandomSplit
-    from backend.domain.training import TrainingRequest, resolve
+    from backend.domain.training import TrainingConfig
     from backend.training.forecast.cursor import WorkCursor
     from backend.training.forecast.speeds import speeds_of
-    from backend.training.forecast.work import Counts, pieces
+    from backend.training.forecast.work import pieces
     from benchmarks.ours import NOWHERE, use_weights
-    from worker.engine.data.folder import read_folder
     from worker.engine.order import TrainingOrder
     from worker.engine.recipe import train
+    from worker.processors import QuietClock
 
     use_weights(job["weights"])
-    rule = parse_rule(PatternRule(pattern=job["pattern"]) if job["pattern"] else FolderRule())
-    content = read_folder(Path(job["data"]), rule, RandomSplit(valid=job["valid"], seed=job["seed"]))
-    counts = Counts(*(len(content.manifest.of(side)) for side in (Split.TRAIN, Split.VALID, Split.TEST)))
-    config = resolve(TrainingRequest.model_validate(job["request"]))
+    content = _read(job)
+    config = TrainingConfig.model_validate(job["config"])
     # From the start of the process, as importing torch is a part of every training.
     readings = chain([_BEGUN], iter(time.perf_counter, None))
-    cursor = WorkCursor(pieces(config, counts), monotonic=lambda: next(readings))
+    quiet = chain([0.0], iter(QuietClock(monotonic=time.perf_counter, begun_at=_BEGUN), None))
+    items = pieces(config, _counts(content))
+    cursor = WorkCursor(items, monotonic=lambda: next(readings), quiet=lambda: next(quiet))
     work = Path(job["work"])
     train(
         TrainingOrder(
@@ -60,7 +78,6 @@ def _train(job: dict[str, Json]) -> dict[str, Json]:
     return {
         "seconds": time.perf_counter() - _BEGUN,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        "counts": asdict(counts),
         "speeds": [asdict(speed) for speed in speeds_of(cursor.measurements, config, None)],
     }
 

@@ -10,10 +10,13 @@ from backend.training.forecast.work import Counts, Work, pieces
 from backend.training.within_time import DEFAULT_MINUTES, within_time
 
 
-def planned_config(request: TrainingRequest, counts: Counts, speeds: Sequence[Speed]) -> TrainingConfig:
+def planned_config(
+    request: TrainingRequest, counts: Counts, speeds: Sequence[Speed], slowdown: float = 1.0
+) -> TrainingConfig:
     """The config that the product would run for the first training on so many pictures.
 
-    ``speeds`` are those of the test of the machine, which the product makes when it starts.
+    ``speeds`` are those of the test of the machine, which the product makes when it starts; ``slowdown`` is how many
+    times longer work takes than it did then.
     """
     config = resolve(request)
     if not request.is_planned:
@@ -23,7 +26,7 @@ def planned_config(request: TrainingRequest, counts: Counts, speeds: Sequence[Sp
     def seconds_of(one: TrainingConfig) -> float:
         estimates = [rates.estimate(piece, one.architecture) for piece in pieces(one, counts)]
         known = [estimate.seconds for estimate in estimates if estimate is not None]
-        return sum(known) if len(known) == len(estimates) else math.inf
+        return slowdown * sum(known) if len(known) == len(estimates) else math.inf
 
     return within_time(config, request.minutes or DEFAULT_MINUTES, counts.train, seconds_of)
 

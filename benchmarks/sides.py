@@ -40,10 +40,10 @@ class GridPoint:
 GRID: Final = tuple(
     GridPoint(epochs, base_lr)
     for epochs, base_lr in (
-        (5, 2e-3),
         (10, 2e-3),
-        (5, 5e-3),
+        (5, 2e-3),
         (10, 5e-3),
+        (5, 5e-3),
         (3, 5e-3),
         (3, 2e-3),
         (10, 1e-3),

@@ -15,6 +15,7 @@ from backend.ledger.job import Memory
 from backend.ledger.timers import Timers
 from backend.settings import Settings
 from worker.identity import WorkerIdentity
+from worker.processors import processors
 
 _NVIDIA: Final = Path("/proc/driver/nvidia/gpus")
 _MEMINFO: Final = Path("/proc/meminfo")
@@ -171,7 +172,7 @@ def machine(device: str) -> str:
     """
     if device.startswith("cuda"):
         return f"cuda: {device_name(device) or device}"[:_LONGEST]
-    return f"cpu: {_processor()}, {_cores()} cores"[:_LONGEST]
+    return f"cpu: {_processor()}, {processors()} cores"[:_LONGEST]
 
 
 def _processor() -> str:
@@ -181,7 +182,3 @@ def _processor() -> str:
         lines = []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, "") or platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

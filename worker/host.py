@@ -19,7 +19,7 @@ import structlog
 
 from backend.children import Child, end_all
 from backend.db.session import DATABASE_AWAY
-from backend.ledger.job import JobKind
+from backend.ledger.job import JobKind, MachineState
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.ledger.sweep import Sweeper
@@ -29,6 +29,7 @@ from worker.hardware import device_name, machine, memory_of
 from worker.housekeeping import EVERY_S, clear_leftovers
 from worker.identity import WorkerContext
 from worker.logfile import attempt_logs
+from worker.processors import LoadMeter, processors
 
 log = structlog.get_logger()
 
@@ -57,6 +58,7 @@ class Host:
         self._missed = dict.fromkeys(JobKind, 0)
         self._heartbeat_at = self._looked_at = self._tidied_at = float("-inf")
         self._began = time.monotonic()
+        self._load = LoadMeter()
         self._test: Child | None = None
 
     def run(self) -> int:
@@ -131,10 +133,11 @@ class Host:
     def _send_heartbeat(self) -> None:
         if time.monotonic() - self._heartbeat_at < self._timers.heartbeat:
             return
-        memory = memory_of(self._identity.device)  # asking a card takes time: not within the transaction
+        # Asking a card takes time: not within the transaction.
+        state = MachineState(memory_of(self._identity.device), processors(), self._load.other_threads())
         with self._context.database.write() as session:
             Ledger(session).heartbeat(
-                self._identity.worker(JobKind.TRAIN), list(JobKind), self._device_name, version(), memory
+                self._identity.worker(JobKind.TRAIN), list(JobKind), self._device_name, version(), state
             )
         self._heartbeat_at = time.monotonic()
 

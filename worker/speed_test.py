@@ -1,7 +1,7 @@
 """How fast this machine reads pictures, answers and learns, found out in a few seconds.
 
 Two networks of the catalogue with drawn weights are run by the engine's own means; what
-is returned are speeds as trainings record them.
+is returned are speeds as trainings record them, without the time that other programs took.
 """
 
 import io
@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from statistics import median
 from typing import Final
 
 import numpy as np
@@ -33,38 +34,42 @@ from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop.depthwise import fast_depthwise
 from worker.engine.network import architectures
 from worker.engine.network.optim import build_optimizer, set_learning, set_training_mode
+from worker.processors import Use, our_thread_times, processors
 
 TRIED: Final = ("efficientnet-lite0", "resnet18")
 """One of each family; what others take follows from these."""
 _PICTURES: Final = 24
-_BATCH: Final = 8
+_BATCH: Final = 16
 _CLASSES: Final = 10
+SMALL: Final = 128
+"""Side of the pictures in the second stage of ``recommended``; small ones cost more than their share of pixels."""
 _JUDGED_OF: Final = 5
 """One of so many pictures of a training judges it, by default."""
-_TIMES: Final = 2
-"""The best of so many counts: whatever else runs on the machine makes a time longer, never shorter."""
+_TIMES: Final = 3
+"""The middle of so many counts."""
 
 
-def measured(device: str, *, size: int = PIXELS_AT, tried: Sequence[str] = TRIED) -> list[Speed]:
-    """How fast this machine is, with pictures of that size."""
+def measured(device: str, *, size: int = PIXELS_AT, small: int = SMALL, tried: Sequence[str] = TRIED) -> list[Speed]:
+    """How fast this machine is, with pictures of that size, and training all layers with small ones as well."""
     files = [_picture(number) for number in range(_PICTURES)]
     steps = preprocessing_of(_config(tried[0], size))
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         whole = list(pool.map(lambda file: resized(decode(file)[1], steps), files))
-        reading = _best(lambda: list(pool.map(lambda file: resized(decode(file)[1], steps), files)))
+        reading = _quiet_seconds(lambda: list(pool.map(lambda file: resized(decode(file)[1], steps), files)))
     speeds = [Speed(Work.READ, None, size, _PICTURES, reading)]
     for architecture in tried:
-        speeds += _of_network(_config(architecture, size), whole[:_BATCH], devices.choose(device))
-        speeds += _of_still_layers(_config(architecture, size), whole, devices.choose(device))
+        for side in (size, small):
+            speeds += _of_all_layers(_config(architecture, side), whole[:_BATCH], devices.choose(device))
+        speeds += _of_frozen_layers(_config(architecture, size), whole, devices.choose(device))
     return speeds
 
 
 def _config(architecture: str, size: int) -> TrainingConfig:
-    stage = StageRequest(freeze=False, epochs=1, train_batch_norm=False)
+    stage = StageRequest(freeze=False, epochs=1, train_batch_norm=True)
     return resolve(TrainingRequest(architecture=architecture, image_size=size, stages=(stage,)))
 
 
-def _of_network(config: TrainingConfig, images: list[Image.Image], device: torch.device) -> list[Speed]:
+def _of_all_layers(config: TrainingConfig, images: list[Image.Image], device: torch.device) -> list[Speed]:
     """What answering and learning take, the views of the pictures included."""
     steps = preprocessing_of(config)
     stage, number = config.stages[0], len(images)
@@ -93,16 +98,16 @@ def _of_network(config: TrainingConfig, images: list[Image.Image], device: torch
         loss.item()
 
     model.eval()
-    answering = _best(answer)
+    answering = _quiet_seconds(answer)
     set_training_mode(model, stage)
-    learning = _best(learn)
+    learning = _quiet_seconds(learn)
     return [
         Speed(work, config.architecture, config.image_size, number, seconds)
         for work, seconds in ((Work.ANSWER, answering), (Work.MOVE, learning))
     ]
 
 
-def _of_still_layers(config: TrainingConfig, images: list[Image.Image], device: torch.device) -> list[Speed]:
+def _of_frozen_layers(config: TrainingConfig, images: list[Image.Image], device: torch.device) -> list[Speed]:
     """What making a frozen network ready takes, and showing it views of pictures."""
     steps = preprocessing_of(config)
     model = architectures.build(config.architecture, _CLASSES, last_layer_bias=False, seed=0)
@@ -119,10 +124,8 @@ def _of_still_layers(config: TrainingConfig, images: list[Image.Image], device: 
             for answering, some in ((judging, islice(views, judged)), (learnt_from, views)):
                 deque(answering.answers(some), maxlen=0)
 
-    began = time.perf_counter()
-    show()
-    first = time.perf_counter() - began
-    showing = _best(show)
+    first = _quiet_time(show)
+    showing = _quiet_seconds(show)
     return [
         Speed(Work.PREPARE, config.architecture, config.image_size, 1, max(1e-3, first - showing)),
         Speed(Work.FEATURES, config.architecture, config.image_size, len(images), showing),
@@ -149,14 +152,17 @@ def _seen(images: list[Image.Image], view: Callable[[Image.Image], Pixels]) -> T
     return torch.from_numpy(np.stack([view(image) for image in images]))
 
 
-def _best(work: Callable[[], object]) -> float:
-    """Seconds that it takes when nothing else is in the way; the first time warms up."""
-    taken = []
-    for _ in range(_TIMES):
-        began = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - began)
-    return min(taken)
+def _quiet_seconds(work: Callable[[], object]) -> float:
+    """Seconds that it takes where nothing else is in the way; the first time warms up."""
+    work()
+    return median(_quiet_time(work) for _ in range(_TIMES))
+
+
+def _quiet_time(work: Callable[[], object]) -> float:
+    before, began = our_thread_times(), time.perf_counter()
+    work()
+    taken = time.perf_counter() - began
+    return taken * Use.between(before, our_thread_times()).quiet_share(taken, processors())
 
 
 def _picture(number: int) -> bytes:

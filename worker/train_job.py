@@ -32,6 +32,7 @@ from worker import exits
 from worker.engine.order import BESIDE_STATES, StatePoint, Stopped, StopSignal, TrainingOrder
 from worker.find_rate_job import find_job
 from worker.hardware import machine
+from worker.processors import QuietClock
 from worker.recording import read_with_retry, recording, write_with_retry
 from worker.train_recorder import TrainRecorder
 
@@ -102,6 +103,7 @@ def _follower(
         earlier=Standing(run.stage, run.epoch, run.progress, activity=run.activity),
         finished_stages=plan.finished_stages,
         goes_on=goes_on,
+        quiet=QuietClock(),
     )
 
 

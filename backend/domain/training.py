@@ -441,6 +441,12 @@ def is_far_behind(done: float, best: float, before: float) -> bool:
     return any(done >= share and best > times * before for share, times in _FAR_BEHIND)
 
 
+def fewest_epochs(stage: Stage) -> int:
+    """Epochs after which a stage ends at the earliest, of its own accord."""
+    share = min(share for share, _ in _FAR_BEHIND)
+    return math.ceil(share * stage.epochs) if stage.stop_if_worse else stage.epochs
+
+
 def group_rates(max_lr: MaxLearningRate, groups: int) -> tuple[float, ...]:
     """Peak learning rate of each layer group, lowest layers first.
 

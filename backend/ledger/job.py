@@ -153,6 +153,20 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineState:
+    """What a worker reports of its machine; None is unknown.
+
+    Attributes:
+        processors: that the worker may use.
+        other_threads: of other programs that want one of them, on average.
+    """
+
+    memory: Memory | None = None
+    processors: int | None = None
+    other_threads: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
     """Who claims jobs. ``device`` is what only one job at a time may use; None where that doesn't matter."""
 

@@ -23,7 +23,7 @@ from backend.ledger.job import (
     JobKind,
     JobState,
     LostLease,
-    Memory,
+    MachineState,
     Outcome,
     Worker,
 )
@@ -405,9 +405,11 @@ class Ledger(Jobs):
         kinds: Collection[JobKind],
         device_name: str | None,
         version: str,
-        memory: Memory | None = None,
+        state: MachineState | None = None,
     ) -> None:
-        """Record that a worker is alive, and how much memory its device has."""
+        """Record that a worker is alive, and how its machine is."""
+        state = state or MachineState()
+        memory = state.memory
         values: Mapping[str, Any] = {  # Any: column values
             "host": worker.host,
             "kinds": ",".join(sorted(kinds)),
@@ -417,6 +419,8 @@ class Ledger(Jobs):
             "last_heartbeat_at": database_now(),
             "memory_bytes": memory.total if memory else None,
             "memory_free_bytes": memory.free if memory else None,
+            "processors": state.processors,
+            "other_threads": state.other_threads,
         }
         if not self._changed(update(WorkerRow).where(WorkerRow.id == worker.id).values(**values)):
             self._session.execute(insert(WorkerRow).values(id=worker.id, started_at=database_now(), **values))

@@ -116,6 +116,7 @@ class WorkerRow(Base):
     """A worker process that has said it is alive.
 
     ``memory_bytes`` and ``memory_free_bytes`` are its device's; until ``quarantined_until`` its device is left alone.
+    ``other_threads`` of other programs want one of the machine's ``processors``, on average over the last heartbeats.
     """
 
     __tablename__ = "workers"
@@ -130,4 +131,6 @@ class WorkerRow(Base):
     last_heartbeat_at: Mapped[datetime]
     memory_bytes: Mapped[BigInt | None]
     memory_free_bytes: Mapped[BigInt | None]
+    processors: Mapped[int | None]
+    other_threads: Mapped[float | None]
     quarantined_until: Mapped[datetime | None]

@@ -55,7 +55,7 @@ def test_the_grid_has_every_pair_of_epochs_and_rate_once() -> None:
 
     assert len(GRID) == 9
     assert pairs == {(epochs, base_lr) for epochs in (3, 5, 10) for base_lr in (1e-3, 2e-3, 5e-3)}
-    assert GRID[0] == GridPoint(5, 2e-3)
+    assert GRID[0] == GridPoint(10, 2e-3)
 
 
 def test_the_best_grid_point_has_the_lowest_validation_error() -> None:
@@ -89,8 +89,8 @@ def test_every_set_has_our_side_and_one_grid_point_first_in_alternating_order() 
 
     assert first == [
         ("pets", 1, "ours"),
-        ("pets", 1, "fastai fine_tune, 5 epochs, base_lr 0.002"),
-        ("signs", 1, "fastai fine_tune, 5 epochs, base_lr 0.002"),
+        ("pets", 1, "fastai fine_tune, 10 epochs, base_lr 0.002"),
+        ("signs", 1, "fastai fine_tune, 10 epochs, base_lr 0.002"),
         ("signs", 1, "ours"),
     ]
 

@@ -8,7 +8,7 @@ from backend.domain.json import Json
 from backend.domain.training import Recipe, StageRequest, TrainingRequest
 from benchmarks.processes import CantMeasure
 from benchmarks.sets import DIGITS, PictureSet, prepare
-from benchmarks.sides import GRID, Planned, Side, fine_tune, lesson, ours
+from benchmarks.sides import GridPoint, Planned, Side, fine_tune, lesson, ours
 from benchmarks.suite import Results, main
 from tests.benchmarks.test_sides import epoch, measured
 
@@ -35,7 +35,7 @@ def test_a_second_call_continues_where_the_first_ended(tmp_path: Path) -> None:
     assert again.has(Planned("signs", 1, RECOMMENDED))
     assert not again.has(Planned("signs", 2, RECOMMENDED))
     assert not again.has(Planned("pets", 1, RECOMMENDED))
-    assert not again.has(Planned("signs", 1, fine_tune(GRID[0])))
+    assert not again.has(Planned("signs", 1, fine_tune(GridPoint(5, 2e-3))))
 
 
 def test_a_run_under_other_numbers_is_measured_again_and_replaced(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_variant_with_the_numbers_of_another_side_is_not_measured_twice(tmp_pa
 )
 def test_one_side_is_measured_anew_and_the_others_stay(tmp_path: Path, forgotten: str, kept: list[str]) -> None:
     results = Results.open(tmp_path / "out.json")
-    sides: list[Side] = [RECOMMENDED, VARIANT, lesson(), fine_tune(GRID[0])]
+    sides: list[Side] = [RECOMMENDED, VARIANT, lesson(), fine_tune(GridPoint(5, 2e-3))]
     for side in sides:
         results.add(measured(side, epoch(0.2)))
 

@@ -14,13 +14,15 @@ def test_a_machine_is_measured_by_reading_answering_learning_and_showing_to_froz
     monkeypatch.setattr(trial, "makes_views", lambda device: views_made_by_device)
 
     with tiny_registered(tmp_path):
-        speeds = measured("cpu", size=32, tried=[TINY])
+        speeds = measured("cpu", size=48, small=32, tried=[TINY])
 
     assert [(speed.work, speed.architecture, speed.size, speed.amount, speed.run_id) for speed in speeds] == [
-        ("read", None, 32, 24, None),
-        ("answer", TINY, 32, 8, None),
-        ("move", TINY, 32, 8, None),
-        ("prepare", TINY, 32, 1, None),
-        ("features", TINY, 32, 24, None),
+        ("read", None, 48, 24, None),
+        ("answer", TINY, 48, 16, None),
+        ("move", TINY, 48, 16, None),
+        ("answer", TINY, 32, 16, None),
+        ("move", TINY, 32, 16, None),
+        ("prepare", TINY, 48, 1, None),
+        ("features", TINY, 48, 24, None),
     ]
     assert all(speed.seconds > 0 for speed in speeds)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend.domain.events import (
     EpochFinished,
@@ -65,7 +65,9 @@ def activity_of(item: WorkItem) -> Activity:
 class Measurement:
     """``share`` of the work item at ``index``, which is ``amount`` units of its kind, took ``seconds``.
 
-    ``is_typical``: its time tells how fast this machine is; not so with a download, or an epoch begun in the middle.
+    Attributes:
+        quiet_seconds: what it would have taken had no other program used the processors.
+        is_typical: its time tells how fast this machine is; not so with a download, or an epoch begun in the middle.
     """
 
     index: int
@@ -73,7 +75,23 @@ class Measurement:
     share: float
     amount: float
     seconds: float
+    quiet_seconds: float
     is_typical: bool = True
+
+
+class Instant(NamedTuple):
+    """Seconds by the clock, and without those that other programs took."""
+
+    clock: float
+    quiet: float
+
+    def plus(self, passed: "Instant") -> "Instant":
+        """This much later."""
+        return Instant(self.clock + passed.clock, self.quiet + passed.quiet)
+
+    def since(self, earlier: "Instant") -> "Instant":
+        """The time between both."""
+        return Instant(self.clock - earlier.clock, self.quiet - earlier.quiet)
 
 
 class WorkCursor:
@@ -84,7 +102,7 @@ class WorkCursor:
         share: of that item that is done, in [0, 1].
         share_at_first: of that item that was done when it was first heard of.
         is_begun: whether an event has said that this item is being worked on.
-        came_at: when that was.
+        began_at: when that was.
         stage, epoch: that are displayed, from 0; None before the first work of a stage.
         steps_left: of the epoch under way.
         step_seconds: of the last training steps.
@@ -98,10 +116,14 @@ class WorkCursor:
         first_stage: int = 0,
         goes_on: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
+        quiet: Callable[[], float] | None = None,
     ) -> None:
-        """``first_stage``: those before it were finished by an earlier attempt; ``goes_on``: there was one."""
+        """``first_stage``: those before it were finished by an earlier attempt; ``goes_on``: there was one.
+
+        ``quiet``: a clock without the time that other programs take; by default there are none.
+        """
         self.items = [item for item in items if item.stage is None or item.stage >= first_stage]
-        self._goes_on, self._monotonic = goes_on, monotonic
+        self._goes_on, self._monotonic, self._quiet = goes_on, monotonic, quiet
         self.index, self.share, self.share_at_first, self.is_begun = 0, 0.0, 0.0, True
         self.stage: int | None = None
         self.epoch: int | None = None
@@ -111,8 +133,8 @@ class WorkCursor:
         self._done = 0.0
         self._done_at_first = 0.0
         self._is_typical = True
-        self._paused_at: float | None = None
-        self.came_at = self._stepped_at = monotonic()
+        self._paused_at: Instant | None = None
+        self.began_at = self._stepped_at = self._now()
 
     @property
     def item(self) -> WorkItem | None:
@@ -122,7 +144,7 @@ class WorkCursor:
     @property
     def elapsed_s(self) -> float:
         """Since the present item began."""
-        return self._monotonic() - self.came_at
+        return self._monotonic() - self.began_at.clock
 
     @property
     def reports_progress(self) -> bool:
@@ -166,7 +188,7 @@ class WorkCursor:
                 self._go_to({Work.EXPORT}, epoch=None, begins=True)
             case Phase.COMPILE:
                 # No work item: it comes once, and its time says nothing of the item around it.
-                self._paused_at = self._monotonic()
+                self._paused_at = self._now()
             case _:
                 pass
 
@@ -210,14 +232,14 @@ class WorkCursor:
     def _step(self, event: StepFinished) -> None:
         if not self._go_to(LEARNING, epoch=event.epoch):
             return
-        now = self._monotonic()
+        now = self._now()
         epochs = 1 + max(item.epoch for item in self.items if item.stage == event.stage and item.epoch is not None)
         per_epoch = max(1, event.steps // epochs)
         in_epoch = event.step - event.epoch * per_epoch
         steps = max(1, len(event.losses))
         self.share = max(self.share, min(1.0, in_epoch / per_epoch))
         self.steps_left = max(0, per_epoch - in_epoch)
-        self.step_seconds.extend([(now - self._stepped_at) / steps] * min(steps, LAST_STEPS))
+        self.step_seconds.extend([now.since(self._stepped_at).clock / steps] * min(steps, LAST_STEPS))
         self._stepped_at = now
 
     def _finish_epoch(self, event: EpochFinished) -> None:
@@ -262,12 +284,12 @@ class WorkCursor:
     def _begin_now(self) -> None:
         if not self.is_begun:
             self.is_begun = True
-            self.came_at = self._stepped_at = self._monotonic()
+            self.began_at = self._stepped_at = self._now()
 
     def _move_to(self, index: int) -> None:
         if index == self.index:
             return
-        item, now = self.items[self.index], self._monotonic()
+        item, now = self.items[self.index], self._now()
         follows = self.items[index] if index < len(self.items) else None
         if follows is not None and follows.work is Work.ANSWER and item.work in LEARNING and not item.is_search:
             # Answers are first heard of when some are there; they began after the last step.
@@ -276,20 +298,25 @@ class WorkCursor:
         self.index, self.share, self.share_at_first, self.is_begun = index, 0.0, 0.0, False
         self._done, self._done_at_first, self._is_typical = 0.0, 0.0, True
         self.step_seconds.clear()
-        self.came_at = self._stepped_at = now
+        self.began_at = self._stepped_at = now
         if self.item is not None and self.item.stage not in (None, self.stage):
             self.stage, self.epoch = self.item.stage, 0
 
-    def _measure(self, item: WorkItem, now: float) -> None:
+    def _measure(self, item: WorkItem, now: Instant) -> None:
         seen = (1.0 if item.work in _WITHOUT_PROGRESS else self.share) - self.share_at_first
         if not self.is_begun or seen <= 0:
             return
         amount = self._done - self._done_at_first if item.work in _COUNTED else item.amount * seen
-        seconds = now - self.came_at
-        is_typical = self._is_typical and seconds > 0 and amount > 0
-        self.measurements.append(Measurement(self.index, item, seen, amount, seconds, is_typical))
+        seconds, quiet_seconds = now.since(self.began_at)
+        is_typical = self._is_typical and quiet_seconds > 0 and amount > 0
+        self.measurements.append(Measurement(self.index, item, seen, amount, seconds, quiet_seconds, is_typical))
 
     def _end_pause(self) -> None:
         if self._paused_at is not None:
-            away = self._monotonic() - self._paused_at
-            self.came_at, self._stepped_at, self._paused_at = self.came_at + away, self._stepped_at + away, None
+            away = self._now().since(self._paused_at)
+            self.began_at, self._stepped_at = self.began_at.plus(away), self._stepped_at.plus(away)
+            self._paused_at = None
+
+    def _now(self) -> Instant:
+        clock = self._monotonic()
+        return Instant(clock, clock if self._quiet is None else self._quiet())

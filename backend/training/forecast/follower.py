@@ -40,13 +40,17 @@ class RunFollower:
         finished_stages: int = 0,
         goes_on: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
+        quiet: Callable[[], float] | None = None,
     ) -> None:
-        """``earlier``: what an earlier attempt got to, below which nothing that is displayed falls."""
+        """``earlier``: what an earlier attempt got to, below which nothing that is displayed falls.
+
+        ``quiet``: a clock without the time that other programs take; by default there are none.
+        """
         earlier = earlier or Standing()
         planned = timetable or usual_timetable(config)
         items = [item for item, _ in planned]
         self._stages, self._monotonic = config.stages, monotonic
-        self._cursor = WorkCursor(items, first_stage=finished_stages, goes_on=goes_on, monotonic=monotonic)
+        self._cursor = WorkCursor(items, first_stage=finished_stages, goes_on=goes_on, monotonic=monotonic, quiet=quiet)
         self._eta = EtaEstimator(self._cursor, planned, progress=earlier.progress)
         self._earlier, self._furthest = earlier, self._index_of(earlier)
         self._phase: str | None = None

@@ -5,7 +5,7 @@ such work took on this machine, and the range is the wider, the less that rests 
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from backend.domain.json import Json
 from backend.domain.memory import memory_needed
-from backend.domain.training import DeviceWanted, TrainingConfig
+from backend.domain.training import DeviceWanted, Stage, TrainingConfig, fewest_epochs
 from backend.ledger.job import JobKind
 from backend.ledger.queries import Jobs
 from backend.tables.ledger import WorkerRow
@@ -28,6 +28,8 @@ _SPREAD: Final = {Source.RUNS: 0.2, Source.TEST: 0.3, Source.OTHERS: 0.33, Sourc
 """Share by which a time may be off, by what it rests on; few runs count as a test."""
 _ASIDE: Final = frozenset({Work.START, Work.PREPARE, Work.EXPORT})
 """Work that isn't named as the basis of a forecast."""
+_IS_BUSY_FROM: Final = 1.15
+"""Programs that slow a training less than so many times aren't worth a word."""
 _NOT_IN_A_SEARCH: Final = frozenset({Work.ANSWER, Work.EXPORT})
 """Work of a training that a search for a learning rate leaves out."""
 
@@ -52,9 +54,10 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """The work items of a training, first to last, each with the seconds that it is thought to take."""
+    """The work items of a training's stages, first to last, each with the seconds that it is thought to take."""
 
     estimates: tuple[Estimate, ...]
+    stages: Sequence[Stage] = ()
 
     @property
     def pieces(self) -> list[tuple[WorkItem, float]]:
@@ -72,11 +75,16 @@ class Timetable:
         return sum(one.seconds * (1 + _spread(one)) for one in self.estimates[: None if last is None else last + 1])
 
     def range(self) -> tuple[float, float]:
-        """Seconds at the least and most."""
+        """Seconds at the least and most; at the least, where a stage that helps too little ends early."""
         return (
-            sum(one.seconds * (1 - _spread(one)) for one in self.estimates),
+            sum(one.seconds * (1 - _spread(one)) for one in self.estimates if not self._may_be_left_out(one.piece)),
             sum(one.seconds * (1 + _spread(one)) for one in self.estimates),
         )
+
+    def _may_be_left_out(self, item: WorkItem) -> bool:
+        if item.stage is None or item.epoch is None or item.stage >= len(self.stages):
+            return False
+        return item.epoch >= fewest_epochs(self.stages[item.stage])
 
 
 class Forecaster:
@@ -106,6 +114,17 @@ class Forecaster:
             return wanted.value
         return "cuda" if self.has_gpu else "cpu"
 
+    def slowdown(self, device: str) -> float:
+        """How many times longer a training takes now, since other programs use the processors as well; at least 1."""
+        if device != DeviceWanted.CPU:
+            return 1.0
+        known = [
+            slowdown_by(row.other_threads, row.processors)
+            for row in self.workers
+            if row.processors and row.other_threads is not None and (row.device or "cpu").startswith(device)
+        ]
+        return min(known, default=1.0)
+
     def forecast(self, config: TrainingConfig, *, is_fresh: bool = True) -> Forecast:
         """What a training will take. ``is_fresh``: it begins with the pretrained weights, not with a trained model."""
         memory = memory_needed(config, self.device(config.device), images=self.counts.train)
@@ -117,7 +136,8 @@ class Forecaster:
         wanted = _asked_of_the_backbone(config)
         is_prepared = bool(wanted) and kept >= wanted.keys()
         until_model = found.until_model() if len(config.stages) > 1 else None
-        return Forecast(low, high, memory, _basis(found.estimates), is_prepared, until_model)
+        basis = _basis(found.estimates) + _load_words(self.slowdown(self.device(config.device)))
+        return Forecast(low, high, memory, basis, is_prepared, until_model)
 
     def timetable(self, config: TrainingConfig, *, is_fresh: bool = True) -> Timetable | None:
         """The training taken apart, with times; None where nothing was ever measured."""
@@ -138,10 +158,11 @@ class Forecaster:
         return self._timed(config, [one for one in items if one.epoch is None and one.work not in _NOT_IN_A_SEARCH])
 
     def _timed(self, config: TrainingConfig, items: Iterable[WorkItem]) -> Timetable | None:
-        rates = self._rates_of(self.device(config.device))
+        device = self.device(config.device)
+        rates, slowdown = self._rates_of(device), self.slowdown(device)
         estimates = [rates.estimate(item, config.architecture) for item in items]
-        known = tuple(one for one in estimates if one is not None)
-        return Timetable(known) if len(known) == len(estimates) else None
+        known = tuple(replace(one, seconds=one.seconds * slowdown) for one in estimates if one is not None)
+        return Timetable(known, config.stages) if len(known) == len(estimates) else None
 
     def _rates_of(self, device: str) -> Rates:
         if device not in self._rates:
@@ -173,6 +194,15 @@ def timetable(
     return Forecaster(session, counts, version_id).timetable(config)
 
 
+def slowdown_by(other_threads: float, processors: int) -> float:
+    """How many times longer a training takes while so many threads of other programs want a processor.
+
+    It has a thread for each of them itself, and all threads get equal shares.
+    """
+    found = 1 + other_threads / processors
+    return found if found >= _IS_BUSY_FROM else 1.0
+
+
 def _spread(estimate: Estimate) -> float:
     if estimate.source is Source.RUNS and len(estimate.runs) < _MANY_RUNS:
         return _SPREAD[Source.TEST]
@@ -189,6 +219,12 @@ def _basis(estimates: Sequence[Estimate]) -> str:
     if longest.source is Source.RUNS:
         return "an earlier run of this model here" if runs == 1 else f"{runs} earlier runs of this model here"
     return "a different model's run here" if runs == 1 else f"{runs} runs of different models here"
+
+
+def _load_words(slowdown: float) -> str:
+    if slowdown == 1.0:
+        return ""
+    return f"; other programs use the processors, which makes it about {slowdown:.1f} times as long"
 
 
 def _asked_of_the_backbone(config: TrainingConfig) -> dict[int, tuple[object, int]]:

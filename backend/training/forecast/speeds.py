@@ -39,6 +39,7 @@ class Speed:
     """What was measured once: ``amount`` units of work took ``seconds``.
 
     Attributes:
+        seconds: without those that other programs took.
         architecture: the network's; None where the work has none.
         size: side of the pictures.
         run_id: the training that was measured; None is a test of the machine.
@@ -66,7 +67,7 @@ def speeds_of(measurements: Iterable[Measurement], config: TrainingConfig, run_i
         is_usual = item.work not in _BY_FORMAT or config.precision is Precision.AUTO
         if one.is_typical and is_usual and not item.is_search:
             architecture = None if item.work is Work.READ else config.architecture
-            found.append(Speed(item.work, architecture, item.size, one.amount, one.seconds, run_id))
+            found.append(Speed(item.work, architecture, item.size, one.amount, one.quiet_seconds, run_id))
     return found
 
 

@@ -31,6 +31,7 @@ from backend.training.remove import plan_deletion, remove_runs
 from backend.training.repository import RunRepository
 from backend.training.run_list import RunOrder, run_list
 from backend.training.run_page.content import run_page
+from backend.training.run_page.hardware import is_slowed
 from backend.training.run_page.log import rate_words
 from backend.training.run_page.settings import settings_as_json
 from backend.training.run_view import RunView, show_run
@@ -194,6 +195,8 @@ def _reason(session: Session, run: RunView) -> str:
         return "memory ran short, so batches are computed in smaller parts"
     if runs.log(run.id, ["rolled-back"], 1):
         return "a part had to be trained again with a smaller learning rate"
+    if is_slowed(session, run):
+        return "other programs use this computer’s processors"
     return ""
 
 

@@ -19,6 +19,8 @@ from backend.training.run_view import RunView
 
 _WORTH_A_WORD_S: Final = 40.0
 _GIGABYTE: Final = 1e9
+_SLOWED_FROM: Final = 0.25
+"""So many threads of other programs for each processor make a training clearly longer."""
 _OUTCOMES: Final = {
     Outcome.DONE.value: "done",
     Outcome.FAILED.value: "failed",
@@ -58,6 +60,9 @@ def machine_of(session: Session, run: RunView) -> Machine:
         if worker is not None and worker.memory_bytes and worker.memory_free_bytes is not None:
             free, whole = (size / _GIGABYTE for size in (worker.memory_free_bytes, worker.memory_bytes))
             facts.append(("Memory free now", f"{free:.1f} of {whole:.1f} GB"))
+        if worker is not None and _is_slowed(worker):
+            busy = min(worker.other_threads or 0.0, worker.processors or 0)
+            facts.append(("Other programs", f"keep {busy:.1f} of {worker.processors} processors busy"))
     if row.forecast is not None:
         facts += _said(Forecast(**row.forecast))
     tries = [
@@ -66,6 +71,18 @@ def machine_of(session: Session, run: RunView) -> Machine:
         for one in attempts
     ]
     return Machine(tuple(facts), tuple(tries) if len(tries) > 1 else (), _interruption(attempts))
+
+
+def is_slowed(session: Session, run: RunView) -> bool:
+    """Whether other programs use the processors of the machine on which it runs now."""
+    jobs = Jobs(session)
+    attempts = jobs.attempts(find_run(session, run.id).job_id)
+    workers = {one.id: one for one in jobs.workers(HEARD_WITHIN_S)}
+    return bool(attempts) and attempts[-1].worker_id in workers and _is_slowed(workers[attempts[-1].worker_id])
+
+
+def _is_slowed(worker: WorkerRow) -> bool:
+    return bool(worker.processors) and (worker.other_threads or 0.0) >= _SLOWED_FROM * (worker.processors or 1)
 
 
 def _devices(jobs: Jobs, attempt: JobAttemptRow, workers: Sequence[WorkerRow]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import pytest
 
 from backend.domain.ids import JobId
 from backend.ledger.clock import database_now
-from backend.ledger.job import DEVICE_FAILED, JobKind, Memory, Outcome, Worker
+from backend.ledger.job import DEVICE_FAILED, JobKind, MachineState, Memory, Outcome, Worker
 from backend.ledger.queries import Jobs
 from tests.backend.ledger.conftest import HOUND, Books
 
@@ -167,8 +167,9 @@ def end_on_card(books: Books, outcome: Outcome, attempt: int) -> str | None:
 
 def test_a_worker_shows_how_much_memory_its_device_has(books: Books) -> None:
     with books.write() as ledger:
-        ledger.heartbeat(CARD, [JobKind.TRAIN], "a card", "1.0", Memory(total=8_000, free=3_000))
+        ledger.heartbeat(CARD, [JobKind.TRAIN], "a card", "1.0", MachineState(Memory(total=8_000, free=3_000), 4, 1.5))
 
     with books.database.read() as session:
         (worker,) = Jobs(session).workers(heard_within_s=30)
     assert (worker.memory_bytes, worker.memory_free_bytes) == (8_000, 3_000)
+    assert (worker.processors, worker.other_threads) == (4, 1.5)

@@ -5,11 +5,13 @@ import pytest
 from backend.db.session import Database
 from backend.domain.ids import RunId, VersionId
 from backend.domain.training import DeviceWanted, StageRequest, TrainingConfig, TrainingRequest, resolve
+from backend.ledger.job import JobKind, MachineState, Worker
+from backend.ledger.repository import Ledger
 from backend.ledger.unit_of_work import NoNotifier, unit_of_work
-from backend.training.forecast.forecast import Forecaster, timetable
+from backend.training.forecast.forecast import Forecaster, Timetable, timetable
 from backend.training.forecast.speed_repository import Speeds
-from backend.training.forecast.speeds import Speed
-from backend.training.forecast.work import Work
+from backend.training.forecast.speeds import Estimate, Source, Speed
+from backend.training.forecast.work import Work, WorkItem
 from backend.training.repository import RunRepository
 from backend.training.start import RunOrder, start
 from tests.backend.training.scene import COUNTS, Scene
@@ -55,6 +57,55 @@ def test_a_test_of_the_machine_gives_the_first_run_a_time(database: Database) ->
     assert said.seconds_high is not None
     assert (said.seconds_low + said.seconds_high) / 2 == pytest.approx(middle)
     assert said.seconds_high / middle < 1.34
+
+
+def heartbeat(database: Database, device: str, other_threads: float) -> None:
+    """A worker that has just reported what other programs do on its four processors."""
+    with database.write() as session:
+        worker = Worker(device, "host", device)
+        Ledger(session).heartbeat(worker, [JobKind.TRAIN], None, "1", MachineState(None, 4, other_threads))
+
+
+@pytest.mark.parametrize(
+    ("other_threads", "times", "basis"),
+    [
+        (0.5, 1.0, "a short test of this machine"),
+        (
+            2.0,
+            1.5,
+            "a short test of this machine; other programs use the processors, which makes it about 1.5 times as long",
+        ),
+    ],
+)
+def test_other_programs_on_the_machine_make_a_training_longer(
+    database: Database, other_threads: float, times: float, basis: str
+) -> None:
+    keep(database, "cpu: a", TESTED)
+    heartbeat(database, "cpu:a", other_threads)
+
+    with database.read() as session:
+        forecaster = Forecaster(session, COUNTS)
+        said, seconds = forecaster.forecast(CONFIG), forecaster.seconds(CONFIG)
+
+    assert seconds == pytest.approx(times * (5.5 + 0.4 + 1.2 + 200 * 0.45 * 0.02 + 480 * 0.0006 + 2.2))
+    assert said.basis == basis
+
+
+def test_at_the_least_a_training_takes_until_a_stage_that_helps_too_little_is_given_up() -> None:
+    stages = resolve(TrainingRequest()).stages
+    epochs = stages[1].epochs
+    items = [WorkItem(Work.MOVE, 1, 128, 1, epoch) for epoch in range(epochs)]
+    found = Timetable(tuple(Estimate(item, 1.0, Source.TEST) for item in items), stages)
+
+    assert (epochs, stages[1].stop_if_worse) == (50, True)
+    assert found.range() == pytest.approx((17 * 0.7, 50 * 1.3))
+
+
+def test_a_graphics_card_is_not_slowed_by_programs_on_the_processors(database: Database) -> None:
+    heartbeat(database, "cuda:0", 8.0)
+
+    with database.read() as session:
+        assert Forecaster(session, COUNTS).slowdown("cuda") == 1.0
 
 
 def test_runs_of_this_network_count_before_a_test(database: Database) -> None:

@@ -59,6 +59,20 @@ def test_it_takes_down_each_phase_of_a_frozen_stage() -> None:
     ]
 
 
+def test_time_that_other_programs_took_counts_for_the_time_left_but_not_for_later_forecasts() -> None:
+    now = 0.0
+    cursor = WorkCursor(pieces(STILL, COUNTS), monotonic=lambda: now, quiet=lambda: now / 2)
+    told: tuple[tuple[float, Event], ...] = (
+        (4, PhaseStarted(Phase.DATA, "")),
+        (10, PhaseProgress(Phase.DATA, 100, 100)),
+    )
+    for now, event in told:  # noqa: B007  # the clock reads it
+        cursor.see(event)
+
+    assert [one.seconds for one in cursor.measurements] == [4, 6]
+    assert [speed.seconds for speed in speeds_of(cursor.measurements, STILL, "run")] == [2, 3]
+
+
 def test_a_note_ends_no_measurement() -> None:
     told = (
         (4, PhaseStarted(Phase.WEIGHTS, "")),
