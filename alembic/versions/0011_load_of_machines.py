@@ -12,7 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("workers", sa.Column("processors", sa.Integer(), nullable=True))
-    op.add_column("workers", sa.Column("other_threads", sa.Float(), nullable=True))
+    op.add_column("workers", sa.Column("other_threads", sa.Double(), nullable=True))
 
 
 def downgrade() -> None:
