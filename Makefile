@@ -3,7 +3,7 @@
 #   make run     start Tellapart here and print its address      make check   lint, types, imports
 #   make demo    the six steps in the shell                      make test    all tests, side by side
 #   make clean   remove what these commands made, but no data
-#   make nightly     the tests that kill processes, at full length
+#   make nightly     the tests that kill processes, at full length and each on both databases
 #   make bench DATA=folder FASTAI_PYTHON=interpreter [PATTERN=expression]     compare training with fastai
 #   make suite SETS="folder archive.zip digits" FASTAI_PYTHON=interpreter     errors and time on several sets, beside fastai
 #   make contact-sheet    draw every page in every state: build/contact-sheet.png and .html
@@ -145,10 +145,11 @@ $(FRONTEND_BUILT): $(FRONTEND_INSTALLED) $(FRONTEND_SOURCES)
 # --- A browser for the tests -----------------------------------------------------------------------------------------
 
 browser: install-dev
-	@if command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null; then exit 0; fi; \
+	@if command -v chromium-headless-shell chromium chromium-browser google-chrome google-chrome-stable >/dev/null; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "Installing Chromium (once)."; \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell fonts-dejavu-core >/dev/null \
+	        || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 	else \
 	    $(PYTHON) -m playwright install chromium; \
 	fi

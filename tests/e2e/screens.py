@@ -82,11 +82,11 @@ class Servers:
         """Sign in and go there; ``/sign-in`` is drawn for whoever isn't signed in."""
         if screen.amount == "none":
             if screen.place != "/sign-in":
-                page.goto(self.none.sign_in)
+                page.context.request.get(self.none.sign_in)
             page.goto(address_of(self.none, screen.place))
         else:
             furnished = self.few if screen.amount == "few" else self.many
-            page.goto(furnished.server.sign_in)
+            page.context.request.get(furnished.server.sign_in)
             PLACES[screen.place].open(page, furnished)
         page.wait_for_load_state()
         # Answers to what was chosen; the stream of events never lets the network be idle.

@@ -61,5 +61,6 @@ def _wait_until_trained(page: Page, house: House) -> None:
     expect(page).to_have_url(re.compile(r"/runs/\w+$"))
     run = page.url.rpartition("/")[2]
     with house.client() as client:
-        # The first model can be used while all layers are still being trained.
+        # The first model can be used while all layers are still being trained; here nobody waits for that.
         wait_until(lambda: client.get(f"/api/v1/runs/{run}").json()["checkpoints"], "it is trained", SLOW / 1000)
+        client.post(f"/api/v1/runs/{run}/cancel")

@@ -45,7 +45,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -
 def page(browser: Browser, furnished: Furnished, complaints: Complaints) -> Iterator[Page]:
     """Ana, signed in."""
     with watched_page(browser, complaints) as page:
-        page.goto(furnished.server.sign_in)
+        page.context.request.get(furnished.server.sign_in)
         yield page
 
 

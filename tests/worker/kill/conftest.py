@@ -33,6 +33,7 @@ from backend.training.repository import RunRepository
 from backend.training.run_view import RunView, show_run
 from backend.training.start import RunOrder, start
 from tests.conftest import _empty
+from tests.fixtures.nightly import is_night
 from tests.fixtures.versions import add_shapes
 
 TIMERS: Final = Timers(
@@ -50,7 +51,27 @@ TIMERS: Final = Timers(
     backoff=(0.0, 0.1, 0.1),
 )
 PATIENCE_S: Final = 60.0
+ON_BOTH: Final = frozenset({"test_a_run_ends_undisturbed", "test_nothing_is_left_when_all_have_left"})
+"""Tests on the farm that run on both databases each time; of the others every second one, and all at night."""
 STEADY: Final = "tests.worker.kill.steady_trainer"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """By day, the tests of each file take turns between the two databases."""
+    if is_night():
+        return
+    places: dict[tuple[object, str], int] = {}
+    left_out = []
+    for item in items:
+        name = getattr(item, "originalname", "")
+        database = getattr(getattr(item, "callspec", None), "params", {}).get("farm")
+        if database is None or name in ON_BOTH:
+            continue
+        place = places.setdefault((item.path, name), len(places))
+        if database != ("sqlite", "postgresql")[place % 2]:
+            left_out.append(item)
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def wait_until(what: Callable[[], object], seconds: float = PATIENCE_S) -> None:
