@@ -31,25 +31,33 @@ FINE_TUNE: Final = "fastai fine_tune"
 
 @dataclass(frozen=True, slots=True)
 class GridPoint:
-    """The two arguments of fastai's ``fine_tune``."""
+    """The two arguments of fastai's ``fine_tune``.
+
+    ``fixed_norms``: in its frozen epoch batch norm stays as it was pretrained (``BnFreeze``, ``train_bn=False``), which
+    fastai doesn't do by default.
+    """
 
     epochs: int
     base_lr: float
+    fixed_norms: bool = False
+
+    @property
+    def words(self) -> str:
+        """``10, 0.002``, and whether batch norm is fixed."""
+        return f"{self.epochs}, {self.base_lr:g}{', fixed' if self.fixed_norms else ''}"
 
 
-GRID: Final = tuple(
-    GridPoint(epochs, base_lr)
-    for epochs, base_lr in (
-        (10, 2e-3),
-        (5, 2e-3),
-        (10, 5e-3),
-        (5, 5e-3),
-        (3, 5e-3),
-        (3, 2e-3),
-        (10, 1e-3),
-        (5, 1e-3),
-        (3, 1e-3),
-    )
+GRID: Final = (
+    GridPoint(10, 2e-3),
+    GridPoint(10, 2e-3, fixed_norms=True),
+    GridPoint(5, 2e-3),
+    GridPoint(10, 5e-3),
+    GridPoint(5, 5e-3),
+    GridPoint(3, 5e-3),
+    GridPoint(3, 2e-3),
+    GridPoint(10, 1e-3),
+    GridPoint(5, 1e-3),
+    GridPoint(3, 1e-3),
 )
 """The first one is measured on every set before any other."""
 
@@ -60,12 +68,14 @@ class Side:
 
     Attributes:
         config: the request with all numbers filled in for the pictures of a set; None before ``for_pictures``.
+        fixed_norms: of ``GridPoint``.
     """
 
     name: str
     request: TrainingRequest | None = None
     config: TrainingConfig | None = None
     stages: tuple[dict[str, Json], ...] = ()
+    fixed_norms: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -75,7 +85,7 @@ class Side:
     @property
     def settings(self) -> str:
         """Hash of the training's settings; a run with other settings is measured again."""
-        content: Any = list(self.stages)  # Any: JSON values
+        content: Any = [*self.stages, *(["fixed norms"] if self.fixed_norms else [])]  # Any: JSON values
         if self.is_ours:
             # Without defaults, so that a new setting of the product leaves the hash as it is.
             content = self._config.model_dump(mode="json", exclude_defaults=True)
@@ -106,7 +116,7 @@ class Side:
             "batch_size": BATCH_SIZE,
             "seed": seed,
             "stages": list(self.stages),
-            "best": False,
+            "best": self.fixed_norms,
             "workers": 0,
         }
 
@@ -125,7 +135,8 @@ def lesson() -> Side:
 def fine_tune(point: GridPoint) -> Side:
     """fastai's ``fine_tune`` with default settings and these arguments."""
     name = f"{FINE_TUNE}, {point.epochs} epochs, base_lr {point.base_lr:g}"
-    return Side(name, stages=({"epochs": point.epochs, "base_lr": point.base_lr},))
+    name += ", batch norm fixed while frozen" if point.fixed_norms else ""
+    return Side(name, stages=({"epochs": point.epochs, "base_lr": point.base_lr},), fixed_norms=point.fixed_norms)
 
 
 def best_point(runs: Sequence[SuiteRun], grid: Sequence[GridPoint] = GRID) -> GridPoint | None:

@@ -115,15 +115,16 @@ def _names(some: Sequence[str], of: Sequence[object]) -> str:
 
 def _grid(by_set: dict[str, list[SuiteRun]]) -> list[str]:
     """How the numbers of ``fine_tune`` were chosen: the validation errors of the grid, the chosen one in bold."""
-    points = sorted(GRID, key=lambda point: (point.epochs, point.base_lr))
+    points = sorted(GRID, key=lambda point: (point.epochs, point.base_lr, point.fixed_norms))
     rows = [(name, grid_errors(runs), chosen_point(runs)) for name, runs in by_set.items()]
     rows = [row for row in rows if row[1]]
     if not rows:
         return []
     return [
-        "Validation error of fastai's `fine_tune` on the first seed, by epochs and `base_lr`; the chosen one is bold:",
+        "Validation error of fastai's `fine_tune` on the first seed, by epochs and `base_lr` (fixed: batch norm in "
+        "evaluation mode in the frozen epoch, `BnFreeze`); the chosen one is bold:",
         "",
-        f"| | {' | '.join(f'{point.epochs}, {point.base_lr:g}' for point in points)} |",
+        f"| | {' | '.join(point.words for point in points)} |",
         f"|---{'|---' * len(points)}|",
         *(
             f"| {name} | {' | '.join(_cell(point, errors, chosen) for point in points)} |"
