@@ -23,7 +23,7 @@ from backend.ledger.job import JobKind, MachineState
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.ledger.sweep import Sweeper
-from backend.training.forecast.measurements import is_measured
+from backend.training.forecast.measurements import needs_test
 from backend.version import version
 from worker.hardware import device_name, machine, memory_of
 from worker.housekeeping import EVERY_S, clear_leftovers
@@ -115,7 +115,7 @@ class Host:
                 log.warning("leftovers_stay", error=str(error))
 
     def _test_machine(self) -> None:
-        """Measure a machine without measurements, once, while nothing is trained: for the first forecasts."""
+        """Test the machine once, if it wasn't tested lately, while nothing is trained: forecasts rest on it."""
         if self._test is not None:
             _ = self._test.exit_code  # asking collects a process that has ended
             return
@@ -124,10 +124,10 @@ class Host:
         with self._context.database.read() as session:
             if Jobs(session).is_busy(self._identity.worker_id, JobKind.TRAIN):
                 return
-            is_known = is_measured(session, machine(self._identity.device))
+            is_wanted = needs_test(session, machine(self._identity.device))
         command = (sys.executable, "-m", "worker.machine_test", self._identity.device, str(os.getpid()))
         self._test = Child("The test of this machine", command, self._environment)
-        if not is_known:
+        if is_wanted:
             self._test.start()
 
     def _send_heartbeat(self) -> None:

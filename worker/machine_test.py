@@ -1,6 +1,6 @@
 """The process that tests this machine: ``python -m worker.machine_test DEVICE PARENT``.
 
-Started once by a worker on a machine without measurements, so that even the first
+Started by a worker on a machine that wasn't tested for a day, so that even the first
 training there has a forecast.
 """
 

@@ -1,4 +1,4 @@
-"""Workers report their machine's processors and what other programs do with them."""
+"""Workers report the processors of their machine, and what other programs do with them."""
 
 import sqlalchemy as sa
 

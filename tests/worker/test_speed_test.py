@@ -20,9 +20,9 @@ def test_a_machine_is_measured_by_reading_answering_learning_and_showing_to_froz
         ("read", None, 48, 24, None),
         ("answer", TINY, 48, 16, None),
         ("move", TINY, 48, 16, None),
-        ("answer", TINY, 32, 16, None),
-        ("move", TINY, 32, 16, None),
         ("prepare", TINY, 48, 1, None),
         ("features", TINY, 48, 24, None),
+        ("answer", TINY, 32, 16, None),
+        ("move", TINY, 32, 16, None),
     ]
     assert all(speed.seconds > 0 for speed in speeds)

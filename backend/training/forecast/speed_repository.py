@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import new_id
@@ -27,6 +28,9 @@ class Speeds:
     def add(self, machine: str, speeds: Iterable[Speed]) -> None:
         """Keep what was measured on a machine, in order, and drop what is too old to be looked at."""
         added = list(speeds)
+        if any(speed.run_id is None for speed in added):
+            # A test replaces the one before it, which may have been disturbed.
+            self._session.execute(delete(SpeedRow).where(SpeedRow.machine == machine, SpeedRow.run_id.is_(None)))
         for speed in added:
             self._session.add(
                 SpeedRow(
@@ -45,9 +49,11 @@ class Speeds:
         for work, architecture in sorted({(speed.work, speed.architecture or "") for speed in added}):
             self._forget_old(machine, work, architecture or None)
 
-    def knows(self, machine: str) -> bool:
-        """Whether anything was measured on this machine."""
-        return self._session.scalar(select(SpeedRow.id).where(SpeedRow.machine == machine).limit(1)) is not None
+    def tested_at(self, machine: str) -> datetime | None:
+        """When this machine was last tested; None if never."""
+        return self._session.scalar(
+            select(func.max(SpeedRow.created_at)).where(SpeedRow.machine == machine, SpeedRow.run_id.is_(None))
+        )
 
     def latest(self, device: str) -> list[Speed]:
         """What was measured on the machine that last worked with that kind of device, the latest first."""

@@ -128,7 +128,6 @@ def test_the_machine_that_worked_last_counts_and_only_such_a_device(database: Da
 
         assert [speed.seconds for speed in speeds.latest("cpu")] == [1.0]
         assert [speed.seconds for speed in speeds.latest("cuda")] == [5.0]
-        assert (speeds.knows("cpu: old"), speeds.knows("cpu: other")) == (True, False)
 
 
 def test_features_of_an_earlier_run_on_the_same_pictures_cost_nothing(scene: Scene) -> None:
