@@ -14,6 +14,10 @@ const KEPT = ["csrf_token", "run_id", "starts_from", "recipe"];
 const FOLLOWING = "[data-part=forecast], [data-part=time], [data-part^=schedule-], [data-part^=search-]";
 let planned = 0;
 let latest = 0;
+/** What the planned request is for; each further change before it adds to that. */
+let wanted: Change = {};
+/** Values by field name that were typed after the last request was sent: its answer doesn't know them. */
+const typed = new Map<string, string>();
 
 interface Change {
   /** Only the choice of a preset counts; what was typed is given up. */
@@ -41,6 +45,8 @@ async function foresee({ fresh = false, act = "", whole = false, presets = false
 
 async function foreseeFor(body: URLSearchParams, parts: string): Promise<void> {
   window.clearTimeout(planned);
+  wanted = {};
+  typed.clear();
   const mine = ++latest;
   const shown = need("[data-part=forecast]", form);
   shown.dataset["stale"] = "true";
@@ -70,8 +76,12 @@ async function show(fresh: Document, parts: string): Promise<void> {
     if (!replacement) continue;
     const unfolded = all<HTMLDetailsElement>("details", part);
     all<HTMLDetailsElement>("details", replacement).forEach((details, number) => (details.open ||= unfolded[number]?.open ?? false));
-    // The drawer is replaced as a whole: what was typed is in it already, or was given up on purpose.
-    if (part.dataset["part"] === "drawer") part.replaceWith(document.adoptNode(replacement.cloneNode(true)));
+    // The drawer is replaced as a whole: what was typed before is in it already, or was given up on purpose.
+    if (part.dataset["part"] === "drawer") {
+      const drawn = document.adoptNode(replacement.cloneNode(true)) as HTMLElement;
+      retype(drawn);
+      part.replaceWith(drawn);
+    }
     else await htmx.swap({ text: replacement.outerHTML, target: part, swap: "outerMorph" });
   }
   // A field that was drawn anew is as if it had stayed, for those who use the keyboard.
@@ -101,6 +111,20 @@ function follow(fresh: HTMLElement): void {
   if (placeholder) control.placeholder = placeholder;
 }
 
+/** Put what was typed meanwhile into fields that were drawn without it; the planned request will send it. */
+function retype(drawn: HTMLElement): void {
+  for (const field of all<HTMLInputElement>("input, select, textarea", drawn)) {
+    const value = typed.get(field.name);
+    if (value !== undefined && valueOf(field) !== null) field.value = value;
+  }
+}
+
+/** What a text or number field or a list has; null for all others. */
+function valueOf(field: HTMLElement): string | null {
+  if (field instanceof HTMLSelectElement || field instanceof HTMLTextAreaElement) return field.value;
+  return field instanceof HTMLInputElement && !["checkbox", "radio"].includes(field.type) ? field.value : null;
+}
+
 function showCopy(): void {
   for (const button of all("[data-copies-json]", form)) button.hidden = !navigator.clipboard;
 }
@@ -111,9 +135,15 @@ form.addEventListener("input", (event) => {
   window.clearTimeout(planned);
   const fresh = field.name === "recipe";
   if (fresh && (field as HTMLInputElement).value === "custom") drawer.open = true;
+  const value = valueOf(field);
+  if (field.name && value !== null) typed.set(field.name, value);
   // Choices change what other fields stand for; a number that is being typed doesn't.
-  const whole = field instanceof HTMLSelectElement;
-  planned = window.setTimeout(() => void foresee({ fresh, whole, presets: field.name === "starts_from" }), fresh ? 0 : 300);
+  wanted = {
+    fresh: fresh || (wanted.fresh ?? false),
+    whole: field instanceof HTMLSelectElement || (wanted.whole ?? false),
+    presets: field.name === "starts_from" || (wanted.presets ?? false),
+  };
+  planned = window.setTimeout(() => void foresee(wanted), fresh ? 0 : 300);
 });
 // A part of a name may be the name of another network: what it asks for counts once the field is left.
 form.addEventListener("change", (event) => {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.conftest import Complaints, Server, serving
 from tests.e2e.furnished import Furnished, furnish
@@ -44,6 +44,30 @@ def test_the_drawer_shows_what_the_preset_means_and_marks_what_is_changed(page: 
     expect(page.locator(".forecast")).to_contain_text("4 epochs on the last layers, 2 on all layers")
     expect(page.locator("[name=stage_epochs_0]")).to_have_value("")
     expect(page.locator("label:has(:checked) [data-own]")).to_be_hidden()
+
+
+def test_what_is_typed_while_the_server_answers_a_choice_is_kept(page: Page, furnished: Furnished) -> None:
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        held.append(route)
+
+    PLACES["train"].open(page, furnished)
+    page.wait_for_load_state()
+    page.route(re.compile("/train/forecast"), hold_the_first)
+    stage = page.get_by_role("group", name="Stage 1")
+    with page.expect_request(re.compile("/train/forecast")):
+        stage.get_by_label("Layers to train", exact=True).select_option(label="all layers (unfrozen)")
+    epochs = stage.get_by_label("Epochs", exact=True)
+    epochs.fill("6")
+
+    held[0].continue_()
+
+    expect(stage.get_by_label("First blocks kept frozen", exact=True)).to_be_attached()
+    expect(epochs).to_have_value("6")
+    expect(page.locator(".forecast")).to_contain_text("6 epochs on all layers")
 
 
 def test_a_rate_that_is_too_high_is_said_while_it_is_typed(page: Page, furnished: Furnished) -> None:
