@@ -38,7 +38,7 @@ demo: install
 TEST_PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 
 test: install-dev frontend browser
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 nightly: install-dev
 	NIGHTLY=1 $(PYTHON) -m pytest tests/worker/kill tests/worker/test_supervisor.py tests/worker/test_supervisor_stops.py $(PYTEST_ARGS)

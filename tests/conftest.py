@@ -183,14 +183,28 @@ _SHARED_BY: Final = {
     "tests/e2e": "tests/e2e",
 }
 """What shares a server, by the beginning of its path; the first that fits counts."""
+_LONGEST: Final = (
+    "tests/worker/kill",
+    "every page",
+    "tests/e2e",
+    "tests/worker/test_several_devices.py",
+    "tests/backend/test_serve.py",
+    "tests/backend/test_demo.py",
+    "tests/backend/test_cli.py",
+    "tests/backend/training/pages/test_train.py",
+)
+"""Groups that take longest, in the order in which they are begun: last, they would keep one process busy alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, where tests run side by side, a file and what shares a server.
+    """Keep together, where tests run side by side, a file and what shares a server; begin with the longest.
 
     The tests of pages are two groups, each with a server of its own: together they would take longer than all others.
     """
+    places = {}
     for item in items:
         file = Path(item.nodeid.partition("::")[0])
         shared = next((group for path, group in _SHARED_BY.items() if file.is_relative_to(path)), str(file))
         item.add_marker(pytest.mark.xdist_group(shared))
+        places[item] = _LONGEST.index(shared) if shared in _LONGEST else len(_LONGEST)
+    items.sort(key=lambda item: places[item])

@@ -61,7 +61,7 @@ class Server:
         if self._running is None or self._thread is None:
             return
         self._running.should_exit = True
-        self._thread.join(10)
+        self._thread.join(3)
         self._running = None
 
 

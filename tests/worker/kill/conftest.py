@@ -52,24 +52,26 @@ TIMERS: Final = Timers(
 )
 PATIENCE_S: Final = 60.0
 ON_BOTH: Final = frozenset({"test_a_run_ends_undisturbed", "test_nothing_is_left_when_all_have_left"})
-"""Tests on the farm that run on both databases each time; of the others every second one, and all at night."""
+"""Tests that run on both databases each time; the others take turns by day and run on both at night."""
 STEADY: Final = "tests.worker.kill.steady_trainer"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """By day, the tests of each file take turns between the two databases."""
+    """By day, the tests of each file that run on both databases take turns between them."""
     if is_night():
         return
-    places: dict[tuple[object, str], int] = {}
-    left_out = []
+    on_farms: dict[Path, dict[str, dict[str, pytest.Item]]] = {}
     for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        database = parameters.get("farm") or parameters.get("real_farm")
         name = getattr(item, "originalname", "")
-        database = getattr(getattr(item, "callspec", None), "params", {}).get("farm")
-        if database is None or name in ON_BOTH:
-            continue
-        place = places.setdefault((item.path, name), len(places))
-        if database != ("sqlite", "postgresql")[place % 2]:
-            left_out.append(item)
+        if database is not None and name not in ON_BOTH:
+            on_farms.setdefault(item.path, {}).setdefault(name, {})[database] = item
+    left_out = [
+        of_test[("postgresql", "sqlite")[place % 2]]
+        for tests in on_farms.values()
+        for place, of_test in enumerate(of_test for of_test in tests.values() if len(of_test) > 1)
+    ]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
 
