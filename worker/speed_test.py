@@ -78,19 +78,21 @@ def _of_all_layers(config: TrainingConfig, images: list[Image.Image], device: to
     targets = torch.arange(number, device=device) % _CLASSES
     autocast = devices.autocast_type(config.precision, device)
 
-    def run(pixels: Tensor) -> Tensor:
+    def run(pixels: Tensor, precision: torch.dtype | None) -> Tensor:
         with (
-            torch.autocast(device.type, dtype=autocast, enabled=autocast is not None),
-            fast_depthwise(device, autocast),
+            torch.autocast(device.type, dtype=precision, enabled=precision is not None),
+            fast_depthwise(device, precision),
         ):
             return model(to_input(pixels, steps, device)).float()  # type: ignore[no-any-return]  # a module's call is Any
 
     def answer() -> None:
+        # On a processor, what judges is computed in float32.
+        precision = None if device.type == "cpu" else autocast
         with torch.no_grad():
-            run(_seen(images, lambda image: evaluation_view(image, steps))).cpu()
+            run(_seen(images, lambda image: evaluation_view(image, steps)), precision).cpu()
 
     def learn() -> None:
-        loss = F.cross_entropy(run(_random_views(images, steps, config.augmentation, device)), targets)
+        loss = F.cross_entropy(run(_random_views(images, steps, config.augmentation, device), autocast), targets)
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
