@@ -49,7 +49,7 @@ TRAININGS: Final[dict[str, TrainingRequest]] = {
     "resnet18 all, 8 of 128 px": TrainingRequest(architecture="resnet18", stages=(_ALL,), batch_size=8, image_size=128),
     "resnet18 all, 32 of 224 px": TrainingRequest(architecture="resnet18", stages=(_ALL,), batch_size=32),
     "resnet18 norms": TrainingRequest(architecture="resnet18", stages=(_NORMS,)),
-    "recommended, 2 minutes": TrainingRequest(recipe=Recipe.RECOMMENDED, minutes=2),
+    "recommended, 4 minutes": TrainingRequest(recipe=Recipe.RECOMMENDED, minutes=4),
     "resnet34 head": TrainingRequest(architecture="resnet34", stages=(_HEAD,)),
 }
 

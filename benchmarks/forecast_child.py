@@ -43,6 +43,7 @@ def _counts(content: "FolderContent") -> "Counts":
 
 
 def _train(job: dict[str, Json]) -> dict[str, Json]:
+    from backend.domain.catalogue import architecture_named
     from backend.domain.training import TrainingConfig
     from backend.training.forecast.cursor import WorkCursor
     from backend.training.forecast.speeds import speeds_of
@@ -55,6 +56,8 @@ def _train(job: dict[str, Json]) -> dict[str, Json]:
     use_weights(job["weights"])
     content = _read(job)
     config = TrainingConfig.model_validate(job["config"])
+    # The catalogue may name drawn weights now.
+    config = config.model_copy(update={"weights": architecture_named(config.architecture).weights[0].name})
     # From the start of the process, as importing torch is a part of every training.
     readings = chain([_BEGUN], iter(time.perf_counter, None))
     quiet = chain([0.0], iter(QuietClock(monotonic=time.perf_counter, begun_at=_BEGUN), None))
