@@ -14,7 +14,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,12 +24,13 @@ from typing import Final
 from backend.domain.json import Json
 from backend.domain.memory import memory_needed
 from backend.domain.training import Recipe, StageRequest, TrainingRequest
-from backend.training.forecast.forecast import Timetable, slowdown_by
+from backend.training.forecast.forecast import Timetable
+from backend.training.forecast.load import Load
 from backend.training.forecast.speeds import Rates, Speed
 from backend.training.forecast.work import Counts, pieces
 from benchmarks import measuring
 from benchmarks.planning import planned_config, speed_of
-from worker.processors import LoadMeter, processors
+from worker.processors import processors
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 WITHIN: Final = 1 / 3
@@ -106,13 +106,6 @@ def _busy(count: int) -> Iterator[None]:
             other.wait()
 
 
-def _slowdown() -> float:
-    """As a worker reports it before a training."""
-    meter = LoadMeter()
-    time.sleep(_LOAD_MEASURED_S)
-    return slowdown_by(meter.other_threads(), processors())
-
-
 class _Bench:
     def __init__(self, wanted: argparse.Namespace, folder: Path) -> None:
         self._wanted, self._folder = wanted, folder
@@ -120,7 +113,7 @@ class _Bench:
         self._seen: set[str] = set()
 
     def compare_all(self) -> list[Compared]:
-        print(f"other programs make it {_slowdown():.2f} times as long")
+        print(f"other programs make it {self._load().slowdown():.2f} times as long")
         test = [speed_of(one) for one in self._child("test", {})["speeds"]]
         print(f"load {os.getloadavg()[0]:.1f}; tested: " + ", ".join(_words(speed) for speed in test))
         titles = (
@@ -144,9 +137,9 @@ class _Bench:
         return found
 
     def _compare(self, name: str, test: list[Speed], history: list[Speed]) -> tuple[Compared, list[Speed]]:
-        request, slowdown = TRAININGS[name], _slowdown()
+        request, load = TRAININGS[name], self._load()
         # As the product plans it, within its minutes, from what is known before.
-        config = planned_config(request, self._counts, [*history, *test], slowdown)
+        config = planned_config(request, self._counts, [*history, *test], load)
         measured = self._child("train", {**self._job(config.architecture), "config": config.model_dump(mode="json")})
         # What the features depend on was the same before; as the app knows it of earlier runs on a version.
         asked = json.dumps([config.architecture, config.image_size, config.seed, config.crop_share])
@@ -158,14 +151,18 @@ class _Bench:
         tables = []
         for rates in (Rates(test), Rates([*history, *test])):
             estimates = [rates.estimate(piece, config.architecture) for piece in expected]
-            known = (replace(one, seconds=one.seconds * slowdown) for one in estimates if one is not None)
+            known = (
+                replace(one, seconds=one.seconds * load.slowdown(one.piece.work))
+                for one in estimates
+                if one is not None
+            )
             tables.append(Timetable(tuple(known), config.stages))
         speeds = [speed_of(one, name) for one in measured["speeds"]]
         by_test, by_runs = tables
         low, high = by_runs.range()
         return Compared(
             name=name,
-            slowdown=slowdown,
+            slowdown=load.slowdown(),
             tested=by_test.seconds,
             forecast=by_runs.seconds,
             low=low,
@@ -174,6 +171,11 @@ class _Bench:
             memory=memory_needed(config, "cpu"),
             peak=measured["peak"],
         ), speeds
+
+    def _load(self) -> Load:
+        """As a worker reports it before a training: measured by a process that has not started the others."""
+        found = self._child("load", {"seconds": _LOAD_MEASURED_S})
+        return Load(found["other_threads"], processors())
 
     @cached_property
     def _counts(self) -> Counts:
@@ -203,7 +205,11 @@ class _Bench:
             order, result = Path(work) / "job.json", Path(work) / "result.json"
             measuring.write(order, {**job, "work": work})
             subprocess.run(
-                [sys.executable, "-m", "benchmarks.forecast_child", what, str(order), str(result)], cwd=ROOT, check=True
+                [sys.executable, "-m", "benchmarks.forecast_child", what, str(order), str(result)],
+                cwd=ROOT,
+                # As a worker sets it for its trainings.
+                env={"GOMP_SPINCOUNT": "1000", **os.environ},
+                check=True,
             )
             return dict(measuring.read(result))
 

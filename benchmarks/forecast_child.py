@@ -1,4 +1,4 @@
-"""One process of ``benchmarks.forecast``: ``python -m benchmarks.forecast_child test|count|train JOB RESULT``."""
+"""One process of ``benchmarks.forecast``: ``python -m benchmarks.forecast_child test|load|count|train JOB RESULT``."""
 
 import resource
 import sys
@@ -18,7 +18,13 @@ _BEGUN = time.perf_counter()
 
 
 def main(what: str, job: dict[str, Json]) -> dict[str, Json]:
-    """Test the machine, count the pictures, or run the training that the job describes."""
+    """Test the machine, measure its load, count the pictures, or run the training that the job describes."""
+    if what == "load":
+        from worker.processors import LoadMeter
+
+        meter = LoadMeter()
+        time.sleep(job["seconds"])
+        return {"other_threads": meter.other_threads()}
     if what == "test":
         from worker.speed_test import measured
 

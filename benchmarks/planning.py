@@ -5,18 +5,19 @@ from collections.abc import Sequence
 
 from backend.domain.json import Json
 from backend.domain.training import TrainingConfig, TrainingRequest, resolve
+from backend.training.forecast.load import QUIET, Load
 from backend.training.forecast.speeds import Rates, Speed
 from backend.training.forecast.work import Counts, Work, pieces
 from backend.training.within_time import DEFAULT_MINUTES, within_time
 
 
 def planned_config(
-    request: TrainingRequest, counts: Counts, speeds: Sequence[Speed], slowdown: float = 1.0
+    request: TrainingRequest, counts: Counts, speeds: Sequence[Speed], load: Load = QUIET
 ) -> TrainingConfig:
     """The config that the product would run for the first training on so many pictures.
 
-    ``speeds`` are those of the test of the machine, which the product makes when it starts; ``slowdown`` is how many
-    times longer work takes than it did then.
+    ``speeds`` are those of the test of the machine, which the product makes when it starts; ``load`` is what other
+    programs do now.
     """
     config = resolve(request)
     if not request.is_planned:
@@ -25,8 +26,8 @@ def planned_config(
 
     def seconds_of(one: TrainingConfig) -> float:
         estimates = [rates.estimate(piece, one.architecture) for piece in pieces(one, counts)]
-        known = [estimate.seconds for estimate in estimates if estimate is not None]
-        return slowdown * sum(known) if len(known) == len(estimates) else math.inf
+        known = [one.seconds * load.slowdown(one.piece.work) for one in estimates if one is not None]
+        return sum(known) if len(known) == len(estimates) else math.inf
 
     return within_time(config, request.minutes or DEFAULT_MINUTES, counts.train, seconds_of)
 

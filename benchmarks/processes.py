@@ -31,7 +31,8 @@ def _offline(folder: Path) -> dict[str, str]:
     """The environment, set so that no library uses the internet or writes outside the work folder."""
     said = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     homes = {name: str(folder / "home") for name in ("HF_HOME", "TORCH_HOME", "FASTAI_HOME", "MPLCONFIGDIR")}
-    return {**os.environ, **said, **homes}
+    # As a worker sets it for its trainings.
+    return {"GOMP_SPINCOUNT": "1000", **os.environ, **said, **homes}
 
 
 _ASK: Final = """

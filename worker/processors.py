@@ -56,10 +56,12 @@ class Use:
     def quiet_share(self, seconds: float, count: int) -> float:
         """Share of ``seconds`` that the same work takes where no other program uses the ``count`` processors.
 
-        Threads of which there are more than processors wait for each other; that is no other program's doing.
+        While one of our threads waits for a processor, others may wait for that thread, so at most the whole wait is
+        lost. No more is lost than what we didn't get of the processors: threads of which there are more than
+        processors wait for each other, which is no other program's doing.
         """
-        ran, wanted = self.running / seconds, min((self.running + self.waiting) / seconds, float(count))
-        return min(1.0, 1 - (wanted - ran) / max(1.0, wanted))
+        ran, waited = self.running / seconds, self.waiting / seconds
+        return min(1.0, max(1 - waited, ran / count))
 
 
 class QuietClock:

@@ -15,6 +15,7 @@ from worker.processors import Busy, LoadMeter, QuietClock, ThreadTimes, Use, oth
         pytest.param(Use(10.0, 10.0), 10.0, 2, 0.5, id="both threads get half of what they want"),
         pytest.param(Use(20.0, 30.0), 10.0, 2, 1.0, id="five threads wait for each other on two processors"),
         pytest.param(Use(10.0, 40.0), 10.0, 2, 0.5, id="five threads together get one of two processors"),
+        pytest.param(Use(10.0, 5.0), 10.0, 2, 0.5, id="one of two threads gets half, and the other waits for it"),
         pytest.param(Use(10.0, 0.0), 10.0, 2, 1.0, id="one thread has a processor, whatever the other one does"),
         pytest.param(Use(6.0, 4.0), 10.0, 2, 0.6, id="one thread waits for four seconds of ten"),
         pytest.param(Use(1.0, 1.0), 10.0, 2, 0.9, id="a thread that mostly sleeps waits for one second of ten"),

@@ -17,6 +17,7 @@ from backend.domain.training import DeviceWanted, Stage, TrainingConfig, fewest_
 from backend.ledger.job import JobKind
 from backend.ledger.queries import Jobs
 from backend.tables.ledger import WorkerRow
+from backend.training.forecast.load import QUIET, Load
 from backend.training.forecast.speed_repository import Speeds
 from backend.training.forecast.speeds import Estimate, Rates, Source
 from backend.training.forecast.work import Counts, Work, WorkItem, pieces, usual_seconds
@@ -28,8 +29,6 @@ _SPREAD: Final = {Source.RUNS: 0.2, Source.TEST: 0.3, Source.OTHERS: 0.33, Sourc
 """Share by which a time may be off, by what it rests on; few runs count as a test."""
 _ASIDE: Final = frozenset({Work.START, Work.PREPARE, Work.EXPORT})
 """Work that isn't named as the basis of a forecast."""
-_IS_BUSY_FROM: Final = 1.15
-"""Programs that slow a training less than so many times aren't worth a word."""
 _NOT_IN_A_SEARCH: Final = frozenset({Work.ANSWER, Work.EXPORT})
 """Work of a training that a search for a learning rate leaves out."""
 
@@ -114,16 +113,16 @@ class Forecaster:
             return wanted.value
         return "cuda" if self.has_gpu else "cpu"
 
-    def slowdown(self, device: str) -> float:
-        """How many times longer a training takes now, since other programs use the processors as well; at least 1."""
+    def load(self, device: str) -> Load:
+        """What other programs do on the machine that will train, the least loaded where there are several."""
         if device != DeviceWanted.CPU:
-            return 1.0
+            return QUIET
         known = [
-            slowdown_by(row.other_threads, row.processors)
+            Load(row.other_threads, row.processors)
             for row in self.workers
             if row.processors and row.other_threads is not None and (row.device or "cpu").startswith(device)
         ]
-        return min(known, default=1.0)
+        return min(known, key=Load.slowdown, default=QUIET)
 
     def forecast(self, config: TrainingConfig, *, is_fresh: bool = True) -> Forecast:
         """What a training will take. ``is_fresh``: it begins with the pretrained weights, not with a trained model."""
@@ -136,7 +135,7 @@ class Forecaster:
         wanted = _asked_of_the_backbone(config)
         is_prepared = bool(wanted) and kept >= wanted.keys()
         until_model = found.until_model() if len(config.stages) > 1 else None
-        basis = _basis(found.estimates) + _load_words(self.slowdown(self.device(config.device)))
+        basis = _basis(found.estimates) + self.load(self.device(config.device)).words
         return Forecast(low, high, memory, basis, is_prepared, until_model)
 
     def timetable(self, config: TrainingConfig, *, is_fresh: bool = True) -> Timetable | None:
@@ -159,9 +158,11 @@ class Forecaster:
 
     def _timed(self, config: TrainingConfig, items: Iterable[WorkItem]) -> Timetable | None:
         device = self.device(config.device)
-        rates, slowdown = self._rates_of(device), self.slowdown(device)
+        rates, load = self._rates_of(device), self.load(device)
         estimates = [rates.estimate(item, config.architecture) for item in items]
-        known = tuple(replace(one, seconds=one.seconds * slowdown) for one in estimates if one is not None)
+        known = tuple(
+            replace(one, seconds=one.seconds * load.slowdown(one.piece.work)) for one in estimates if one is not None
+        )
         return Timetable(known, config.stages) if len(known) == len(estimates) else None
 
     def _rates_of(self, device: str) -> Rates:
@@ -194,15 +195,6 @@ def timetable(
     return Forecaster(session, counts, version_id).timetable(config)
 
 
-def slowdown_by(other_threads: float, processors: int) -> float:
-    """How many times longer a training takes while so many threads of other programs want a processor.
-
-    It has a thread for each of them itself, and all threads get equal shares.
-    """
-    found = 1 + other_threads / processors
-    return found if found >= _IS_BUSY_FROM else 1.0
-
-
 def _spread(estimate: Estimate) -> float:
     if estimate.source is Source.RUNS and len(estimate.runs) < _MANY_RUNS:
         return _SPREAD[Source.TEST]
@@ -219,12 +211,6 @@ def _basis(estimates: Sequence[Estimate]) -> str:
     if longest.source is Source.RUNS:
         return "an earlier run of this model here" if runs == 1 else f"{runs} earlier runs of this model here"
     return "a different model's run here" if runs == 1 else f"{runs} runs of different models here"
-
-
-def _load_words(slowdown: float) -> str:
-    if slowdown == 1.0:
-        return ""
-    return f"; other programs use the processors, which makes it about {slowdown:.1f} times as long"
 
 
 def _asked_of_the_backbone(config: TrainingConfig) -> dict[int, tuple[object, int]]:
