@@ -40,7 +40,10 @@ def render(
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     """The same with the context as a mapping."""
-    html = _environment().get_template(name).render(_frame(request) | dict(context))
+    frame = _frame(request)
+    hidden = frame.keys() & context.keys() - {"section"}
+    assert not hidden, f"the frame of every page shows its own {', '.join(sorted(hidden))}"
+    html = _environment().get_template(name).render(frame | dict(context))
     response = HTMLResponse(html, status, headers=dict(headers or {}))
     if WORDS_COOKIE in request.cookies and not is_fragment(request):
         response.delete_cookie(WORDS_COOKIE, path=address(request, "") or "/")
@@ -88,9 +91,9 @@ def _frame(request: Request) -> dict[str, Any]:  # Any: the template's context
         "csrf_token": token,
         # First in its form, so that it is read before any file.
         "csrf_field": Markup('<input type="hidden" name="csrf_token" value="{}">').format(token),
-        "version": version(),
+        "program_version": version(),
         "caller_words": _caller_words(request),
-        "words": unquote(request.cookies.get(WORDS_COOKIE, ""))[:300],
+        "status_text": unquote(request.cookies.get(WORDS_COOKIE, ""))[:300],
         "theme": theme if theme in THEMES else None,
         "section": "datasets",
     }

@@ -57,7 +57,7 @@ def remark(epochs: Sequence[EpochFigures], *, valid_images: int) -> Remark | Non
         epochs: of one stage, first to last.
         valid_images: how many images the error rates were measured on.
     """
-    if len(epochs) < 2 or epochs[-1].error_rate == 0:
+    if len(epochs) < 2 or min(epoch.error_rate for epoch in epochs) == 0:
         return None
     last, before = epochs[-1], epochs[-2]
     best = min(epochs[:-1], key=lambda epoch: epoch.valid_loss)

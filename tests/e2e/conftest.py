@@ -52,7 +52,8 @@ document.addEventListener("securitypolicyviolation", (event) =>
 """
 
 
-@pytest.fixture(scope="session")
+# For a file and no longer: its event loop would be in the way of tests that run one of their own.
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     """The driver."""
     with sync_playwright() as playwright:
@@ -64,7 +65,7 @@ def installed_chromium() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """An installed Chromium, else playwright's own."""
     browser = playwright.chromium.launch(executable_path=installed_chromium(), args=list(CHROMIUM_ARGUMENTS))

@@ -61,6 +61,9 @@ def test_no_text_becomes_an_element_or_is_run(
     assert page.evaluate(MADE_OF_TEXT) == []
     # Nothing was worked out, neither by a template of the server's nor by one in the page.
     assert "49" not in page.locator("main").inner_text().replace("number", "").split()
+    # Nor is a function or an object of the server's shown in place of what it stands for.
+    shown = (page.locator("body").text_content() or "").splitlines()
+    assert [line.strip() for line in shown if " at 0x" in line] == []
 
 
 def test_the_dataset_is_called_what_it_is_called(page: Page, furnished: Furnished) -> None:

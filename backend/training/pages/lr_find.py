@@ -88,7 +88,7 @@ def find_page(request: Request, find_id: str, session: ReadDep) -> Response:
         marks=_marks(result),
         points=_points(result),
         fallback=FALLBACK,
-        words=words,
+        rate_words=words,
         architecture=architecture_of(find.config),
         steps=steps_of(session, DatasetId(find.dataset_id), StepName.TRAIN),
         is_at_work=not find.status.is_final,

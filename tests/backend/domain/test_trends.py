@@ -74,6 +74,8 @@ def test_it_sees_that_a_loss_goes_up_and_down() -> None:
         [EpochFigures(0.30, 0.30, 0.1), EpochFigures(0.31, 0.31, 0.1)],
         # The loss rises, but fewer pictures are wrong than ever.
         [EpochFigures(0.5, 0.250, 0.08), EpochFigures(0.2, 0.280, 0.05)],
+        # An epoch got every picture right; what followed is no cause for advice.
+        [EpochFigures(0.2, 0.05, 0.05), EpochFigures(0.1, 0.005, 0.0), EpochFigures(0.08, 0.012, 0.006)],
     ],
     ids=[
         "all right",
@@ -82,6 +84,7 @@ def test_it_sees_that_a_loss_goes_up_and_down() -> None:
         "a jump below what is shown",
         "two epochs",
         "fewest wrong",
+        "an epoch was all right",
     ],
 )
 def test_it_shows_nothing_where_nothing_is_wrong(epochs: list[EpochFigures]) -> None:
