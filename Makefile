@@ -41,7 +41,8 @@ test: install-dev frontend browser
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 nightly: install-dev
-	NIGHTLY=1 $(PYTHON) -m pytest tests/worker/kill tests/worker/test_supervisor.py tests/worker/test_supervisor_stops.py $(PYTEST_ARGS)
+	NIGHTLY=1 $(PYTHON) -m pytest tests/worker/kill tests/worker/test_supervisor.py tests/worker/test_supervisor_stops.py \
+	    tests/worker/test_several_devices.py $(PYTEST_ARGS)
 
 contact-sheet: install-dev frontend browser
 	$(PYTHON) -m tests.e2e.contact_sheet

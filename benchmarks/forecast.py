@@ -30,7 +30,7 @@ from backend.training.forecast.speeds import Rates, Speed
 from backend.training.forecast.work import Counts, pieces
 from benchmarks import measuring
 from benchmarks.planning import planned_config, speed_of
-from worker.processors import processors
+from worker.processors import THREAD_SETTINGS, processors
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 WITHIN: Final = 1 / 3
@@ -208,7 +208,7 @@ class _Bench:
                 [sys.executable, "-m", "benchmarks.forecast_child", what, str(order), str(result)],
                 cwd=ROOT,
                 # As a worker sets it for its trainings.
-                env={"GOMP_SPINCOUNT": "1000", **os.environ},
+                env={**THREAD_SETTINGS, **os.environ},
                 check=True,
             )
             return dict(measuring.read(result))

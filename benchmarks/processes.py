@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import measuring
+from worker.processors import THREAD_SETTINGS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -32,7 +33,7 @@ def _offline(folder: Path) -> dict[str, str]:
     said = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     homes = {name: str(folder / "home") for name in ("HF_HOME", "TORCH_HOME", "FASTAI_HOME", "MPLCONFIGDIR")}
     # As a worker sets it for its trainings.
-    return {"GOMP_SPINCOUNT": "1000", **os.environ, **said, **homes}
+    return {**THREAD_SETTINGS, **os.environ, **said, **homes}
 
 
 _ASK: Final = """

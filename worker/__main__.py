@@ -13,20 +13,16 @@ from backend.settings import SettingsError, load
 from worker.hardware import new_identity
 from worker.host import Host
 from worker.identity import open_context
+from worker.processors import THREAD_SETTINGS
 
 _USER_MUST_CHANGE_SOMETHING: Final = 2
-_THREADS_ON_A_BUSY_MACHINE: Final = {"GOMP_SPINCOUNT": "1000"}
-"""Threads of a training that wait for each other soon sleep instead of taking a processor from the one that is late.
-
-Measured (docs/speed.md): beside another program a step takes a quarter to half less time, alone as much as before.
-"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the worker; the exit code."""
     options = _options(arguments)
     log.configure()
-    for name, value in _THREADS_ON_A_BUSY_MACHINE.items():
+    for name, value in THREAD_SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
         settings = load()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from backend.domain.errors import AppError
 from backend.domain.ids import JobId
@@ -164,6 +165,19 @@ class MachineState:
     memory: Memory | None = None
     processors: int | None = None
     other_threads: float | None = None
+
+    @property
+    def columns(self) -> dict[str, float | None]:
+        """As in the table of workers."""
+        return {
+            "memory_bytes": self.memory.total if self.memory else None,
+            "memory_free_bytes": self.memory.free if self.memory else None,
+            "processors": self.processors,
+            "other_threads": self.other_threads,
+        }
+
+
+UNKNOWN_STATE: Final = MachineState()
 
 
 @dataclass(frozen=True, slots=True)

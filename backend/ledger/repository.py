@@ -17,6 +17,7 @@ from backend.domain.ids import JobId, new_id
 from backend.ledger.clock import database_now
 from backend.ledger.devices import devices_for, note_devices, release_devices
 from backend.ledger.job import (
+    UNKNOWN_STATE,
     Claim,
     Desired,
     Failure,
@@ -405,11 +406,9 @@ class Ledger(Jobs):
         kinds: Collection[JobKind],
         device_name: str | None,
         version: str,
-        state: MachineState | None = None,
+        state: MachineState = UNKNOWN_STATE,
     ) -> None:
         """Record that a worker is alive, and how its machine is."""
-        state = state or MachineState()
-        memory = state.memory
         values: Mapping[str, Any] = {  # Any: column values
             "host": worker.host,
             "kinds": ",".join(sorted(kinds)),
@@ -417,10 +416,7 @@ class Ledger(Jobs):
             "device_name": device_name,
             "version": version,
             "last_heartbeat_at": database_now(),
-            "memory_bytes": memory.total if memory else None,
-            "memory_free_bytes": memory.free if memory else None,
-            "processors": state.processors,
-            "other_threads": state.other_threads,
+            **state.columns,
         }
         if not self._changed(update(WorkerRow).where(WorkerRow.id == worker.id).values(**values)):
             self._session.execute(insert(WorkerRow).values(id=worker.id, started_at=database_now(), **values))

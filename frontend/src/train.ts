@@ -14,8 +14,10 @@ const KEPT = ["csrf_token", "run_id", "starts_from", "recipe"];
 const FOLLOWING = "[data-part=forecast], [data-part=time], [data-part^=schedule-], [data-part^=search-]";
 let planned = 0;
 let latest = 0;
-/** What the planned request is for; each further change before it adds to that. */
-let wanted: Change = {};
+const DRAWER = "[data-part=drawer]";
+const PRESETS = "[data-part=presets]";
+/** Parts to be drawn anew beside those that follow each change; they stay due until an answer that knows all was shown. */
+const due = new Set<string>();
 /** Values by field name that were typed after the last request was sent: its answer doesn't know them. */
 const typed = new Map<string, string>();
 
@@ -24,28 +26,22 @@ interface Change {
   fresh?: boolean;
   /** What a button does. */
   act?: string;
-  /** The drawer is drawn anew. */
-  whole?: boolean;
-  /** The presets as well: another model to start from changes their times. */
-  presets?: boolean;
 }
 
-/** What the form asks for as it would run, worked out by the server; with the drawer where that is to change too. */
-async function foresee({ fresh = false, act = "", whole = false, presets = false }: Change = {}): Promise<void> {
+/** What the form asks for as it would run, worked out by the server; with the parts that are due. */
+async function foresee({ fresh = false, act = "" }: Change = {}): Promise<void> {
   const body = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
     if (typeof value === "string" && (!fresh || KEPT.includes(name))) body.append(name, value);
   }
   if (act) body.append("do", act);
-  const parts = [FOLLOWING];
-  if (whole || fresh || act) parts.push("[data-part=drawer]");
-  if (presets || act) parts.push("[data-part=presets]");
-  await foreseeFor(body, parts.join());
+  if (fresh || act) due.add(DRAWER);
+  if (act) due.add(PRESETS);
+  await foreseeFor(body, [FOLLOWING, ...due].join());
 }
 
 async function foreseeFor(body: URLSearchParams, parts: string): Promise<void> {
   window.clearTimeout(planned);
-  wanted = {};
   typed.clear();
   const mine = ++latest;
   const shown = need("[data-part=forecast]", form);
@@ -55,6 +51,7 @@ async function foreseeFor(body: URLSearchParams, parts: string): Promise<void> {
   if (mine !== latest) return;
   if (!response?.ok) return markOld();
   delete shown.dataset["stale"];
+  if (!typed.size) due.clear();
   await show(new DOMParser().parseFromString(await response.text(), "text/html"), parts);
 }
 
@@ -138,16 +135,16 @@ form.addEventListener("input", (event) => {
   const value = valueOf(field);
   if (field.name && value !== null) typed.set(field.name, value);
   // Choices change what other fields stand for; a number that is being typed doesn't.
-  wanted = {
-    fresh: fresh || (wanted.fresh ?? false),
-    whole: field instanceof HTMLSelectElement || (wanted.whole ?? false),
-    presets: field.name === "starts_from" || (wanted.presets ?? false),
-  };
-  planned = window.setTimeout(() => void foresee(wanted), fresh ? 0 : 300);
+  if (field instanceof HTMLSelectElement) due.add(DRAWER);
+  // Another model to start from changes the times of the presets.
+  if (field.name === "starts_from") due.add(PRESETS);
+  planned = window.setTimeout(() => void foresee({ fresh }), fresh ? 0 : 300);
 });
 // A part of a name may be the name of another network: what it asks for counts once the field is left.
 form.addEventListener("change", (event) => {
-  if (event.target instanceof HTMLInputElement && event.target.name === "network") void foresee({ whole: true });
+  if (!(event.target instanceof HTMLInputElement) || event.target.name !== "network") return;
+  due.add(DRAWER);
+  void foresee();
 });
 suggestNetworks(form);
 form.addEventListener("submit", (event) => {
@@ -163,7 +160,7 @@ form.addEventListener("submit", (event) => {
 form.addEventListener("tellapart:restore", (event) => {
   event.preventDefault();
   const fields = (event as CustomEvent<[string, string][]>).detail;
-  void foreseeFor(new URLSearchParams(fields), `${FOLLOWING}, [data-part=drawer], [data-part=presets]`).then(() => {
+  void foreseeFor(new URLSearchParams(fields), [FOLLOWING, DRAWER, PRESETS].join()).then(() => {
     fill(form, fields);
     drawer.open ||= find("[data-back]", form) !== null;
   });

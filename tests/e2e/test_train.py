@@ -46,7 +46,10 @@ def test_the_drawer_shows_what_the_preset_means_and_marks_what_is_changed(page: 
     expect(page.locator("label:has(:checked) [data-own]")).to_be_hidden()
 
 
-def test_what_is_typed_while_the_server_answers_a_choice_is_kept(page: Page, furnished: Furnished) -> None:
+@pytest.mark.parametrize("is_overtaken", [False, True])
+def test_what_is_typed_while_the_server_answers_a_choice_is_kept(
+    page: Page, furnished: Furnished, is_overtaken: bool
+) -> None:
     held: list[Route] = []
 
     def hold_the_first(route: Route) -> None:
@@ -58,16 +61,20 @@ def test_what_is_typed_while_the_server_answers_a_choice_is_kept(page: Page, fur
     page.wait_for_load_state()
     page.route(re.compile("/train/forecast"), hold_the_first)
     stage = page.get_by_role("group", name="Stage 1")
+    epochs = stage.get_by_label("Epochs", exact=True)
+    usual = epochs.get_attribute("placeholder")
     with page.expect_request(re.compile("/train/forecast")):
         stage.get_by_label("Layers to train", exact=True).select_option(label="all layers (unfrozen)")
-    epochs = stage.get_by_label("Epochs", exact=True)
     epochs.fill("6")
 
-    held[0].continue_()
+    if not is_overtaken:
+        held[0].continue_()
 
-    expect(stage.get_by_label("First blocks kept frozen", exact=True)).to_be_attached()
+    # Drawn anew, with the usual number of epochs of such a stage.
+    expect(epochs).not_to_have_attribute("placeholder", usual or "")
     expect(epochs).to_have_value("6")
     expect(page.locator(".forecast")).to_contain_text("6 epochs on all layers")
+    assert len(held) == 2
 
 
 def test_a_rate_that_is_too_high_is_said_while_it_is_typed(page: Page, furnished: Furnished) -> None:

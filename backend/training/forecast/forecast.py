@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from backend.domain.early_end import fewest_epochs
 from backend.domain.json import Json
 from backend.domain.memory import memory_needed
-from backend.domain.training import DeviceWanted, Stage, TrainingConfig, fewest_epochs
+from backend.domain.training import DeviceWanted, Stage, TrainingConfig
 from backend.ledger.job import JobKind
 from backend.ledger.queries import Jobs
 from backend.tables.ledger import WorkerRow

@@ -1,6 +1,6 @@
 """What is said of a training's device, time and memory before it starts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,7 +96,9 @@ def reading_sentence(found: Timetable, *, is_kept: bool) -> str:
     return f"{said} Their features are kept, so the next training of this kind reads none of them again."
 
 
-def correction_words(said: Forecast | None, elapsed_s: float, left_s: float | None, because: str = "") -> str:
+def correction_words(
+    said: Forecast | None, elapsed_s: float, left_s: float | None, because: Callable[[], str] = str
+) -> str:
     """``Slower than estimated: now about 9 min``, with the reason where one is known; or faster.
 
     Empty while the time lies in the forecast's range, or would be rounded to an end of it.
@@ -110,7 +112,8 @@ def correction_words(said: Forecast | None, elapsed_s: float, left_s: float | No
     if now < end:
         return f"Faster than estimated: now {range_words(now, now)}"
     sentence = f"Slower than estimated: now {range_words(now, now)}"
-    return f"{sentence}, because {because}" if because else sentence
+    reason = because()
+    return f"{sentence}, because {reason}" if reason else sentence
 
 
 def _reading(forecaster: Forecaster, config: TrainingConfig) -> str:

@@ -185,7 +185,7 @@ def _correction(session: Session, run: RunView) -> str:
     if said is None or run.started_at is None or run.attempt > 1:
         return ""
     elapsed_s = (datetime.now(UTC) - run.started_at).total_seconds()
-    return correction_words(Forecast(**said), elapsed_s, run.eta_s, _reason(session, run))
+    return correction_words(Forecast(**said), elapsed_s, run.eta_s, lambda: _reason(session, run))
 
 
 def _reason(session: Session, run: RunView) -> str:

@@ -14,7 +14,6 @@ from backend.domain.training import (
     TrainingConfig,
     TrainingRequest,
     group_rates,
-    is_far_behind,
     one_cycle,
     one_cycle_momentum,
     resolve,
@@ -206,13 +205,3 @@ def test_the_numbers_of_adam_can_be_changed_too() -> None:
 
     assert (config.adam_betas, config.adam_epsilon) == ((0.9, 0.999), 1e-8)
     assert (config.decay_batch_norm, config.last_layer_bias) == (False, True)
-
-
-@pytest.mark.parametrize(
-    ("done", "best", "is_behind"),
-    [(0.3, 0.9, False), (0.34, 0.151, True), (0.34, 0.149, False), (0.5, 0.126, True), (0.5, 0.124, False)],
-)
-def test_a_stage_far_behind_the_model_before_it_is_known_by_its_best_epoch(
-    done: float, best: float, is_behind: bool
-) -> None:
-    assert is_far_behind(done, best, 0.1) is is_behind

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from backend.domain.early_end import is_far_behind
 from backend.domain.events import Note, NoteTopic, StageCutShort, StageStarted
 from backend.domain.results import Evaluation
-from backend.domain.training import is_far_behind
 from worker.engine.hardware.memory import PartialUpdate
 from worker.engine.loop import best, evaluation
 from worker.engine.loop.compiled import compile_where_it_pays

@@ -178,6 +178,6 @@ def test_of_very_many_pictures_the_speed_of_reading_is_said() -> None:
 
 
 def test_a_reason_is_given_where_one_is_known() -> None:
-    said = correction_words(takes(240, 360), 200, 330, "memory ran short")
+    said = correction_words(takes(240, 360), 200, 330, lambda: "memory ran short")
 
     assert said == "Slower than estimated: now about 9 min, because memory ran short"
