@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Final
 
 import psutil
@@ -163,14 +162,16 @@ def other_threads(before: Busy, after: Busy, count: int, load_average: float) ->
     others = max(0.0, (after.everybody - before.everybody) / seconds - ours)
     if ours + others < _FULL * count:
         return others
-    if ours < _OURS * count:
-        return min(max(others, load_average), _MOST_TIMES * count)
-    # A training has a thread for each processor, and all threads get equal shares.
-    return min(others / ours * count, _MOST_TIMES * count)
+    # A training has a thread for each processor; what else is in the load are others.
+    wanted = load_average - (count if ours >= _OURS * count else 0)
+    return min(max(others, wanted), _MOST_TIMES * count)
 
 
 class LoadMeter:
-    """What other programs do on this machine, over the last few calls."""
+    """What other programs do on this machine all the time: the least of the last few calls.
+
+    An import or a page that was just drawn is over before a training is, and must not make it shorter.
+    """
 
     def __init__(self, *, busy: Callable[[], Busy] = busy_now, count: int | None = None) -> None:
         self._busy, self._count = busy, count or processors()
@@ -178,8 +179,8 @@ class LoadMeter:
         self._found: deque[float] = deque(maxlen=_HEARTBEATS)
 
     def other_threads(self) -> float:
-        """How many of their threads want a processor, on average."""
+        """How many of their threads want a processor."""
         now = self._busy()
         self._found.append(other_threads(self._last, now, self._count, psutil.getloadavg()[0]))
         self._last = now
-        return fmean(self._found)
+        return min(self._found)

@@ -159,7 +159,7 @@ class MachineState:
 
     Attributes:
         processors: that the worker may use.
-        other_threads: of other programs that want one of them, on average.
+        other_threads: of other programs that want one of them all the time.
     """
 
     memory: Memory | None = None

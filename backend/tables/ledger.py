@@ -116,7 +116,7 @@ class WorkerRow(Base):
     """A worker process that has said it is alive.
 
     ``memory_bytes`` and ``memory_free_bytes`` are its device's; until ``quarantined_until`` its device is left alone.
-    ``other_threads`` of other programs want one of the machine's ``processors``, on average over the last heartbeats.
+    ``other_threads`` of other programs want one of the machine's ``processors`` all the time.
     """
 
     __tablename__ = "workers"

@@ -101,17 +101,19 @@ def test_other_programs_are_those_that_this_one_has_not_started() -> None:
 
     assert between(ours=0.0, everybody=10.0) == 1.0
     assert between(ours=10.0, everybody=30.0) == 2.0
-    # All four are busy: with a thread of ours for each, half of the time means as many others.
-    assert between(ours=20.0, everybody=40.0) == 4.0
+    # All four are busy, four threads of ours among seven that run or wait: three are others'.
+    assert between(ours=20.0, everybody=40.0, load=7.0) == 3.0
+    # The load of the last minute doesn't know yet what has just begun.
+    assert between(ours=20.0, everybody=40.0, load=4.0) == 2.0
     # We do nothing, and more of them wait than run.
     assert between(ours=0.0, everybody=40.0, load=12.0) == 12.0
     assert between(ours=0.0, everybody=40.0, load=900.0) == 36.0
 
 
-def test_the_load_is_that_of_the_last_three_calls() -> None:
-    busy = iter(
-        [Busy(float(at), seconds, 0.0) for at, seconds in ((0, 0.0), (10, 20.0), (20, 20.0), (30, 20.0), (40, 20.0))]
-    )
-    meter = LoadMeter(busy=lambda: next(busy), count=4)
+def test_the_load_is_what_others_do_all_the_time_over_three_calls() -> None:
+    used = [0.0, 20.0, 30.0, 70.0, 100.0, 140.0]
+    busy = iter([Busy(10.0 * number, seconds, 0.0) for number, seconds in enumerate(used)])
+    meter = LoadMeter(busy=lambda: next(busy), count=40)
 
-    assert [round(meter.other_threads(), 2) for _ in range(4)] == [2.0, 1.0, 0.67, 0.0]
+    # 2, 1, 4, 3 and 4 processors in the ten seconds before each call.
+    assert [meter.other_threads() for _ in range(5)] == [2.0, 1.0, 1.0, 1.0, 3.0]
