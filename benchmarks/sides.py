@@ -175,18 +175,18 @@ RunsOf = Callable[[str, int], Sequence[SuiteRun]]
 def planned(sets: Sequence[str], seeds: Sequence[int], our_sides: Sequence[Side], runs_of: RunsOf) -> Iterator[Planned]:
     """Everything to be measured, in an order in which every set has figures early.
 
-    First our sides and the first grid point on the first seed of each set; then fastai's lesson; then the rest of the
-    grid; then the other seeds with the best grid point. What comes next depends on what ``runs_of`` gives by then.
+    First our sides and the first grid point on the first seed of each set; then the second grid point, which is fastai
+    at its best where batch norm matters; then fastai's lesson; then the rest of the grid; then the other seeds with the
+    best grid point. What comes next depends on what ``runs_of`` gives by then.
     """
     first, *others = seeds
     for place, name in enumerate(sets):
         for side in in_turn((*our_sides, fine_tune(GRID[0])), place):
             yield Planned(name, first, side)
-    for name in sets:
-        yield Planned(name, first, lesson())
-    for point in GRID[1:]:
+    second, *rest = GRID[1:]
+    for side in (fine_tune(second), lesson(), *(fine_tune(point) for point in rest)):
         for name in sets:
-            yield Planned(name, first, fine_tune(point))
+            yield Planned(name, first, side)
     for number, seed in enumerate(others, start=1):
         for name in sets:
             best = best_point(runs_of(name, first))
