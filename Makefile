@@ -14,7 +14,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: contact-sheet screenshots readme-pictures help run demo test nightly check bench suite migration install install-dev frontend browser clean
+.PHONY: contact-sheet screenshots readme-pictures help run demo test nightly check check-types check-style bench suite migration install install-dev frontend browser clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -53,10 +53,14 @@ screenshots: install-dev frontend browser
 readme-pictures: install-dev frontend browser
 	$(PYTHON) -m tests.e2e.contact_sheet --readme "$(RUN)"
 
-check: install-dev $(FRONTEND_INSTALLED)
+check: check-types check-style
+
+check-types: install-dev
+	$(PYTHON) -m mypy --num-workers $(TEST_PROCESSES)
+
+check-style: install-dev $(FRONTEND_INSTALLED)
 	$(PYTHON) -m ruff check $(PYTHON_SOURCES)
 	$(PYTHON) -m ruff format --check $(PYTHON_SOURCES)
-	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
 	@$(with_node); cd frontend; npm run check
 
@@ -101,10 +105,12 @@ $(PYTHON):
 	echo "Tellapart needs Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3-venv)." >&2; \
 	exit 1
 
-# Shows what pip downloads; its full output goes to build/install.log.
+# Shows what pip downloads; its full output goes to build/install.log. Python compiles a module when it is first imported;
+# most of these are never imported, and compiling all of them takes a minute. Where Python is told to write no compiled
+# modules, each process would do it anew: there pip does it once.
 define pip_install
 mkdir -p build; \
-$(PYTHON) -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt $(1) 2>&1 | tee build/install.log \
+$(PYTHON) -m pip install --disable-pip-version-check --progress-bar off $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile) -c constraints.txt $(1) 2>&1 | tee build/install.log \
     | awk '/^ *(Downloading|Using cached) .*[0-9] [MG]B\)/ { print "  " $$1, $$(NF-2), $$(NF-1), $$NF; fflush() } \
            /^Installing collected/ { print "  Unpacking …"; fflush() } /^ERROR/ { print; fflush() }' \
     || { echo "The installation failed; build/install.log has the full output. Run make again to continue."; exit 1; }
