@@ -194,6 +194,15 @@ class StageCutShort:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochsChanged:
+    """A stage is to have ``epochs`` epochs in all, as many of the ``planned`` ones as there is time for."""
+
+    stage: int
+    epochs: int
+    planned: int
+
+
+@dataclass(frozen=True, slots=True)
 class StageSkipped:
     """A stage isn't run, and why in words."""
 
@@ -248,6 +257,7 @@ Event = (
     | StateSaved
     | StageFinished
     | StageCutShort
+    | EpochsChanged
     | StageSkipped
     | RateFound
     | MicroBatchHalved

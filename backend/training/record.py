@@ -11,6 +11,7 @@ from typing import Final
 from backend.db.session import WriteSession
 from backend.domain.events import (
     EpochFinished,
+    EpochsChanged,
     Event,
     FeaturesKept,
     ImageSkipped,
@@ -51,6 +52,7 @@ KIND_OF: Final[Mapping[type[Event], str]] = {
     StageFinished: "checkpoint",
     StageCutShort: "stage-cut-short",
     StageSkipped: "stage-skipped",
+    EpochsChanged: "epochs-changed",
     RateFound: "rate-found",
     MicroBatchHalved: "micro-batch-halved",
     RolledBack: "rolled-back",

@@ -27,7 +27,7 @@ function refresh(): void {
   }, Math.max(0, last + APART_MS - Date.now()));
 }
 
-const NEWS = ["run", "epoch", "checkpoint", "phase", "note", "stage", "end", "pill", "image-skipped", "stage-cut-short", "stage-skipped", "rate-found", "micro-batch-halved", "rolled-back"];
+const NEWS = ["run", "epoch", "checkpoint", "phase", "note", "stage", "end", "pill", "image-skipped", "stage-cut-short", "stage-skipped", "epochs-changed", "rate-found", "micro-batch-halved", "rolled-back"];
 for (const kind of NEWS) onServerEvent(kind, refresh);
 onReturn(refresh);
 

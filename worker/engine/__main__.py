@@ -16,6 +16,7 @@ from backend.domain.catalogue import use_lookup
 from backend.domain.errors import AppError
 from backend.domain.events import (
     EpochFinished,
+    EpochsChanged,
     Event,
     ImageSkipped,
     Note,
@@ -152,6 +153,8 @@ class _Screen:
         match event:
             case Note(text=text) | StageCutShort(reason=text) | StageSkipped(reason=text):
                 console.print(f"[yellow]{text}[/yellow]")
+            case EpochsChanged(epochs=epochs, planned=planned):
+                console.print(f"[yellow]{epochs} of the {planned} planned epochs fit into the time limit[/yellow]")
             case PhaseStarted(text=text):
                 self._progress.update(self._task, description=text, completed=0, total=None)
             case PhaseProgress(done=done, total=total):

@@ -27,6 +27,7 @@ from worker.engine.loop.context import Training
 from worker.engine.loop.epoch import loader_stops_translated
 from worker.engine.loop.lr_finder import BAND_WITHIN_S, SEEDS, search
 from worker.engine.loop.state import State
+from worker.engine.loop.time_limit import TimeLimit
 from worker.engine.network import architectures, weights
 from worker.engine.network.architectures import Classifier
 from worker.engine.network.optim import set_learning
@@ -56,7 +57,7 @@ def train(
         PeerLost: another of the processes has ended.
         AppError: the training can't be done or went wrong; see ``worker.engine.errors``.
     """
-    stop = stop or NeverStop()
+    stop, time = stop or NeverStop(), TimeLimit.of(order.config)
     require_trainable(order.manifest)
     device = devices.choose(order.device)
     devices.make_repeatable(device)
@@ -75,10 +76,20 @@ def train(
         left_out, size = resumed.left_out if resumed else None, order.config.stages[first].image_size
         with prepared_images(order, on_event, stop, left_out, image_size=size, kept=kept, ranks=ranks) as images:
             training = Training(
-                order, device, model, images, on_event, stop, saved, limits, stages_before=stages_before, ranks=ranks
+                order,
+                device,
+                model,
+                images,
+                on_event,
+                stop,
+                saved,
+                limits,
+                stages_before=stages_before,
+                ranks=ranks,
+                time=time,
             )
             if resumed is not None:
-                resumed.take_over(training.limits, training.backoff)
+                resumed.take_over(training.limits, training.backoff, training.time)
             results = ranks.from_first(
                 lambda: [finished_before(order.output_folder, number) for number in range(first)]
             )

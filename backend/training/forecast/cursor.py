@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from backend.domain.events import (
     EpochFinished,
+    EpochsChanged,
     Event,
     Phase,
     PhaseProgress,
@@ -107,6 +108,7 @@ class WorkCursor:
         steps_left: of the epoch under way.
         step_seconds: of the last training steps.
         measurements: of the items that were finished; whoever stores them takes them out.
+        epochs: how many a stage has by now, where that isn't as planned.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class WorkCursor:
         self.steps_left = 0
         self.step_seconds: deque[float] = deque(maxlen=LAST_STEPS)
         self.measurements: list[Measurement] = []
+        self.epochs: dict[int, int] = {}
         self._done = 0.0
         self._done_at_first = 0.0
         self._is_typical = True
@@ -151,6 +154,12 @@ class WorkCursor:
         """Whether the present item has told how far it is, or will."""
         return self.share > 0 or (self.item is not None and self.item.work not in _WITHOUT_PROGRESS)
 
+    def is_planned(self, item: WorkItem) -> bool:
+        """Whether the item is still to be done or was done: not so with epochs for which there is no time."""
+        if item.stage is None or item.epoch is None:
+            return True
+        return item.epoch < self.epochs.get(item.stage, item.epoch + 1)
+
     def see(self, event: Event) -> None:
         """Take in what happened."""
         self._end_pause()
@@ -168,6 +177,8 @@ class WorkCursor:
                     self.share = event.done / event.total
             case EpochFinished():
                 self._finish_epoch(event)
+            case EpochsChanged():
+                self.epochs[event.stage] = event.epochs
             case StageFinished():
                 self.share = 1.0
                 self._pass(lambda item: (item.stage or 0) <= event.stage)

@@ -86,7 +86,7 @@ class EtaEstimator:
                 known.append(one.seconds / forecast)
         ratios = self._known_ratios()
         corrected = [
-            seconds * self._ratio(item.work, ratios)
+            seconds * self._ratio(item.work, ratios) * self._cursor.is_planned(item)
             for item, seconds in zip(self._cursor.items, self._forecast, strict=True)
         ]
         finished = {one.index for one in measurements}
@@ -119,7 +119,9 @@ class EtaEstimator:
         if left is None:
             left = max(0.0, forecast * self._ratio(cursor.item.work, ratios) - cursor.elapsed_s)
         later = zip(cursor.items[cursor.index + 1 :], self._forecast[cursor.index + 1 :], strict=True)
-        return left + sum(seconds * self._ratio(item.work, ratios) for item, seconds in later)
+        return left + sum(
+            seconds * self._ratio(item.work, ratios) for item, seconds in later if cursor.is_planned(item)
+        )
 
     def _done_since(self, corrected: Sequence[float], finished: set[int], share: float) -> float:
         """Corrected seconds of the work that was done since the last call; what was passed over counts nothing."""

@@ -63,9 +63,9 @@ WEIGHTS: Final = Field(
 
 MINUTES: Final = Field(
     "minutes",
-    "Time to plan for",
+    "Time limit",
     "The first model is ready early. The rest of the time goes into training all layers, as far as that fits in. "
-    "A computer that is busy with other things may take longer.",
+    "On a computer that is busy with other things, fewer epochs fit.",
     unit="minutes",
     options=(("2", "2 minutes"), ("10", "10 minutes"), ("60", "1 hour")),
     accepts="a number of minutes up to 1440",

@@ -43,6 +43,8 @@ class StageState(StrEnum):
 
 
 _LOOKED_AT: Final = 10
+_CHANGES: Final = 1000
+"""Changes of the number of epochs that are looked at; a stage has no more epochs than that."""
 _STATE_AFTER: Final = {
     Change.BETTER: StageState.HELPED,
     Change.NOISE: StageState.NO_CHANGE,
@@ -57,6 +59,7 @@ class StageCard:
     Attributes:
         number: counts from 1, as people do.
         settings: its config; JSON values.
+        epochs_in_time: how many of the planned epochs it is to have by now, or had.
         found_rate: what a search before it has found; None where there was none.
         plan: how its rate and momentum are to go, as JSON (``planned_points``).
         running_epoch: the epoch under way, from 0; None where none is.
@@ -68,6 +71,7 @@ class StageCard:
     number: int
     freeze: bool
     planned: int
+    epochs_in_time: int
     settings: Mapping[str, Json]
     found_rate: Any  # Any: a rate, or [lowest layers, head]
     plan: str
@@ -155,10 +159,15 @@ def run_page(session: Session, run: RunView) -> RunPage:
     """Everything the page of a run shows."""
     runs = RunRepository(session)
     version = runs.version(VersionId(run.version_id))
+    changed = {
+        row.data["stage"]: row.data["epochs"] for row in reversed(runs.log(run.id, ["epochs-changed"], _CHANGES))
+    }
     valid_images = _valid_images(version.counts) if version else 0
     return RunPage(
         run=run,
-        stages=_stages(run, runs.epochs(run.id), _verdicts(session, run), valid_images, runs.newest_steps(run.id)),
+        stages=_stages(
+            run, runs.epochs(run.id), _verdicts(session, run), valid_images, runs.newest_steps(run.id), changed
+        ),
         line=line_of(session, run),
         log=log_of(session, run.id),
         skipped=skipped_images(session, run.id),
@@ -202,12 +211,14 @@ def _stages(
     verdicts: Mapping[int, StageVerdict],
     valid_images: int,
     steps: Mapping[str, Json] | None,
+    changed: Mapping[int, int],
 ) -> tuple[StageCard, ...]:
     checkpoints = {row.stage: row for row in run.checkpoints}
     cards: list[StageCard] = []
     for place in range(len(run.config["stages"])):
         mine = tuple(row for row in epochs if row.stage == place)
-        cards.append(_card(run, place, mine, checkpoints.get(place), verdicts.get(place), valid_images, steps))
+        card = _card(run, place, mine, checkpoints.get(place), verdicts.get(place), valid_images, steps, changed)
+        cards.append(card)
     return tuple(cards)
 
 
@@ -219,16 +230,19 @@ def _card(
     verdict: StageVerdict | None,
     valid_images: int,
     steps: Mapping[str, Json] | None,
+    changed: Mapping[int, int],
 ) -> StageCard:
     stage = run.config["stages"][place]
+    epochs_in_time = changed.get(place, stage["epochs"])
     figures = [EpochFigures(row.train_loss, row.valid_loss, row.error_rate) for row in epochs]
     is_now = run.status is RunStatus.RUNNING and run.stage == place and checkpoint is None
     valid = checkpoint.metrics["valid"] if checkpoint else None
-    running_epoch = len(epochs) if is_now and len(epochs) < stage["epochs"] else None
+    running_epoch = len(epochs) if is_now and len(epochs) < epochs_in_time else None
     return StageCard(
         number=place + 1,
         freeze=stage["freeze"],
         planned=stage["epochs"],
+        epochs_in_time=epochs_in_time,
         settings=stage,
         found_rate=run.rates_found[place],
         plan=_plan(stage, run.rates_found[place]),

@@ -80,6 +80,10 @@ _WORDS: Final[Mapping[str, Callable[[Data], str]]] = {
         f"Stage {data['stage'] + 1}: the learning-rate finder chose {rate_words(data['max_lr'])}"
     ),
     "stage-cut-short": lambda data: f"Stage {data['stage'] + 1} ends after epoch {data['epoch']}: {data['reason']}",
+    "epochs-changed": lambda data: (
+        f"Stage {data['stage'] + 1}: {data['epochs']} of the {data['planned']} planned epochs fit into the time limit "
+        "at the present speed; the learning rate comes down accordingly"
+    ),
     "stage-skipped": lambda data: f"Stage {data['stage'] + 1} isn't needed: {data['reason']}",
     "micro-batch-halved": _halved,
     "rolled-back": _rolled_back,

@@ -12,6 +12,7 @@ from worker.engine.data.source import Unreadable
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop import evaluation
 from worker.engine.loop.run import LearningRateBackoff
+from worker.engine.loop.time_limit import TimeLimit
 from worker.engine.network.architectures import Classifier
 from worker.engine.order import StatePoint, Stopped, StopSignal, TrainingOrder
 from worker.engine.parallel.ranks import ALONE, Ranks
@@ -33,6 +34,7 @@ class Training:
         saved: grows with every saved state, the newest last.
         stages_before: stages of earlier trainings that led to the weights this training began with.
         ranks: the processes that do the training together.
+        time: how long the training has worked, and how long it may.
     """
 
     order: TrainingOrder
@@ -47,6 +49,7 @@ class Training:
     stages_before: int = 0
     compile_status: CompileStatus = field(default_factory=CompileStatus)
     ranks: Ranks = ALONE
+    time: TimeLimit = field(default_factory=TimeLimit)
 
     @property
     def preprocessing(self) -> Preprocessing:

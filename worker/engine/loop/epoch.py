@@ -42,6 +42,7 @@ def run_epoch(training: Training, run: StageRun, valid: evaluation.Answers) -> E
         raise
     finished = _finished(run, answered, learning_rate, time.monotonic() - begun)
     _note_best(training, run, finished)
+    run.epoch_seconds.append(finished.duration_s)
     cursor.epoch, cursor.step, cursor.elapsed_s = cursor.epoch + 1, 0, 0.0
     save_state(training, run, finished)
     return answered

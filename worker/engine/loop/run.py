@@ -13,6 +13,7 @@ from torch.optim import AdamW
 from backend.domain.training import Stage
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop.best import Best
+from worker.engine.loop.time_limit import TimeLimit
 from worker.engine.network.architectures import Classifier
 from worker.engine.network.optim import batch_norms, set_rates
 from worker.engine.parallel.ranks import ALONE, Ranks
@@ -95,6 +96,21 @@ class LearningRateBackoff:
         self.times += 1
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How far along its one-cycle a stage is at each step: evenly from ``progress`` at ``step`` to 1 at its end.
+
+    So rate and momentum don't jump where its number of epochs is changed.
+    """
+
+    step: int = 0
+    progress: float = 0.0
+
+    def at(self, step: int, steps: int) -> float:
+        """Share of the one-cycle in [0, 1] at a step of so many."""
+        return self.progress + (1 - self.progress) * (step - self.step) / (steps - self.step)
+
+
 @dataclass(slots=True)
 class KeptBackbone:
     """The file that holds the constant backbone of a frozen stage; its name is empty before the first save."""
@@ -120,6 +136,10 @@ class StageRun:
         loss: smoothed over the stage.
         cursor: where it is.
         bests: its best epochs so far, the best last.
+        planned_epochs: how many epochs it was to have; ``stage`` may have fewer by now.
+        pace: how its one-cycle goes on since that was changed.
+        epoch_seconds: how long its epochs took, those of this attempt.
+        time: how long the training has worked, and how long it may.
         kept_backbone: the file of its constant backbone.
         ranks: the processes that take its steps together.
         norms: all batch norm layers.
@@ -145,11 +165,16 @@ class StageRun:
     cursor: Cursor = field(default_factory=Cursor)
     bests: list[Best] = field(default_factory=list)
     kept_backbone: KeptBackbone = field(default_factory=KeptBackbone)
+    pace: Pace = field(default_factory=Pace)
+    epoch_seconds: list[float] = field(default_factory=list)
+    time: TimeLimit = field(default_factory=TimeLimit)
+    planned_epochs: int = field(init=False)
     ranks: Ranks = ALONE
     norms: list[nn.Module] = field(init=False)
     average_gradients: Callable[[], None] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.planned_epochs = self.stage.epochs
         # Once: walking through all layers in every step takes longer than the head's forward pass.
         self.norms = batch_norms(self.model)
         learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
@@ -170,13 +195,19 @@ class StageRun:
         """Fewest images of a part of a batch: batch norm in training mode needs two."""
         return 2 if self.learning_norms else 1
 
+    def set_epochs(self, epochs: int) -> None:
+        """Change how many epochs the stage has; rate and momentum go on from where they are. Between two epochs."""
+        step = self.cursor.epoch * self.steps_per_epoch
+        self.pace = Pace(step, self.pace.at(step, self.stage.epochs * self.steps_per_epoch))
+        self.stage = self.stage.model_copy(update={"epochs": epochs})
+
     def learning_at(self, step: int) -> tuple[float, float]:
         """Set rate and momentum for a step of the stage; returns the head's rate and the momentum."""
         return set_rates(
             self.optimizer,
             self.stage,
             layer_groups=len(self.model.layer_groups()),
-            progress=step / (self.stage.epochs * self.steps_per_epoch),
+            progress=self.pace.at(step, self.stage.epochs * self.steps_per_epoch),
             factor=self.backoff.factor,
         )
 

@@ -26,7 +26,8 @@ from backend.domain.training import MaxLearningRate, RunIf, TrainingConfig
 from worker.engine.checkpoints.durable import sha256, write_file
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop.best import Best
-from worker.engine.loop.run import Cursor, KeptBackbone, LearningRateBackoff, NotFinite, SmoothedLoss, StageRun
+from worker.engine.loop.run import Cursor, KeptBackbone, LearningRateBackoff, NotFinite, Pace, SmoothedLoss, StageRun
+from worker.engine.loop.time_limit import TimeLimit
 from worker.engine.order import BESIDE_STATES, StatePoint
 
 FORMAT: Final = 4
@@ -50,6 +51,9 @@ class State:
         backoff: by how much divergence has lowered the rates.
         stages_before: stages of earlier trainings that led to the weights this training began with.
         left_out: images that couldn't be read when the training began; the order of the others depends on them.
+        epochs: how many the stage has by now; 0 is as many as planned.
+        pace: how its one-cycle goes on.
+        used_s, finish_s: of ``TimeLimit``.
     """
 
     stage: int
@@ -64,13 +68,18 @@ class State:
     backoff: LearningRateBackoff
     left_out: tuple[Digest, ...]
     stages_before: int = 0
+    epochs: int = 0
+    pace: Pace = Pace()
+    used_s: float = 0.0
+    finish_s: float = 0.0
 
     def model_tensors(self) -> dict[str, Tensor]:
         """Tensors of the network by parameter name."""
         return {name.removeprefix(_MODEL): tensor for name, tensor in self.tensors.items() if name.startswith(_MODEL)}
 
-    def take_over(self, limits: MemoryLimits, backoff: LearningRateBackoff) -> None:
-        """Give a resumed training the memory limits and the lowered rates of the one before the interruption."""
+    def take_over(self, limits: MemoryLimits, backoff: LearningRateBackoff, time: TimeLimit) -> None:
+        """Give a resumed training the memory limits, the lowered rates and the used time of what was interrupted."""
+        time.add(self.used_s, self.finish_s)
         limits.micro_batch, limits.eval_batch_size = self.micro_batch, self.eval_batch_size
         backoff.factor, backoff.times = self.backoff.factor, self.backoff.times
 
@@ -95,6 +104,8 @@ class State:
         run.scaler.load_state_dict(self.scaler)
         run.cursor.epoch, run.cursor.step, run.cursor.elapsed_s = astuple(self.cursor)
         run.bests[:] = self.bests
+        run.pace = self.pace
+        run.stage = run.stage.model_copy(update={"epochs": self.epochs or run.planned_epochs})
 
 
 def order_hash(config: TrainingConfig, manifest: Manifest) -> str:
@@ -211,6 +222,10 @@ def _state(run: StageRun, tensors: dict[str, Tensor], left_out: Sequence[Digest]
         backoff=LearningRateBackoff(*astuple(run.backoff)),
         left_out=tuple(left_out),
         stages_before=run.stages_before,
+        epochs=run.stage.epochs,
+        pace=run.pace,
+        used_s=run.time.used_s,
+        finish_s=run.time.finish_s,
     )
 
 
@@ -252,6 +267,8 @@ def _load(folder: Path, point: StatePoint, order: str) -> State | str:
             "bests": tuple(Best(**best) for best in rest["bests"]),
             "backoff": LearningRateBackoff(**rest["backoff"]),
             "left_out": tuple(rest["left_out"]),
+            # States of earlier versions have none.
+            "pace": Pace(**rest.get("pace", {})),
         }
     )
 

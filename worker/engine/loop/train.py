@@ -145,7 +145,8 @@ class _StepReport:
                 stage=self._run.number,
                 epoch=self._run.cursor.epoch,
                 step=step,
-                steps=self._run.stage.epochs * self._run.steps_per_epoch,
+                # As planned, also where the stage has fewer epochs by now: what is shown is on that scale.
+                steps=self._run.planned_epochs * self._run.steps_per_epoch,
                 losses=tuple(losses),
                 learning_rate=rate,
                 momentum=momentum,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from backend.domain.early_end import is_far_behind
-from backend.domain.events import Note, NoteTopic, StageCutShort, StageStarted
+from backend.domain.events import EpochsChanged, Note, NoteTopic, StageCutShort, StageStarted
 from backend.domain.results import Evaluation
 from worker.engine.hardware.memory import PartialUpdate
 from worker.engine.loop import best, evaluation
@@ -39,7 +39,10 @@ def run_stage(
         epoch, answered = _learn(training, run, valid, resumed, before)
     else:
         epoch, answered = _learn_in_first(training, run, valid, resumed, before)
-    return finish_stage(training, run, answered, epoch)
+    before_finish_s = training.time.used_s
+    result = finish_stage(training, run, answered, epoch)
+    training.time.finish_s = training.time.used_s - before_finish_s
+    return result
 
 
 def _learn(
@@ -53,7 +56,7 @@ def _learn(
     stage = training.order.config.stages[run.number]
     if resumed is not None:
         resumed.restore(run)
-        run.stage = stage.with_rate(resumed.max_lr)
+        run.stage = run.stage.with_rate(resumed.max_lr)
     elif stage.max_lr == "find":
         find_rate(training, run)
     compile_where_it_pays(training, run)
@@ -62,6 +65,8 @@ def _learn(
             run.number, stage.freeze, stage.epochs, run.cursor.epoch, run.steps_per_epoch, str(training.device)
         )
     )
+    if run.stage.epochs != run.planned_epochs:
+        training.on_event(EpochsChanged(run.number, run.stage.epochs, run.planned_epochs))
     epochs = _run_epochs(training, run, valid, before)
     return _settle(training, run, valid, epochs)
 
@@ -98,6 +103,7 @@ def _run_epochs(
         try:
             answered = run_epoch(training, run, valid)
             answers[run.cursor.epoch - 1] = answered
+            _fit_into_time(training, run)
         except (NotFinite, PartialUpdate) as error:
             # Without its traceback, which holds the step's tensors.
             wrong = error.with_traceback(None)
@@ -109,6 +115,18 @@ def _run_epochs(
         wanted = {run.cursor.epoch - 1} | {one.epoch for one in run.bests[-1:]}
         answers = {epoch: answered for epoch, answered in answers.items() if epoch in wanted}
     return answers
+
+
+def _fit_into_time(training: Training, run: StageRun) -> None:
+    """Give the last stage as many of its planned epochs as there is time for; if that changes, it is reported."""
+    if run.number + 1 < len(training.order.config.stages):
+        return
+    epochs = training.ranks.from_first(
+        lambda: run.time.epochs_that_fit(run.cursor.epoch, run.stage.epochs, run.planned_epochs, run.epoch_seconds)
+    )
+    if epochs != run.stage.epochs:
+        run.set_epochs(epochs)
+        training.on_event(EpochsChanged(run.number, epochs, run.planned_epochs))
 
 
 def _is_cut_short(training: Training, run: StageRun, before: StageResult | None) -> bool:

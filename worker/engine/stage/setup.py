@@ -122,6 +122,7 @@ def _run(
         stages_before=training.stages_before,
         criterion=criterion_of(config, images.train, len(training.order.manifest.classes), device),
         ranks=ranks,
+        time=training.time,
     )
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from backend.domain.events import (
+    EpochsChanged,
     Event,
     Note,
     NoteTopic,
@@ -215,6 +216,18 @@ def test_a_stage_that_is_cut_short_leaves_its_rest_of_the_bar_to_the_others(
     # The last 300 forecast seconds of the stage are gone; 10 of export are done of 10 + 2 * 160 + 10.
     assert follower.standing.progress == pytest.approx(before + (1 - before) * 10 / 340)
     assert (follower.standing.stage, follower.standing.activity) == (1, "learn")
+
+
+def test_epochs_for_which_there_is_no_time_are_not_waited_for(follower: RunFollower, clock: Clock) -> None:
+    begin(follower, clock)
+    one_epoch(follower, clock, 0)
+
+    follower.see(EpochsChanged(0, 2, 4))
+
+    # One epoch more of this stage instead of three.
+    assert follower.standing.eta_s == pytest.approx(60 + 10 + 2 * 160 + 10)
+    follower.see(EpochsChanged(0, 3, 4))
+    assert follower.standing.eta_s == pytest.approx(2 * 60 + 10 + 2 * 160 + 10)
 
 
 def test_nothing_falls_below_what_an_earlier_attempt_got_to(clock: Clock) -> None:

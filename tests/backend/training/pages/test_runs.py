@@ -333,6 +333,7 @@ def test_what_happened_is_asked_in_words(client: TestClient, version_id: Version
         ("rolled-back", {"stage": 0, "epoch": 2, "step": 7, "factor": 0.5}),
         ("stage-cut-short", {"stage": 0, "epoch": 2, "reason": "3 epochs without a better one"}),
         ("stage-skipped", {"stage": 1, "reason": "nothing is left to improve"}),
+        ("epochs-changed", {"stage": 1, "epochs": 31, "planned": 47}),
         ("image-skipped", {"image_id": "a", "path": "cats/7.jpg", "reason": "the file ends too early"}),
         ("image-skipped", {"image_id": "a", "path": "cats/7.jpg", "reason": "the file ends too early"}),
     ]
@@ -345,6 +346,7 @@ def test_what_happened_is_asked_in_words(client: TestClient, version_id: Version
     assert "from the last good state with the rate times 0.5" in text
     assert "Stage 1 ends after epoch 2: 3 epochs without a better one" in text
     assert "Stage 2 isn&#39;t needed: nothing is left to improve" in text
+    assert "Stage 2: 31 of the 47 planned epochs fit into the time limit at the present speed" in text
     assert "1 picture couldn't be read during training and was skipped" in text
     assert "<b>cats/7.jpg</b>" in text
 
