@@ -166,6 +166,13 @@ GROUPS: Final = (
                 options=(("auto", "auto"), ("cpu", "the processor"), ("cuda", "a graphics card")),
             ),
             Field(
+                "devices",
+                "Devices",
+                "How many devices of one computer may share the work, where they are idle. “auto” uses all graphics "
+                "cards if the training takes minutes.",
+                options=(("auto", "auto"), ("1", "one"), ("2", "up to 2"), ("4", "up to 4"), ("8", "up to 8")),
+            ),
+            Field(
                 "precision",
                 "Precision",
                 "The number format. “auto” chooses by the hardware; 16 bits save memory and, on some, time.",

@@ -51,7 +51,8 @@ class TrainForm:
             content = None
         if not isinstance(content, dict):
             raise FormUnusable({"json": NOT_JSON})
-        return cls.of_config(resolve(checked(content.get("config", content))).model_dump(mode="json"))
+        request = checked(content.get("config", content))
+        return cls(_fields_of_request(request))
 
     @property
     def preset(self) -> Preset:
@@ -121,6 +122,13 @@ class TrainForm:
     def _restaged(self, change: Callable[[_Stages], _Stages]) -> "TrainForm":
         request = self.request()
         stages = tuple(StageRequest.model_validate(stage.model_dump()) for stage in resolve(request).stages)
-        config: TrainingConfig = resolve(request.model_copy(update={"stages": change(stages), "minutes": None}))
-        fields = fields_of(config.model_dump(mode="json"), preset_of(self.fields))
-        return TrainForm(fields | {"stage_count": str(len(config.stages))})
+        changed = request.model_copy(update={"stages": change(stages), "minutes": None})
+        fields = _fields_of_request(changed, preset_of(self.fields))
+        return TrainForm(fields | {"stage_count": str(len(changed.stages or ()))})
+
+
+def _fields_of_request(request: TrainingRequest, preset: Preset | None = None) -> dict[str, str]:
+    """The fields that ask for it; how many devices it may use is no part of its config."""
+    config: TrainingConfig = resolve(request)
+    fields = fields_of(config.model_dump(mode="json"), preset)
+    return fields | ({"devices": str(request.devices)} if isinstance(request.devices, int) else {})

@@ -68,7 +68,9 @@ def _stage_values(stage: Stage) -> dict[str, Any]:  # Any: numbers, booleans or 
 def _run_values(config: TrainingConfig) -> dict[str, Json]:
     """The config's own values by the names of the fields."""
     values = config.model_dump(mode="json", exclude={"stages", "augmentation", "recipe", "adam_betas", "network"})
-    return values | {"network": config.architecture if config.network else None, "adam_beta": config.adam_betas[1]}
+    beside = {"network": config.architecture if config.network else None, "adam_beta": config.adam_betas[1]}
+    # Not a part of what runs: each training is asked anew.
+    return values | beside | {"devices": "auto"}
 
 
 def _differing(names: Iterable[str], values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, str]:

@@ -85,6 +85,7 @@ def test_every_other_number_can_be_typed() -> None:
         "seed": "7",
         "precision": "bfloat16",
         "device": "cpu",
+        "devices": "2",
         "weight_decay": "0.05",
         "decay_batch_norm": "true",
         "last_layer_bias": "true",
@@ -109,6 +110,7 @@ def test_every_other_number_can_be_typed() -> None:
         "test_time_views": 4,
     }  # fmt: skip
     assert config["adam_betas"] == [0.9, 0.999]
+    assert request_of(form).devices == 2
     changes = config["augmentation"]
     assert (changes["flip"], changes["max_rotate"], changes["min_zoom"], changes["p_affine"]) == (False, 20, 0.9, 0.5)
     assert changes["max_zoom"] == 1.1
@@ -118,7 +120,7 @@ def test_the_form_has_a_field_for_every_setting() -> None:
     settings = set(TrainingConfig.model_fields) - {"recipe", "stages", "augmentation", "adam_betas"}
     of_stages = set(Stage.model_fields) - {"max_lr", "train_batch_norm"}
 
-    assert {field.name for field in run_fields()} == settings | {"adam_beta"}
+    assert {field.name for field in run_fields()} == settings | {"adam_beta", "devices"}
     assert {field.name for field in STAGE_FIELDS} == of_stages | {"low", "high", "bn"}
     assert {field.name for field in CHANGES} == set(Augmentation.model_fields)
 
@@ -246,10 +248,19 @@ def test_a_stage_is_added_at_the_end_and_any_can_be_removed() -> None:
     assert len(resolve(removed.without_stage(0).request()).stages) == 1
 
 
+def test_the_number_of_devices_stays_as_chosen_when_stages_change_or_json_is_pasted() -> None:
+    form = TrainForm({"recipe": "lesson-1", "devices": "2"})
+
+    assert form.with_stage_added().request().devices == 2
+    assert TrainForm.of_json('{"recipe": "lesson-1", "devices": 4}').request().devices == 4
+    assert TrainForm.of_json('{"recipe": "lesson-1"}').request().devices is None
+
+
 def test_an_empty_field_shows_what_it_stands_for() -> None:
     shown = shown_values(resolve(TrainingRequest(recipe=Recipe.LESSON_1)))
 
     assert (shown["batch_size"], shown["weight_decay"], shown["max_zoom"]) == ("64", "0.01", "1.1")
+    assert shown["devices"] == "auto"
     assert (shown["stage_freeze_0"], shown["stage_high_0"], shown["stage_low_0"]) == ("true", "0.003", "")
     assert (shown["stage_low_1"], shown["stage_high_1"], shown["stage_early_stopping_1"]) == ("1e-6", "0.0001", "")
 
