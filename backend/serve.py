@@ -328,7 +328,7 @@ def run_web(descriptor: int) -> None:
     # Only the child needs them; the parent starts, and restarts, the faster without.
     from backend.app import create_app
     from backend.connections import LimitedProtocol, allow_many_files
-    from backend.ledger.doorbell import CeleryNotifier
+    from backend.ledger.celery_notifier import CeleryNotifier
     from backend.ledger.unit_of_work import NoNotifier
 
     log.configure()

@@ -27,7 +27,7 @@ from backend.domain.training import Recipe, StageRequest, TrainingRequest
 from backend.training.forecast.forecast import Timetable
 from backend.training.forecast.load import Load
 from backend.training.forecast.speeds import Rates, Speed
-from backend.training.forecast.work import Counts, pieces
+from backend.training.forecast.work import Counts, work_items
 from benchmarks import measuring
 from benchmarks.planning import planned_config, speed_of
 from worker.processors import THREAD_SETTINGS, processors
@@ -147,14 +147,12 @@ class _Bench:
         kept = frozenset({0} if is_frozen and asked in self._seen else ())
         if is_frozen:
             self._seen.add(asked)
-        expected = pieces(config, self._counts, kept_stages=kept)
+        expected = work_items(config, self._counts, kept_stages=kept)
         tables = []
         for rates in (Rates(test), Rates([*history, *test])):
-            estimates = [rates.estimate(piece, config.architecture) for piece in expected]
+            estimates = [rates.estimate(item, config.architecture) for item in expected]
             known = (
-                replace(one, seconds=one.seconds * load.slowdown(one.piece.work))
-                for one in estimates
-                if one is not None
+                replace(one, seconds=one.seconds * load.slowdown(one.item.work)) for one in estimates if one is not None
             )
             tables.append(Timetable(tuple(known), config.stages))
         speeds = [speed_of(one, name) for one in measured["speeds"]]

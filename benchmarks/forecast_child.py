@@ -53,7 +53,7 @@ def _train(job: dict[str, Json]) -> dict[str, Json]:
     from backend.domain.training import TrainingConfig
     from backend.training.forecast.cursor import WorkCursor
     from backend.training.forecast.speeds import speeds_of
-    from backend.training.forecast.work import pieces
+    from backend.training.forecast.work import work_items
     from benchmarks.ours import NOWHERE, use_weights
     from worker.engine.order import TrainingOrder
     from worker.engine.recipe import train
@@ -67,7 +67,7 @@ def _train(job: dict[str, Json]) -> dict[str, Json]:
     # From the start of the process, as importing torch is a part of every training.
     readings = chain([_BEGUN], iter(time.perf_counter, None))
     quiet = chain([0.0], iter(QuietClock(monotonic=time.perf_counter, begun_at=_BEGUN), None))
-    items = pieces(config, _counts(content))
+    items = work_items(config, _counts(content))
     cursor = WorkCursor(items, monotonic=lambda: next(readings), quiet=lambda: next(quiet))
     work = Path(job["work"])
     train(

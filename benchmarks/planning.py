@@ -7,7 +7,7 @@ from backend.domain.json import Json
 from backend.domain.training import TrainingConfig, TrainingRequest, resolve
 from backend.training.forecast.load import QUIET, Load
 from backend.training.forecast.speeds import Rates, Speed
-from backend.training.forecast.work import Counts, Work, pieces
+from backend.training.forecast.work import Counts, Work, work_items
 from backend.training.within_time import DEFAULT_MINUTES, within_time
 
 
@@ -25,8 +25,8 @@ def planned_config(
     rates = Rates(speeds)
 
     def seconds_of(one: TrainingConfig) -> float:
-        estimates = [rates.estimate(piece, one.architecture) for piece in pieces(one, counts)]
-        known = [one.seconds * load.slowdown(one.piece.work) for one in estimates if one is not None]
+        estimates = [rates.estimate(item, one.architecture) for item in work_items(one, counts)]
+        known = [one.seconds * load.slowdown(one.item.work) for one in estimates if one is not None]
         return sum(known) if len(known) == len(estimates) else math.inf
 
     return within_time(config, request.minutes or DEFAULT_MINUTES, counts.train, seconds_of)

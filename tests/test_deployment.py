@@ -43,7 +43,7 @@ def test_only_the_web_server_has_a_port_and_only_for_this_machine(services: dict
     assert published == {"web": ["${WEB_BIND:-127.0.0.1}:${WEB_PORT:-8000}:8000"]}
 
 
-def test_the_database_and_the_doorbell_have_no_way_out(services: dict[str, Service]) -> None:
+def test_the_database_and_the_broker_have_no_way_out(services: dict[str, Service]) -> None:
     assert _read("docker-compose.yml")["networks"]["back"] == {"internal": True}
     assert services["postgres"]["networks"] == ["back"]
     assert services["redis"]["networks"] == ["back"]
@@ -89,7 +89,7 @@ def test_the_override_takes_the_gpu_away() -> None:
     assert "deploy: !reset" in (ROOT / "docker-compose.cpu.yml").read_text()
 
 
-def test_the_doorbell_keeps_what_it_has_and_needs_a_password(services: dict[str, Service]) -> None:
+def test_the_broker_keeps_what_it_has_and_needs_a_password(services: dict[str, Service]) -> None:
     command = services["redis"]["command"][-1]
 
     assert "--appendonly yes" in command

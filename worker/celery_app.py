@@ -12,7 +12,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_shutting_down
 
-from backend.ledger.doorbell import celery_settings
+from backend.ledger.celery_notifier import celery_settings
 from backend.settings import Settings, SettingsError, load
 from worker.hardware import new_identity
 from worker.identity import WorkerContext, WorkerIdentity, open_context

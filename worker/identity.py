@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from backend.db.session import Database
-from backend.ledger.doorbell import notifier_of
+from backend.ledger.celery_notifier import notifier_of
 from backend.ledger.job import Claim, JobKind, Worker
 from backend.ledger.timers import Timers
 from backend.ledger.unit_of_work import JobNotifier

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
 
     from celery.platforms import SecurityWarning
 
-    from backend.ledger.doorbell import QUEUE_OF
+    from backend.ledger.celery_notifier import QUEUE_OF
     from worker.celery_app import make_app
 
     options = [

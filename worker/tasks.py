@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from backend.ledger.doorbell import TASK_OF
+from backend.ledger.celery_notifier import TASK_OF
 from backend.ledger.job import JobKind
 from worker.identity import WorkerContext
 from worker.supervisor import run_waiting_jobs

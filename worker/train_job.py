@@ -99,7 +99,7 @@ def _follower(
     plan = read_with_retry(database, lambda session: planned_work(session, run, config), stop)
     return RunFollower(
         config,
-        plan.timetable.pieces if plan.timetable else usual_timetable(config, Counts.of(plan.counts)),
+        plan.timetable.items if plan.timetable else usual_timetable(config, Counts.of(plan.counts)),
         earlier=Standing(run.stage, run.epoch, run.progress, activity=run.activity),
         finished_stages=plan.finished_stages,
         goes_on=goes_on,

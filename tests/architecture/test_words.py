@@ -31,10 +31,10 @@ class Banned:
 NAMES = [
     Banned(r"\b(?:\w*_)?spine\b|\bspine_\w+", "steps, journey"),
     Banned(
-        r"\bDoorbell\b|\w+Doorbell\b|\bdoorbells?\b(?!\.py| import)",
+        r"\bDoorbell\b|\w+Doorbell\b|doorbells?",
         "JobNotifier, message broker",
         (".py", ".md", ".html"),
-        ("worker/", "docs/operating.md", "frontend/", "README.md"),
+        ("backend/", "worker/", "docs/operating.md", "frontend/", "README.md"),
     ),
     Banned(r"\b(?:rings?|rang|rung)\b", "notify, notification", (".py",), ("backend/", "worker/", "tests/worker/")),
     Banned(r"\b(?:bell|deaf|unheard)\b", "broker, missed", (".py", ".html"), ("backend/", "worker/", "frontend/")),

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from backend.domain.training import TrainingConfig
 from backend.training.forecast.cursor import LAST_STEPS, Measurement, WorkCursor
-from backend.training.forecast.work import LEARNING, Counts, Work, WorkItem, pieces, usual_seconds
+from backend.training.forecast.work import LEARNING, Counts, Work, WorkItem, usual_seconds, work_items
 
 _LAST_ITEMS: Final = 3
 _ENOUGH_OF_A_PASS: Final = 0.1
@@ -35,7 +35,7 @@ Timetable = Sequence[tuple[WorkItem, float]]
 
 def usual_timetable(config: TrainingConfig, counts: Counts = _SOME) -> Timetable:
     """A run's work items with what they take on a machine that nobody has measured: good as weights only."""
-    return [(item, usual_seconds(item, config.architecture)) for item in pieces(config, counts)]
+    return [(item, usual_seconds(item, config.architecture)) for item in work_items(config, counts)]
 
 
 @dataclass(frozen=True, slots=True)

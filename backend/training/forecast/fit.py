@@ -1,6 +1,6 @@
 """Seconds as a constant part plus a cost for each unit of work, fitted so that few odd measurements don't matter.
 
-A measurement of three pictures on a busy machine is mostly the time that any piece of work takes
+A measurement of three pictures on a busy machine is mostly the time that any work takes
 before its first picture; divided by three and multiplied by a thousand it would give hours.
 """
 

@@ -21,7 +21,7 @@ from backend.tables.ledger import WorkerRow
 from backend.training.forecast.load import QUIET, Load
 from backend.training.forecast.speed_repository import Speeds
 from backend.training.forecast.speeds import Estimate, Rates, Source
-from backend.training.forecast.work import Counts, Work, WorkItem, pieces, usual_seconds
+from backend.training.forecast.work import Counts, Work, WorkItem, usual_seconds, work_items
 from backend.training.repository import RunRepository
 
 HEARD_WITHIN_S: Final = 60.0
@@ -60,9 +60,9 @@ class Timetable:
     stages: Sequence[Stage] = ()
 
     @property
-    def pieces(self) -> list[tuple[WorkItem, float]]:
+    def items(self) -> list[tuple[WorkItem, float]]:
         """Each item with its seconds."""
-        return [(one.piece, one.seconds) for one in self.estimates]
+        return [(one.item, one.seconds) for one in self.estimates]
 
     @property
     def seconds(self) -> float:
@@ -71,13 +71,13 @@ class Timetable:
 
     def until_model(self) -> float:
         """Seconds at the most until the first stage has left a model."""
-        last = next((number for number, one in enumerate(self.estimates) if one.piece.work is Work.EXPORT), None)
+        last = next((number for number, one in enumerate(self.estimates) if one.item.work is Work.EXPORT), None)
         return sum(one.seconds * (1 + _spread(one)) for one in self.estimates[: None if last is None else last + 1])
 
     def range(self) -> tuple[float, float]:
         """Seconds at the least and most; at the least, where a stage that helps too little ends early."""
         return (
-            sum(one.seconds * (1 - _spread(one)) for one in self.estimates if not self._may_be_left_out(one.piece)),
+            sum(one.seconds * (1 - _spread(one)) for one in self.estimates if not self._may_be_left_out(one.item)),
             sum(one.seconds * (1 + _spread(one)) for one in self.estimates),
         )
 
@@ -142,19 +142,19 @@ class Forecaster:
     def timetable(self, config: TrainingConfig, *, is_fresh: bool = True) -> Timetable | None:
         """The training taken apart, with times; None where nothing was ever measured."""
         kept = self._kept_stages(config) if is_fresh else frozenset[int]()
-        return self._timed(config, pieces(config, self.counts, kept_stages=kept))
+        return self._timed(config, work_items(config, self.counts, kept_stages=kept))
 
     def seconds(self, config: TrainingConfig, *, is_fresh: bool = True) -> float:
         """Seconds that a training will take; those of a usual processor where nothing was ever measured here."""
         found = self.timetable(config, is_fresh=is_fresh)
         if found is not None:
             return found.seconds
-        return sum(usual_seconds(item, config.architecture) for item in pieces(config, self.counts))
+        return sum(usual_seconds(item, config.architecture) for item in work_items(config, self.counts))
 
     def search(self, config: TrainingConfig, *, is_fresh: bool = True) -> Timetable | None:
         """A search for the learning rate of the one stage of ``config``, taken apart; None where nothing is known."""
         kept = self._kept_stages(config) if is_fresh else frozenset[int]()
-        items = pieces(config, self.counts, kept_stages=kept)
+        items = work_items(config, self.counts, kept_stages=kept)
         return self._timed(config, [one for one in items if one.epoch is None and one.work not in _NOT_IN_A_SEARCH])
 
     def _timed(self, config: TrainingConfig, items: Iterable[WorkItem]) -> Timetable | None:
@@ -162,7 +162,7 @@ class Forecaster:
         rates, load = self._rates_of(device), self.load(device)
         estimates = [rates.estimate(item, config.architecture) for item in items]
         known = tuple(
-            replace(one, seconds=one.seconds * load.slowdown(one.piece.work)) for one in estimates if one is not None
+            replace(one, seconds=one.seconds * load.slowdown(one.item.work)) for one in estimates if one is not None
         )
         return Timetable(known, config.stages) if len(known) == len(estimates) else None
 
@@ -204,7 +204,7 @@ def _spread(estimate: Estimate) -> float:
 
 def _basis(estimates: Sequence[Estimate]) -> str:
     """What the item that takes longest rests on; the start and the end are left aside."""
-    main = [one for one in estimates if one.piece.work not in _ASIDE] or estimates
+    main = [one for one in estimates if one.item.work not in _ASIDE] or estimates
     longest = max(main, key=lambda one: one.seconds)
     runs = len(longest.runs)
     if not runs:

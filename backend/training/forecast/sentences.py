@@ -85,10 +85,10 @@ def memory_sentence(kind: str, needed: int, total: int | None, free: int | None)
 
 def reading_sentence(found: Timetable, *, is_kept: bool) -> str:
     """``Pictures are read at about 410 a second, which sets the pace.``; ``is_kept``: the network sees each once."""
-    read = [one for one in found.estimates if one.piece.work is Work.READ and one.seconds > 0]
+    read = [one for one in found.estimates if one.item.work is Work.READ and one.seconds > 0]
     if not read:
         return ""
-    speed = read[0].piece.amount / read[0].seconds
+    speed = read[0].item.amount / read[0].seconds
     limits = read[0].seconds >= max(one.seconds for one in found.estimates)
     said = f"About {_round(speed):,} pictures are read a second{', which limits the speed' if limits else ''}."
     if not is_kept:

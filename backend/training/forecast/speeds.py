@@ -86,9 +86,9 @@ class Source(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a piece of a training is thought to take, and why; ``runs``: ids of the trainings it rests on."""
+    """What a work item of a training is thought to take, and why; ``runs``: ids of the trainings it rests on."""
 
-    piece: WorkItem
+    item: WorkItem
     seconds: float
     source: Source
     runs: frozenset[str] = frozenset()
@@ -101,46 +101,46 @@ class Rates:
         self._speeds = [speed for speed in speeds if speed.architecture is None or is_known(speed.architecture)]
         self._tests = [speed for speed in self._speeds if speed.run_id is None]
 
-    def estimate(self, piece: WorkItem, architecture: str) -> Estimate | None:
-        """How long a piece of a training of that network takes; None where nothing can be said."""
-        same = [speed for speed in self._speeds if speed.work is piece.work]
+    def estimate(self, item: WorkItem, architecture: str) -> Estimate | None:
+        """How long a work item of a training of that network takes; None where nothing can be said."""
+        same = [speed for speed in self._speeds if speed.work is item.work]
         mine = [speed for speed in same if speed.architecture in (architecture, None)]
         for source, speeds in (
             (Source.RUNS, [speed for speed in mine if speed.run_id is not None]),
             (Source.TEST, [speed for speed in mine if speed.run_id is None]),
-            (Source.OTHERS, [] if piece.work is Work.PREPARE else same),
+            (Source.OTHERS, [] if item.work is Work.PREPARE else same),
         ):
             if speeds:
-                return self._of(piece, architecture, source, _nearest(speeds, piece.size))
-        if piece.work in _OF_NETWORK:
-            others = _alike_to(self._speeds, piece.work, architecture)
-            return self._of(piece, architecture, Source.OTHERS, others) if others else None
-        return self._usual(piece) if self._speeds else None
+                return self._of(item, architecture, source, _nearest(speeds, item.size))
+        if item.work in _OF_NETWORK:
+            others = _alike_to(self._speeds, item.work, architecture)
+            return self._of(item, architecture, Source.OTHERS, others) if others else None
+        return self._usual(item) if self._speeds else None
 
-    def _of(self, piece: WorkItem, architecture: str, source: Source, speeds: Sequence[Speed]) -> Estimate:
-        points = _points(piece, architecture, speeds)
+    def _of(self, item: WorkItem, architecture: str, source: Source, speeds: Sequence[Speed]) -> Estimate:
+        points = _points(item, architecture, speeds)
         runs = frozenset(speed.run_id for speed in speeds if speed.run_id is not None)
-        if piece.work in _ONCE:
+        if item.work in _ONCE:
             taken = [seconds / amount for amount, seconds in points]
             # What was once made ready is kept; only the first time is long.
-            of_one = min(taken) if piece.work is Work.PREPARE else median(taken)
-            return Estimate(piece, of_one * piece.amount, source, runs)
-        return Estimate(piece, fit(points, self._tested(piece, architecture)).seconds(piece.amount), source, runs)
+            of_one = min(taken) if item.work is Work.PREPARE else median(taken)
+            return Estimate(item, of_one * item.amount, source, runs)
+        return Estimate(item, fit(points, self._tested(item, architecture)).seconds(item.amount), source, runs)
 
-    def _tested(self, piece: WorkItem, architecture: str) -> float | None:
+    def _tested(self, item: WorkItem, architecture: str) -> float | None:
         """What a unit took in the test of this machine; None where that is unknown."""
-        if piece.work is Work.HEAD:  # the test leaves the last layers out, as a unit of their work is too short
+        if item.work is Work.HEAD:  # the test leaves the last layers out, as a unit of their work is too short
             return USUAL[Work.HEAD] * self._slowness
-        if piece.work is Work.READ:
+        if item.work is Work.READ:
             found = [speed for speed in self._tests if speed.work is Work.READ]
         else:
-            found = _alike_to(self._tests, piece.work, architecture) if piece.work in _OF_NETWORK else []
+            found = _alike_to(self._tests, item.work, architecture) if item.work in _OF_NETWORK else []
         if not found:
             return None
-        return median(seconds / amount for amount, seconds in _points(piece, architecture, found))
+        return median(seconds / amount for amount, seconds in _points(item, architecture, found))
 
-    def _usual(self, piece: WorkItem) -> Estimate:
-        return Estimate(piece, USUAL[piece.work] * piece.amount * self._slowness, Source.USUAL)
+    def _usual(self, item: WorkItem) -> Estimate:
+        return Estimate(item, USUAL[item.work] * item.amount * self._slowness, Source.USUAL)
 
     @property
     def _slowness(self) -> float:
@@ -153,14 +153,14 @@ class Rates:
         return min(max(of_one / USUAL[Work.READ], 1 / _MOST_SLOWNESS), _MOST_SLOWNESS)
 
 
-def _points(piece: WorkItem, architecture: str, speeds: Sequence[Speed]) -> list[tuple[float, float]]:
-    """(amount in units of the piece, seconds) of the latest runs, for each run and amount the middle one.
+def _points(item: WorkItem, architecture: str, speeds: Sequence[Speed]) -> list[tuple[float, float]]:
+    """(amount in units of the item, seconds) of the latest runs, for each run and amount the middle one.
 
     So a long run counts no more than a short one.
     """
     found: dict[str, dict[float, list[float]]] = {}
     for number, speed in enumerate(speeds):
-        amount = speed.amount / _times_as_much(piece, architecture, speed)
+        amount = speed.amount / _times_as_much(item, architecture, speed)
         of_run = found.setdefault(speed.run_id or f"test {number}", {})
         of_run.setdefault(round(amount, 6), []).append(speed.seconds)
     latest = list(found.values())[:_LATEST]
@@ -187,10 +187,10 @@ def _alike(speeds: Sequence[Speed], work: Work) -> list[Speed]:
     return [speed for speed in speeds if speed.work is kind]
 
 
-def _times_as_much(piece: WorkItem, architecture: str, speed: Speed) -> float:
-    """What a unit of the piece costs against one of what was measured."""
-    if piece.work not in _OF_NETWORK:
+def _times_as_much(item: WorkItem, architecture: str, speed: Speed) -> float:
+    """What a unit of the item costs against one of what was measured."""
+    if item.work not in _OF_NETWORK:
         return 1.0
     assert speed.architecture is not None
-    costs = relative_cost(architecture, piece.work) / relative_cost(speed.architecture, speed.work)
-    return costs * (piece.size / speed.size) ** 2
+    costs = relative_cost(architecture, item.work) / relative_cost(speed.architecture, speed.work)
+    return costs * (item.size / speed.size) ** 2

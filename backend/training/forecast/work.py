@@ -87,7 +87,7 @@ class Counts:
         return cls(*(sum(of_class.get(side, 0) for of_class in counts.values()) for side in ("train", "valid", "test")))
 
 
-def pieces(config: TrainingConfig, counts: Counts, *, kept_stages: Set[int] = frozenset()) -> list[WorkItem]:
+def work_items(config: TrainingConfig, counts: Counts, *, kept_stages: Set[int] = frozenset()) -> list[WorkItem]:
     """A training's work items, first to last; ``kept_stages`` are those whose features are on disk already."""
     # Pictures of which all is known that a training asks of its layers are not opened.
     read = counts.test if kept_stages >= set(range(len(config.stages))) else counts.whole
@@ -205,9 +205,9 @@ USUAL: Final = {Work.START: 5.5, Work.READ: 1 / 500, Work.PREPARE: 1.2, Work.HEA
 _USUAL_ANSWER: Final = 0.0101
 
 
-def usual_seconds(piece: WorkItem, architecture: str) -> float:
+def usual_seconds(item: WorkItem, architecture: str) -> float:
     """Seconds that an item takes on such a processor."""
-    if (of_one := USUAL.get(piece.work)) is not None:
-        return of_one * piece.amount
-    area = (piece.size / PIXELS_AT) ** 2
-    return _USUAL_ANSWER * relative_cost(architecture, piece.work) * area * piece.amount
+    if (of_one := USUAL.get(item.work)) is not None:
+        return of_one * item.amount
+    area = (item.size / PIXELS_AT) ** 2
+    return _USUAL_ANSWER * relative_cost(architecture, item.work) * area * item.amount

@@ -8,7 +8,7 @@ from typing import Final
 from backend.domain.json import Json
 from backend.domain.training import RunStatus, TrainingConfig
 from backend.training.forecast.cursor import Activity, activity_of
-from backend.training.forecast.work import Counts, pieces
+from backend.training.forecast.work import Counts, work_items
 from backend.training.run_view import RunView
 
 
@@ -53,7 +53,7 @@ def timeline(run: RunView, counts: Mapping[str, Json]) -> tuple[Part, ...]:
 
 def parts_of(config: TrainingConfig, counts: Counts) -> list[_Key]:
     """(stage, activity) of a training, first to last, each once."""
-    return list(dict.fromkeys((item.stage, activity_of(item)) for item in pieces(config, counts) if item.amount))
+    return list(dict.fromkeys((item.stage, activity_of(item)) for item in work_items(config, counts) if item.amount))
 
 
 def _index_of(keys: list[_Key], stage: int | None, activity: str | None) -> int:

@@ -20,7 +20,7 @@ from backend.db.session import Database
 from backend.domain.ids import VersionId
 from backend.domain.training import NO_AUGMENTATION, StageRequest, TrainingRequest
 from backend.embedded import find_valkey
-from backend.ledger.doorbell import CeleryNotifier
+from backend.ledger.celery_notifier import CeleryNotifier
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers

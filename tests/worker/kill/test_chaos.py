@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from backend import migrations
-from backend.ledger.doorbell import QUEUE_OF, CeleryNotifier
+from backend.ledger.celery_notifier import QUEUE_OF, CeleryNotifier
 from backend.ledger.job import JobKind
 from tests.fixtures.postgres import RestartablePostgres
 from tests.worker.kill.conftest import STEADY, Broker, Farm, wait_until

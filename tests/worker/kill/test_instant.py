@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from backend.db.session import Database
+from backend.ledger.celery_notifier import QUEUE_OF, CeleryNotifier
 from backend.ledger.claiming import claim_next
-from backend.ledger.doorbell import QUEUE_OF, CeleryNotifier
 from backend.ledger.job import TRAINER_CRASHED, Claim, JobKind, JobState, Outcome
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger

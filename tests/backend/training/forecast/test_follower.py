@@ -17,7 +17,7 @@ from backend.domain.events import (
 from backend.domain.training import StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training.forecast.eta import Standing
 from backend.training.forecast.follower import RunFollower
-from backend.training.forecast.work import Counts, WorkItem, pieces
+from backend.training.forecast.work import Counts, WorkItem, work_items
 from tests.backend.training.scene import epoch_finished, stage_finished, step_finished
 
 STAGES = (StageRequest(freeze=True, epochs=4, train_batch_norm=True), StageRequest(freeze=False, epochs=2))
@@ -38,7 +38,7 @@ FORECAST = {
 
 def timetable(config: TrainingConfig) -> list[tuple[WorkItem, float]]:
     """The training's work items, each kind with a time of its own."""
-    return [(item, float(FORECAST[item.work])) for item in pieces(config, Counts(100, 25, 0))]
+    return [(item, float(FORECAST[item.work])) for item in work_items(config, Counts(100, 25, 0))]
 
 
 class Clock:

@@ -183,7 +183,7 @@ def works(database: Database, version_id: str, config: TrainingConfig) -> set[Wo
     with database.read() as session:
         found = timetable(session, config, COUNTS, version_id=version_id)
     assert found is not None
-    return {piece.work for piece, _ in found.pieces}
+    return {item.work for item, _ in found.items}
 
 
 def finish_run(scene: Scene, version_id: VersionId, request: TrainingRequest) -> None:
@@ -215,7 +215,7 @@ def test_a_search_leaves_out_epochs_answers_and_the_export(scene: Scene) -> None
 
     assert found is not None
     # 100 steps of 32 pictures at 0.25 s each.
-    assert [(one.piece.work.value, round(one.seconds, 1)) for one in found.estimates] == [
+    assert [(one.item.work.value, round(one.seconds, 1)) for one in found.estimates] == [
         ("start", 5.5),
         ("read", 0.4),
         ("move", 800.0),

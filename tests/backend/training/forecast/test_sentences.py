@@ -158,7 +158,7 @@ def test_one_press_takes_half_the_batch(client: TestClient, version_id: VersionI
 
 
 def estimate(work: Work, amount: float, seconds: float) -> Estimate:
-    """What a piece of a training is thought to take."""
+    """What a work item of a training is thought to take."""
     return Estimate(WorkItem(work, amount, 224), seconds, Source.TEST)
 
 

@@ -13,7 +13,7 @@ from backend.domain.events import (
 from backend.domain.training import Precision, StageRequest, TrainingConfig, TrainingRequest, resolve
 from backend.training.forecast.cursor import WorkCursor
 from backend.training.forecast.speeds import Rates, Source, Speed, speeds_of
-from backend.training.forecast.work import Counts, Work, WorkItem, pieces
+from backend.training.forecast.work import Counts, Work, WorkItem, work_items
 from tests.backend.training.scene import epoch_finished, stage_finished, step_finished
 
 COUNTS = Counts(train=80, valid=20, test=0)
@@ -25,7 +25,7 @@ MOVES = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=2),)))
 def taken(config: TrainingConfig, *told: tuple[float, Event], goes_on: bool = False) -> list[tuple[str, float, object]]:
     """Kind, amount and seconds of what is measured with events at such times."""
     now = 0.0
-    cursor = WorkCursor(pieces(config, COUNTS), goes_on=goes_on, monotonic=lambda: now)
+    cursor = WorkCursor(work_items(config, COUNTS), goes_on=goes_on, monotonic=lambda: now)
     for now, event in told:  # noqa: B007  # the clock reads it
         cursor.see(event)
     speeds = speeds_of(cursor.measurements, config, "run")
@@ -61,7 +61,7 @@ def test_it_takes_down_each_phase_of_a_frozen_stage() -> None:
 
 def test_time_that_other_programs_took_counts_for_the_time_left_but_not_for_later_forecasts() -> None:
     now = 0.0
-    cursor = WorkCursor(pieces(STILL, COUNTS), monotonic=lambda: now, quiet=lambda: now / 2)
+    cursor = WorkCursor(work_items(STILL, COUNTS), monotonic=lambda: now, quiet=lambda: now / 2)
     told: tuple[tuple[float, Event], ...] = (
         (4, PhaseStarted(Phase.DATA, "")),
         (10, PhaseProgress(Phase.DATA, 100, 100)),
@@ -195,7 +195,7 @@ def test_runs_of_a_few_pictures_on_a_busy_machine_dont_turn_six_epochs_into_hour
     config = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=6),)))
     rates = Rates([*loaded, *TESTED])
 
-    said = [rates.estimate(piece, NET) for piece in pieces(config, Counts(train=126, valid=30, test=0))]
+    said = [rates.estimate(item, NET) for item in work_items(config, Counts(train=126, valid=30, test=0))]
 
     # Each epoch: 5 s and 126 pictures at 0.75 s, 5 s and 30 answers at 0.06 s. 10,016 to 18,601 s was said of it.
     assert sum(one.seconds for one in said if one is not None) == pytest.approx(650, abs=1)

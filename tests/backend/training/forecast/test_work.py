@@ -5,14 +5,14 @@ import pytest
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.catalogue import remember
 from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve
-from backend.training.forecast.work import Counts, Work, learning_share, pieces, relative_cost
+from backend.training.forecast.work import Counts, Work, learning_share, relative_cost, work_items
 
 COUNTS = Counts(train=80, valid=20, test=10)
 
 
 def parts(config: TrainingConfig, **given: frozenset[int]) -> list[tuple[str, float, int | None]]:
-    """Kind, amount and epoch of each piece."""
-    return [(piece.work.value, piece.amount, piece.epoch) for piece in pieces(config, COUNTS, **given)]
+    """Kind, amount and epoch of each item."""
+    return [(item.work.value, item.amount, item.epoch) for item in work_items(config, COUNTS, **given)]
 
 
 def test_it_counts_the_pictures_of_each_side() -> None:

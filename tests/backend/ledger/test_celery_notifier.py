@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from backend.embedded import EmbeddedValkey, find_valkey
-from backend.ledger.doorbell import CeleryNotifier, broker_url, celery_settings, notifier_of
+from backend.ledger.celery_notifier import CeleryNotifier, broker_url, celery_settings, notifier_of
 from backend.ledger.job import JobKind
 from backend.ledger.unit_of_work import NoNotifier
 

@@ -112,4 +112,4 @@ class CeleryNotifier:
         # Of kombu, redis or the system, in a dozen kinds; all mean that nobody was notified.
         except Exception as error:
             self._quiet_until = self._monotonic() + _QUIET_AFTER_FAILURE_S
-            log.warning("doorbell_silent", kind=kind, error=f"{type(error).__name__}: {error}")
+            log.warning("notification_failed", kind=kind, error=f"{type(error).__name__}: {error}")
