@@ -484,3 +484,16 @@ def test_the_plan_of_a_run_has_its_cautions(client: TestClient, version_id: Vers
         "code": "rate-too-high",
         "message": "Stage 1: the learning rate 10 is too high, so training would fail. Usual: 0.0001 to 0.01.",
     }
+
+
+@pytest.mark.parametrize(("status", "is_hidden"), [("queued", False), ("failed", True), ("cancelled", True)])
+def test_only_a_stage_that_may_still_begin_keeps_room_for_its_curves(
+    client: TestClient, version_id: VersionId, database: Database, status: str, is_hidden: bool
+) -> None:
+    run_id = add_run(database, version_id, status)
+
+    text = client.get(f"/runs/{run_id}", headers=PAGE).text
+
+    tag = re.search(r'<div class="stage-curves" data-curves="0"[^>]*>', text)
+    assert tag is not None
+    assert (" hidden" in tag[0]) is is_hidden
