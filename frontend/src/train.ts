@@ -67,7 +67,7 @@ function markOld(): void {
 }
 
 async function show(fresh: Document, parts: string): Promise<void> {
-  const focused = document.activeElement?.id ?? "";
+  const putBack = focusKept();
   for (const part of all(parts, form)) {
     const replacement = find(`[data-part="${part.dataset["part"] ?? ""}"]`, fresh);
     if (!replacement) continue;
@@ -81,8 +81,7 @@ async function show(fresh: Document, parts: string): Promise<void> {
     }
     else await htmx.swap({ text: replacement.outerHTML, target: part, swap: "outerMorph" });
   }
-  // A field that was drawn anew is as if it had stayed, for those who use the keyboard.
-  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
+  putBack();
   for (const field of all("[data-field]", fresh)) follow(field);
   const recipe = find<HTMLInputElement>("input[name=recipe]:checked", form)?.closest("label");
   const isChanged = find("[data-back]", form) !== null;
@@ -91,6 +90,20 @@ async function show(fresh: Document, parts: string): Promise<void> {
   const shown = find<HTMLTextAreaElement>("[data-json]", form);
   if (json && shown && shown !== document.activeElement) shown.value = json.value;
   showCopy();
+}
+
+/** A field that is drawn anew is as if it had stayed: with the focus, and with what was selected, so that typing replaces it. */
+function focusKept(): () => void {
+  const before = document.activeElement;
+  const [start, end, length] = before instanceof HTMLInputElement ? [before.selectionStart, before.selectionEnd, before.value.length] : [null, null, 0];
+  return () => {
+    const after = before?.id && document.activeElement === document.body ? document.getElementById(before.id) : null;
+    after?.focus();
+    if (!(after instanceof HTMLInputElement) || start === null || end === null) return;
+    // An empty field has all of its nothing selected.
+    if (start === 0 && end === length) after.select();
+    else after.setSelectionRange(start, end);
+  };
 }
 
 /** A field keeps what is typed in it; its mark, its sentence and the preset's value in grey are the server's. */

@@ -77,6 +77,30 @@ def test_what_is_typed_while_the_server_answers_a_choice_is_kept(
     assert len(held) == 2
 
 
+def test_typing_into_a_field_that_was_filled_in_since_it_got_the_focus_replaces_its_value(
+    page: Page, furnished: Furnished
+) -> None:
+    held: list[Route] = []
+    PLACES["train"].open(page, furnished)
+    page.wait_for_load_state()
+    page.get_by_role("radio", name=re.compile("^The course, lesson 1")).check(force=True)
+    expect(page.locator(".forecast")).to_contain_text("4 epochs on the last layers, 2 on all layers")
+    drawer = page.locator("details.advanced")
+    if drawer.get_attribute("open") is None:
+        drawer.locator("summary").first.click()
+    page.route(re.compile("/train/forecast"), lambda route: held.append(route))
+    page.get_by_role("button", name="Remove stage 2").click()
+    epochs = page.locator("[name=stage_epochs_0]")
+    expect(epochs).to_have_value("")
+    epochs.focus()
+
+    held[0].continue_()
+    expect(epochs).to_have_value("4")
+    page.keyboard.insert_text("2")
+
+    expect(epochs).to_have_value("2")
+
+
 def test_a_rate_that_is_too_high_is_said_while_it_is_typed(page: Page, furnished: Furnished) -> None:
     PLACES["train"].open(page, furnished)
     page.wait_for_load_state()
