@@ -195,6 +195,7 @@ FIELDS = [
 ]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("path", ["train", "train/forecast", "lr-finds"])
 def test_no_form_answers_a_bad_value_in_a_checkers_words(client: TestClient, version_id: VersionId, path: str) -> None:
     for name in FIELDS:
