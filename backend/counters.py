@@ -8,7 +8,7 @@ PROCESS: Final = CollectorRegistry()
 
 UPLOAD_BYTES: Final = Counter("tellapart_upload_bytes", "Bytes of uploads taken in.", registry=PROCESS)
 PREDICTIONS: Final = Counter(
-    "tellapart_predictions", "Pictures that were to be told apart.", ["outcome"], registry=PROCESS
+    "tellapart_predictions", "Pictures to be classified.", ["outcome"], registry=PROCESS
 )
 PREDICTION_SECONDS: Final = Histogram(
     "tellapart_prediction_duration_seconds",

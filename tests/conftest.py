@@ -177,7 +177,6 @@ def _empty(url: str) -> None:
 _SHARED_BY: Final = {
     "tests/worker/kill": "tests/worker/kill",
     "tests/e2e/test_screens.py": "every page",
-    "tests/e2e/test_accessibility.py": "every page",
     "tests/e2e/test_weight.py": "every page",
     "tests/e2e/test_hostile_text.py": "every page",
     "tests/e2e": "tests/e2e",

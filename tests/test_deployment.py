@@ -97,7 +97,7 @@ def test_the_broker_keeps_what_it_has_and_needs_a_password(services: dict[str, S
     assert "--requirepass" in command
 
 
-def test_no_secret_stands_in_the_files() -> None:
+def test_the_files_contain_no_secret() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     example = (ROOT / ".env.example").read_text().splitlines()
 
@@ -110,12 +110,12 @@ def test_no_secret_stands_in_the_files() -> None:
 def test_the_commands_exist(services: dict[str, Service], name: str) -> None:
     program, *words = services[name]["command"]
 
-    told = subprocess.run(
+    reported = subprocess.run(
         [sys.executable, "-m", "backend.cli", words[0], "--help"], capture_output=True, text=True, check=True
     ).stdout
 
     assert program == "tellapart"
-    assert all(word in told for word in words)
+    assert all(word in reported for word in words)
 
 
 def test_the_settings_are_ones_that_the_server_knows(

@@ -62,7 +62,7 @@ class Host:
         self._test: Child | None = None
 
     def run(self) -> int:
-        """Work until told to end; the exit code."""
+        """Work until asked to end; the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         Path(self._identity.drain_flag).unlink(missing_ok=True)

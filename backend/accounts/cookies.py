@@ -10,7 +10,7 @@ from backend.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class SessionCookie:
-    """What the browser is told to keep, and where to send it."""
+    """What the browser shall keep, and where to send it."""
 
     name: str
     path: str

@@ -12,7 +12,7 @@ from backend.tables.accounts import KeptAnswerRow, SessionRow, SignInFailureRow,
 
 
 class TokenRepository:
-    """Tokens; a revoked one stays as a row so that its past can be told."""
+    """Tokens; a revoked one stays as a row so that its history stays known."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

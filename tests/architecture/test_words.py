@@ -49,6 +49,9 @@ NAMES = [
         r"\b(?:be_patient|say_alive|say_goodbye|go_on_with_room|close_leftovers|insist)\b", "set_stall_timeout, …", CODE
     ),
     Banned(r"\b(?:last_ring_at|unfit_until|unfit)\b", "last_notified_at, quarantined_until", CODE),
+    Banned(r"\btold\b", "reported, asked, shown", (".py",), ("backend/", "worker/", "tests/", "benchmarks/")),
+    Banned(r"\b(?:House|Farm|hound|badger)\b", "ServeProcess, Cluster, worker-1", (".py",)),
+    Banned(r"\b[Ss]tands? still\b|\bSTAND_STILL\b", "frozen, without movement"),
     Banned(r"\boutlook\b", "forecast_sentences", (".py", ".html", ".ts")),
 ]
 

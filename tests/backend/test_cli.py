@@ -41,9 +41,11 @@ def tellapart(tmp_path: Path) -> Run:
 
 
 def test_its_help_names_every_command(tellapart: Run) -> None:
-    told = tellapart("--help").stdout
+    reported = tellapart("--help").stdout
 
-    assert [name for name in ("serve", "worker", "migrate", "token", "link", "demo") if f" {name} " not in told] == []
+    assert [
+        name for name in ("serve", "worker", "migrate", "token", "link", "demo") if f" {name} " not in reported
+    ] == []
 
 
 def test_migrate_makes_the_database_and_reports_it(tellapart: Run, tmp_path: Path) -> None:

@@ -40,9 +40,9 @@ def test_it_answers_on_a_socket_that_only_we_can_open(running: EmbeddedValkey) -
 
 def test_it_listens_on_no_port_and_keeps_nothing(running: EmbeddedValkey) -> None:
     with Redis.from_url(running.url, decode_responses=True) as redis:
-        told = redis.config_get("port", "appendonly", "save")
+        reported = redis.config_get("port", "appendonly", "save")
 
-    assert told == {"port": "0", "appendonly": "no", "save": ""}
+    assert reported == {"port": "0", "appendonly": "no", "save": ""}
 
 
 def test_a_successor_takes_the_same_place(valkey: EmbeddedValkey) -> None:

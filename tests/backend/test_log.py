@@ -74,9 +74,9 @@ def test_a_bug_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
         structlog.get_logger().error("bug", bug_id="1", exc_info=sys.exc_info())
         logging.getLogger("uvicorn.error").error("Exception in ASGI application\n", exc_info=True)
 
-    (told,) = lines(capsys)
-    assert told["bug_id"] == "1"
-    assert "RuntimeError" in json.dumps(told)
+    (reported,) = lines(capsys)
+    assert reported["bug_id"] == "1"
+    assert "RuntimeError" in json.dumps(reported)
 
 
 def _fails(*_arguments: object) -> None:

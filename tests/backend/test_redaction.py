@@ -23,7 +23,7 @@ def _hidden(event: dict[str, Any]) -> dict[str, Any]:
         ("the bearer of this key is fine", "the bearer of this key is fine"),
     ],
 )
-def test_what_stands_after_a_secrets_name_is_hidden(text: str, logged: str) -> None:
+def test_what_follows_a_secrets_name_is_hidden(text: str, logged: str) -> None:
     assert _hidden({"event": text}) == {"event": logged}
 
 

@@ -189,7 +189,7 @@ class TestHeaders:
     def test_a_stricter_policy_of_an_answer_stays(self, traps: TestClient) -> None:
         assert traps.get("/api/v1/picture").headers["content-security-policy"] == "default-src 'none'; sandbox"
 
-    def test_browsers_of_an_https_server_are_told_to_stay_with_https(self, settings: Settings) -> None:
+    def test_an_https_server_sends_strict_transport_security(self, settings: Settings) -> None:
         app = create_app(settings.model_copy(update={"base_url": "https://box.example"}))
         with TestClient(app, base_url="https://box.example") as client:
             assert client.get("/healthz").headers["strict-transport-security"] == "max-age=31536000"

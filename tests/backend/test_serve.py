@@ -1,4 +1,4 @@
-"""The whole house as one: it starts, says where it is, heals, and leaves nothing behind."""
+"""`tellapart serve` as one: it starts, prints its address, restarts what died, and leaves no process behind."""
 
 import fcntl
 import os
@@ -13,79 +13,86 @@ import httpx
 import pytest
 
 from backend import serve
-from tests.fixtures.house import House
 from tests.fixtures.processes import descendants, is_alive, wait_until
+from tests.fixtures.serve_process import ServeProcess
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tests look processes up as Linux tells them")
 
 
-StartHouse = Callable[..., House]
+StartServe = Callable[..., ServeProcess]
 
 
 @pytest.fixture
-def start_house(tmp_path: Path) -> Iterator[StartHouse]:
+def start_serve(tmp_path: Path) -> Iterator[StartServe]:
     """Start as many as a test wants; all end with it."""
-    houses: list[House] = []
+    started: list[ServeProcess] = []
 
-    def start(*options: str, folder: Path = tmp_path, port: int | None = None) -> House:
-        houses.append(House(folder, *options, port=port))
-        return houses[-1]
+    def start(*options: str, folder: Path = tmp_path, port: int | None = None) -> ServeProcess:
+        started.append(ServeProcess(folder, *options, port=port))
+        return started[-1]
 
     yield start
-    for house in houses:
-        house.end()
+    for served in started:
+        served.end()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
+    """One for all tests after which it is as good as before."""
+    served = ServeProcess(tmp_path_factory.mktemp("shared"))
+    served.wait_until_ready()
+    yield served
+    served.end()
 
 
 @pytest.mark.kill
-def test_it_shows_where_it_is_once_it_answers(start_house: StartHouse) -> None:
-    house = start_house()
+def test_it_shows_where_it_is_once_it_answers(shared: ServeProcess) -> None:
+    served = shared
 
-    house.wait_until_ready()
-
-    with house.client() as client:
+    with served.client() as client:
         assert client.get("/healthz").status_code == 200
         assert client.get("/readyz").status_code == 200
         assert client.get("/api/v1/datasets").status_code == 200
-    assert house.link is not None
-    assert house.link.startswith(f"http://127.0.0.1:{house.port}/sign-in?token=")
+    assert served.link is not None
+    assert served.link.startswith(f"http://127.0.0.1:{served.port}/sign-in?token=")
 
 
 @pytest.mark.kill
-def test_its_link_opens_the_door_once(start_house: StartHouse) -> None:
-    house = start_house("--no-worker")
-    house.wait_until_ready()
-    assert house.link is not None
+def test_its_link_signs_in_once(start_serve: StartServe) -> None:
+    served = start_serve("--no-worker")
+    served.wait_until_ready()
+    assert served.link is not None
 
     with httpx.Client(trust_env=False, follow_redirects=True) as browser:
-        browser.get(house.link)
-        answer = browser.get(f"http://127.0.0.1:{house.port}/api/v1/datasets")
+        browser.get(served.link)
+        answer = browser.get(f"http://127.0.0.1:{served.port}/api/v1/datasets")
 
     assert answer.status_code == 200
-    assert httpx.get(house.link, trust_env=False).status_code == 401
+    assert httpx.get(served.link, trust_env=False).status_code == 401
 
 
 @pytest.mark.kill
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_everything_within_seconds(start_house: StartHouse, number: signal.Signals) -> None:
-    house = start_house()
-    house.wait_until_ready()
-    started = descendants(house.process.pid)
+def test_ctrl_c_ends_everything_within_seconds(start_serve: StartServe, number: signal.Signals) -> None:
+    served = start_serve()
+    served.wait_until_ready()
+    started = descendants(served.process.pid)
 
-    house.process.send_signal(number)
-    house.process.wait(15)
+    served.process.send_signal(number)
+    served.process.wait(15)
 
     assert len(started) >= 3
-    assert house.process.returncode == 0
+    assert served.process.returncode == 0
     wait_until(lambda: not any(map(is_alive, started)), "all that it started has ended", seconds=5)
 
 
 @pytest.mark.kill
-def test_nothing_outlives_it_when_it_is_killed(start_house: StartHouse) -> None:
-    house = start_house()
-    house.wait_until_ready()
-    started = descendants(house.process.pid)
+def test_nothing_outlives_it_when_it_is_killed(start_serve: StartServe) -> None:
+    served = start_serve()
+    served.wait_until_ready()
+    started = descendants(served.process.pid)
 
-    house.process.kill()
+    served.process.kill()
 
     wait_until(lambda: not any(map(is_alive, started)), "all that it started has ended", seconds=10)
 
@@ -95,50 +102,48 @@ def test_nothing_outlives_it_when_it_is_killed(start_house: StartHouse) -> None:
     ("part", "title"),
     [("backend.serve", "The web server"), ("-m worker", "The worker"), ("valkey", "The message broker")],
 )
-def test_what_is_killed_comes_back(start_house: StartHouse, part: str, title: str) -> None:
-    house = start_house()
-    house.wait_until_ready()
-    first = house.pid_of(part)
+def test_what_is_killed_comes_back(shared: ServeProcess, part: str, title: str) -> None:
+    served = shared
+    first = served.pid_of(part)
 
     os.kill(first, signal.SIGKILL)
 
-    wait_until(lambda: house.said(f"{title}") and house.said("stopped (killed by signal 9"), "it is said")
-    wait_until(lambda: house.pid_of(part) != first, f"{title} is there again")
+    wait_until(lambda: served.said(f"{title} stopped (killed by signal 9"), "it is said")
+    wait_until(lambda: served.pid_of(part) != first, f"{title} is there again")
     # A process is there a moment before it answers.
-    with house.client() as client:
+    with served.client() as client:
         wait_until(lambda: client.get("/readyz").status_code == 200, "everything answers again")
 
 
 @pytest.mark.kill
-def test_a_job_continues_while_the_web_server_is_killed_and_comes_back(start_house: StartHouse) -> None:
-    house = start_house()
-    house.wait_until_ready()
-    with house.client() as client:
+def test_a_job_continues_while_the_web_server_is_killed_and_comes_back(shared: ServeProcess) -> None:
+    served = shared
+    with served.client() as client:
         dataset = client.post("/api/v1/datasets", json={"name": "Digits"}).json()
         ordered = client.post(f"/api/v1/datasets/{dataset['id']}/from-urls", json={"sample": "digits"}).json()
 
-        os.kill(house.pid_of("backend.serve"), signal.SIGKILL)
+        os.kill(served.pid_of("backend.serve"), signal.SIGKILL)
 
     def status() -> str:
         # The port stays open: whoever calls in between waits for the successor.
-        with house.client() as client:
+        with served.client() as client:
             found: str = client.get(f"/api/v1/imports/{ordered['id']}").json()["status"]
         return found
 
     wait_until(lambda: status() == "succeeded", "the import is done", seconds=120)
-    with house.client() as client:
+    with served.client() as client:
         assert client.get(f"/api/v1/datasets/{dataset['id']}").json()["images"] >= 1700
 
 
 @pytest.mark.kill
-def test_a_second_start_keeps_the_data_and_the_key(start_house: StartHouse, tmp_path: Path) -> None:
-    first = start_house()
+def test_a_second_start_keeps_the_data_and_the_key(start_serve: StartServe, tmp_path: Path) -> None:
+    first = start_serve()
     first.wait_until_ready()
     with first.client() as client:
         client.post("/api/v1/datasets", json={"name": "Pets"})
     first.end()
 
-    second = start_house(port=first.port)
+    second = start_serve(port=first.port)
     second.wait_until_ready()
 
     with second.client() as client:
@@ -148,23 +153,20 @@ def test_a_second_start_keeps_the_data_and_the_key(start_house: StartHouse, tmp_
 
 
 @pytest.mark.kill
-def test_a_taken_port_is_a_sentence(start_house: StartHouse, tmp_path: Path) -> None:
+def test_a_taken_port_is_a_sentence(start_serve: StartServe, tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        house = start_house("--no-worker", port=other.getsockname()[1])
-        house.process.wait(30)
+        served = start_serve("--no-worker", port=other.getsockname()[1])
+        served.process.wait(30)
 
-    assert house.process.returncode == 2
-    wait_until(lambda: house.said("TELLAPART_PORT="), "it says what to do")
+    assert served.process.returncode == 2
+    wait_until(lambda: served.said("TELLAPART_PORT="), "it says what to do")
 
 
 @pytest.mark.kill
-def test_two_servers_never_share_a_data_folder(start_house: StartHouse) -> None:
-    first = start_house("--no-worker")
-    first.wait_until_ready()
-
-    second = start_house("--no-worker")
+def test_two_servers_never_share_a_data_folder(shared: ServeProcess, start_serve: StartServe) -> None:
+    second = start_serve("--no-worker", folder=shared.folder)
     second.process.wait(30)
 
     assert second.process.returncode == 2
@@ -172,17 +174,17 @@ def test_two_servers_never_share_a_data_folder(start_house: StartHouse) -> None:
 
 
 @pytest.mark.kill
-def test_an_open_stream_does_not_hold_up_the_end(start_house: StartHouse) -> None:
-    house = start_house("--no-worker")
-    house.wait_until_ready()
-    with socket.create_connection(("127.0.0.1", house.port)) as half_a_request:
+def test_an_open_stream_does_not_hold_up_the_end(start_serve: StartServe) -> None:
+    served = start_serve("--no-worker")
+    served.wait_until_ready()
+    with socket.create_connection(("127.0.0.1", served.port)) as half_a_request:
         half_a_request.sendall(b"GET /healthz HTTP/1.1\r\n")
         time.sleep(0.3)
 
-        house.process.send_signal(signal.SIGINT)
-        house.process.wait(15)
+        served.process.send_signal(signal.SIGINT)
+        served.process.wait(15)
 
-    assert house.process.returncode == 0
+    assert served.process.returncode == 0
 
 
 MOUNTS = """\
@@ -210,7 +212,7 @@ def test_it_knows_on_which_file_system_a_folder_lies(tmp_path: Path, folder: str
     assert serve.file_system_of(Path(folder), mounts) == kind
 
 
-def test_a_system_that_does_not_say_is_believed_to_be_local(tmp_path: Path) -> None:
+def test_a_file_system_of_unknown_kind_counts_as_local(tmp_path: Path) -> None:
     assert serve.file_system_of(tmp_path, tmp_path / "missing") == ""
 
 

@@ -96,7 +96,7 @@ def test_it_tells_the_path_under_which_a_proxy_serves_it(
     assert (settings.root_path, settings.is_secure) == (root_path, secure)
 
 
-def test_it_speaks_to_postgresql_by_the_driver_we_carry(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_connects_to_postgresql_with_the_installed_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ana:secret@db/tellapart")
 
     assert load().sql_url == "postgresql+psycopg://ana:secret@db/tellapart"

@@ -9,7 +9,7 @@ from backend.domain.training import Recipe, StageRequest, TrainingRequest
 from benchmarks.processes import CantMeasure
 from benchmarks.sets import DIGITS, PictureSet, prepare
 from benchmarks.sides import GridPoint, Planned, Side, fine_tune, lesson, ours
-from benchmarks.suite import Results, main
+from benchmarks.suite import Results, _parse, is_wanted, main
 from tests.benchmarks.test_sides import epoch, measured
 
 RECOMMENDED = ours({})[0]
@@ -135,3 +135,23 @@ def test_without_fastai_it_shows_what_to_install(tmp_path: Path, capsys: pytest.
 
     assert code == 2
     assert "install fastai" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "measured_sides"),
+    [
+        ([], ["ours", "ours: short", "fastai lesson", "fastai fine_tune, 5 epochs, base_lr 0.002"]),
+        (["--ours-only"], ["ours", "ours: short"]),
+        (["--fastai-only"], ["fastai lesson", "fastai fine_tune, 5 epochs, base_lr 0.002"]),
+        (["--sides", "ours: short"], ["ours: short"]),
+        (
+            ["--sides", "ours", "fastai fine_tune"],
+            ["ours", "ours: short", "fastai fine_tune, 5 epochs, base_lr 0.002"],
+        ),
+    ],
+)
+def test_only_the_sides_that_are_asked_for_are_measured(options: list[str], measured_sides: list[str]) -> None:
+    wanted = _parse(["pets", "--json", "out.json", *options])
+    sides: list[Side] = [RECOMMENDED, VARIANT, lesson(), fine_tune(GridPoint(5, 2e-3))]
+
+    assert [side.name for side in sides if is_wanted(side, wanted)] == measured_sides

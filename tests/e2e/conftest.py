@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwrigh
 from tests.e2e.furnished import Furnished, Wording, furnish
 from tests.e2e.server import Server as Server
 from tests.e2e.server import serving as serving
-from tests.fixtures.house import House
 from tests.fixtures.pictures import folder_of_shapes
+from tests.fixtures.serve_process import ServeProcess
 
 MANY_CLASSES = tuple(f"class of pictures number {number}" for number in range(37))
 # The shell is the same browser without windows: a page costs it less than half of the processor time.
@@ -112,12 +112,12 @@ def empty(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> It
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
     """A ``tellapart serve`` with nothing in it, as a user starts it, for all tests of a file."""
-    house = House(tmp_path_factory.mktemp("house"))
-    house.wait_until_ready()
-    yield house
-    house.end()
+    served = ServeProcess(tmp_path_factory.mktemp("served"))
+    served.wait_until_ready()
+    yield served
+    served.end()
 
 
 @pytest.fixture

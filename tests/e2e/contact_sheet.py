@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 from backend import migrations
 from tests.e2e.conftest import CHROMIUM_ARGUMENTS, MANY_CLASSES, installed_chromium
 from tests.e2e.furnished import Wording, furnish
-from tests.e2e.screens import HIDE_CHANCE, KEPT, LOOKS, SCREENS, Servers, in_all_looks, keep, kept_file, picture
+from tests.e2e.screens import KEPT, LOOKS, SCREENS, Servers, hide_chance, in_all_looks, keep, kept_file, picture
 from tests.e2e.server import serving
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ def draw_all(browser: Browser, servers: Servers, *, keeps: bool) -> list[Path]:
             files.append(OUT / f"{screen.name}-{width}-{colours}.png")
             picture(page).save(files[-1])
         if keeps:
-            page.evaluate(HIDE_CHANCE)
+            hide_chance(page)
             for width, colours in in_all_looks(page):
                 keep(picture(page), kept_file(screen, width, colours))
         context.close()

@@ -39,7 +39,7 @@ STAGES = (StageRequest(freeze=True, epochs=4), StageRequest(freeze=False, epochs
 _FALL = [3.6 - 2.4 / (1 + math.exp(-0.14 * (step - 55))) + 0.02 * max(0.0, step - 80) ** 2 for step in range(100)]
 SLOPE = curve_of([_FALL, [loss + 0.15 for loss in _FALL], [loss * 0.93 for loss in _FALL]], 100)
 RISING = curve_of([[1 + (step / 50) ** 2 for step in range(100)]], 100)
-HOUND = Worker("hound", "host-1")
+WORKER = Worker("worker-1", "host-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Fu
         version_id = VersionId(frozen.json()["id"])
     past = Past(server.services, version_id, wording)
     with server.services.database.write() as session:
-        Ledger(session).heartbeat(HOUND, [JobKind.TRAIN], None, "0.1.0")
+        Ledger(session).heartbeat(WORKER, [JobKind.TRAIN], None, "0.1.0")
     succeeded = past.order("succeeded")
     checkpoints = past.succeed()
     finds = {"slope": past.search(SLOPE), "rising": past.search(RISING), "everything": past.search(SLOPE, freeze=False)}
@@ -203,7 +203,7 @@ class Past:
             self._tell_epoch(session, self.running, 0, 2, 40, Standing(0, 2, 0.6, 60.0))
 
     def _claim(self) -> Claim:
-        claim = claim_next(self.services.database, JobKind.TRAIN, HOUND, Timers())
+        claim = claim_next(self.services.database, JobKind.TRAIN, WORKER, Timers())
         assert claim is not None
         with self.services.database.write() as session:
             progress.begin(session, claim)

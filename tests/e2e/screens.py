@@ -33,16 +33,16 @@ MANY: Final = (
 )
 
 # What differs from drawing to drawing: times, pictures chosen at random, the caret, movement.
-STAND_STILL: Final = """() => {
+NO_MOVEMENT: Final = """() => {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`*, *::before, *::after { transition: none !important; animation: none !important; }
     * { caret-color: transparent !important; } ::-webkit-scrollbar { display: none; } html { scrollbar-width: none; }`);
   document.adoptedStyleSheets = [sheet];
 }"""
-HIDE_CHANCE: Final = """() => {
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync("img, canvas, time, .run-pill { visibility: hidden !important; }");
-  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+_HIDE_CHANCE: Final = """(isHidden) => {
+  globalThis.chance ??= new CSSStyleSheet();
+  globalThis.chance.replaceSync(isHidden ? "img, canvas, time, .run-pill { visibility: hidden !important; }" : "");
+  document.adoptedStyleSheets = [...new Set([...document.adoptedStyleSheets, globalThis.chance])];
 }"""
 
 FAULTS: Final = (Path(__file__).parent / "layout_faults.js").read_text("utf-8")
@@ -91,7 +91,7 @@ class Servers:
         page.wait_for_load_state()
         # Answers to what was chosen; the stream of events never lets the network be idle.
         page.wait_for_timeout(500)
-        page.evaluate(STAND_STILL)
+        page.evaluate(NO_MOVEMENT)
 
 
 def in_all_looks(page: Page) -> Iterator[tuple[int, str]]:
@@ -102,6 +102,11 @@ def in_all_looks(page: Page) -> Iterator[tuple[int, str]]:
         # Charts follow the window in the next frames.
         page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         yield width, colours
+
+
+def hide_chance(page: Page, *, is_hidden: bool = True) -> None:
+    """Hide, or show again, what differs from drawing to drawing."""
+    page.evaluate(_HIDE_CHANCE, is_hidden)
 
 
 def picture(page: Page) -> Image.Image:

@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.conftest import Complaints, drop, watched_page
-from tests.fixtures.house import House
 from tests.fixtures.pictures import CLASSES, draw, encode
 from tests.fixtures.processes import wait_until
+from tests.fixtures.serve_process import ServeProcess
 
 pytestmark = [pytest.mark.e2e, pytest.mark.weights]
 
@@ -24,10 +24,10 @@ SOON = 10_000
 
 
 @pytest.fixture
-def page(browser: Browser, house: House, complaints: Complaints) -> Iterator[Page]:
+def page(browser: Browser, served: ServeProcess, complaints: Complaints) -> Iterator[Page]:
     """Ana, who has clicked on a link that signs her in; each works once, so every test has one of its own."""
     with watched_page(browser, complaints) as page:
-        page.goto(house.new_link())
+        page.goto(served.new_link())
         yield page
 
 
@@ -44,28 +44,28 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_from_a_dropped_folder_to_an_answer(page: Page, house: House, brought: Path, tmp_path: Path) -> None:
+def test_from_a_dropped_folder_to_an_answer(page: Page, served: ServeProcess, brought: Path, tmp_path: Path) -> None:
     _bring(page, brought)
     _say_what_they_show(page)
     _look(page)
     _train(page)
     _watch(page)
     _understand(page)
-    _try(page, house, tmp_path)
+    _try(page, served, tmp_path)
 
 
-def test_trainings_wait_in_line_and_can_be_cancelled(page: Page, house: House, brought: Path) -> None:
-    with house.client() as client:
+def test_trainings_wait_in_line_and_can_be_cancelled(page: Page, served: ServeProcess, brought: Path) -> None:
+    with served.client() as client:
         version_id = _version(client, brought)
         first, second, third = (_order_a_long_one(client, version_id) for _ in range(3))
-        page.goto(f"http://127.0.0.1:{house.port}/runs/{third}")
+        page.goto(f"http://127.0.0.1:{served.port}/runs/{third}")
         _never_reload(page)
         expect(page.get_by_text("Queued: 2nd in the queue.")).to_be_visible(timeout=SLOW)
         client.post(f"/api/v1/runs/{second}/cancel")
         expect(page.get_by_text("Queued: next up.")).to_be_visible(timeout=SOON)
         assert _was_never_reloaded(page)
 
-        page.goto(f"http://127.0.0.1:{house.port}/runs/{first}")
+        page.goto(f"http://127.0.0.1:{served.port}/runs/{first}")
         expect(page.get_by_role("cell", name=re.compile(r"^0\.\d{6}$")).first).to_be_visible(timeout=SLOW)
         page.get_by_role("button", name="Cancel").click()
         _never_reload(page)
@@ -222,14 +222,14 @@ def _look_at_most_confused(page: Page) -> None:
         expect(page.get_by_text("No two classes were confused on")).to_be_visible()
 
 
-def _try(page: Page, house: House, folder: Path) -> None:
+def _try(page: Page, served: ServeProcess, folder: Path) -> None:
     page.get_by_role("link", name="Try the model").click()
     _arrive(page, "Try the model")
     picture = folder / "from my phone.png"
     picture.write_bytes(encode(draw("circle", 500)))
     _never_reload(page)
 
-    with _training_meanwhile(house):
+    with _training_meanwhile(served):
         page.get_by_label("Choose pictures").set_input_files(picture)
 
         answer = page.locator(".answer")
@@ -237,13 +237,13 @@ def _try(page: Page, house: House, folder: Path) -> None:
         expect(answer).to_contain_text("from my phone.png")
         expect(answer.locator("meter")).to_have_count(3)
         assert _was_never_reloaded(page)
-        _same_by_program(page, house, picture)
+        _same_by_program(page, served, picture)
 
 
 @contextmanager
-def _training_meanwhile(house: House) -> Iterator[None]:
+def _training_meanwhile(served: ServeProcess) -> Iterator[None]:
     """Another training of the same version is at work while the block lasts."""
-    with house.client() as client:
+    with served.client() as client:
         (done,) = client.get("/api/v1/runs").json()["items"]
         run_id = _order_a_long_one(client, done["version_id"])
         wait_until(lambda: _status(client, run_id) == "running", "the training has begun", SLOW / 1000)
@@ -253,9 +253,9 @@ def _training_meanwhile(house: House) -> Iterator[None]:
         wait_until(lambda: _status(client, run_id) == "cancelled", "it has ended", SOON / 1000)
 
 
-def _same_by_program(page: Page, house: House, picture: Path) -> None:
+def _same_by_program(page: Page, served: ServeProcess, picture: Path) -> None:
     checkpoint_id = page.url.split("/")[-2]
-    with house.client() as client:
+    with served.client() as client:
         answer = client.post(
             f"/api/v1/checkpoints/{checkpoint_id}/predictions", files={"files": ("circle.png", picture.read_bytes())}
         ).json()

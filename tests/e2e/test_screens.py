@@ -1,21 +1,27 @@
-"""How pages look, in every state, wide and narrow, light and dark. `make screenshots` renews what is kept."""
+"""How pages look, in every state, wide and narrow, light and dark, and whether everyone can use them.
+
+`make screenshots` renews the pictures that are kept.
+"""
+
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
+from tests.e2e.axe import load_axe, serious_findings, widths_that_scroll
 from tests.e2e.conftest import Complaints, Server, watched_page
 from tests.e2e.furnished import Furnished
 from tests.e2e.places import PLACES
 from tests.e2e.screens import (
     FAULTS,
-    HIDE_CHANCE,
     KEPT,
     LOOKS,
     SCREENS,
     Screen,
     Servers,
     difference,
+    hide_chance,
     in_all_looks,
     kept_file,
     picture,
@@ -32,21 +38,31 @@ def servers(furnished: Furnished, crowded: Furnished, empty: Server) -> Servers:
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
-def test_it_looks_as_it_should(browser: Browser, servers: Servers, complaints: Complaints, screen: Screen) -> None:
+def test_it_looks_as_it_should_and_axe_finds_nothing_serious(
+    browser: Browser, servers: Servers, complaints: Complaints, screen: Screen
+) -> None:
     complaints.expected = PLACES[screen.place].expected if screen.place in PLACES else ()
     with watched_page(browser, complaints) as page:
         servers.open(page, screen)
-        page.evaluate(HIDE_CHANCE)
+        load_axe(page)
         found = []
         for width, colours in in_all_looks(page):
-            look = f"{width} px, {colours}"
-            found += [f"{look}: {fault}" for fault in page.evaluate(FAULTS)]
-            file = kept_file(screen, width, colours)
-            different = difference(picture(page), Image.open(file)) if file.exists() else "no picture of it is kept"
-            if different:
-                found.append(f"{look}: {different}; if it is meant so, `make screenshots`")
+            faults = [*page.evaluate(FAULTS), *serious_findings(page, only_colours=colours == "dark")]
+            hide_chance(page)
+            faults += _looks_different(page, kept_file(screen, width, colours))
+            hide_chance(page, is_hidden=False)
+            found += [f"{width} px, {colours}: {fault}" for fault in faults]
 
-    assert not found, "\n".join(found)
+        assert not found, "\n".join(found)
+        assert widths_that_scroll(page) == []
+
+
+def _looks_different(page: Page, file: Path) -> list[str]:
+    if not file.exists():
+        return ["no picture of it is kept; `make screenshots`"]
+    with Image.open(file) as kept:
+        different = difference(picture(page), kept)
+    return [f"{different}; if it is meant so, `make screenshots`"] if different else []
 
 
 def test_every_kept_picture_is_of_a_screen_that_there_is() -> None:

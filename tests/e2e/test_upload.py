@@ -1,4 +1,4 @@
-"""Adding pictures in a real browser: nothing jumps, what never came is told, and one press trains."""
+"""Adding pictures in a real browser: nothing jumps, what never came is reported, and one press trains."""
 
 import re
 from pathlib import Path

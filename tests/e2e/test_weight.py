@@ -1,4 +1,4 @@
-"""How much a page weighs, whether it stands still, and how many streams it holds open."""
+"""How much a page weighs, whether its layout shifts, and how many streams it holds open."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

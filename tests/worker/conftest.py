@@ -30,7 +30,7 @@ def context(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("REDIS_URL", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(os.curdir).resolve()))
-    identity = WorkerIdentity("hound", "host-1", "cpu:hound", str(settings.data / "drain"), QUICK)
+    identity = WorkerIdentity("worker-1", "host-1", "cpu:worker-1", str(settings.data / "drain"), QUICK)
     identity = replace(identity, trainer="tests.worker.kill.steady_trainer")
     return WorkerContext(identity, settings, database, LocalStorage(settings.storage_folder), notifier)
 

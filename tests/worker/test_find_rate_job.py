@@ -21,7 +21,7 @@ from worker.engine.order import NeverStop, StopSignal
 from worker.train_job import train_job
 
 
-class House:
+class Searches:
     """A version of drawn shapes, and a worker that does what is asked of it."""
 
     def __init__(self, settings: Settings, database: Database, storage: LocalStorage) -> None:
@@ -35,7 +35,7 @@ class House:
         request = TrainingRequest(architecture=TINY, image_size=SIDE, batch_size=8, stages=(stage,))
         with unit_of_work(self.database, NoNotifier()) as unit:
             start_find(unit, RunOrder(self.version_id, request), self.settings.weights_folder)
-        claim = claim_next(self.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
+        claim = claim_next(self.database, JobKind.TRAIN, Worker("worker-1", "host-1"), Timers())
         assert claim is not None
         return claim
 
@@ -50,59 +50,59 @@ class House:
 
 
 @pytest.fixture
-def house(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def searches(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Searches]:
     # The job's own connections would end with its process, which here is the test's.
     monkeypatch.setattr("worker.train_job.Database", lambda url: database)
     with tiny_registered(settings.weights_folder):
-        yield House(settings, database, LocalStorage(settings.storage_folder))
+        yield Searches(settings, database, LocalStorage(settings.storage_folder))
 
 
 @pytest.mark.parametrize("freeze", [True, False])
-def test_a_search_ends_with_a_curve_and_a_rate(house: House, freeze: bool) -> None:
-    claim = house.claim(freeze=freeze)
+def test_a_search_ends_with_a_curve_and_a_rate(searches: Searches, freeze: bool) -> None:
+    claim = searches.claim(freeze=freeze)
 
-    assert house.do(claim) == exits.DONE
-    view = house.view(claim)
+    assert searches.do(claim) == exits.DONE
+    view = searches.view(claim)
     assert (view.status, view.progress, view.phase) == ("succeeded", 1.0, None)
     assert view.result is not None
     assert len(view.result["learning_rates"]) == len(view.result["losses_low"]) > 20
     assert isinstance(view.result["max_lr"], list) is not freeze
 
 
-def test_it_leaves_only_an_empty_folder_of_the_attempt(house: House) -> None:
-    claim = house.claim()
-    house.do(claim)
+def test_it_leaves_only_an_empty_folder_of_the_attempt(searches: Searches) -> None:
+    claim = searches.claim()
+    searches.do(claim)
 
-    states = Path(house.settings.storage_folder) / "states" / claim.subject_id
+    states = Path(searches.settings.storage_folder) / "states" / claim.subject_id
     assert [file for file in states.rglob("*") if file.is_file()] == []
 
 
-def test_one_that_cannot_be_done_shows_why(house: House) -> None:
-    claim = house.claim()
-    shutil.rmtree(Path(house.settings.storage_folder) / "blobs")
+def test_one_that_cannot_be_done_shows_why(searches: Searches) -> None:
+    claim = searches.claim()
+    shutil.rmtree(Path(searches.settings.storage_folder) / "blobs")
 
-    assert house.do(claim) == exits.REFUSED
-    failure = house.view(claim).failure
+    assert searches.do(claim) == exits.REFUSED
+    failure = searches.view(claim).failure
     assert failure is not None
     assert failure.code == "too-many-unreadable"
 
 
-def test_a_cancelled_one_ends_as_such(house: House) -> None:
-    claim = house.claim()
-    with house.database.write() as session:
+def test_a_cancelled_one_ends_as_such(searches: Searches) -> None:
+    claim = searches.claim()
+    with searches.database.write() as session:
         cancel_find(session, claim.subject_id)
 
-    assert house.do(claim, StopNow()) == exits.CANCELLED
-    assert house.view(claim).result is None
+    assert searches.do(claim, StopNow()) == exits.CANCELLED
+    assert searches.view(claim).result is None
 
 
-def test_a_worker_that_has_to_leave_gives_it_back(house: House) -> None:
-    claim = house.claim()
+def test_a_worker_that_has_to_leave_gives_it_back(searches: Searches) -> None:
+    claim = searches.claim()
 
-    assert house.do(claim, StopNow()) == exits.YIELDED
+    assert searches.do(claim, StopNow()) == exits.YIELDED
 
 
-def test_an_attempt_that_was_overtaken_does_nothing(house: House) -> None:
-    claim = house.claim()
+def test_an_attempt_that_was_overtaken_does_nothing(searches: Searches) -> None:
+    claim = searches.claim()
 
-    assert train_job(house.settings, claim.job_id, claim.attempt + 1, NeverStop()) == exits.LOST
+    assert train_job(searches.settings, claim.job_id, claim.attempt + 1, NeverStop()) == exits.LOST

@@ -81,7 +81,7 @@ def test_the_card_of_a_worker_that_has_gone_is_free(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("two_cards")
 def test_a_card_has_the_name_that_its_maker_gave_it() -> None:
-    assert (device_name("cuda:1"), device_name("cuda:2"), device_name("cpu:hound")) == ("NVIDIA T4", None, None)
+    assert (device_name("cuda:1"), device_name("cuda:2"), device_name("cpu:worker-1")) == ("NVIDIA T4", None, None)
 
 
 def test_it_reads_what_the_driver_shows_of_its_cards() -> None:
@@ -108,7 +108,7 @@ def test_a_processor_has_the_memory_of_its_machine() -> None:
 
 
 def test_this_machine_knows_its_memory() -> None:
-    memory = memory_of("cpu:hound")
+    memory = memory_of("cpu:worker-1")
 
     assert memory is not None
     assert 0 < memory.free < memory.total
@@ -116,13 +116,18 @@ def test_this_machine_knows_its_memory() -> None:
 
 @pytest.mark.parametrize(
     ("device", "asked", "given"),
-    [("cuda:1", "auto", "cuda:1"), ("cuda:1", "cpu", "cpu"), ("cpu:hound", "cpu", "cpu"), ("cpu:hound", "auto", None)],
+    [
+        ("cuda:1", "auto", "cuda:1"),
+        ("cuda:1", "cpu", "cpu"),
+        ("cpu:worker-1", "cpu", "cpu"),
+        ("cpu:worker-1", "auto", None),
+    ],
 )
 def test_a_training_may_use_the_device_that_was_taken_for_it(
     device: str, asked: str, given: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TELLAPART_DEVICE", raising=False)
-    identity = WorkerIdentity("hound", "host-1", device, "drain")
+    identity = WorkerIdentity("worker-1", "host-1", device, "drain")
 
     environment = identity.environment(Claim(JobId("job"), JobKind.TRAIN, "run", 1, asked))
 

@@ -29,7 +29,7 @@ class StopAfter(NeverStop):
         return self._left < 0
 
 
-class House:
+class Imports:
     """A dataset, and a worker that imports into it."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
@@ -46,7 +46,7 @@ class House:
         return take_archive(self.open_unit(), self.storage, self.dataset_id, iter((archive,)))
 
     def claim(self) -> Claim:
-        claim = claim_next(self.database, JobKind.IMPORT, Worker("hound", "host-1"), Timers())
+        claim = claim_next(self.database, JobKind.IMPORT, Worker("worker-1", "host-1"), Timers())
         assert claim is not None
         return claim
 
@@ -62,51 +62,51 @@ class House:
 
 
 @pytest.fixture
-def house(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch) -> House:
+def imports(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch) -> Imports:
     # The job's own connections would end with its process, which here is the test's.
     monkeypatch.setattr("worker.import_job.Database", lambda url: database)
-    return House(settings, database)
+    return Imports(settings, database)
 
 
 def pictures(count: int) -> dict[str, bytes]:
     return {f"{number}.png": encode(draw("circle", number)) for number in range(count)}
 
 
-def test_it_brings_in_an_archive(house: House) -> None:
-    import_id = house.take(zipped(pictures(3)))
+def test_it_brings_in_an_archive(imports: Imports) -> None:
+    import_id = imports.take(zipped(pictures(3)))
 
-    assert house.do(house.claim(), NeverStop()) == exits.DONE
-    assert house.state(import_id) == ("succeeded", None, 3)
+    assert imports.do(imports.claim(), NeverStop()) == exits.DONE
+    assert imports.state(import_id) == ("succeeded", None, 3)
 
 
 @pytest.mark.parametrize("archive", [zipped({}), tarred({"notes.md": b"hello"})], ids=["empty", "text"])
-def test_an_archive_that_gives_nothing_has_failed(house: House, archive: bytes) -> None:
-    import_id = house.take(archive)
+def test_an_archive_that_gives_nothing_has_failed(imports: Imports, archive: bytes) -> None:
+    import_id = imports.take(archive)
 
-    assert house.do(house.claim(), NeverStop()) == exits.REFUSED
-    assert house.state(import_id) == ("failed", "archive-nothing-usable", 0)
-
-
-def test_a_cut_archive_has_failed_and_keeps_what_came(house: House) -> None:
-    import_id = house.take(zipped(pictures(3))[:-40])
-
-    assert house.do(house.claim(), NeverStop()) == exits.REFUSED
-    assert house.state(import_id) == ("failed", "archive-broken", 3)
+    assert imports.do(imports.claim(), NeverStop()) == exits.REFUSED
+    assert imports.state(import_id) == ("failed", "archive-nothing-usable", 0)
 
 
-def test_a_cancelled_import_stops_and_keeps_what_it_has_added(house: House) -> None:
-    import_id = house.take(zipped(pictures(60)))
-    claim = house.claim()
-    cancel_import(house.open_unit(), house.storage, import_id)
+def test_a_cut_archive_has_failed_and_keeps_what_came(imports: Imports) -> None:
+    import_id = imports.take(zipped(pictures(3))[:-40])
 
-    assert house.do(claim, StopAfter(40)) == exits.CANCELLED
-    assert house.state(import_id)[2] == 40
+    assert imports.do(imports.claim(), NeverStop()) == exits.REFUSED
+    assert imports.state(import_id) == ("failed", "archive-broken", 3)
 
 
-def test_an_import_that_had_to_leave_continues_later(house: House) -> None:
-    import_id = house.take(zipped(pictures(60)))
-    claim = house.claim()
+def test_a_cancelled_import_stops_and_keeps_what_it_has_added(imports: Imports) -> None:
+    import_id = imports.take(zipped(pictures(60)))
+    claim = imports.claim()
+    cancel_import(imports.open_unit(), imports.storage, import_id)
 
-    assert house.do(claim, StopAfter(40)) == exits.YIELDED
-    assert house.do(claim, NeverStop()) == exits.DONE
-    assert house.state(import_id) == ("succeeded", None, 60)
+    assert imports.do(claim, StopAfter(40)) == exits.CANCELLED
+    assert imports.state(import_id)[2] == 40
+
+
+def test_an_import_that_had_to_leave_continues_later(imports: Imports) -> None:
+    import_id = imports.take(zipped(pictures(60)))
+    claim = imports.claim()
+
+    assert imports.do(claim, StopAfter(40)) == exits.YIELDED
+    assert imports.do(claim, NeverStop()) == exits.DONE
+    assert imports.state(import_id) == ("succeeded", None, 60)

@@ -52,7 +52,7 @@ def test_it_does_what_waits_and_then_returns(context: WorkerContext) -> None:
     assert done == 2
     assert (view_of(context, first).status, view_of(context, second).status) == ("succeeded", "succeeded")
     (attempt,) = attempts(context, first)
-    assert (attempt.outcome, attempt.exit_code, attempt.device) == ("done", 0, "cpu:hound")
+    assert (attempt.outcome, attempt.exit_code, attempt.device) == ("done", 0, "cpu:worker-1")
     assert attempt.pid is not None
 
 

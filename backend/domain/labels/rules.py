@@ -78,7 +78,7 @@ class PatternRule(_Spec):
 
 
 class CsvRule(_Spec):
-    """A table among the uploaded files; what can be told from the table may be left out."""
+    """A table among the uploaded files; what follows from the table may be left out."""
 
     kind: Literal["csv"] = "csv"
     file: str | None = Field(None, examples=["labels.csv"])

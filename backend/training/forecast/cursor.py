@@ -151,7 +151,7 @@ class WorkCursor:
 
     @property
     def reports_progress(self) -> bool:
-        """Whether the present item has told how far it is, or will."""
+        """Whether the present item has reported how far it is, or will."""
         return self.share > 0 or (self.item is not None and self.item.work not in _WITHOUT_PROGRESS)
 
     def is_planned(self, item: WorkItem) -> bool:

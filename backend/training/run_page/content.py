@@ -63,7 +63,7 @@ class StageCard:
         found_rate: what a search before it has found; None where there was none.
         plan: how its rate and momentum are to go, as JSON (``planned_points``).
         running_epoch: the epoch under way, from 0; None where none is.
-        batches: (done, of) in that epoch; None before the first is told of.
+        batches: (done, of) in that epoch; None before the first report.
         errors, images: of how many test pictures its model gets how many wrong; 0 before there is one.
         is_open: whether epochs may still come.
     """

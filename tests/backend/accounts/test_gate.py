@@ -255,7 +255,7 @@ class TestChangesFromOurPages:
 
         assert (answer.status_code, received) == (200, {"bytes": 3_000_000})
 
-    def test_behind_a_proxy_that_speaks_https_for_us(self, settings: Settings) -> None:
+    def test_behind_a_proxy_that_terminates_https(self, settings: Settings) -> None:
         app = create_app(settings.model_copy(update={"base_url": "https://box.example"}))
         tokens.ensure_owner_token(app.state.services.database, settings)
         with TestClient(app, base_url="https://box.example", follow_redirects=False) as browser:

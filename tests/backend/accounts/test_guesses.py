@@ -22,7 +22,7 @@ def guesses(clock: Clock) -> Guesses:
     return Guesses(clock)
 
 
-def test_twenty_wrong_tokens_a_minute_are_told_so_and_no_more(guesses: Guesses, clock: Clock) -> None:
+def test_twenty_wrong_tokens_a_minute_get_an_answer_and_more_do_not(guesses: Guesses, clock: Clock) -> None:
     first = [guesses.is_wrong_too_often("10.0.0.1", f"{number}") for number in range(21)]
     clock.now = 60.5
 

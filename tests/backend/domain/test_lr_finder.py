@@ -72,7 +72,7 @@ def test_a_loss_that_only_rises_gives_no_rule_but_the_usual_rate() -> None:
     )
 
 
-def test_a_model_that_has_learnt_is_not_told_that_its_labels_are_mixed_up() -> None:
+def test_no_advice_about_mixed_up_labels_for_a_model_that_has_learnt() -> None:
     losses = [0.3] * 70 + [0.3 + 0.05 * step for step in range(30)]
     found = finding(curve(losses), freeze=False, has_learnt=True)
     assert found.max_lr == (1e-5, 1e-4)

@@ -119,7 +119,7 @@ def test_a_group_stays_on_one_side() -> None:
     assert set(splits.values()) == {Split.TRAIN, Split.VALID}
 
 
-def test_images_without_a_group_stand_for_themselves() -> None:
+def test_each_image_without_a_group_is_a_group_of_its_own() -> None:
     images = [*pictures(cat=100), image("cat", 100, "cat/pair_1.jpg"), image("cat", 101, "cat/pair_2.jpg")]
 
     found = assign_splits(images, RandomSplit(group="/(pair)_"))

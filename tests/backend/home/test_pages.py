@@ -59,7 +59,7 @@ def test_it_shows_the_best_model_of_a_dataset(client: TestClient, database: Data
     assert "not trained yet" not in text
 
 
-def test_what_is_at_work_stands_before_what_waits(client: TestClient, database: Database) -> None:
+def test_running_jobs_are_listed_before_waiting_ones(client: TestClient, database: Database) -> None:
     scene = Scene(database)
     version_id = scene.version()
     at_work, next_one, last = (scene.run(version_id) for _ in range(3))

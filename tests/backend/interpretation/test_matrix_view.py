@@ -35,7 +35,7 @@ def test_equal_counts_have_equal_colours_however_large_their_rows_are() -> None:
     assert found[0].cells[1].level == found[1].cells[0].level == 2
 
 
-def test_where_shares_stand_in_the_cells_they_decide_the_colour() -> None:
+def test_where_cells_show_shares_they_decide_the_colour() -> None:
     found = _rows([0, 1], Numbers.SHARES)
 
     assert [[cell.level for cell in row.cells] for row in found] == [[0, 0], [1, 0]]

@@ -17,8 +17,8 @@ from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
 from backend.tables.ledger import JobAttemptRow, JobRow
 
-HOUND = Worker("hound", "host-1", "cpu:hound")
-BADGER = Worker("badger", "host-1", "cpu:badger")
+WORKER = Worker("worker-1", "host-1", "cpu:worker-1")
+OTHER_WORKER = Worker("worker-2", "host-1", "cpu:worker-2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Books:
         with self.write() as ledger:
             return ledger.add(kind, subject_id)
 
-    def claim(self, worker: Worker = HOUND, kind: JobKind = JobKind.TRAIN) -> Claim | None:
+    def claim(self, worker: Worker = WORKER, kind: JobKind = JobKind.TRAIN) -> Claim | None:
         """Try to take a job."""
         with self.write() as ledger:
             return ledger.claim(kind, worker)
 
-    def claimed(self, worker: Worker = HOUND) -> Claim:
+    def claimed(self, worker: Worker = WORKER) -> Claim:
         """A new job, and taken."""
         self.add()
         claim = self.claim(worker)

@@ -8,7 +8,7 @@ from backend.domain.ids import JobId
 from backend.ledger.clock import database_now
 from backend.ledger.job import DEVICE_FAILED, JobKind, MachineState, Memory, Outcome, Worker
 from backend.ledger.queries import Jobs
-from tests.backend.ledger.conftest import HOUND, Books
+from tests.backend.ledger.conftest import WORKER, Books
 
 CARD = Worker("card", "host-1", "cuda:0")
 
@@ -57,7 +57,7 @@ def test_the_places_in_line_are_the_order_in_which_jobs_are_taken(books: Books) 
     assert [jobs[shown.index(place)] for place in range(1, 7)] == taken
 
 
-def test_a_job_that_waits_for_its_next_try_stands_behind_and_holds_nobody_up(books: Books) -> None:
+def test_a_job_that_waits_for_its_next_attempt_is_behind_the_others_and_delays_none(books: Books) -> None:
     first, second = ask(books, "ana", "ana")
     books.change(first, not_before=database_now(30))
 
@@ -74,7 +74,7 @@ def test_nobody_in_particular_is_one_person(books: Books) -> None:
 def test_j28_a_job_for_a_gpu_waits_where_there_is_only_a_processor(books: Books) -> None:
     (job,) = ask(books, "ana", device="cuda")
 
-    assert books.claim(HOUND) is None
+    assert books.claim(WORKER) is None
     claim = books.claim(CARD)
     assert claim is not None
     assert claim.job_id == job
@@ -91,7 +91,7 @@ def test_a_job_that_nobody_here_can_do_is_not_waiting_for_this_worker(books: Boo
     ask(books, "ana", device="cuda")
 
     with books.database.read() as session:
-        assert not Jobs(session).has_waiting(JobKind.TRAIN, 0, HOUND)
+        assert not Jobs(session).has_waiting(JobKind.TRAIN, 0, WORKER)
         assert Jobs(session).has_waiting(JobKind.TRAIN, 0, CARD)
 
 
@@ -137,7 +137,7 @@ def test_a_card_that_fails_is_not_counted_against_the_job(books: Books) -> None:
 
     job = books.job(job_id)
     assert (job.no_progress, job.error_code) == (0, None)
-    assert books.claim(HOUND) is not None
+    assert books.claim(WORKER) is not None
 
 
 def test_a_job_under_which_every_card_fails_has_failed_itself(books: Books) -> None:

@@ -12,7 +12,7 @@ from backend.ledger.job import TRAINER_CRASHED, Claim, Desired, Failure, JobKind
 from backend.ledger.queries import Jobs
 from backend.ledger.timers import Timers
 from backend.tables.ledger import JobAttemptRow
-from tests.backend.ledger.conftest import BADGER, HOUND, Books
+from tests.backend.ledger.conftest import OTHER_WORKER, WORKER, Books
 
 
 def test_it_takes_the_job_that_has_waited_longest(books: Books) -> None:
@@ -27,7 +27,7 @@ def test_a_claim_holds_a_lease_and_has_a_heartbeat_from_the_start(books: Books) 
     claim = books.claimed()
 
     job = books.job(claim.job_id)
-    assert (job.state, job.lease_owner, job.attempt) == ("starting", "hound", 1)
+    assert (job.state, job.lease_owner, job.attempt) == ("starting", "worker-1", 1)
     assert job.last_heartbeat_at is not None
     assert job.lease_expires_at is not None
     assert 59 < (job.lease_expires_at - job.last_heartbeat_at).total_seconds() < 61
@@ -37,7 +37,12 @@ def test_a_claim_leaves_a_row_that_shows_who_and_where(books: Books) -> None:
     claim = books.claimed()
 
     (attempt,) = books.attempts(claim.job_id)
-    assert (attempt.number, attempt.worker_id, attempt.host, attempt.device) == (1, "hound", "host-1", "cpu:hound")
+    assert (attempt.number, attempt.worker_id, attempt.host, attempt.device) == (
+        1,
+        "worker-1",
+        "host-1",
+        "cpu:worker-1",
+    )
     assert attempt.ended_at is None
 
 
@@ -76,7 +81,7 @@ def test_two_workers_on_one_processor_both_work(books: Books) -> None:
     books.add("run-1")
     books.add("run-2")
 
-    first, second = books.claim(HOUND), books.claim(BADGER)
+    first, second = books.claim(WORKER), books.claim(OTHER_WORKER)
 
     assert first is not None
     assert second is not None
@@ -149,7 +154,7 @@ def test_who_was_overtaken_can_write_nothing(books: Books) -> None:
     books.let_lease_expire(stale.job_id)
     with books.write() as ledger:
         ledger.close(stale.job_id, 1, Outcome.LOST, failure=TRAINER_CRASHED)
-    fresh = books.claim(BADGER)
+    fresh = books.claim(OTHER_WORKER)
     assert fresh is not None
 
     for act in ("fence", "renew", "begin", "progressed", "finish"):
@@ -329,7 +334,7 @@ def test_a_worker_that_leaves_counts_nothing_against_the_job(books: Books) -> No
         ledger.close(claim.job_id, 1, Outcome.YIELDED, exit_code=12, failure=TRAINER_CRASHED)
 
     assert books.job(claim.job_id).no_progress == 0
-    assert books.claim(BADGER) is not None
+    assert books.claim(OTHER_WORKER) is not None
 
 
 def test_an_attempt_is_closed_once(books: Books) -> None:
@@ -369,27 +374,27 @@ def test_it_knows_who_waits_beside_an_idle_worker(books: Books) -> None:
     job_id = books.add()
     with books.database.read() as session:
         assert not Jobs(session).has_waiting(JobKind.TRAIN, for_s=20)
-        assert not Jobs(session).is_busy("hound", JobKind.TRAIN)
+        assert not Jobs(session).is_busy("worker-1", JobKind.TRAIN)
     books.change(job_id, not_before=database_now(-21))
     with books.database.read() as session:
         assert Jobs(session).has_waiting(JobKind.TRAIN, for_s=20)
     books.claim()
     with books.database.read() as session:
-        assert Jobs(session).is_busy("hound", JobKind.TRAIN)
-        assert not Jobs(session).is_busy("hound", JobKind.IMPORT)
-        assert not Jobs(session).is_busy("badger", JobKind.TRAIN)
+        assert Jobs(session).is_busy("worker-1", JobKind.TRAIN)
+        assert not Jobs(session).is_busy("worker-1", JobKind.IMPORT)
+        assert not Jobs(session).is_busy("worker-2", JobKind.TRAIN)
 
 
 def test_workers_are_heard_of_and_forgotten(books: Books, database: Database) -> None:
     with books.write() as ledger:
-        ledger.heartbeat(HOUND, [JobKind.TRAIN, JobKind.IMPORT], None, "1.0")
-        ledger.heartbeat(HOUND, [JobKind.TRAIN], "a card", "1.0")
-        ledger.heartbeat(BADGER, [JobKind.TRAIN], None, "1.0")
-        ledger.remove_worker("badger")
+        ledger.heartbeat(WORKER, [JobKind.TRAIN, JobKind.IMPORT], None, "1.0")
+        ledger.heartbeat(WORKER, [JobKind.TRAIN], "a card", "1.0")
+        ledger.heartbeat(OTHER_WORKER, [JobKind.TRAIN], None, "1.0")
+        ledger.remove_worker("worker-2")
 
     with database.read() as session:
         (worker,) = Jobs(session).workers(heard_within_s=30)
-        assert (worker.id, worker.kinds, worker.device_name) == ("hound", "train", "a card")
+        assert (worker.id, worker.kinds, worker.device_name) == ("worker-1", "train", "a card")
         assert Jobs(session).workers(heard_within_s=-1) == []
 
 

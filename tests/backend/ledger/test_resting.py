@@ -4,7 +4,7 @@ import pytest
 
 from backend.ledger.job import TRAINER_CRASHED, Failure, JobState, LostLease, Outcome
 from backend.ledger.sweep import ROOM_TO_SPARE, Sweeper
-from tests.backend.ledger.conftest import BADGER, Books
+from tests.backend.ledger.conftest import OTHER_WORKER, Books
 from tests.conftest import CollectingNotifier
 
 FULL = Failure("disk-full", "The disk is full.", "Free 320 MB.")
@@ -59,7 +59,7 @@ def test_a_pause_that_has_not_happened_yet_is_taken_back(books: Books) -> None:
         assert ledger.finish(claim.job_id, claim.attempt) == "succeeded"
 
 
-def test_a_process_that_paused_just_before_its_owner_thought_better_comes_back_into_the_queue(books: Books) -> None:
+def test_a_process_that_paused_just_before_the_pause_was_withdrawn_returns_to_the_queue(books: Books) -> None:
     claim = books.claimed()
     pause(books, claim.job_id)
     resume(books, claim.job_id)
@@ -68,7 +68,7 @@ def test_a_process_that_paused_just_before_its_owner_thought_better_comes_back_i
         state = ledger.close(claim.job_id, 1, Outcome.PAUSED, exit_code=10, failure=TRAINER_CRASHED)
 
     assert (state, books.job(claim.job_id).no_progress) == ("queued", 0)
-    assert books.claim(BADGER) is not None
+    assert books.claim(OTHER_WORKER) is not None
 
 
 def test_a_job_that_was_faster_than_its_pause_has_succeeded(books: Books) -> None:
@@ -104,7 +104,7 @@ def test_a_running_job_is_asked_to_end_soon_and_still_is_after_a_crash(books: Bo
     with books.write() as ledger:
         assert ledger.finish_soon(claim.job_id) == "starting"
         ledger.close(claim.job_id, 1, Outcome.CRASHED, exit_code=1, failure=TRAINER_CRASHED)
-    again = books.claim(BADGER)
+    again = books.claim(OTHER_WORKER)
 
     assert again is not None
     with books.write() as ledger:
@@ -159,7 +159,7 @@ def test_it_stays_paused_where_its_owner_wants_that(books: Books, notifier: Coll
     assert books.job(job_id).state == "paused"
 
 
-def test_a_disk_that_is_ill_has_no_room(books: Books, notifier: CollectingNotifier) -> None:
+def test_a_disk_with_errors_has_no_room(books: Books, notifier: CollectingNotifier) -> None:
     rest_for_room(books, 320)
 
     def ill() -> int:

@@ -10,7 +10,7 @@ from backend.ledger.clock import database_now
 from backend.ledger.job import WORKER_LOST, JobKind
 from backend.ledger.sweep import Sweeper, Swept
 from backend.ledger.timers import Timers
-from tests.backend.ledger.conftest import BADGER, HOUND, Books
+from tests.backend.ledger.conftest import OTHER_WORKER, WORKER, Books
 from tests.conftest import CollectingNotifier
 
 
@@ -41,7 +41,7 @@ def test_it_puts_a_lost_job_back_and_notifies(books: Books, notifier: Collecting
     assert notifier.notifications == [JobKind.TRAIN]
     (attempt,) = books.attempts(claim.job_id)
     assert attempt.outcome == "lost"
-    again = books.claim(BADGER)
+    again = books.claim(OTHER_WORKER)
     assert again is not None
     assert again.attempt == 2
 
@@ -185,7 +185,7 @@ def test_it_frees_a_device_whose_worker_died_after_the_job_had_ended(
 
     assert books.attempts(claim.job_id)[0].outcome == "lost"
     books.add("run-2")
-    assert books.claim(HOUND) is not None
+    assert books.claim(WORKER) is not None
 
 
 class Ahead(datetime):

@@ -1,4 +1,4 @@
-"""Health, readiness, numbers and the house at a glance."""
+"""Health, readiness, numbers and the state of the whole system."""
 
 from datetime import timedelta
 
@@ -101,26 +101,26 @@ def test_the_server_at_a_glance(client: TestClient, services: Services) -> None:
     add_job(services, "queued", waits=timedelta(minutes=3))
     add_job(services, "running")
 
-    house = client.get("/api/v1/system").json()
+    system = client.get("/api/v1/system").json()
 
-    workers = {worker["id"]: worker for worker in house["workers"]}
+    workers = {worker["id"]: worker for worker in system["workers"]}
     assert set(workers) == {"alive", "silent"}
     assert workers["alive"]["alive"] is True
     assert 4 <= workers["alive"]["seconds_since_heartbeat"] < 30
     assert workers["silent"]["alive"] is False
-    assert house["devices"] == [{"device": "cuda:0", "name": "RTX 4070", "host": "gpu-box"}]
-    depths = {depth["kind"]: depth for depth in house["queue"]}
+    assert system["devices"] == [{"device": "cuda:0", "name": "RTX 4070", "host": "gpu-box"}]
+    depths = {depth["kind"]: depth for depth in system["queue"]}
     assert depths["train"]["waiting"] == 1
     assert 180 <= depths["train"]["oldest_waits_s"] < 210
     assert depths["import"] == {"kind": "import", "waiting": 0, "oldest_waits_s": 0.0}
-    assert house["disk"]["free_bytes"] > 0
-    assert house["version"]
+    assert system["disk"]["free_bytes"] > 0
+    assert system["version"]
 
 
 def test_nothing_has_run_here_yet(client: TestClient) -> None:
-    house = client.get("/api/v1/system").json()
+    system = client.get("/api/v1/system").json()
 
-    assert (house["workers"], house["devices"]) == ([], [])
+    assert (system["workers"], system["devices"]) == ([], [])
 
 
 def test_numbers_for_prometheus(client: TestClient, services: Services) -> None:

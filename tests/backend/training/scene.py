@@ -42,7 +42,7 @@ class Scene:
         with unit_of_work(self.database, NoNotifier()) as unit:
             return start(unit, RunOrder(version_id or self.version(), request), Path("/nowhere")).id
 
-    def claim(self, worker_id: str = "hound") -> Claim:
+    def claim(self, worker_id: str = "worker-1") -> Claim:
         """The attempt at the run that waits."""
         claim = claim_next(self.database, JobKind.TRAIN, Worker(worker_id, "host-1"), Timers())
         assert claim is not None

@@ -15,7 +15,7 @@ from backend.training.queue import Waiting
 from backend.training.start import RunOrder, start
 from tests.backend.training.scene import Scene
 
-HOUND = Worker("hound", "host-1")
+WORKER = Worker("worker-1", "host-1")
 CARD = Worker("card", "host-1", "cuda:0")
 
 
@@ -42,20 +42,20 @@ def test_without_a_worker_nothing_can_start(scene: Scene) -> None:
 
 
 def test_the_next_one_is_taken_up_in_a_moment(scene: Scene) -> None:
-    alive(scene, HOUND)
+    alive(scene, WORKER)
 
     assert scene.view(scene.run()).waits_for == Waiting("starting", "A worker starts it in a moment.")
 
 
 def test_the_others_know_how_many_are_before_them(scene: Scene) -> None:
-    alive(scene, HOUND)
+    alive(scene, WORKER)
     scene.run()
 
     assert scene.view(scene.run()).waits_for == Waiting("turn", "Runs ahead in the queue: 1.")
 
 
 def test_a_run_for_a_gpu_shows_that_none_is_there(scene: Scene) -> None:
-    alive(scene, HOUND)
+    alive(scene, WORKER)
 
     waits = scene.view(run_for(scene, "cuda")).waits_for
     assert waits == Waiting("no-gpu", "This run needs a GPU, and no worker with a GPU is running.")
@@ -74,7 +74,7 @@ def test_j14_a_run_shows_with_what_the_gpu_is_busy(scene: Scene) -> None:
 
 
 def test_after_a_crash_it_shows_when_the_next_try_is(scene: Scene) -> None:
-    alive(scene, HOUND)
+    alive(scene, WORKER)
     run_id = scene.run()
     for attempt in (1, 2):
         claim = scene.claim()

@@ -141,7 +141,7 @@ def test_a_checkpoint_is_kept_once(scene: Scene, claim: Claim) -> None:
 def test_who_was_overtaken_writes_nothing(scene: Scene, claim: Claim) -> None:
     with scene.database.write() as session:
         Ledger(session).close(claim.job_id, 1, Outcome.LOST, failure=TRAINER_CRASHED)
-    scene.claim("badger")
+    scene.claim("worker-2")
 
     with pytest.raises(LostLease), scene.database.write() as session:
         progress.record_epoch(session, claim, epoch_finished(0, 0), state_saved(0, 0), HERE)

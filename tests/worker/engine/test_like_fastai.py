@@ -117,9 +117,9 @@ def test_losses_weights_and_statistics_are_fastais(name: str) -> None:
     assert losses == pytest.approx(fastai["losses"], abs=1e-5)
     ours = model.state_dict()
     assert set(ours) == {our_name(name) for name in fastai["weights"]}
-    for weight, told in fastai["weights"].items():
+    for weight, reported in fastai["weights"].items():
         # Batch norm's statistics are among them.
-        assert digest(ours[our_name(weight)]) == pytest.approx(told, rel=5e-5, abs=5e-5), weight
+        assert digest(ours[our_name(weight)]) == pytest.approx(reported, rel=5e-5, abs=5e-5), weight
 
 
 def test_a_search_of_the_rate_sees_fastais_curve_and_leaves_the_weights_alone() -> None:
@@ -138,13 +138,13 @@ def test_a_search_of_the_rate_sees_fastais_curve_and_leaves_the_weights_alone() 
 
     after = run.model.state_dict()
     assert fastai["changed"] == [name for name, old in before.items() if not torch.equal(old, after[name])]
-    told = fastai["smoothed"][10:-5]
+    reported = fastai["smoothed"][10:-5]
     assert curve.learning_rates[:75] == pytest.approx(fastai["rates"][10:85], rel=1e-6)
-    assert curve.losses[:60] == pytest.approx(told[:60], rel=1e-4)
+    assert curve.losses[:60] == pytest.approx(reported[:60], rel=1e-4)
     # Where the loss bursts at rates above 1, the last digit of a step grows with every further one, and differs
     # from processor to processor: so does the step at which four times the best is reached, by one.
-    assert curve.losses[:70] == pytest.approx(told[:70], rel=0.1)
-    assert len(curve.losses) == pytest.approx(len(told), abs=1)
+    assert curve.losses[:70] == pytest.approx(reported[:70], rel=0.1)
+    assert len(curve.losses) == pytest.approx(len(reported), abs=1)
 
 
 def test_the_smoothed_loss_is_fastais_at_every_step() -> None:

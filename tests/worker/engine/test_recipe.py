@@ -115,7 +115,7 @@ def test_six_images_with_the_usual_batch_size_are_enough(tmp_path: Path, weights
 
 
 @pytest.mark.usefixtures("tiny")
-def test_a_broken_image_is_skipped_and_told_of(tmp_path: Path, weights_folder: Path) -> None:
+def test_a_broken_image_is_skipped_and_reported(tmp_path: Path, weights_folder: Path) -> None:
     manifest, opened = shapes()
     broken = manifest.of(Split.TRAIN)[0]
     opened.files[broken.digest] = opened.files[broken.digest][:200]

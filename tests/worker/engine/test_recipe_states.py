@@ -41,7 +41,7 @@ def kill_after(stage: int, epoch: int) -> Callable[[Event], None]:
 
 
 def saved_points(listener: Listener) -> tuple[StatePoint, ...]:
-    """The states that the listener was told of, newest first."""
+    """The states that the listener received, newest first."""
     saved = listener.of(StateSaved)
     return tuple(
         StatePoint(event.stage, event.epoch, event.step, event.file, event.sha256) for event in reversed(saved)

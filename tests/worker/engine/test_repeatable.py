@@ -18,11 +18,11 @@ def told_and_hash(folder: Path, weights_folder: Path, *, seed: int, device: str 
     order = replace(order_in(folder, weights_folder, config), device=device)
     listener = Listener()
     train(order, on_event=listener)
-    told: list[object] = [replace(event, duration_s=0) for event in listener.of(EpochFinished)]
+    reported: list[object] = [replace(event, duration_s=0) for event in listener.of(EpochFinished)]
     # How many steps one event tells of depends on the clock.
-    told += [(event.stage, event.epoch, loss) for event in listener.of(StepFinished) for loss in event.losses]
+    reported += [(event.stage, event.epoch, loss) for event in listener.of(StepFinished) for loss in event.losses]
     weights = (order.output_folder / "stage-1" / "weights.safetensors").read_bytes()
-    return told, hashlib.sha256(weights).hexdigest()
+    return reported, hashlib.sha256(weights).hexdigest()
 
 
 @pytest.mark.usefixtures("tiny")
@@ -48,5 +48,5 @@ def test_g10_the_same_seed_gives_nearly_the_same_losses_on_a_gpu(tmp_path: Path,
     assert losses(second) == pytest.approx(losses(first), rel=1e-2)
 
 
-def losses(told: list[object]) -> list[float]:
-    return [event.valid_loss for event in told if isinstance(event, EpochFinished)]
+def losses(reported: list[object]) -> list[float]:
+    return [event.valid_loss for event in reported if isinstance(event, EpochFinished)]

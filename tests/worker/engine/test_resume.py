@@ -67,7 +67,7 @@ class StopInStep:
 
 
 def points_of(*listeners: Listener) -> tuple[StatePoint, ...]:
-    """The states that were told of, newest first; of several at the same place the last one."""
+    """The states that were reported, newest first; of several at the same place the last one."""
     points: dict[tuple[int, int, int], StatePoint] = {}
     for listener in listeners:
         for event in listener.of(StateSaved):
@@ -164,7 +164,7 @@ def test_the_time_of_an_epoch_is_the_sum_of_its_parts(
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that shows one time until it is set."""
 
     now = 0.0
 

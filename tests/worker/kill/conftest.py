@@ -64,16 +64,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """By day, the tests of each file that run on both databases take turns between them."""
     if is_night():
         return
-    on_farms: dict[Path, dict[str, dict[str, pytest.Item]]] = {}
+    on_clusters: dict[Path, dict[str, dict[str, pytest.Item]]] = {}
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
-        database = parameters.get("farm") or parameters.get("real_farm")
+        database = parameters.get("cluster") or parameters.get("real_cluster")
         name = getattr(item, "originalname", "")
         if database is not None and name not in ON_BOTH:
-            on_farms.setdefault(item.path, {}).setdefault(name, {})[database] = item
+            on_clusters.setdefault(item.path, {}).setdefault(name, {})[database] = item
     left_out = [
         of_test[("postgresql", "sqlite")[place % 2]]
-        for tests in on_farms.values()
+        for tests in on_clusters.values()
         for place, of_test in enumerate(of_test for of_test in tests.values() if len(of_test) > 1)
     ]
     items[:] = [item for item in items if item not in left_out]
@@ -115,7 +115,7 @@ class Broker:
 
 
 @dataclass(eq=False)
-class Farm:
+class Cluster:
     """A ledger, a broker, and workers that can be killed. ``broker`` is None where there is none."""
 
     folder: Path
@@ -134,11 +134,11 @@ class Farm:
             # Else each worker that lives for some seconds would test the machine, as long as most tests here take.
             keep_speeds(session, machine("cpu"), [Speed(Work.READ, None, 224, 24, 0.05)])
 
-    def staff(self, workers: int) -> None:
+    def scale_to(self, workers: int) -> None:
         """Have so many workers, starting those that are missing; returns once they listen."""
-        wait_until(lambda: self._is_staffed(workers))
+        wait_until(lambda: self._has(workers))
 
-    def dismiss(self, number: signal.Signals = signal.SIGTERM) -> None:
+    def shut_down(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End all workers."""
         for worker in self.workers:
             worker.send_signal(number)
@@ -259,7 +259,7 @@ class Farm:
                     found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
         return found
 
-    def _is_staffed(self, workers: int) -> bool:
+    def _has(self, workers: int) -> bool:
         self.workers = [worker for worker in self.workers if worker.poll() is None]
         while len(self.workers) < workers:
             self.workers.append(self._start())
@@ -290,19 +290,21 @@ def _is_alive(folder: Path) -> bool:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Workers with the steady trainer, on either database; one set for all tests of a file."""
-    yield from _farm(request, tmp_path_factory, STEADY)
+    yield from _cluster(request, tmp_path_factory, STEADY)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def real_farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+def real_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Workers with the real trainer."""
-    yield from _farm(request, tmp_path_factory, "worker.trainer")
+    yield from _cluster(request, tmp_path_factory, "worker.trainer")
 
 
-def _farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, trainer: str) -> Iterator[Farm]:
-    folder = tmp_path_factory.mktemp("farm")
+def _cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, trainer: str
+) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), folder / "tellapart.sqlite3")
         url = f"sqlite:///{folder / 'tellapart.sqlite3'}"
@@ -310,13 +312,13 @@ def _farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         url = request.getfixturevalue("postgres_url")
     broker = Broker(folder / "broker")
     try:
-        farm = Farm(folder, url, broker.url, trainer, broker)
+        cluster = Cluster(folder, url, broker.url, trainer, broker)
         try:
-            yield farm
+            yield cluster
         finally:
-            farm.dismiss()
-            wait_until(lambda: not farm.processes(), 20)
-            farm.database.dispose()
+            cluster.shut_down()
+            wait_until(lambda: not cluster.processes(), 20)
+            cluster.database.dispose()
             if request.param == "postgresql":
                 _empty(url)
     finally:
@@ -327,7 +329,7 @@ def _farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def _show_log(request: pytest.FixtureRequest) -> Iterator[None]:
     """The workers' log beside a failure."""
     yield
-    name = next((name for name in ("farm", "real_farm") if name in request.fixturenames), None)
+    name = next((name for name in ("cluster", "real_cluster") if name in request.fixturenames), None)
     if name is not None:
         log = request.getfixturevalue(name).folder / "worker.log"
         if log.exists():

@@ -1,4 +1,4 @@
-"""A trainer that begins, and then makes one step that never ends; it does end when it is told to."""
+"""A trainer that begins, and then makes one step that never ends; it does ends when it is asked to."""
 
 import sys
 import time

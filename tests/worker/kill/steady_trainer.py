@@ -75,7 +75,7 @@ def main(job_id: str, attempt: int, parent: int) -> int:
                 done = epoch * STEPS + step + 1
                 recorder(StepFinished(0, epoch, done, epochs * STEPS, (1.0,), 0.001, 0.9, 100.0))
             first_step = 0
-            dies.at("before the epoch is told", epoch)
+            dies.at("before the epoch is reported", epoch)
             recorder(EpochFinished(0, epoch, 1.0, 1.0, 0.5, 0.5, 0.001, STEPS * STEP_S))
             dies.at("saved and not stored", epoch)
             recorder(StateSaved(0, epoch + 1, 0, f"state-0-{epoch + 1}-0", "0" * 64, 1))
@@ -93,7 +93,7 @@ class Deaths:
     PLACES = (
         ("begin", 0),
         ("step", 0),
-        ("before the epoch is told", 1),
+        ("before the epoch is reported", 1),
         ("saved and not stored", 2),
         ("stored", 3),
         ("end", 3),

@@ -10,52 +10,52 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.kill.conftest import STEADY, TIMERS, Farm, wait_until
+from tests.worker.kill.conftest import STEADY, TIMERS, Cluster, wait_until
 
 pytestmark = pytest.mark.kill
 
 
 @pytest.fixture(params=["none", "dead"])
-def silent_farm(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path) -> Iterator[Farm]:
+def silent_cluster(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path) -> Iterator[Cluster]:
     """A worker that no notification reaches."""
     shutil.copy(migrated_sqlite, tmp_path / "tellapart.sqlite3")
-    farm = Farm(tmp_path, f"sqlite:///{tmp_path / 'tellapart.sqlite3'}", f"unix://{tmp_path}/nobody.sock", STEADY)
+    cluster = Cluster(tmp_path, f"sqlite:///{tmp_path / 'tellapart.sqlite3'}", f"unix://{tmp_path}/nobody.sock", STEADY)
     environment = {**os.environ, "TELLAPART_DATA": str(tmp_path), "TELLAPART_DEVICE": "cpu"}
     for name in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL"):
         environment.pop(name, None)
     if request.param == "dead":
-        environment["REDIS_URL"] = farm.redis_url
+        environment["REDIS_URL"] = cluster.redis_url
     command = [sys.executable, "-m", "worker", "--timers", TIMERS.to_json(), "--trainer", STEADY]
     with (tmp_path / "worker.log").open("ab") as log:
-        farm.workers.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-    yield farm
-    farm.dismiss(signal.SIGTERM)
-    wait_until(lambda: not farm.processes(), 5)
-    farm.database.dispose()
+        cluster.workers.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+    yield cluster
+    cluster.shut_down(signal.SIGTERM)
+    wait_until(lambda: not cluster.processes(), 5)
+    cluster.database.dispose()
 
 
-def test_a_run_starts_and_ends(silent_farm: Farm) -> None:
-    run_id = silent_farm.run(epochs=2)
+def test_a_run_starts_and_ends(silent_cluster: Cluster) -> None:
+    run_id = silent_cluster.run(epochs=2)
 
-    silent_farm.wait_for_status(run_id, "succeeded")
+    silent_cluster.wait_for_status(run_id, "succeeded")
 
-    assert len(silent_farm.attempts(run_id)) == 1
-
-
-def test_j17_a_cancel_needs_no_broker(silent_farm: Farm) -> None:
-    run_id = silent_farm.run(epochs=500)
-    silent_farm.wait_for_epochs(run_id, 1)
-
-    silent_farm.cancel(run_id)
-
-    wait_until(lambda: silent_farm.view(run_id).status == "cancelled", 10)
+    assert len(silent_cluster.attempts(run_id)) == 1
 
 
-def test_it_survives_a_kill_of_the_trainer(silent_farm: Farm) -> None:
-    run_id = silent_farm.run()
-    silent_farm.wait_for_epochs(run_id, 2)
+def test_j17_a_cancel_needs_no_broker(silent_cluster: Cluster) -> None:
+    run_id = silent_cluster.run(epochs=500)
+    silent_cluster.wait_for_epochs(run_id, 1)
 
-    os.kill(silent_farm.trainer_pid(run_id), signal.SIGKILL)
+    silent_cluster.cancel(run_id)
 
-    silent_farm.wait_for_status(run_id, "succeeded")
-    assert [row.epoch for row in silent_farm.epochs(run_id)] == list(range(8))
+    wait_until(lambda: silent_cluster.view(run_id).status == "cancelled", 10)
+
+
+def test_it_survives_a_kill_of_the_trainer(silent_cluster: Cluster) -> None:
+    run_id = silent_cluster.run()
+    silent_cluster.wait_for_epochs(run_id, 2)
+
+    os.kill(silent_cluster.trainer_pid(run_id), signal.SIGKILL)
+
+    silent_cluster.wait_for_status(run_id, "succeeded")
+    assert [row.epoch for row in silent_cluster.epochs(run_id)] == list(range(8))

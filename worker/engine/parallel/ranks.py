@@ -161,7 +161,7 @@ _KNOWN: Final = "_is_known_to_all"
 
 
 def is_known_to_all(error: Exception) -> bool:
-    """Whether all processes know of an error, or none is left who doesn't: then it is not told once more."""
+    """Whether all processes know of an error, or none is left who doesn't: then it is not sent once more."""
     return isinstance(error, PeerLost) or _KNOWN in vars(error)
 
 

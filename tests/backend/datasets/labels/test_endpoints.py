@@ -288,9 +288,9 @@ def test_pictures_that_would_change_sides_after_a_training_are_told(ana: Ana) ->
     anew = ana.preview({"kind": "folder"}, {"kind": "random", "seed": 7})
 
     assert not {"held-out-moved", "learnt-held-out"} & {*codes(same)}
-    told = {found["code"]: found["message"] for found in anew["warnings"]}
-    assert "held out in version 1 would now be learnt from" in told["held-out-moved"]
-    assert "trainings of version 1 have learnt from" in told["learnt-held-out"]
+    reported = {found["code"]: found["message"] for found in anew["warnings"]}
+    assert "held out in version 1 would now be learnt from" in reported["held-out-moved"]
+    assert "trainings of version 1 have learnt from" in reported["learnt-held-out"]
 
 
 def test_numbers_never_collide(ana: Ana) -> None:

@@ -66,7 +66,7 @@ def test_each_field_has_a_sentence_of_its_own(fields: dict[str, str], wrong: dic
     assert refusal.value.fields == wrong
 
 
-def test_all_bad_fields_are_told_at_once() -> None:
+def test_all_bad_fields_are_reported_at_once() -> None:
     with pytest.raises(InvalidForm) as refusal:
         _ = form(level="0", valid="0", seed="-1").specs
 
@@ -94,7 +94,7 @@ def test_a_percentage_may_be_typed_as_people_write_it() -> None:
         (InvalidExpression("No."), {"kind": "expression"}, "expression"),
     ],
 )
-def test_a_refusal_stands_beside_the_field_it_is_about(error: InvalidInput, fields: dict[str, str], field: str) -> None:
+def test_a_refusal_is_beside_the_field_it_is_about(error: InvalidInput, fields: dict[str, str], field: str) -> None:
     assert [*fields_of(error, form(**fields))] == [field]
 
 

@@ -25,5 +25,5 @@ def test_a_forecast_is_one_range_in_one_unit() -> None:
     assert range_words(300, 1500) == "5–25 min"
 
 
-def test_hours_are_not_told_to_the_minute() -> None:
+def test_hours_are_shown_without_minutes() -> None:
     assert range_words(9800, 14900) == "3–4.5 h"

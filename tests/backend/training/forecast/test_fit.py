@@ -35,7 +35,7 @@ def test_a_tiny_measurement_on_a_busy_machine_is_limited_by_the_test_of_the_mach
     assert line.seconds(126) == pytest.approx(80.6)
 
 
-def test_a_large_measurement_within_reach_of_the_test_is_believed_as_it_is() -> None:
+def test_a_large_measurement_near_that_of_the_test_is_used_unchanged() -> None:
     assert fit([(1000, 400.0)], tested=0.2) == Line(0.0, 0.4)
 
 

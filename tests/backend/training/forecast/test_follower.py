@@ -82,7 +82,7 @@ def test_nothing_is_done_before_the_first_event(follower: RunFollower) -> None:
 
 
 def test_the_bar_follows_the_forecast_seconds_of_every_part(frozen: RunFollower, clock: Clock) -> None:
-    told: list[tuple[float, Event, float]] = [
+    reported: list[tuple[float, Event, float]] = [
         (5, PhaseStarted(Phase.DATA, "Reading"), 5 / 215),
         (7.5, PhaseProgress(Phase.DATA, 50, 100), 7.5 / 215),
         (10, PhaseProgress(Phase.DATA, 100, 100), 10 / 215),
@@ -98,13 +98,13 @@ def test_the_bar_follows_the_forecast_seconds_of_every_part(frozen: RunFollower,
         (215, stage_finished(0), 0.99),
     ]
     shown = []
-    for at, event, _ in told:
+    for at, event, _ in reported:
         clock.now = at
         frozen.see(event)
         shown.append(frozen.standing.progress)
 
     # Epochs 1 to 3 and 5 to 8 were never heard of: what is passed over leaves the rest of the bar to the others.
-    assert shown[:9] == pytest.approx([expected for _, _, expected in told[:9]])
+    assert shown[:9] == pytest.approx([expected for _, _, expected in reported[:9]])
     assert shown == sorted(shown)
     assert shown[-1] == 0.99
 
@@ -135,7 +135,7 @@ def test_a_wrong_forecast_is_corrected_while_the_run_continues(follower: RunFoll
     assert follower.standing.eta_s == pytest.approx(200 + 3 * 1000 + 10 + 2 * 3000 + 10)
 
 
-def test_a_part_that_takes_far_longer_than_forecast_does_not_stand_near_the_end(
+def test_progress_of_a_part_that_takes_far_longer_than_forecast_is_not_near_the_end(
     frozen: RunFollower, clock: Clock
 ) -> None:
     for at, event in (
@@ -277,7 +277,7 @@ def test_the_head_alone_does_not_spoil_the_time_of_a_pass(frozen: RunFollower, c
 
 
 def test_each_part_has_its_name(frozen: RunFollower, clock: Clock) -> None:
-    told: list[tuple[Event, str]] = [
+    reported: list[tuple[Event, str]] = [
         (PhaseStarted(Phase.DATA, "Reading"), "data"),
         (PhaseStarted(Phase.FEATURES, "Computing"), "features"),
         (PhaseProgress(Phase.FEATURES, 10, 20), "features"),
@@ -285,11 +285,11 @@ def test_each_part_has_its_name(frozen: RunFollower, clock: Clock) -> None:
         (PhaseStarted(Phase.EXPORT, "Exporting"), "export"),
     ]
     found = []
-    for event, _ in told:
+    for event, _ in reported:
         frozen.see(event)
         found.append(frozen.standing.activity)
 
-    assert found == [name for _, name in told]
+    assert found == [name for _, name in reported]
 
 
 def test_a_search_for_the_rate_is_a_part_of_the_run(clock: Clock) -> None:

@@ -22,18 +22,20 @@ STILL = resolve(TrainingRequest(stages=(StageRequest(freeze=True, epochs=2, view
 MOVES = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=2),)))
 
 
-def taken(config: TrainingConfig, *told: tuple[float, Event], goes_on: bool = False) -> list[tuple[str, float, object]]:
+def taken(
+    config: TrainingConfig, *reported: tuple[float, Event], goes_on: bool = False
+) -> list[tuple[str, float, object]]:
     """Kind, amount and seconds of what is measured with events at such times."""
     now = 0.0
     cursor = WorkCursor(work_items(config, COUNTS), goes_on=goes_on, monotonic=lambda: now)
-    for now, event in told:  # noqa: B007  # the clock reads it
+    for now, event in reported:  # noqa: B007  # the clock reads it
         cursor.see(event)
     speeds = speeds_of(cursor.measurements, config, "run")
     return [(speed.work.value, speed.amount, pytest.approx(speed.seconds)) for speed in speeds]
 
 
 def test_it_takes_down_each_phase_of_a_frozen_stage() -> None:
-    told = (
+    reported = (
         (4, PhaseStarted(Phase.WEIGHTS, "")),
         (5, PhaseStarted(Phase.DATA, "")),
         (6, PhaseProgress(Phase.DATA, 100, 100)),
@@ -48,7 +50,7 @@ def test_it_takes_down_each_phase_of_a_frozen_stage() -> None:
         (23, stage_finished(0)),
     )
 
-    assert taken(STILL, *told) == [
+    assert taken(STILL, *reported) == [
         ("start", 1, 5),
         ("read", 100, 1),
         ("prepare", 1, 2),
@@ -62,11 +64,11 @@ def test_it_takes_down_each_phase_of_a_frozen_stage() -> None:
 def test_time_that_other_programs_took_counts_for_the_time_left_but_not_for_later_forecasts() -> None:
     now = 0.0
     cursor = WorkCursor(work_items(STILL, COUNTS), monotonic=lambda: now, quiet=lambda: now / 2)
-    told: tuple[tuple[float, Event], ...] = (
+    reported: tuple[tuple[float, Event], ...] = (
         (4, PhaseStarted(Phase.DATA, "")),
         (10, PhaseProgress(Phase.DATA, 100, 100)),
     )
-    for now, event in told:  # noqa: B007  # the clock reads it
+    for now, event in reported:  # noqa: B007  # the clock reads it
         cursor.see(event)
 
     assert [one.seconds for one in cursor.measurements] == [4, 6]
@@ -74,7 +76,7 @@ def test_time_that_other_programs_took_counts_for_the_time_left_but_not_for_late
 
 
 def test_a_note_ends_no_measurement() -> None:
-    told = (
+    reported = (
         (4, PhaseStarted(Phase.WEIGHTS, "")),
         (5, PhaseStarted(Phase.DATA, "")),
         (7, Note(NoteTopic.RUNTIME, "A runtime is not used.")),
@@ -82,11 +84,11 @@ def test_a_note_ends_no_measurement() -> None:
         (9, PhaseStarted(Phase.EXPORT, "")),
     )
 
-    assert ("read", 100, 4) in taken(MOVES, *told)
+    assert ("read", 100, 4) in taken(MOVES, *reported)
 
 
-def test_steps_and_answers_of_an_epoch_are_told_apart() -> None:
-    told = (
+def test_steps_and_predictions_of_an_epoch_are_timed_separately() -> None:
+    reported = (
         (0, PhaseStarted(Phase.DATA, "")),
         (10, StageStarted(0, False, 2, 0, 3, "cpu")),
         (30, step_finished(3)),
@@ -94,34 +96,34 @@ def test_steps_and_answers_of_an_epoch_are_told_apart() -> None:
         (32, epoch_finished(0, 0)),
     )
 
-    assert taken(MOVES, *told) == [("move", 80, 20), ("answer", 20, 2)]
+    assert taken(MOVES, *reported) == [("move", 80, 20), ("answer", 20, 2)]
 
 
 def test_a_number_format_of_somebodys_own_choice_shows_nothing_of_learning() -> None:
     own = resolve(TrainingRequest(stages=(StageRequest(freeze=False, epochs=2),), precision=Precision.FLOAT32))
-    told = (
+    reported = (
         (0, PhaseStarted(Phase.DATA, "")),
         (10, StageStarted(0, False, 2, 0, 3, "cpu")),
         (30, step_finished(3)),
         (32, epoch_finished(0, 0)),
     )
 
-    assert taken(own, *told) == [("answer", 20, 2)]
+    assert taken(own, *reported) == [("answer", 20, 2)]
 
 
 def test_a_download_is_not_how_fast_a_start_is() -> None:
-    told = (
+    reported = (
         (1, PhaseProgress(Phase.WEIGHTS, 1, 9)),
         (99, PhaseStarted(Phase.DATA, "")),
         (100, PhaseProgress(Phase.DATA, 100, 100)),
         (100, PhaseStarted(Phase.FEATURES, "")),
     )
 
-    assert taken(STILL, *told) == [("read", 100, 1)]
+    assert taken(STILL, *reported) == [("read", 100, 1)]
 
 
 def test_an_epoch_that_began_before_an_interruption_is_left_out() -> None:
-    told = (
+    reported = (
         (10, StageStarted(0, False, 2, 0, 3, "cpu")),
         (11, step_finished(3)),
         (12, epoch_finished(0, 0)),
@@ -129,7 +131,7 @@ def test_an_epoch_that_began_before_an_interruption_is_left_out() -> None:
         (33, epoch_finished(0, 1)),
     )
 
-    assert taken(MOVES, *told, goes_on=True) == [("start", 1, 10), ("move", 80, 20), ("answer", 20, 1)]
+    assert taken(MOVES, *reported, goes_on=True) == [("start", 1, 10), ("move", 80, 20), ("answer", 20, 1)]
 
 
 def test_nothing_is_said_of_a_machine_that_nobody_measured() -> None:

@@ -21,7 +21,7 @@ def test_it_counts_the_pictures_of_each_side() -> None:
     assert Counts.of(counts) == COUNTS
 
 
-def test_a_backbone_that_stands_still_is_shown_each_view_once() -> None:
+def test_a_frozen_backbone_computes_each_view_once() -> None:
     config = resolve(TrainingRequest(stages=(StageRequest(freeze=True, epochs=3, views=2),)))
 
     assert parts(config) == [
@@ -73,7 +73,7 @@ def test_frozen_blocks_make_learning_cheaper(blocks: int, share: float) -> None:
     assert learning_share(ARCHITECTURES["resnet18"], stage) == pytest.approx(share, abs=0.005)
 
 
-def test_layers_that_stand_still_below_are_shown_each_view_once() -> None:
+def test_frozen_layers_below_compute_each_view_once() -> None:
     stage = StageRequest(freeze=False, epochs=2, frozen_blocks=3, views=1)
     config = resolve(TrainingRequest(architecture="resnet18", stages=(stage,)))
 

@@ -256,7 +256,7 @@ def test_the_number_of_devices_stays_as_chosen_when_stages_change_or_json_is_pas
     assert TrainForm.of_json('{"recipe": "lesson-1"}').request().devices is None
 
 
-def test_an_empty_field_shows_what_it_stands_for() -> None:
+def test_an_empty_field_shows_its_default() -> None:
     shown = shown_values(resolve(TrainingRequest(recipe=Recipe.LESSON_1)))
 
     assert (shown["batch_size"], shown["weight_decay"], shown["max_zoom"]) == ("64", "0.01", "1.1")

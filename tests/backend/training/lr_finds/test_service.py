@@ -35,7 +35,7 @@ def find_id(client: TestClient, version_id: str) -> str:
 
 @pytest.fixture
 def claim(services: Services, find_id: str) -> Claim:
-    found = claim_next(services.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
+    found = claim_next(services.database, JobKind.TRAIN, Worker("worker-1", "host-1"), Timers())
     assert found is not None
     assert found.subject_id == find_id
     return found
@@ -183,7 +183,7 @@ def test_a_search_is_no_run(client: TestClient, services: Services, claim: Claim
         assert sum(SystemRepository(session).runs_by_state().values()) == 0
 
 
-def test_a_run_stands_behind_the_search_before_it(client: TestClient, version_id: str, find_id: str) -> None:
+def test_a_run_is_behind_the_search_before_it_in_the_queue(client: TestClient, version_id: str, find_id: str) -> None:
     assert client.post("/api/v1/runs", json={"version_id": version_id}).json()["queue_position"] == 2
 
 
@@ -198,7 +198,7 @@ def test_a_run_that_searches_its_rate_shows_what_was_found(
     stages = [{"freeze": True, "epochs": 1, "max_lr": "find"}, {"freeze": False, "epochs": 1, "max_lr": "find"}]
     body = client.post("/api/v1/runs", json={"version_id": version_id, "config": {"stages": stages}}).json()
     assert body["rates_found"] == [None, None]
-    claim = claim_next(services.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
+    claim = claim_next(services.database, JobKind.TRAIN, Worker("worker-1", "host-1"), Timers())
     assert claim is not None
 
     found = [

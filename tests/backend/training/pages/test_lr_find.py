@@ -37,7 +37,7 @@ def started(client: TestClient, version_id: str, **form: str) -> str:
 
 
 def finished(services: Services, found: Finding, curve: Curve = CURVE) -> Claim:
-    claim = claim_next(services.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
+    claim = claim_next(services.database, JobKind.TRAIN, Worker("worker-1", "host-1"), Timers())
     assert claim is not None
     with services.database.write() as session:
         progress.finish(session, claim, curve, found)
@@ -96,7 +96,7 @@ def test_the_page_of_one_at_work_shows_how_far_it_is_and_offers_to_cancel(
 ) -> None:
     find_id = started(client, version_id)
     assert "Queued: next up." in client.get(f"/lr-finds/{find_id}").text
-    claim = claim_next(services.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
+    claim = claim_next(services.database, JobKind.TRAIN, Worker("worker-1", "host-1"), Timers())
     assert claim is not None
     with services.database.write() as session:
         progress.show(session, claim, phase="Learning-rate finder: 30 of 300 steps", progress=0.1)
@@ -193,7 +193,7 @@ def test_too_few_batches_show_no_curve_but_the_usual_rate(
 
 def test_a_failed_one_shows_why(client: TestClient, services: Services, version_id: str) -> None:
     find_id = started(client, version_id)
-    claim = claim_next(services.database, JobKind.TRAIN, Worker("hound", "host-1"), Timers())
+    claim = claim_next(services.database, JobKind.TRAIN, Worker("worker-1", "host-1"), Timers())
     assert claim is not None
     with services.database.write() as session:
         progress.fail(session, claim, Failure("out-of-memory", "The memory is too small.", "Take fewer at a time."))

@@ -14,8 +14,8 @@ from PIL import Image, ImageCms, ImageOps
 
 def main(model: str, *pictures: str) -> None:
     session = onnxruntime.InferenceSession(model)
-    told = session.get_modelmeta().custom_metadata_map
-    classes, steps = json.loads(told["classes"]), json.loads(told["preprocessing"])
+    reported = session.get_modelmeta().custom_metadata_map
+    classes, steps = json.loads(reported["classes"]), json.loads(reported["preprocessing"])
     answers = []
     for picture in pictures:
         pixels = np.asarray(seen(picture, steps), dtype=np.float32)

@@ -148,13 +148,13 @@ def test_the_file_alone_is_enough_to_get_the_answers_of_the_product(tmp_path: Pa
         str(tmp_path / "model.onnx"),
         *(str(tmp_path / name) for name in files),
     ]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    reported = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     views = torch.from_numpy(np.stack([network_view(content, PREPROCESSING) for content in files.values()]))
     with torch.no_grad():
         expected = torch.softmax(model(to_input(views, PREPROCESSING, torch.device("cpu"))), dim=1)
-    assert [answer["class"] for answer in told] == [CLASSES[int(row.argmax())] for row in expected]
-    found = np.array([answer["probabilities"] for answer in told])
+    assert [answer["class"] for answer in reported] == [CLASSES[int(row.argmax())] for row in expected]
+    found = np.array([answer["probabilities"] for answer in reported])
     assert np.abs(found - expected.numpy()).max() < 1e-5
 
 
@@ -166,12 +166,12 @@ def test_the_weights_file_shows_what_its_network_needs(tmp_path: Path) -> None:
     (tmp_path / "weights.safetensors").write_bytes(with_safetensors_metadata(content, metadata))
 
     with safetensors.safe_open(tmp_path / "weights.safetensors", framework="pt") as opened:
-        told, tensors = opened.metadata(), {name: opened.get_tensor(name) for name in tiny_model().state_dict()}
-    assert told["architecture"] == "test-tiny"
-    assert json.loads(told["classes"]) == ["apple", "pear", "quince"]
-    assert json.loads(told["head"]) == head
-    assert json.loads(told["parity"]) == {"max_difference": 1e-7, "agreement": 1.0, "images": 4}
-    preprocessing = json.loads(told["preprocessing"])
+        reported, tensors = opened.metadata(), {name: opened.get_tensor(name) for name in tiny_model().state_dict()}
+    assert reported["architecture"] == "test-tiny"
+    assert json.loads(reported["classes"]) == ["apple", "pear", "quince"]
+    assert json.loads(reported["head"]) == head
+    assert json.loads(reported["parity"]) == {"max_difference": 1e-7, "agreement": 1.0, "images": 4}
+    preprocessing = json.loads(reported["preprocessing"])
     assert (preprocessing["normalised_by_model"], preprocessing["std"]) == (False, [0.2, 0.25, 0.3])
     expected = tiny_model().state_dict()
     assert tensors.keys() == expected.keys()

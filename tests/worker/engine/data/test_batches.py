@@ -101,16 +101,16 @@ def test_the_cache_is_gone_when_it_is_closed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_broken_and_missing_files_are_told_with_their_reason(tmp_path: Path) -> None:
+def test_broken_and_missing_files_are_reported_with_their_reason(tmp_path: Path) -> None:
     source, images, opened = source_and_images()
     missing, broken = images.images[:2]
     del opened.files[missing.digest]
     opened.files[broken.digest] = b"no picture"
 
-    told = fill(source, images, tmp_path)
+    reported = fill(source, images, tmp_path)
 
-    assert {one.image.id for one in told} == {missing.id, broken.id}
-    assert told[0].reason == "its file is missing from the storage"
+    assert {one.image.id for one in reported} == {missing.id, broken.id}
+    assert reported[0].reason == "its file is missing from the storage"
 
 
 def test_a_random_view_depends_on_seed_stage_epoch_and_image_alone() -> None:
@@ -140,11 +140,11 @@ def test_every_step_has_its_batch_however_little_of_it_is_readable() -> None:
     source, images, opened = source_and_images()
     for image in images.images[1:]:
         del opened.files[image.digest]
-    told: list[Unreadable] = []
-    batches = ImageBatches(Views(source, images), epochs=1, batch_size=6, device=CPU, on_unreadable=told.extend)
+    reported: list[Unreadable] = []
+    batches = ImageBatches(Views(source, images), epochs=1, batch_size=6, device=CPU, on_unreadable=reported.extend)
 
     assert sorted(len(targets) for _, targets in batches.of(0)) == [0, 0, 1]
-    assert len(told) == 17
+    assert len(reported) == 17
 
 
 @pytest.mark.parametrize("processes", [0, 1, 2])
@@ -153,11 +153,11 @@ def test_the_order_does_not_depend_on_the_number_of_loader_processes(
 ) -> None:
     source, images, _ = source_and_images()
     views = Views(source, images, augmentation=Augmentation(), seed=3)
-    alone = ImageBatches(views, epochs=1, batch_size=5, device=CPU, on_unreadable=lambda told: None)
+    alone = ImageBatches(views, epochs=1, batch_size=5, device=CPU, on_unreadable=lambda reported: None)
     expected = [(inputs, targets) for epoch in (0, 1) for inputs, targets in alone.of(epoch)]
     monkeypatch.setattr(batches, "loader_processes", lambda images, epochs, most=4: processes)
 
-    others = ImageBatches(views, epochs=1, batch_size=5, device=CPU, on_unreadable=lambda told: None)
+    others = ImageBatches(views, epochs=1, batch_size=5, device=CPU, on_unreadable=lambda reported: None)
     seen = [(inputs, targets) for epoch in (0, 1) for inputs, targets in others.of(epoch)]
 
     assert all(torch.equal(a, b) and torch.equal(s, t) for (a, s), (b, t) in zip(expected, seen, strict=True))

@@ -126,13 +126,13 @@ def test_views_do_not_depend_on_how_many_are_made_together(monkeypatch: pytest.M
     assert np.array_equal(by_device(images, PREPROCESSING, Augmentation()), together)
 
 
-def batches_of(views: Views, *, made_by_device: bool | None, told: list[Unreadable] | None = None) -> ImageBatches:
+def batches_of(views: Views, *, made_by_device: bool | None, reported: list[Unreadable] | None = None) -> ImageBatches:
     return ImageBatches(
         views,
         epochs=1,
         batch_size=6,
         device=CPU,
-        on_unreadable=(told if told is not None else []).extend,
+        on_unreadable=(reported if reported is not None else []).extend,
         made_by_device=made_by_device,
     )
 
@@ -186,13 +186,13 @@ def test_an_image_that_can_not_be_read_is_left_out_of_a_devices_batch() -> None:
     images = LabelledImages.of(manifest, Split.TRAIN, without=set())
     for image in images.images[1:]:
         del opened.files[image.digest]
-    told: list[Unreadable] = []
+    reported: list[Unreadable] = []
     views = Views(ImageSource(opened, PREPROCESSING), images, augmentation=Augmentation())
 
-    sizes = sorted(len(inputs) for inputs, _ in batches_of(views, made_by_device=True, told=told).of(0))
+    sizes = sorted(len(inputs) for inputs, _ in batches_of(views, made_by_device=True, reported=reported).of(0))
 
     assert sizes == [0, 0, 1]
-    assert len(told) == 17
+    assert len(reported) == 17
 
 
 def test_only_a_gpu_makes_views_itself() -> None:

@@ -34,7 +34,7 @@ def test_activations_are_what_the_frozen_blocks_say_of_the_readable_images() -> 
     images = LabelledImages.of(manifest, Split.TRAIN, without=set())
     del opened.files[images.images[3].digest]
     views = Views(ImageSource(opened, PREPROCESSING), images)
-    model, told = tiny_model(), list[Unreadable]()
+    model, reported = tiny_model(), list[Unreadable]()
 
     network = FrozenNetwork(nn.Sequential(*model.blocks()[:1]), PREPROCESSING, None)
     layers = FrozenLayers(network, MemoryLimits(8), images=18, on_event=Listener())
@@ -43,14 +43,14 @@ def test_activations_are_what_the_frozen_blocks_say_of_the_readable_images() -> 
         layers,
         ViewRequest(views, is_learnt_from=True),
         device=CPU,
-        on_batch=lambda done, bad: told.extend(bad),
+        on_batch=lambda done, bad: reported.extend(bad),
     )
 
     pixels = torch.from_numpy(views[0, 0][2])[None]
     assert (found.values.shape, found.values.dtype) == ((17, 8, 16, 16), torch.float16)
     assert found.values.is_contiguous(memory_format=torch.channels_last)
     assert 3 not in found.indices
-    assert [one.image for one in told] == [images.images[3]]
+    assert [one.image for one in reported] == [images.images[3]]
     with torch.no_grad():
         assert torch.allclose(
             found.values[:1].float(),
@@ -131,9 +131,9 @@ def test_kept_activations_give_what_running_the_whole_network_gives(
     monkeypatch.setattr(activations, "MAX_BYTES", 0)
     train(order_in(tmp_path / "run", weights_folder, config), on_event=run)
 
-    told = [sum(event.phase == "activations" for event in one.of(PhaseStarted)) for one in (kept, run)]
+    reported = [sum(event.phase == "activations" for event in one.of(PhaseStarted)) for one in (kept, run)]
     # The validation images, and two views of the others.
-    assert told == [3, 0]
+    assert reported == [3, 0]
     losses = [[event.valid_loss for event in one.of(EpochFinished)] for one in (kept, run)]
     assert losses[0] == pytest.approx(losses[1], rel=0.01)
 

@@ -22,14 +22,14 @@ CPU = torch.device("cpu")
 
 
 class Pictures:
-    """Drawn training images, layers that stand still, and what was told and opened."""
+    """Drawn training images, frozen layers, and which events were reported and files opened."""
 
     def __init__(self, folder: Path | None = None, *, train: int = 6, images: int = 18) -> None:
         manifest, self.files = shapes(train=train)
         self.images = LabelledImages.of(manifest, Split.TRAIN, without=set())
         torch.manual_seed(3)
         self.layers = nn.Sequential(build_tiny(None), ConcatPool()).eval()
-        self.told: list[tuple[int, list[Unreadable]]] = []
+        self.reported: list[tuple[int, list[Unreadable]]] = []
         self.listener = Listener()
         network = FrozenNetwork(self.layers, PREPROCESSING, folder)
         self.still = FrozenLayers(network, MemoryLimits(8), images=images, on_event=self.listener)
@@ -42,7 +42,7 @@ class Pictures:
         return self.source.of(
             ViewRequest(views or self.views(), view),
             device=CPU,
-            on_batch=lambda done, bad: self.told.append((done, bad[:])),
+            on_batch=lambda done, bad: self.reported.append((done, bad[:])),
         )
 
 
@@ -56,8 +56,8 @@ def test_features_are_what_the_layers_say_of_the_readable_images() -> None:
     assert found.values.shape == (17, 16)
     assert 3 not in found.indices
     assert found.targets.tolist() == [pictures.images.targets[place] for place in found.indices]
-    assert [one.image for _, unreadable in pictures.told for one in unreadable] == [pictures.images.images[3]]
-    assert pictures.told[-1][0] == 18
+    assert [one.image for _, unreadable in pictures.reported for one in unreadable] == [pictures.images.images[3]]
+    assert pictures.reported[-1][0] == 18
     with torch.no_grad():
         assert torch.allclose(found.values[:1], pictures.layers(to_input(pixels, PREPROCESSING, CPU)), atol=1e-6)
 
@@ -70,7 +70,7 @@ def test_the_second_time_no_image_is_opened(tmp_path: Path) -> None:
     again = later.features()
 
     assert torch.equal(again.values, first.values)
-    assert (again.indices, later.told) == (first.indices, [])
+    assert (again.indices, later.reported) == (first.indices, [])
 
 
 def test_only_new_images_are_shown_and_answer_in_equal_bits(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_only_new_images_are_shown_and_answer_in_equal_bits(tmp_path: Path) -> N
     found = later.features()
 
     assert torch.equal(found.values, all_at_once.values)
-    assert later.told == [(5, [])]
+    assert later.reported == [(5, [])]
 
 
 def test_other_views_and_seeds_have_features_of_their_own(tmp_path: Path) -> None:

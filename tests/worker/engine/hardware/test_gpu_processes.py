@@ -25,7 +25,7 @@ def test_the_largest_comes_first_and_we_are_not_among_them() -> None:
     )
 
 
-def test_no_more_than_three_are_told_of() -> None:
+def test_at_most_three_are_named() -> None:
     answer = "".join(f"{pid}, {pid * 10}, python\n" for pid in range(1, 8))
 
     assert [holder.pid for holder in holders_in(answer, but_not=0)] == [7, 6, 5]

@@ -139,12 +139,12 @@ def test_at_whichever_step_it_happens_the_same_images_are_learnt_from(failing: i
                 yield batch
 
     broken = _replaced(run, small, Until([]))
-    train_one_epoch(broken, on_event=(told := Listener()), stop=NeverStop())
+    train_one_epoch(broken, on_event=(reported := Listener()), stop=NeverStop())
 
     assert sum(small.sizes) == 54
     assert small.sizes[:failing] == [8] * failing
     assert max(small.sizes[failing:]) <= 4
-    assert sum(len(event.losses) for event in told.of(StepFinished)) == 7
+    assert sum(len(event.losses) for event in reported.of(StepFinished)) == 7
 
 
 def _replaced(run: StageRun, forward: Callable[[Tensor], Tensor], batches: Batches) -> StageRun:

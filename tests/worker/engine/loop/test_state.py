@@ -106,7 +106,7 @@ def test_a_kill_at_each_point_of_a_save_leaves_the_old_state_or_the_new_one(
 def test_a_kill_at_each_point_of_the_first_save_leaves_none_or_a_whole_one(
     fails_at: int, tmp_path: Path, weights_folder: Path
 ) -> None:
-    # The first save writes two files: the backbone that stands still, and the state that names it.
+    # The first save writes two files: the frozen backbone, and the state that names it.
     order = order_in(tmp_path, weights_folder, tiny_config(frozen(1)))
     first, second = Listener(), Listener()
     with pytest.MonkeyPatch.context() as patch:
@@ -239,7 +239,7 @@ def test_older_states_go_only_once_the_listener_knows_the_new_one(tmp_path: Path
 
 
 @pytest.mark.usefixtures("tiny")
-def test_a_backbone_that_stands_still_is_written_once_and_states_name_it(tmp_path: Path, weights_folder: Path) -> None:
+def test_a_frozen_backbone_is_written_once_and_states_name_it(tmp_path: Path, weights_folder: Path) -> None:
     order, listener = order_in(tmp_path, weights_folder, tiny_config(frozen(3), unfrozen(1))), Listener()
 
     with pytest.raises(Killed):
@@ -279,8 +279,8 @@ def test_states_without_their_backbone_are_passed_over_in_words(
 
     where = "The saved state after epoch"
     wrong = "of stage 1 can't be used (its frozen layers are damaged); starting from the beginning"
-    told = [event.text for event in second.of(Note) if event.topic == "resume"]
-    assert told == [f"{where} 2 {wrong}", f"{where} 1 {wrong}"]
+    reported = [event.text for event in second.of(Note) if event.topic == "resume"]
+    assert reported == [f"{where} 2 {wrong}", f"{where} 1 {wrong}"]
     assert [event.epoch for event in second.of(EpochFinished)] == [0, 1]
 
 

@@ -24,7 +24,7 @@ def test_operations_and_activations_are_counted_for_224_pixels() -> None:
     assert entry.has_batch_norm
 
 
-def test_a_name_without_its_weights_stands_for_timms_default() -> None:
+def test_a_name_without_its_weights_means_timms_default() -> None:
     assert described("convnext_tiny").name == "convnext_tiny.in12k_ft_in1k"
 
 

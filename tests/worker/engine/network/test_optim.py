@@ -72,7 +72,7 @@ def test_frozen_blocks_keep_their_statistics_where_batch_norm_learns_above_them(
     assert norms == [False, True]
 
 
-def test_rates_are_spread_over_all_layer_groups_also_where_the_lowest_ones_stand_still() -> None:
+def test_rates_are_spread_over_all_layer_groups_also_where_the_lowest_ones_are_frozen() -> None:
     model = tiny_model()
     stage = stage_of(freeze=False, frozen_blocks=1, max_lr=(1e-6, 1e-4), warmup=0.25)
     set_learning(model, stage)

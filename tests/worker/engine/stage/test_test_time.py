@@ -54,8 +54,8 @@ def test_a_checkpoint_shows_by_how_many_views_it_was_judged(
     assert content["metrics"]["valid"]["loss"] != pytest.approx(listener.of(EpochFinished)[0].valid_loss, abs=1e-9)
     assert len(checkpoint.read_predictions(folder, "test").image_ids) == 3
     phase = "features" if stage.freeze else "evaluation"
-    told = [event for event in listener.of(PhaseStarted) if event.phase == phase]
+    reported = [event for event in listener.of(PhaseStarted) if event.phase == phase]
     progress = [event.done for event in listener.of(PhaseProgress) if event.phase == phase]
     # 3 test images and 2 views of those and of 6 for validation: 21.
-    assert "21" in told[-1].text
+    assert "21" in reported[-1].text
     assert progress[-1] == 21
