@@ -7,9 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 PROCESS: Final = CollectorRegistry()
 
 UPLOAD_BYTES: Final = Counter("tellapart_upload_bytes", "Bytes of uploads taken in.", registry=PROCESS)
-PREDICTIONS: Final = Counter(
-    "tellapart_predictions", "Pictures to be classified.", ["outcome"], registry=PROCESS
-)
+PREDICTIONS: Final = Counter("tellapart_predictions", "Pictures to be classified.", ["outcome"], registry=PROCESS)
 PREDICTION_SECONDS: Final = Histogram(
     "tellapart_prediction_duration_seconds",
     "Time for the pictures of one request, decoding included.",

@@ -28,6 +28,7 @@ from backend.domain.errors import (
     NotAllowed,
     NotFound,
     Unavailable,
+    is_disk_full,
 )
 from backend.fields.problems import Problem, problems
 
@@ -77,6 +78,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     for error in DATABASE_AWAY:
         app.add_exception_handler(error, database_busy)
+    app.add_exception_handler(OSError, _disk_error)
     app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(UnicodeEncodeError, _unstorable)
     app.add_exception_handler(ClientDisconnect, _gone)
@@ -144,8 +146,7 @@ def database_busy(request: Request, error: Exception) -> Response:
     """The database is down, overrun or out of room: nobody's mistake, and it passes."""
     log.warning("database_unavailable", error=str(error))
     if _is_out_of_room(error):
-        message = "The server's disk is full, so nothing can be stored. What was there before is whole."
-        return respond(request, 507, error_body(NoRoom.code, message, "Free some space, then try again."))
+        return _app_error(request, NoRoom())
     body = error_body(
         "database-unavailable", "The database doesn't answer at the moment. Your data is untouched.", "Try again."
     )
@@ -156,6 +157,14 @@ def _is_out_of_room(error: Exception) -> bool:
     """Whether SQLite or PostgreSQL could not write for want of disk space."""
     cause = getattr(error, "orig", None)
     return getattr(cause, "sqlite_errorcode", None) == SQLITE_FULL or isinstance(cause, DiskFull)
+
+
+def _disk_error(request: Request, error: Exception) -> Response:
+    """A disk that filled up while something was written is nobody's mistake; any other failure of a file is a bug."""
+    if is_disk_full(error):
+        log.warning("disk_full", path=request.scope["path"], error=str(error))
+        return _app_error(request, NoRoom())
+    return _bug(request, error)
 
 
 def _unstorable(request: Request, error: Exception) -> Response:

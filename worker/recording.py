@@ -3,7 +3,6 @@
 A database that is away only delays it.
 """
 
-import errno
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,7 +11,7 @@ from typing import Final, TypeVar
 import structlog
 
 from backend.db.session import DATABASE_AWAY, Database, ReadSession, WriteSession
-from backend.domain.errors import AppError
+from backend.domain.errors import AppError, is_disk_full
 from backend.ledger.job import NO_ROOM, Claim, Desired, Failure, LostLease
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
@@ -154,7 +153,7 @@ def recording(recorder: JobRecord) -> Iterator[ExitCode]:
         else:
             code.value = _refused(recorder, failure)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
         log.warning("disk_full", exc_info=error)
         code.value = _without_room(recorder, NO_ROOM, 0)

@@ -30,7 +30,7 @@ def take_archive(open_unit: OpenUnit, storage: Storage, dataset_id: str, chunks:
     """Store an archive's bytes and queue a job that reads it.
 
     Raises:
-        DatasetNotFound, EmptyUpload, NotAnArchive, UploadTooLarge, DiskFull
+        DatasetNotFound, EmptyUpload, NotAnArchive, UploadTooLarge, NoRoom
     """
     with open_unit() as unit:
         DatasetRepository(unit.session).get(dataset_id)
@@ -109,7 +109,7 @@ def run_import(
         ImportStopped: ``should_stop`` returned true.
         UploadLost: the archive's bytes are gone.
         InvalidInput, LimitExceeded: the archive can't be read (any further), or holds nothing usable.
-        DiskFull
+        NoRoom
     """
     with open_unit() as unit:
         fence(unit.session)

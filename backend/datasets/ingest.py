@@ -94,7 +94,7 @@ def ingest(
 
     Raises:
         DatasetNotFound: there is no such dataset (any more).
-        DiskFull: there is no room; what was recorded so far stays.
+        NoRoom: there is no room; what was recorded so far stays.
     """
     with open_unit() as unit:
         DatasetRepository(unit.session).get(dataset_id)

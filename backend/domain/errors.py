@@ -6,6 +6,7 @@ raises it, takes data in its constructor and composes its own sentence: what
 happened, and (``advice``) what to do about it.
 """
 
+import errno
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -72,9 +73,25 @@ class Unavailable(AppError):
 
 
 class NoRoom(AppError):
-    """There isn't enough space left to keep what was sent."""
+    """The server's disk is full, or nearly so.
 
-    code = "no-room"
+    Args:
+        free_bytes: free space of the disk, where it was asked for.
+    """
+
+    code = "disk-full"
+
+    def __init__(self, free_bytes: int | None = None) -> None:
+        super().__init__(
+            "The server's disk is full, so nothing was stored. What was there before is unchanged.",
+            advice="Free some space, then try again.",
+            details={} if free_bytes is None else {"free_bytes": free_bytes},
+        )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the system refused to write because the disk is full or a quota is used up."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 _Error = TypeVar("_Error", bound=AppError)

@@ -17,19 +17,6 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9a-z-]{1,64}")
 
 
-class DiskFull(NoRoom):
-    """The disk is full, or nearly so."""
-
-    code = "disk-full"
-
-    def __init__(self, free: int) -> None:
-        super().__init__(
-            f"There is no room left on the server's disk ({free / 1e6:,.0f} MB free). Nothing was stored.",
-            advice="Free some space, or bring fewer pictures at a time.",
-            details={"free_bytes": free},
-        )
-
-
 class LocalStorage:
     """Blobs lie under ``blobs/aa/bb/<sha256>``; each is written beside its place, synced and renamed."""
 
@@ -51,7 +38,7 @@ class LocalStorage:
         """Keep a stream durably; its digest and size in bytes.
 
         Raises:
-            DiskFull: less than ``KEEP_FREE`` bytes would be left.
+            NoRoom: less than ``KEEP_FREE`` bytes would be left.
         """
         sha256 = hashlib.sha256()
         size = 0
@@ -130,7 +117,7 @@ class LocalStorage:
     def _check_room(self, coming: int) -> None:
         free = self.free_bytes()
         if free - coming < self.KEEP_FREE:
-            raise DiskFull(free)
+            raise NoRoom(free)
 
 
 def write_file(place: Path, content: bytes) -> None:

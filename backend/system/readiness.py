@@ -102,4 +102,4 @@ def _storage(storage: Storage) -> None:
     probe.write_bytes(b"ok")
     probe.unlink(missing_ok=True)
     if storage.free_bytes() <= 0:
-        raise NoRoom("There is no room left on the server's disk.")
+        raise NoRoom()

@@ -1,5 +1,6 @@
 """Errors in their one shape."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,10 +31,13 @@ def failing(app: FastAPI) -> Iterator[TestClient]:
         "limit": LimitExceeded("Too much."),
         "invalid": InvalidInput("Not like this.", advice="Like that.", details={"line": 3}),
         "unavailable": Unavailable("Away."),
-        "no-room": NoRoom("Full."),
+        "no-room": NoRoom(12_000_000),
         "unknown": AppError("Odd."),
         "database": OperationalError("SELECT secret", {}, Exception("password=secret")),
         "database-full": OperationalError("INSERT", {}, DiskFull("could not extend file")),
+        "disk-full": OSError(errno.ENOSPC, "No space left on device"),
+        "quota-used-up": OSError(errno.EDQUOT, "Disk quota exceeded"),
+        "file-lost": OSError(errno.EIO, "Input/output error"),
         "half-a-character": UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
     }
 
@@ -60,6 +64,9 @@ def failing(app: FastAPI) -> Iterator[TestClient]:
         ("unknown", 500),
         ("database", 503),
         ("database-full", 507),
+        ("disk-full", 507),
+        ("quota-used-up", 507),
+        ("file-lost", 500),
         ("half-a-character", 422),
     ],
 )
@@ -101,15 +108,15 @@ def test_g14_a_full_disk_is_said_so_and_what_is_there_can_be_read_and_it_is_over
 
     assert (refused.status_code, read.status_code, taken.status_code) == (507, 200, 201)
     assert refused.json()["error"] == {
-        "code": "no-room",
-        "message": "The server's disk is full, so nothing can be stored. What was there before is whole.",
+        "code": "disk-full",
+        "message": "The server's disk is full, so nothing was stored. What was there before is unchanged.",
         "advice": "Free some space, then try again.",
         "details": {},
     }
 
 
 def test_a_postgresql_without_room_shows_the_same(failing: TestClient) -> None:
-    assert failing.get("/api/v1/fail/database-full").json()["error"]["code"] == "no-room"
+    assert failing.get("/api/v1/fail/database-full").json()["error"]["code"] == "disk-full"
 
 
 def test_a_person_gets_a_page(failing: TestClient) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from backend.domain.training import Recipe, StageRequest, TrainingConfig, TrainingRequest, resolve
 
 A_HANDFUL: Final = 20
-"""Fewer pictures than this: hardly any are tested, so the results of a longer and a shorter training couldn't be distinguished."""
+"""Fewer pictures than this: hardly any are tested, so no difference between trainings could be seen."""
 
 
 class Quality(IntEnum):

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.domain.errors import NoRoom
 from backend.domain.ids import Digest
-from backend.storage.local import DiskFull, LocalStorage, write_file
+from backend.storage.local import LocalStorage, write_file
 
 HELLO = Digest("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824")
 
@@ -39,7 +40,7 @@ def test_a_stream_that_breaks_leaves_nothing(storage: LocalStorage) -> None:
 def test_it_refuses_when_the_disk_is_nearly_full(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "free_bytes", lambda: 1000)
 
-    with pytest.raises(DiskFull):
+    with pytest.raises(NoRoom):
         storage.put_bytes(b"hello")
 
     assert [file for file in storage.root.rglob("*") if file.is_file()] == []

@@ -1,6 +1,5 @@
 """Files that are whole or absent, whatever is killed or unplugged."""
 
-import errno
 import hashlib
 import os
 import tempfile
@@ -8,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import disk_usage, rmtree
-from typing import Final
 from uuid import uuid4
 
+from backend.domain.errors import is_disk_full
 from worker.engine.errors import DiskFull
-
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def sha256(content: bytes) -> str:
@@ -73,7 +70,7 @@ def disk_full_named(folder: Path, needed_bytes: int) -> Iterator[None]:
             raise
         raise DiskFull(needed_bytes, error.free_bytes) from error
     except OSError as error:
-        if error.errno not in _FULL:
+        if not is_disk_full(error):
             raise
         raise DiskFull(needed_bytes, _free_bytes(folder)) from error
 

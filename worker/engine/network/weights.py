@@ -1,6 +1,5 @@
 """Pretrained weights: from the weights folder, from a package, or downloaded on first use."""
 
-import errno
 import hashlib
 import http.client
 import os
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 from timm.models import load_state_dict
 
 from backend.domain.architectures import Architecture, PretrainedWeights, WeightSource
+from backend.domain.errors import is_disk_full
 from backend.domain.events import OnEvent, Phase, PhaseProgress, PhaseStarted
 from backend.weights import available_architectures, package_file
 from worker.engine.errors import WeightsUnavailable
@@ -163,7 +163,7 @@ def _reason(error: Exception) -> str:
             return "this machine doesn't reach the internet, or not that server"
         case TimeoutError() | httpx.TimeoutException():
             return "no answer came in time"
-        case OSError(errno=errno.ENOSPC):
+        case OSError() if is_disk_full(reason):
             return "the disk is full"
         case _:
             return str(reason) or type(reason).__name__
