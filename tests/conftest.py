@@ -20,6 +20,7 @@ from backend.ledger.job import JobKind
 from backend.settings import Settings, load
 from backend.storage.local import LocalStorage
 from tests.fixtures.postgres import running_postgres
+from tests.fixtures.tested_machine import count_as_tested
 
 OWNER_TOKEN = "test-token-of-ana-0123456789"
 
@@ -49,6 +50,18 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file that the real migrations made; tests work on copies."""
     file = tmp_path_factory.mktemp("sqlite") / "migrated.sqlite3"
     migrations.upgrade(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def tested_sqlite(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Path:
+    """The same, in which this machine counts as tested."""
+    file = tmp_path_factory.mktemp("sqlite") / "tested.sqlite3"
+    shutil.copy(migrated_sqlite, file)
+    database = Database(f"sqlite:///{file}")
+    with database.write() as session:
+        count_as_tested(session)
+    database.dispose()
     return file
 
 

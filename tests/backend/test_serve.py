@@ -37,9 +37,9 @@ def start_serve(tmp_path: Path) -> Iterator[StartServe]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
+def shared(tmp_path_factory: pytest.TempPathFactory, tested_sqlite: Path) -> Iterator[ServeProcess]:
     """One for all tests after which it is as good as before."""
-    served = ServeProcess(tmp_path_factory.mktemp("shared"))
+    served = ServeProcess(tmp_path_factory.mktemp("shared"), database=tested_sqlite)
     served.wait_until_ready()
     yield served
     served.end()
@@ -108,7 +108,7 @@ def test_what_is_killed_comes_back(shared: ServeProcess, part: str, title: str) 
 
     os.kill(first, signal.SIGKILL)
 
-    wait_until(lambda: served.said(f"{title} stopped (killed by signal 9"), "it is said")
+    wait_until(lambda: served.said(title, "stopped (killed by signal 9"), "it is reported")
     wait_until(lambda: served.pid_of(part) != first, f"{title} is there again")
     # A process is there a moment before it answers.
     with served.client() as client:

@@ -112,9 +112,9 @@ def empty(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> It
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
+def served(tmp_path_factory: pytest.TempPathFactory, tested_sqlite: Path) -> Iterator[ServeProcess]:
     """A ``tellapart serve`` with nothing in it, as a user starts it, for all tests of a file."""
-    served = ServeProcess(tmp_path_factory.mktemp("served"))
+    served = ServeProcess(tmp_path_factory.mktemp("served"), database=tested_sqlite)
     served.wait_until_ready()
     yield served
     served.end()

@@ -29,16 +29,13 @@ from backend.storage.local import LocalStorage
 from backend.tables.ledger import JobAttemptRow
 from backend.tables.training import EpochRow, RunEventRow, RunRow
 from backend.training import control
-from backend.training.forecast.measurements import keep_speeds
-from backend.training.forecast.speeds import Speed
-from backend.training.forecast.work import Work
 from backend.training.repository import RunRepository
 from backend.training.run_view import RunView, show_run
 from backend.training.start import RunOrder, start
 from tests.conftest import _empty
 from tests.fixtures.nightly import is_night
+from tests.fixtures.tested_machine import count_as_tested
 from tests.fixtures.versions import add_shapes
-from worker.hardware import machine
 
 TIMERS: Final = Timers(
     heartbeat=0.3,
@@ -131,8 +128,7 @@ class Cluster:
         self.notifier = CeleryNotifier(self.redis_url)
         with self.database.write() as session:
             self.version_id = add_shapes(session, LocalStorage(self.folder / "storage"), train=16, valid=6)
-            # Else each worker that lives for some seconds would test the machine, as long as most tests here take.
-            keep_speeds(session, machine("cpu"), [Speed(Work.READ, None, 224, 24, 0.05)])
+            count_as_tested(session)
 
     def scale_to(self, workers: int) -> None:
         """Have so many workers, starting those that are missing; returns once they listen."""
