@@ -71,7 +71,7 @@ def test_a_dry_run_stores_nothing(client: TestClient, version_id: str, notifier:
     assert answer.json()["forecast"] == {
         "seconds_low": None,
         "seconds_high": None,
-        "memory_bytes": 1_879_003_557,
+        "memory_bytes": 2_331_574_985,
         "basis": "unknown, first run",
         "first_model_seconds": None,
     }

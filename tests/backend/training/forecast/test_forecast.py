@@ -15,6 +15,7 @@ from backend.training.forecast.speeds import Estimate, Source, Speed
 from backend.training.forecast.work import Work, WorkItem
 from backend.training.repository import RunRepository
 from backend.training.start import RunOrder, start
+from backend.training.within_time import within_time
 from tests.backend.training.scene import COUNTS, Scene
 
 NET = "efficientnet-lite0"
@@ -96,6 +97,16 @@ def test_other_programs_on_the_machine_make_a_training_longer(
 
     assert forecast == pytest.approx(seconds)
     assert said.basis == basis
+
+
+def test_where_nothing_was_measured_it_is_planned_as_for_a_quick_processor(database: Database) -> None:
+    with database.read() as session:
+        forecaster = Forecaster(session, {"a digit": {"train": 1438, "valid": 359}})
+        said = forecaster.forecast(CONFIG)
+        planned = within_time(resolve(TrainingRequest()), 10, 1438, forecaster.seconds)
+
+    assert (said.seconds_low, said.basis) == (None, "unknown, first run")
+    assert [(stage.epochs, stage.image_size) for stage in planned.stages] == [(10, None), (21, 128)]
 
 
 def test_at_the_least_a_training_takes_until_a_stage_that_helps_too_little_is_given_up() -> None:
