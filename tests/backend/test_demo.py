@@ -1,5 +1,6 @@
 """The journey in the shell: it ends well with everything on the screen, and leaves nothing behind."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ DEMO = (sys.executable, "-m", "backend.cli", "demo")
 
 
 @pytest.mark.weights
-def test_it_goes_from_pictures_to_a_prediction(tmp_path: Path) -> None:
+def test_it_goes_from_pictures_to_a_prediction(tmp_path: Path, tested_sqlite: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    shutil.copy(tested_sqlite, tmp_path / "kept" / "tellapart.sqlite3")
     ended = subprocess.run(
         [*DEMO, "--epochs", "1", "--data", str(tmp_path / "kept")],
         env=environment_without_ours() | {"COLUMNS": "120"},
