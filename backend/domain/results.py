@@ -4,17 +4,26 @@ One record (`Evaluation`); every table and list of the pages is computed from it
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def model_rank(error_rate: float, loss: float) -> tuple[float, float]:
-    """Sorts models judged on the same images, the best first: fewer errors; of equals, the lower loss (in nats)."""
-    return error_rate, loss
+def model_rank(error_rate: float, loss: float, *, is_within_chance: bool = False) -> tuple[bool, float, float]:
+    """Sorts models judged on the same images, the best first: fewer errors; of equals, the lower loss (in nats).
+
+    ``is_within_chance``: the model is only seemingly better than the one before it; it comes after all others.
+    """
+    return is_within_chance, error_rate, loss
+
+
+def rank_of(figures: Mapping[str, Any]) -> tuple[bool, float, float]:  # Any: JSON values
+    """``model_rank`` by a checkpoint's figures on the validation images."""
+    is_within_chance = bool(figures.get("is_within_chance", False))
+    return model_rank(figures["error_rate"], figures["loss"], is_within_chance=is_within_chance)
 
 
 @dataclass(frozen=True, slots=True)

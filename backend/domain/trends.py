@@ -3,12 +3,13 @@
 At most one sentence, and none where nothing is wrong or a difference is smaller than what the sentence would print.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from backend.domain.results import chance_of_flips
+from backend.domain.results import Evaluation, chance_of_flips
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,10 @@ _MEMORISING: Final = 0.02
 """A rise of the validation loss over its lowest value by this share, while the training loss falls."""
 _LEAST: Final = 0.005
 """Nats: sentences print losses with three decimals, and smaller differences than this would hardly show."""
+_SIGNIFICANT: Final = 0.05
+_HALF: Final = 0.5
+"""Share of the loss before. Measured (docs/speed.md): where training all layers gave a better model, its loss was at
+most 0.35 of the frozen one's; where it gave none, 0.9 or more."""
 _ENOUGH_EPOCHS: Final = 3
 """Two epochs are one difference, which can't go up and down."""
 
@@ -129,6 +134,31 @@ class Flips:
     spoiled: int
 
 
+def flips_of(before: Evaluation, after: Evaluation) -> Flips:
+    """How the answers of two models to the same images differ; images that only one of them answered don't count."""
+    was_right = dict(zip(before.image_ids, before.predicted == before.targets, strict=True))
+    is_right = dict(zip(after.image_ids, after.predicted == after.targets, strict=True))
+    pairs = Counter((bool(was_right[one]), bool(is_right[one])) for one in was_right.keys() & is_right.keys())
+    mended, spoiled, still_wrong = pairs[False, True], pairs[True, False], pairs[False, False]
+    return Flips(pairs.total(), still_wrong + mended, still_wrong + spoiled, mended, spoiled)
+
+
+def is_clearly_better(flips: Flips, losses: tuple[float, float]) -> bool:
+    """Whether a model improved on the one before it by more than chance would explain.
+
+    Either its answers changed so (McNemar's test), or it makes no more mistakes at no more than half of the loss: of a
+    model with very few mistakes the answers alone show little.
+
+    Args:
+        losses: mean validation loss (nats) of the model before and of this one.
+    """
+    if flips.wrong_after > flips.wrong_before:
+        return False
+    before, after = losses
+    is_proved = flips.wrong_after < flips.wrong_before and chance_of_flips(flips.mended, flips.spoiled) < _SIGNIFICANT
+    return is_proved or after <= _HALF * before
+
+
 @dataclass(frozen=True, slots=True)
 class StageVerdict:
     """What a stage changed; ``text`` says it with its numbers.
@@ -142,19 +172,24 @@ class StageVerdict:
     text: str
 
 
-_SIGNIFICANT: Final = 0.05
-
-
-def stage_verdict(flips: Flips, *, freeze: bool) -> StageVerdict:
+def stage_verdict(flips: Flips, losses: tuple[float, float], *, freeze: bool) -> StageVerdict:
     """Whether a stage made the model better than the one before it, from their answers to the same images.
 
-    A change counts where chance alone would bring as much less than one time in twenty.
+    A change of the answers counts where chance alone would bring as much less than one time in twenty.
+
+    Args:
+        losses: mean validation loss (nats) of the model before and of this one.
     """
     chance = chance_of_flips(flips.mended, flips.spoiled)
     what = "This stage" if freeze else "Unfreezing"
     figures = _figures(flips)
     if chance < _SIGNIFICANT and flips.wrong_after < flips.wrong_before:
         return StageVerdict(Change.BETTER, chance, f"{what} helped: {figures}, more than chance would explain.")
+    if is_clearly_better(flips, losses):
+        before, after = losses
+        return StageVerdict(
+            Change.BETTER, chance, f"{what} helped: valid_loss fell from {before:.3f} to {after:.3f}; {figures}."
+        )
     if chance < _SIGNIFICANT:
         return StageVerdict(
             Change.WORSE, chance, f"{what} made the model worse: {figures}, more than chance would explain."

@@ -6,7 +6,6 @@ from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
-from backend.domain.results import model_rank
 from backend.domain.runs import CheckpointNotFound, RunNotFound
 from backend.interpretation.repository import FinishedStage, RunHead, StageRepository
 from backend.interpretation.service import NoResultsYet, Results
@@ -40,7 +39,7 @@ def open_run(
         raise CheckpointNotFound(checkpoint_id)
     if not chosen:
         return OpenedRun(head, stages, None)
-    best = min(chosen, key=lambda stage: model_rank(stage.error_rate, stage.loss))
+    best = min(chosen, key=lambda stage: stage.rank)
     results = Results(run_id, best.checkpoint_id, best.stage, best.epoch, best.classes, split)
     return OpenedRun(head, stages, results)
 

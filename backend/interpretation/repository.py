@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 
 from backend.domain.ids import CheckpointId, DatasetId, Digest, ImageId, RunId
 from backend.domain.manifest import Split
+from backend.domain.results import rank_of
 from backend.interpretation.answers import AnsweredImage, Filter, ListPosition
 from backend.tables.datasets import DatasetRow, ImageRow, VersionRow
 from backend.tables.interpretation import PredictionRow
@@ -19,14 +20,14 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class FinishedStage:
-    """A stage that left a checkpoint; ``classes``: K names, in the order of the outputs."""
+    """A stage that left a checkpoint; ``classes``: K names, in the order of the outputs; ``rank``: of ``rank_of``."""
 
     checkpoint_id: CheckpointId
     stage: int
     epoch: int
     classes: tuple[str, ...]
     error_rate: float
-    loss: float
+    rank: tuple[bool, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class StageRepository:
                 epoch,
                 tuple(classes),
                 metrics["valid"]["error_rate"],
-                metrics["valid"]["loss"],
+                rank_of(metrics["valid"]),
             )
             for checkpoint_id, stage, epoch, classes, metrics in self._session.execute(query)
         ]

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import DatasetId
-from backend.domain.results import model_rank
+from backend.domain.results import rank_of
 from backend.ledger.job import JobState
 from backend.tables.datasets import DatasetRow, VersionRow
 from backend.tables.ledger import JobRow
@@ -111,7 +111,7 @@ class ProgressRepository:
         )
         rows = self._session.execute(query).all()
         mine = [
-            (model_rank(metrics["valid"]["error_rate"], metrics["valid"]["loss"]), ModelStand(found, version))
+            (rank_of(metrics["valid"]), ModelStand(found, version))
             for run_id, found, metrics, version in rows
             if run_id == rows[0][0]
         ]

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from backend.domain.catalogue import architecture_of
 from backend.domain.json import Json
-from backend.domain.results import model_rank
+from backend.domain.results import rank_of
 from backend.domain.training import RunStatus
 from backend.training.repository import RunRecord, RunRepository
 from backend.training.run_page.settings import settings_in_words
@@ -99,7 +99,7 @@ def _line(run: RunView, before: RunRecord | None) -> RunLine:
 
 def _best(run: RunView) -> Result | None:
     valid = [row.metrics["valid"] for row in run.checkpoints]
-    best = min(valid, key=lambda one: model_rank(one["error_rate"], one["loss"]), default=None)
+    best = min(valid, key=rank_of, default=None)
     return None if best is None else Result(best["errors"], best["images"])
 
 

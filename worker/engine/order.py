@@ -97,12 +97,17 @@ class TrainingOrder:
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
-    """A finished stage: the figures of its checkpoint on the validation images."""
+    """A finished stage: the figures of its checkpoint on the validation images.
+
+    Attributes:
+        is_within_chance: it must improve on the stage before it, and did so by no more than chance would explain.
+    """
 
     stage: int
     folder: Path
     valid_loss: float
     error_rate: float
+    is_within_chance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +118,8 @@ class TrainingResult:
 
     @property
     def best(self) -> StageResult:
-        """The stage with the lowest error rate; of equals, the one with the lower loss."""
-        return min(self.stages, key=lambda stage: model_rank(stage.error_rate, stage.valid_loss))
+        """The stage that ``model_rank`` puts first."""
+        return min(
+            self.stages,
+            key=lambda one: model_rank(one.error_rate, one.valid_loss, is_within_chance=one.is_within_chance),
+        )

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.json import Json
-from backend.domain.results import model_rank
+from backend.domain.results import rank_of
 from backend.domain.schedule import planned_points
 from backend.domain.training import RunIf, RunStatus, Stage
 from backend.domain.trends import Change, EpochFigures, Remark, StageVerdict, remark, stage_verdict
@@ -97,11 +97,10 @@ class StageCard:
         return self.errors / self.images if self.images else 0.0
 
     @property
-    def rank(self) -> tuple[float, float]:
+    def rank(self) -> tuple[bool, float, float]:
         """Sorts finished stages, the best first."""
         assert self.checkpoint is not None, "only finished stages have a rank"
-        valid = self.checkpoint.metrics["valid"]
-        return model_rank(valid["error_rate"], valid["loss"])
+        return rank_of(self.checkpoint.metrics["valid"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +190,14 @@ def _look(session: Session, run: RunView) -> tuple[AnsweredImage, ...]:
 def _verdicts(session: Session, run: RunView) -> dict[int, StageVerdict]:
     """What each finished stage changed against the model that it began with, by stage."""
     found: dict[int, StageVerdict] = {}
-    before = run.starts_from
+    before = RunRepository(session).find_checkpoint(CheckpointId(run.starts_from)) if run.starts_from else None
     for row in run.checkpoints:
-        flips = flips_between(session, CheckpointId(before), CheckpointId(row.id)) if before else None
+        flips = flips_between(session, CheckpointId(before.id), CheckpointId(row.id)) if before else None
         # Other test pictures than before, as in another version, would compare what can't be compared.
-        if flips is not None and flips.images == row.metrics["valid"]["images"]:
-            found[row.stage] = stage_verdict(flips, freeze=run.config["stages"][row.stage]["freeze"])
-        before = row.id
+        if before is not None and flips is not None and flips.images == row.metrics["valid"]["images"]:
+            losses = (before.metrics["valid"]["loss"], row.metrics["valid"]["loss"])
+            found[row.stage] = stage_verdict(flips, losses, freeze=run.config["stages"][row.stage]["freeze"])
+        before = row
     return found
 
 

@@ -9,7 +9,7 @@ from backend.domain.training import RunIf
 from tests.fixtures.engine import Listener, frozen, order_in, shapes, tiny_config, unfrozen
 from worker.engine import recipe
 from worker.engine.order import StageResult
-from worker.engine.stage import run
+from worker.engine.stage import finish, run
 from worker.engine.stage.run import run_stage
 
 
@@ -66,3 +66,21 @@ def test_a_stage_that_stays_far_behind_ends_early_where_that_is_wanted(
     assert [event.reason for event in listener.of(StageCutShort)] == [
         "Ended early: after epoch 2 of 6 it was far behind the model before it"
     ] * gives_up
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("run_if", "is_clear", "best"), [(RunIf.MISTAKES, True, 1), (RunIf.MISTAKES, False, 0), (RunIf.ALWAYS, False, 1)]
+)
+def test_a_stage_against_mistakes_counts_only_if_it_is_clearly_better(
+    tmp_path: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch, run_if: RunIf, is_clear: bool, best: int
+) -> None:
+    monkeypatch.setattr(finish, "is_clearly_better", lambda flips, losses: is_clear)
+    # The first stage doesn't learn; the second one has fewer errors or a lower loss.
+    first = frozen(1, max_lr=1e-9)
+    config = tiny_config(first, unfrozen(4, max_lr=1e-2, run_if=run_if))
+
+    result = recipe.train(order_in(tmp_path, weights_folder, config, shapes()), on_event=Listener())
+
+    assert result.best.stage == best
+    assert [stage.is_within_chance for stage in result.stages] == [False, best == 0]

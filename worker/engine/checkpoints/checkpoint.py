@@ -79,8 +79,11 @@ def write(
     evaluations: Mapping[str, Evaluation],
     features: int,
     export: Export,
+    is_within_chance: bool = False,
 ) -> None:
     """Write a checkpoint folder, whole or not at all; ``evaluations`` by split, ``valid`` among them.
+
+    ``is_within_chance``: of ``backend.domain.results.model_rank``, which chooses among a run's models.
 
     Raises:
         DiskFull: nothing was written.
@@ -93,6 +96,9 @@ def write(
         "last_layer_bias": config.last_layer_bias,
     }
     facts = ModelFacts(config.architecture, valid.classes, preprocessing)
+    metrics = {split: _metrics(evaluation) for split, evaluation in evaluations.items()}
+    if is_within_chance:
+        metrics["valid"]["is_within_chance"] = True
     file = with_safetensors_metadata(weights, safetensors_metadata(facts, head, export.parity))
     content = {
         "format": FORMAT,
@@ -107,7 +113,7 @@ def write(
         "head": head,
         # The answers are mixed from so many random views of each image and the plain one.
         "test_time_views": config.test_time_views,
-        "metrics": {split: _metrics(evaluation) for split, evaluation in evaluations.items()},
+        "metrics": metrics,
         "weights_sha256": sha256(file),
         # Of the file without its metadata: only the weights decide it.
         "tensors_sha256": sha256(weights),

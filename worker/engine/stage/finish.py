@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 
 from backend.domain.events import Phase, PhaseStarted, StageFinished
-from backend.domain.results import Evaluation
+from backend.domain.json import Json
+from backend.domain.results import Evaluation, model_rank
+from backend.domain.training import RunIf, Stage
+from backend.domain.trends import flips_of, is_clearly_better
 from worker.engine.checkpoints import checkpoint
 from worker.engine.checkpoints.durable import sha256
 from worker.engine.checkpoints.export import PARITY_IMAGES, Export, export
@@ -24,13 +27,15 @@ from worker.engine.order import StageResult
 from worker.engine.stage.test_time import evaluate_splits
 
 
-def finish_stage(training: Training, run: StageRun, answered: Evaluation, epoch: int) -> StageResult:
+def finish_stage(
+    training: Training, run: StageRun, answered: Evaluation, epoch: int, before: StageResult | None
+) -> StageResult:
     """Write the stage's checkpoint, of its weights after ``epoch``, unless an interrupted try has written it."""
     folder = training.order.output_folder / f"stage-{run.number}"
     content = checkpoint.weights_of(run.model)
     if not training.ranks.first_says(_holds(folder, sha256(content))):
         evaluations = evaluate_splits(training, run, answered)
-        training.ranks.from_first(lambda: _write_checkpoint(training, run, evaluations, folder, content, epoch))
+        training.ranks.from_first(lambda: _write_checkpoint(training, run, evaluations, folder, content, epoch, before))
     return training.ranks.from_first(lambda: _announce(training, run, folder))
 
 
@@ -48,6 +53,7 @@ def _write_checkpoint(
     folder: Path,
     content: bytes,
     epoch: int,
+    before: StageResult | None,
 ) -> None:
     training.on_event(PhaseStarted(Phase.EXPORT, "Exporting the model and comparing its answers"))
     checkpoint.write(
@@ -59,9 +65,23 @@ def _write_checkpoint(
         stages_before=training.stages_before,
         preprocessing=training.preprocessing,
         evaluations=evaluations,
+        is_within_chance=_is_within_chance(run.stage, evaluations["valid"], before),
         features=training.order.config.entry.features,
         export=_exported(training, run.model, evaluations["valid"].classes),
     )
+
+
+def _is_within_chance(stage: Stage, answered: Evaluation, before: StageResult | None) -> bool:
+    """Whether a stage that must improve on the model before it did so by no more than chance would explain."""
+    if stage.run_if is not RunIf.MISTAKES or before is None:
+        return False
+    try:
+        answered_before = checkpoint.read_predictions(before.folder)
+    except (OSError, ValueError):
+        return False
+    flips, loss = flips_of(answered_before, answered), float(answered.losses.mean())
+    looks_better = model_rank(flips.wrong_after, loss) < model_rank(flips.wrong_before, before.valid_loss)
+    return looks_better and not is_clearly_better(flips, (before.valid_loss, loss))
 
 
 def _exported(training: Training, model: Classifier, classes: tuple[str, ...]) -> Export:
@@ -104,7 +124,7 @@ def _announce(training: Training, run: StageRun, folder: Path) -> StageResult:
             parity_images=written.parity.images,
         )
     )
-    return StageResult(run.number, folder, metrics["loss"], metrics["error_rate"])
+    return _result(run.number, folder, metrics)
 
 
 def finished_before(output_folder: Path, number: int) -> StageResult | None:
@@ -114,4 +134,9 @@ def finished_before(output_folder: Path, number: int) -> StageResult | None:
         metrics = checkpoint.read(folder).content["metrics"]["valid"]
     except CheckpointUnusable:
         return None
-    return StageResult(number, folder, metrics["loss"], metrics["error_rate"])
+    return _result(number, folder, metrics)
+
+
+def _result(number: int, folder: Path, metrics: Mapping[str, Json]) -> StageResult:
+    is_within_chance = bool(metrics.get("is_within_chance", False))
+    return StageResult(number, folder, metrics["loss"], metrics["error_rate"], is_within_chance)

@@ -40,7 +40,7 @@ def run_stage(
     else:
         epoch, answered = _learn_in_first(training, run, valid, resumed, before)
     before_finish_s = training.time.used_s
-    result = finish_stage(training, run, answered, epoch)
+    result = finish_stage(training, run, answered, epoch, before)
     training.time.finish_s = training.time.used_s - before_finish_s
     return result
 
