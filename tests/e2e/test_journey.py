@@ -106,7 +106,8 @@ def _say_what_they_show(page: Page) -> None:
 
     page.get_by_role("radio", name="Its file name").check(force=True)
     page.get_by_label("Pattern").fill(r"_1(\d)\.png$")
-    expect(page.get_by_role("heading", name="10 classes")).to_be_visible()
+    # The process that evaluates patterns may still be starting.
+    expect(page.get_by_role("heading", name="10 classes")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("30 labelled, 30 not")).to_be_visible()
     page.get_by_label("Pattern").fill(r"/([a-z]+)_\d+\.png$")
     expect(page.get_by_role("heading", name="3 classes")).to_be_visible()

@@ -80,19 +80,6 @@ def ranks_of(launcher: int) -> list[int]:
     return sorted(found)
 
 
-def test_it_ends_like_one_process_and_leaves_nothing(tiny_context: WorkerContext) -> None:
-    run_id = ordered(tiny_context, epochs=2)
-
-    run_waiting_jobs(tiny_context, JobKind.TRAIN)
-
-    assert view_of(tiny_context, run_id).status == "succeeded"
-    assert [row.epoch for row in epochs_of(tiny_context, run_id)] == [0, 1]
-    assert [(one.outcome, one.exit_code) for one in attempts(tiny_context, run_id)] == [("done", 0)]
-    (checkpoint,) = view_of(tiny_context, run_id).checkpoints
-    assert checkpoint.metrics["valid"]["images"] == 9
-    assert list((tiny_context.settings.data / "run").glob("ranks-*")) == []
-
-
 def test_it_is_paused_at_a_step_and_continues_on_one_device(
     tiny_context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +101,9 @@ def test_it_is_paused_at_a_step_and_continues_on_one_device(
     assert [(one.outcome, one.exit_code) for one in attempts(tiny_context, run_id)] == [("paused", 10), ("done", 0)]
 
 
-def test_it_finishes_after_its_epoch(tiny_context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_finishes_after_its_epoch_like_one_process_and_leaves_nothing(
+    tiny_context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SECONDS_A_STEP", "0.2")
     run_id = ordered(tiny_context, epochs=50)
     meanwhile(
@@ -124,7 +113,13 @@ def test_it_finishes_after_its_epoch(tiny_context: WorkerContext, monkeypatch: p
     run_waiting_jobs(tiny_context, JobKind.TRAIN)
 
     assert view_of(tiny_context, run_id).status == "succeeded"
-    assert len(epochs_of(tiny_context, run_id)) < 50
+    epochs = [row.epoch for row in epochs_of(tiny_context, run_id)]
+    assert epochs == list(range(len(epochs)))
+    assert len(epochs) < 50
+    assert [(one.outcome, one.exit_code) for one in attempts(tiny_context, run_id)] == [("done", 0)]
+    (checkpoint,) = view_of(tiny_context, run_id).checkpoints
+    assert checkpoint.metrics["valid"]["images"] == 9
+    assert list((tiny_context.settings.data / "run").glob("ranks-*")) == []
 
 
 def test_whichever_of_its_processes_is_killed_all_end_and_it_continues(

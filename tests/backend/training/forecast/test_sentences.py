@@ -142,7 +142,7 @@ def test_the_train_page_is_never_silent_about_device_and_memory(client: TestClie
     page = client.get(f"/versions/{version_id}/train").text
 
     assert "Runs on the processor; there is no graphics card." in page
-    assert "Needs about 1.9 GB of memory." in page
+    assert "Needs about 2.3 GB of memory." in page
 
 
 def test_one_press_takes_half_the_batch(client: TestClient, version_id: VersionId, database: Database) -> None:
