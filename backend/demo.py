@@ -143,8 +143,7 @@ class Journey:
         """Ask the finished classifier about one picture that was held out."""
         held_out = self._get(f"/datasets/{dataset_id}/images?version={version_id}&split=valid&limit=1")["items"][0]
         picture = self._checked(self._api.get(_below_api(held_out["url"])))
-        last = checkpoints[-1]
-        checkpoint_id = last["id"] if isinstance(last, dict) else last
+        checkpoint_id = next(one["id"] for one in checkpoints if one["is_best"])
         files = {"files": (held_out["path"], picture.content)}
         asked = self._checked(self._api.post(f"/checkpoints/{checkpoint_id}/predictions", files=files)).json()
         answer = (asked["items"] if isinstance(asked, dict) else asked)[0]

@@ -1,5 +1,6 @@
 """JSON bodies of runs, checkpoints and architectures."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
@@ -9,6 +10,7 @@ from pydantic import BaseModel, Field
 from backend.domain.architectures import Architecture, PretrainedWeights
 from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.json import Json
+from backend.domain.results import rank_of
 from backend.domain.training import RunStatus, TrainingConfig, TrainingRequest
 from backend.tables.training import CheckpointRow, EpochRow
 from backend.timm_lookup import Listed
@@ -99,10 +101,20 @@ class StageCheckpoint(BaseModel):
     epoch: int
     error_rate: float
     valid_loss: float
+    is_best: bool = Field(
+        description="Whether it is the run's best so far, whose results are shown. A second stage of `recommended` "
+        "must be clearly better, beyond chance."
+    )
     created_at: datetime
 
     @classmethod
-    def of(cls, row: CheckpointRow) -> Self:
+    def of_all(cls, rows: Sequence[CheckpointRow]) -> list[Self]:
+        """From a run's rows."""
+        best = min(rows, key=lambda row: rank_of(row.metrics["valid"]), default=None)
+        return [cls.of(row, is_best=row is best) for row in rows]
+
+    @classmethod
+    def of(cls, row: CheckpointRow, *, is_best: bool) -> Self:
         """From its row."""
         valid = row.metrics["valid"]
         return cls(
@@ -111,6 +123,7 @@ class StageCheckpoint(BaseModel):
             epoch=row.epoch,
             error_rate=valid["error_rate"],
             valid_loss=valid["loss"],
+            is_best=is_best,
             created_at=row.created_at,
         )
 
@@ -157,7 +170,7 @@ class RunRead(BaseModel):
         return cls(
             failure=FailureRead(code=failure.code, message=failure.message, advice=failure.advice) if failure else None,
             waits_for=WaitingRead(code=waits.code, message=waits.message) if (waits := view.waits_for) else None,
-            checkpoints=[StageCheckpoint.of(row) for row in view.checkpoints],
+            checkpoints=StageCheckpoint.of_all(view.checkpoints),
             **{name: getattr(view, name) for name in cls.model_fields if name not in _MADE},
         )
 

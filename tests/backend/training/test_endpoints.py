@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -274,7 +275,26 @@ def test_it_shows_a_checkpoint_and_hands_out_its_files(client: TestClient, scene
     assert "efficientnet-lite0-stage-1-" in onnx.headers["content-disposition"]
     assert (other.status_code, other.json()["error"]["code"]) == (422, "export-format-unavailable")
     (listed,) = client.get(f"/api/v1/runs/{run_id}").json()["checkpoints"]
-    assert (listed["id"], listed["error_rate"]) == (stored.id, 0.1)
+    assert (listed["id"], listed["error_rate"], listed["is_best"]) == (stored.id, 0.1, True)
+
+
+@pytest.mark.parametrize(("is_within_chance", "best"), [(False, 1), (True, 0)])
+def test_a_runs_best_checkpoint_is_marked(
+    client: TestClient, scene: Scene, *, is_within_chance: bool, best: int
+) -> None:
+    run_id = scene.run()
+    claim = scene.claim()
+    with scene.database.write() as session:
+        for stage, errors in enumerate((4, 3)):
+            figures = {"images": 40, "errors": errors, "error_rate": errors / 40, "loss": 0.4}
+            marks = {"is_within_chance": True} if is_within_chance and stage == 1 else {}
+            stored = stored_checkpoint()
+            stored = replace(stored, content={**stored.content, "metrics": {"valid": figures | marks}})
+            progress.record_checkpoint(session, claim, stage_finished(stage), stored, Standing())
+
+    listed = client.get(f"/api/v1/runs/{run_id}").json()["checkpoints"]
+
+    assert [one["is_best"] for one in listed] == [best == 0, best == 1]
 
 
 def test_it_shows_when_a_file_is_gone(client: TestClient, scene: Scene) -> None:
