@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import measuring
 from benchmarks.sides import GRID, OURS, GridPoint
 from benchmarks.suite_run import SuiteRun
 from benchmarks.suite_summary import Seconds, SideFigures, Spread, chosen_point, grid_errors, summarise_set
-from benchmarks.table import DOCUMENT, Results, machine_sentence, put
+from benchmarks.table import Results, machine_sentence, redraw
 
 BEGIN: Final = "<!-- figures: suite begin (drawn by python -m benchmarks.suite_table) -->"
 END: Final = "<!-- figures: suite end -->"
@@ -153,14 +152,7 @@ def _how(machine: Results, runs: Sequence[SuiteRun]) -> list[str]:
     ]
 
 
-def main(file: Path) -> None:
-    """Draw the file's results into the document."""
-    figures = draw(measuring.read(file))
-    DOCUMENT.write_text(put(DOCUMENT.read_text("utf-8"), figures, BEGIN, END), "utf-8")
-    print(figures)
-
-
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("Give the file of results: python -m benchmarks.suite_table OUT")
-    main(Path(sys.argv[1]))
+    redraw(Path(sys.argv[1]), draw, BEGIN, END)

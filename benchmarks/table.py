@@ -1,6 +1,7 @@
 """Draw a file of results into ``docs/speed.md``: ``python -m benchmarks.table OUT``."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +49,13 @@ def put(document: str, figures: str, begin: str = BEGIN, end: str = END) -> str:
     if not found or not closed:
         raise ValueError(f"{DOCUMENT.name} needs the lines {begin!r} and {end!r}; the table is drawn between them.")
     return f"{before}{begin}\n\n{figures}\n\n{end}{after}"
+
+
+def redraw(file: Path, draw: Callable[[Results], str], begin: str, end: str) -> None:
+    """Draw a file's results between the marks of the document, and print them."""
+    figures = draw(measuring.read(file))
+    DOCUMENT.write_text(put(DOCUMENT.read_text("utf-8"), figures, begin, end), "utf-8")
+    print(figures)
 
 
 def _rows(name: str, part: Results) -> list[str]:
@@ -120,14 +128,7 @@ def _processes(workers: int) -> str:
     return f"{workers} more processes" if workers else "the training process"
 
 
-def main(file: Path) -> None:
-    """Draw the file's results into the document."""
-    figures = draw(measuring.read(file))
-    DOCUMENT.write_text(put(DOCUMENT.read_text("utf-8"), figures), "utf-8")
-    print(figures)
-
-
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("Give the file of results: python -m benchmarks.table OUT")
-    main(Path(sys.argv[1]))
+    redraw(Path(sys.argv[1]), draw, BEGIN, END)

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import measuring
 from benchmarks.sides import OURS
 from benchmarks.suite_run import SuiteRun
 from benchmarks.summary import standard_error
-from benchmarks.table import DOCUMENT, Results, machine_sentence, put
+from benchmarks.table import Results, machine_sentence, redraw
 
 BEGIN: Final = "<!-- figures: variants begin (drawn by python -m benchmarks.variants_table) -->"
 END: Final = "<!-- figures: variants end -->"
@@ -65,14 +64,7 @@ def _seconds(runs: Sequence[SuiteRun], side: str) -> float:
     return statistics.median(run.processor_seconds for run in runs if run.side == side)
 
 
-def main(file: Path) -> None:
-    """Draw the file's results into the document."""
-    figures = draw(measuring.read(file))
-    DOCUMENT.write_text(put(DOCUMENT.read_text("utf-8"), figures, BEGIN, END), "utf-8")
-    print(figures)
-
-
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("Give the file of results: python -m benchmarks.variants_table OUT")
-    main(Path(sys.argv[1]))
+    redraw(Path(sys.argv[1]), draw, BEGIN, END)

@@ -4,10 +4,10 @@ At most one sentence, and none where nothing is wrong or a difference is smaller
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from backend.domain.results import Evaluation, chance_of_flips
 
@@ -133,14 +133,19 @@ class Flips:
     mended: int
     spoiled: int
 
+    @classmethod
+    def of_pairs(cls, counts: Mapping[tuple[bool, bool], int]) -> Self:
+        """From the number of images by (was right before, is right after)."""
+        mended, spoiled, still_wrong = (counts.get(pair, 0) for pair in ((False, True), (True, False), (False, False)))
+        return cls(sum(counts.values()), still_wrong + mended, still_wrong + spoiled, mended, spoiled)
+
 
 def flips_of(before: Evaluation, after: Evaluation) -> Flips:
     """How the answers of two models to the same images differ; images that only one of them answered don't count."""
     was_right = dict(zip(before.image_ids, before.predicted == before.targets, strict=True))
     is_right = dict(zip(after.image_ids, after.predicted == after.targets, strict=True))
-    pairs = Counter((bool(was_right[one]), bool(is_right[one])) for one in was_right.keys() & is_right.keys())
-    mended, spoiled, still_wrong = pairs[False, True], pairs[True, False], pairs[False, False]
-    return Flips(pairs.total(), still_wrong + mended, still_wrong + spoiled, mended, spoiled)
+    both = was_right.keys() & is_right.keys()
+    return Flips.of_pairs(Counter((bool(was_right[one]), bool(is_right[one])) for one in both))
 
 
 def is_clearly_better(flips: Flips, losses: tuple[float, float]) -> bool:

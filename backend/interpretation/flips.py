@@ -11,8 +11,4 @@ from backend.interpretation.repository import PredictionRepository
 def flips_between(session: Session, before: CheckpointId, after: CheckpointId) -> Flips | None:
     """The answers of two checkpoints to the validation images that both were tried on; None where there are none."""
     counts = {(was, now): count for was, now, count in PredictionRepository(session).flips(before, after, Split.VALID)}
-    images = sum(counts.values())
-    if not images:
-        return None
-    mended, spoiled, still_wrong = (counts.get(pair, 0) for pair in ((False, True), (True, False), (False, False)))
-    return Flips(images, still_wrong + mended, still_wrong + spoiled, mended, spoiled)
+    return Flips.of_pairs(counts) if any(counts.values()) else None
