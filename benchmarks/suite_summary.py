@@ -40,7 +40,8 @@ class SideFigures:
         test_error, valid_error: shares in [0, 1].
         difference: of the test error to that of fastai's best side, seed by seed; None of that side itself.
         first, whole: until the first stage's result, and until the chosen model.
-        reached: seeds on which its validation error came down to that of fastai's best side.
+        compared: number of seeds on which fastai's best side was measured too.
+        reached: seeds of these on which its validation error came down to that of fastai's best side.
         until: how long that took, on those seeds.
         ratio: the processor time of fastai's best side until then, through this side's; the median of the seeds.
         is_busy: whether other processes used the machine, so that wall-clock seconds mean little.
@@ -54,6 +55,7 @@ class SideFigures:
     difference: Spread | None
     first: Seconds
     whole: Seconds
+    compared: int
     reached: int
     until: Seconds | None
     ratio: float | None
@@ -121,6 +123,7 @@ def _figures(
         difference=Spread.of(differences) if differences and not is_best else None,
         first=_medians((run.first_result.seconds, run.first_result.processor_seconds) for run in runs),
         whole=_medians((run.seconds, run.processor_seconds) for run in runs),
+        compared=len(both),
         reached=len(reached),
         until=_medians((own.seconds, own.processor_seconds) for own, _ in reached) if reached else None,
         ratio=statistics.median(theirs.processor_seconds / own.processor_seconds for own, theirs in reached)

@@ -58,11 +58,17 @@ def _row(side: SideFigures) -> str:
         _percent(side.valid_error),
         _seconds(side.first, side),
         _seconds(side.whole, side),
-        _seconds(side.until, side) if side.until else "not reached",
+        _until(side),
         "" if side.ratio is None else f"{side.ratio:.1f}",
         _seeds(side),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _until(side: SideFigures) -> str:
+    if side.until is not None:
+        return _seconds(side.until, side)
+    return "not reached" if side.compared else ""
 
 
 def _percent(spread: Spread) -> str:
@@ -83,7 +89,9 @@ def _seconds(seconds: Seconds, side: SideFigures) -> str:
 
 def _seeds(side: SideFigures) -> str:
     total = len(side.seeds)
-    return str(total) if side.reached in (0, total) else f"{total}, reached on {side.reached}"
+    return (
+        str(total) if side.reached in (0, side.compared) else f"{total}, reached on {side.reached} of {side.compared}"
+    )
 
 
 def _verdict(figures: dict[str, list[SideFigures]]) -> list[str]:

@@ -127,7 +127,7 @@ def test_a_row_has_errors_difference_seconds_and_ratio() -> None:
     )
     assert lines[3] == (
         "| ours, `recommended` | 14.0% (± 2.0) | -5.0 (± 3.0) | 15.0% (± 5.0) | 3 s (2 s) | 10 s (6 s) | 10 s (6 s) "
-        "| 12.0 | 2, reached on 1 |"
+        "| 12.0 | 2, reached on 1 of 2 |"
     )
     assert [len(line.split("|")) for line in lines[:6]] == [11] * 6
 
@@ -162,3 +162,15 @@ def test_machine_and_loads_are_named() -> None:
 
     assert "A processor, 2 cores, 24 GiB, Python 3.11.7, torch 2.14.1, fastai 2.8.12" in drawn
     assert "Load average between 0.5 and 0.5; measured from 2026-11-28 to 2026-11-28." in drawn
+
+
+def test_where_fastai_was_not_measured_nothing_is_reached_or_not() -> None:
+    results: Results = {
+        "machine": {"processor": "A processor", "cores": 2, "memory": 8 << 30, "versions": {"python": "3.11.7"}},
+        "sets": {"signs": {"classes": 10}},
+        "runs": [our_run(1, 0.1, 0.12).model_dump(mode="json")],
+    }
+
+    row = next(line for line in draw(results).splitlines() if line.startswith("| ours"))
+
+    assert row == "| ours, `recommended` | 12.0% |  | 10.0% | 3 s (2 s) | 10 s (6 s) |  |  | 1 |"
