@@ -25,13 +25,15 @@ from torch import nn
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.json import Json
 from backend.domain.manifest import Split
+from backend.domain.training import TrainingRequest, resolve
 from backend.imaging.decoding import decode_near
-from backend.imaging.preprocessing import Preprocessing, evaluation_view, normalise
+from backend.imaging.preprocessing import evaluation_view, normalise
 from benchmarks import measuring
 from benchmarks.processes import CantMeasure, machine
 from benchmarks.sets import PictureSet, prepare
-from benchmarks.summary import standard_error
-from benchmarks.table import DOCUMENT, machine_sentence, put
+from benchmarks.suite_summary import Spread
+from benchmarks.table import machine_sentence, redraw
+from worker.engine.data.source import preprocessing_of
 from worker.engine.network import weights
 from worker.engine.network.architectures import Classifier, build
 from worker.engine.order import NeverStop
@@ -42,7 +44,6 @@ END: Final = "<!-- figures: linear heads end -->"
 Features = NDArray[np.float32]
 """(images, features)."""
 
-_CROP_SHARE: Final = 0.875
 _BATCH: Final = 32
 _FOLDS: Final = 3
 _PENALTIES: Final = np.logspace(-4, 2, 7)
@@ -99,7 +100,8 @@ class FrozenNetwork:
         entry = ARCHITECTURES[view.architecture]
         source = entry.weights[0]
         pretrained = weights.load(entry, source, folder, on_event=lambda event: None, stop=NeverStop())
-        self._preprocessing = Preprocessing(view.size, round(view.size / _CROP_SHARE), entry.mean, entry.std)
+        config = resolve(TrainingRequest(architecture=view.architecture, image_size=view.size))
+        self._preprocessing = preprocessing_of(config)
         self._model: Classifier = build(entry, 2, last_layer_bias=False, seed=1, pretrained=pretrained).eval()
 
     def adopt_norms(self, files: Sequence[Path]) -> None:
@@ -253,8 +255,7 @@ def draw(results: dict[str, Json]) -> str:
                 for row in rows
                 if (row["set"], row["features"], row["mirror"]) == (name, features, mirror)
             ]
-            error = standard_error(errors)
-            cells.append(f"{statistics.fmean(errors):.1%}" + ("" if error is None else f" (± {100 * error:.1f})"))
+            cells.append(Spread.of(errors).percent)
         lines.append(f"| {features}{mirror} | {' | '.join(cells)} |")
     seeds = ", ".join(str(seed) for seed in sorted({row["seed"] for row in rows}))
     how = f"Test error, mean over seeds {seeds} with its standard error; the splits are the suite's."
@@ -285,8 +286,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return _CANT
     if given.draw:
-        DOCUMENT.write_text(put(DOCUMENT.read_text("utf-8"), draw(results), BEGIN, END), "utf-8")
-    print(draw(results))
+        redraw(given.json, draw, BEGIN, END)
+    else:
+        print(draw(results))
     return 0
 
 

@@ -21,6 +21,12 @@ class Spread:
         """Of at least one value."""
         return cls(statistics.fmean(values), standard_error(values))
 
+    @property
+    def percent(self) -> str:
+        """``12.5% (± 1.3)``."""
+        error = "" if self.standard_error is None else f" (± {100 * self.standard_error:.1f})"
+        return f"{self.mean:.1%}{error}"
+
 
 @dataclass(frozen=True, slots=True)
 class Seconds:

@@ -53,9 +53,9 @@ def _title(name: str, facts: dict[str, Any], runs: Sequence[SuiteRun]) -> str:  
 def _row(side: SideFigures) -> str:
     cells = [
         "ours, `recommended`" if side.title == OURS else side.title,
-        _percent(side.test_error),
+        side.test_error.percent,
         _points(side.difference),
-        _percent(side.valid_error),
+        side.valid_error.percent,
         _seconds(side.first, side),
         _seconds(side.whole, side),
         _until(side),
@@ -69,11 +69,6 @@ def _until(side: SideFigures) -> str:
     if side.until is not None:
         return _seconds(side.until, side)
     return "not reached" if side.compared else ""
-
-
-def _percent(spread: Spread) -> str:
-    error = "" if spread.standard_error is None else f" (± {100 * spread.standard_error:.1f})"
-    return f"{spread.mean:.1%}{error}"
 
 
 def _points(spread: Spread | None) -> str:

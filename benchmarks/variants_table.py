@@ -11,7 +11,7 @@ from typing import Final
 
 from benchmarks.sides import OURS
 from benchmarks.suite_run import SuiteRun
-from benchmarks.summary import standard_error
+from benchmarks.suite_summary import Spread
 from benchmarks.table import Results, machine_sentence, redraw
 
 BEGIN: Final = "<!-- figures: variants begin (drawn by python -m benchmarks.variants_table) -->"
@@ -56,8 +56,7 @@ def _common_seeds(runs: Sequence[SuiteRun], sides: Sequence[str]) -> list[int]:
 
 def _error(runs: Sequence[SuiteRun], side: str, name: str, seeds: Sequence[int]) -> str:
     errors = [run.test_error_rate for run in runs if (run.side, run.set) == (side, name) and run.seed in seeds]
-    error = standard_error(errors)
-    return f"{statistics.fmean(errors):.1%}" + ("" if error is None else f" (± {100 * error:.1f})")
+    return Spread.of(errors).percent
 
 
 def _seconds(runs: Sequence[SuiteRun], side: str) -> float:

@@ -157,11 +157,12 @@ def is_clearly_better(flips: Flips, losses: tuple[float, float]) -> bool:
     Args:
         losses: mean validation loss (nats) of the model before and of this one.
     """
-    if flips.wrong_after > flips.wrong_before:
-        return False
     before, after = losses
-    is_proved = flips.wrong_after < flips.wrong_before and chance_of_flips(flips.mended, flips.spoiled) < _SIGNIFICANT
-    return is_proved or after <= _HALF * before
+    return _is_proved(flips) or (flips.wrong_after <= flips.wrong_before and after <= _HALF * before)
+
+
+def _is_proved(flips: Flips) -> bool:
+    return flips.wrong_after < flips.wrong_before and chance_of_flips(flips.mended, flips.spoiled) < _SIGNIFICANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ def stage_verdict(flips: Flips, losses: tuple[float, float], *, freeze: bool) ->
     chance = chance_of_flips(flips.mended, flips.spoiled)
     what = "This stage" if freeze else "Unfreezing"
     figures = _figures(flips)
-    if chance < _SIGNIFICANT and flips.wrong_after < flips.wrong_before:
+    if _is_proved(flips):
         return StageVerdict(Change.BETTER, chance, f"{what} helped: {figures}, more than chance would explain.")
     if is_clearly_better(flips, losses):
         before, after = losses

@@ -97,6 +97,11 @@ class StageCard:
         return self.errors / self.images if self.images else 0.0
 
     @property
+    def is_within_chance(self) -> bool:
+        """Whether its model is only seemingly better than the one before it."""
+        return bool(self.checkpoint and self.checkpoint.metrics["valid"].get("is_within_chance", False))
+
+    @property
     def rank(self) -> tuple[bool, float, float]:
         """Sorts finished stages, the best first."""
         assert self.checkpoint is not None, "only finished stages have a rank"
@@ -150,7 +155,7 @@ class RunPage:
 
     @property
     def is_first_best(self) -> bool:
-        """Whether a later stage has come to its end without fewer errors than the best one."""
+        """Whether the last finished stage's model is not the best one."""
         return bool(self.best and self.finished[-1] is not self.best)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from backend.domain.events import Phase, PhaseStarted, StageFinished
@@ -77,8 +78,8 @@ def _is_within_chance(stage: Stage, answered: Evaluation, before: StageResult | 
         return False
     try:
         answered_before = checkpoint.read_predictions(before.folder)
-    except (OSError, ValueError):
-        return False
+    except (OSError, ValueError, SafetensorError):
+        return False  # as where the whole checkpoint before it is unreadable
     flips, loss = flips_of(answered_before, answered), float(answered.losses.mean())
     looks_better = model_rank(flips.wrong_after, loss) < model_rank(flips.wrong_before, before.valid_loss)
     return looks_better and not is_clearly_better(flips, (before.valid_loss, loss))
