@@ -208,6 +208,27 @@ def test_a_stage_that_made_it_worse_offers_the_better_model(
     assert f"/checkpoints/{first}/try" in text
 
 
+@pytest.mark.parametrize(
+    ("is_within_chance", "reason"),
+    [(True, "a later model counts only if it is clearly better"), (False, "of stage 1, which did better.")],
+)
+def test_the_page_gives_the_reason_why_an_earlier_model_is_used(
+    client: TestClient, version_id: VersionId, database: Database, *, is_within_chance: bool, reason: str
+) -> None:
+    run_id = add_run(database, version_id, "succeeded")
+    add_checkpoint(database, run_id, 0, 6)
+    second = add_checkpoint(database, run_id, 1, 5 if is_within_chance else 7)
+    if is_within_chance:
+        with database.write() as session:
+            row = session.get_one(CheckpointRow, second)
+            row.metrics = {"valid": row.metrics["valid"] | {"is_within_chance": True}}
+
+    text = client.get(f"/runs/{run_id}", headers=PAGE).text
+
+    assert reason in text
+    assert "Use the model from stage 1" in text
+
+
 def test_a_stage_that_changed_nothing_is_not_called_worse(
     client: TestClient, version_id: VersionId, database: Database
 ) -> None:
