@@ -47,6 +47,12 @@ class Settings(BaseSettings):
     max_megapixels: Annotated[int, Field(ge=1, le=1000)] = Field(
         64, description="Million pixels that a picture may have, up to 1000; a JPEG may have four times as many."
     )
+    examine: bool = Field(
+        True, description="true or false: whether pictures are looked at in the background when they have arrived."
+    )
+    standby: bool = Field(
+        True, description="true or false: whether a process that has loaded PyTorch waits for the next training."
+    )
     compile_networks: bool = Field(
         True, description="true or false: whether long trainings on a GPU may compile their network first."
     )

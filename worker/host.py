@@ -19,7 +19,7 @@ import structlog
 
 from backend.children import Child, end_all
 from backend.db.session import DATABASE_AWAY
-from backend.ledger.job import JobKind, MachineState
+from backend.ledger.job import LISTENED, JobKind, MachineState
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from backend.ledger.sweep import Sweeper
@@ -53,9 +53,10 @@ class Host:
         self._stops = 0
         self._hurried_at: float | None = None
         self._leaving = threading.Event()
-        self._listeners = {kind: self._child(kind) for kind in JobKind} if self._has_broker else {}
+        self._kinds = [kind for kind in JobKind if kind is not JobKind.EXAMINE or context.settings.examine]
+        self._listeners = {kind: self._child(kind) for kind in LISTENED} if self._has_broker else {}
         self._pollers: dict[JobKind, Child] = {}
-        self._missed = dict.fromkeys(JobKind, 0)
+        self._missed = dict.fromkeys(LISTENED, 0)
         self._heartbeat_at = self._looked_at = self._tidied_at = float("-inf")
         self._began = time.monotonic()
         self._load = LoadMeter()
@@ -101,8 +102,8 @@ class Host:
         if time.monotonic() - self._looked_at < self._timers.poll:
             return
         self._looked_at = time.monotonic()
-        for kind in JobKind:
-            self._take_without_notification(kind)
+        for listener in LISTENED:
+            self._take_without_notification(listener)
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied_at >= EVERY_S:
@@ -122,7 +123,7 @@ class Host:
         if time.monotonic() - self._began < TEST_AFTER_S:
             return
         with self._context.database.read() as session:
-            if Jobs(session).is_busy(self._identity.worker_id, JobKind.TRAIN):
+            if any(Jobs(session).is_busy(self._identity.worker_id, kind) for kind in LISTENED[JobKind.TRAIN]):
                 return
             is_wanted = needs_test(session, machine(self._identity.device))
         command = (sys.executable, "-m", "worker.machine_test", self._identity.device, str(os.getpid()))
@@ -137,25 +138,26 @@ class Host:
         state = MachineState(memory_of(self._identity.device), processors(), self._load.other_threads())
         with self._context.database.write() as session:
             Ledger(session).heartbeat(
-                self._identity.worker(JobKind.TRAIN), list(JobKind), self._device_name, version(), state
+                self._identity.worker(JobKind.TRAIN), self._kinds, self._device_name, version(), state
             )
         self._heartbeat_at = time.monotonic()
 
-    def _take_without_notification(self, kind: JobKind) -> None:
+    def _take_without_notification(self, listener: JobKind) -> None:
         """Without a broker, every waiting job; with one, those whose notification didn't arrive."""
-        poller = self._pollers.get(kind)
+        poller = self._pollers.get(listener)
         if poller is not None and poller.is_running:
             return
         waited_s = self._timers.missed_notification if self._has_broker else 0.0
+        kinds = [kind for kind in LISTENED[listener] if kind in self._kinds]
         with self._context.database.read() as session:
-            jobs = Jobs(session)
-            suits_us = jobs.has_waiting(kind, waited_s, self._identity.worker(kind))
-            if not suits_us or jobs.is_busy(self._identity.worker_id, kind):
+            jobs, worker_id = Jobs(session), self._identity.worker_id
+            is_waiting = any(jobs.has_waiting(kind, waited_s, self._identity.worker(kind)) for kind in kinds)
+            if not is_waiting or any(jobs.is_busy(worker_id, kind) for kind in kinds):
                 return
         if self._has_broker:
-            self._note_missed(kind)
-        self._pollers[kind] = self._child(kind, "--once")
-        self._pollers[kind].start()
+            self._note_missed(listener)
+        self._pollers[listener] = self._child(listener, "--once")
+        self._pollers[listener].start()
 
     def _note_missed(self, kind: JobKind) -> None:
         """A listener that is connected and receives nothing any more is restarted (celery#10302)."""

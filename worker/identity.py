@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +14,7 @@ from backend.ledger.timers import Timers
 from backend.ledger.unit_of_work import JobNotifier
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
+from worker.standby import Standby
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class WorkerIdentity:
     Attributes:
         device: what only one training at a time may use, such as ``cuda:0``.
         drain_flag: a file that exists once the worker is shutting down.
-        trainer, importer: modules that do the work.
+        trainer, importer, examiner: modules that do the work.
     """
 
     worker_id: str
@@ -33,6 +34,7 @@ class WorkerIdentity:
     timers: Timers = Timers()
     trainer: str = "worker.trainer"
     importer: str = "worker.importer"
+    examiner: str = "worker.examiner"
 
     def to_json(self) -> str:
         """As an argument."""
@@ -45,19 +47,20 @@ class WorkerIdentity:
         return cls(**{**values, "timers": Timers.from_json(values["timers"])})
 
     def worker(self, kind: JobKind) -> Worker:
-        """Who claims a job of that kind: only a training needs the device for itself."""
-        return Worker(self.worker_id, self.host, self.device if kind is JobKind.TRAIN else None)
+        """Who claims a job of that kind."""
+        return Worker(self.worker_id, self.host, self.device if kind.needs_device else None)
 
     def command(self, kind: JobKind) -> tuple[str, ...]:
         """How the process that does a job of that kind is started."""
-        return (sys.executable, "-m", self.trainer if kind is JobKind.TRAIN else self.importer)
+        module = {JobKind.TRAIN: self.trainer, JobKind.IMPORT: self.importer, JobKind.EXAMINE: self.examiner}[kind]
+        return (sys.executable, "-m", module)
 
     def environment(self, claim: Claim) -> dict[str, str]:
         """In which that process runs: it may use the device that was taken for it, and no other.
 
         Where the worker found no GPU the process chooses: on some machines only torch finds it.
         """
-        if claim.kind is not JobKind.TRAIN:
+        if not claim.kind.needs_device:
             return dict(os.environ)
         if claim.device == "cpu":
             return {**os.environ, "TELLAPART_DEVICE": "cpu"}
@@ -78,6 +81,7 @@ class WorkerContext:
     database: Database
     storage: LocalStorage
     notifier: JobNotifier
+    standby: Standby = field(default_factory=lambda: Standby(WorkerIdentity.trainer))
 
 
 def open_context(identity: WorkerIdentity, settings: Settings) -> WorkerContext:
@@ -88,4 +92,5 @@ def open_context(identity: WorkerIdentity, settings: Settings) -> WorkerContext:
         Database(settings.sql_url),
         LocalStorage(settings.storage_folder),
         notifier_of(settings.redis_url),
+        Standby(identity.trainer),
     )

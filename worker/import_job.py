@@ -3,10 +3,11 @@
 from backend.datasets.imports import ImportStopped, run_import
 from backend.db.session import Database, WriteSession
 from backend.imaging.pool import allow_megapixels
+from backend.ledger.celery_notifier import notifier_of
 from backend.ledger.job import Claim
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
-from backend.ledger.unit_of_work import NoNotifier, unit_of_work
+from backend.ledger.unit_of_work import unit_of_work
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from worker import exits
@@ -24,12 +25,13 @@ def import_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) 
     if claim is None:
         return exits.LOST
     allow_megapixels(settings.max_megapixels)
+    notifier = notifier_of(settings.redis_url)
     record = ImportRecord(database, claim, stop)
     with recording(record) as code:
         write_with_retry(database, record.begin, stop)
         try:
             run_import(
-                lambda: unit_of_work(database, NoNotifier()),
+                lambda: unit_of_work(database, notifier),
                 storage,
                 claim.subject_id,
                 fence=record.fence,

@@ -20,6 +20,7 @@ from backend.datasets.blobs import forget_archives
 from backend.db.session import DATABASE_AWAY
 from backend.ledger.claiming import claim_next
 from backend.ledger.job import (
+    LISTENED,
     NO_ROOM,
     STALLED,
     TRAINER_CRASHED,
@@ -47,15 +48,16 @@ _STUCK: Final = "stuck"
 _IGNORED_STOP: Final = "did_not_stop"
 
 
-def run_waiting_jobs(context: WorkerContext, kind: JobKind) -> int:
-    """Do the jobs of a kind that wait, one after the other; how many were done.
+def run_waiting_jobs(context: WorkerContext, listener: JobKind, *, goes_on: bool = False) -> int:
+    """Do the waiting jobs of a listener's kinds, one after the other, the urgent kinds first; how many were done.
 
-    Safe to call any number of times at once: whoever finds nothing to claim returns.
+    Safe to call any number of times at once: whoever finds nothing to claim returns. A caller that ``goes_on`` to
+    listen keeps a process ready for the next training.
     """
     done = 0
     while not context.identity.is_draining:
         try:
-            claim = claim_next(context.database, kind, context.identity.worker(kind), context.identity.timers)
+            claim = _claim_next(context, listener)
         except DATABASE_AWAY as error:
             log.warning("claim_without_database", error=type(error).__name__)
             return done
@@ -63,7 +65,19 @@ def run_waiting_jobs(context: WorkerContext, kind: JobKind) -> int:
             return done
         Supervision(context, claim).run()
         done += 1
+        if goes_on and claim.kind.needs_device and context.settings.standby:
+            context.standby.refill()
     return done
+
+
+def _claim_next(context: WorkerContext, listener: JobKind) -> Claim | None:
+    identity = context.identity
+    for kind in LISTENED[listener]:
+        if kind is JobKind.EXAMINE and not context.settings.examine:
+            continue
+        if claim := claim_next(context.database, kind, identity.worker(kind), identity.timers):
+            return claim
+    return None
 
 
 class Supervision:
@@ -106,24 +120,25 @@ class Supervision:
         return state
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [
-            *self._context.identity.command(self._claim.kind),
-            self._claim.job_id,
-            str(self._claim.attempt),
-            str(os.getpid()),
-        ]
-        if len(self._claim.devices) > 1:
-            command.append(",".join(self._claim.devices))
+        claim, identity = self._claim, self._context.identity
+        arguments = [claim.job_id, str(claim.attempt), str(os.getpid())]
+        if len(claim.devices) > 1:
+            arguments.append(",".join(claim.devices))
+        environment = identity.environment(claim)
         with self._file.open() as file:
-            process = subprocess.Popen(
-                command,
-                env=self._context.identity.environment(self._claim),
+            process = None
+            if claim.kind is JobKind.TRAIN and len(claim.devices) <= 1:
+                process = self._context.standby.take(arguments, environment, self._file.path)
+            is_ready = process is not None
+            process = process or subprocess.Popen(
+                [*identity.command(claim.kind), *arguments],
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
             )
-        self._log.info("attempt_started", kind=self._claim.kind, pid=process.pid, devices=self._claim.devices)
+        self._log.info("attempt_started", kind=claim.kind, pid=process.pid, devices=claim.devices, was_ready=is_ready)
         return process
 
     def _note_pid(self) -> None:
@@ -154,7 +169,8 @@ class Supervision:
             self._suspend(type(error).__name__)
         else:
             self._go_on()
-            if wanted in (Desired.PAUSE, Desired.CANCEL) or self._context.identity.is_draining:
+            must_stop = wanted in (Desired.PAUSE, Desired.CANCEL) or self._context.identity.is_draining
+            if must_stop or self._is_in_the_way():
                 self._ask_to_stop()
             elif wanted is Desired.FINISH:
                 self._ask_to_finish()
@@ -177,6 +193,14 @@ class Supervision:
                 wanted = Jobs(session).wanted(claim)
         self._kill_if_stuck()
         return wanted
+
+    def _is_in_the_way(self) -> bool:
+        """Whether a training waits for the device on which pictures are only looked at."""
+        if self._claim.kind is not JobKind.EXAMINE or self._stop_asked_at is not None:
+            return False
+        with suppress(*DATABASE_AWAY), self._context.database.read() as session:
+            return Jobs(session).has_ready(JobKind.TRAIN, self._context.identity.worker(JobKind.TRAIN))
+        return False
 
     def _stop_if_overtaken(self) -> None:
         """Kill at once where another attempt has the job or may have it; else the process is on its way out."""
@@ -307,7 +331,7 @@ class Supervision:
             return
         if self._claim.kind is JobKind.TRAIN:
             shutil.rmtree(self._context.storage.folder("states", self._claim.subject_id), ignore_errors=True)
-        else:
+        elif self._claim.kind is JobKind.IMPORT:
             with suppress(*DATABASE_AWAY):
                 forget_archives(lambda: unit_of_work(self._context.database, NoNotifier()), self._context.storage)
 

@@ -13,12 +13,12 @@ def register(app: Any, context: Callable[[], WorkerContext]) -> None:  # Any: Ce
     """Register the tasks of ``app``: each checks the ledger."""
 
     def train() -> None:
-        """Do the trainings that wait."""
-        run_waiting_jobs(context(), JobKind.TRAIN)
+        """Do the trainings that wait, and look at new pictures."""
+        run_waiting_jobs(context(), JobKind.TRAIN, goes_on=True)
 
     def import_pictures() -> None:
         """Do the imports that wait."""
-        run_waiting_jobs(context(), JobKind.IMPORT)
+        run_waiting_jobs(context(), JobKind.IMPORT, goes_on=True)
 
     app.task(name=TASK_OF[JobKind.TRAIN], ignore_result=True)(train)
     app.task(name=TASK_OF[JobKind.IMPORT], ignore_result=True)(import_pictures)

@@ -2,6 +2,7 @@
 
 Reads its order from the ledger, runs the engine, records its events, and ends with
 an exit code of ``worker.exits``. Given several devices, such as ``cuda:0,cuda:1``, it has a process on each do so.
+With ``--wait PARENT`` it loads what it needs and waits for these arguments (``worker.standby``).
 """
 
 import faulthandler
@@ -11,10 +12,14 @@ import sys
 from collections.abc import Sequence
 
 from worker.parent_death import end_with_parent
+from worker.standby import WAIT, wait_for_order
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do the training; the exit code."""
+    if arguments[0] == WAIT:
+        end_with_parent(int(arguments[1]))
+        return _wait()
     job_id, attempt, parent, devices = arguments[0], int(arguments[1]), int(arguments[2]), arguments[3:]
     # Before anything else is even imported, torch above all: nothing of us outlives the supervisor.
     end_with_parent(parent)
@@ -40,6 +45,14 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _wait() -> int:
+    from worker.engine.warm_up import warm_up
+
+    warm_up()
+    arguments = wait_for_order(sys.stdin)
+    return 0 if arguments is None else main(arguments)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, TypeVar
 
+from backend.datasets.examine.start import want_examination
 from backend.datasets.repository import DatasetRepository, NewImage, Rejection
 from backend.datasets.table_files import is_table
 from backend.db.session import WriteSession
@@ -109,6 +110,9 @@ def ingest(
                 # A deletion elsewhere may have taken the same bytes away before ours were recorded.
                 storage.put_bytes(outcome.content)
         _add(total, batch)
+    if total.added:
+        with open_unit() as unit:
+            want_examination(unit, dataset_id)
     return total
 
 

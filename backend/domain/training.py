@@ -114,7 +114,7 @@ class StageRequest(_Part):
     final_div: float | None = Field(None, ge=1)
     momentum_high: float | None = Field(None, gt=0, lt=1)
     momentum_low: float | None = Field(None, gt=0, lt=1)
-    views: int | None = Field(None, ge=1, le=16)
+    views: int | None = Field(None, ge=0, le=16)
     frozen_blocks: int | None = Field(None, ge=0, le=32)
     image_size: int | None = Field(None, ge=32, le=1024)
     keep_best: bool | None = None
@@ -143,7 +143,8 @@ class Stage(_Part):
         start_div: the rate begins at ``max_lr / start_div``.
         final_div: the rate ends at ``max_lr / final_div``.
         momentum_high, momentum_low: momentum moves against the rate, between these.
-        views: random views of each image of which frozen layers compute features, which are stored.
+        views: random views of each image of which frozen layers compute features, which are stored; with 0 they see
+            the image as evaluation does, without random changes.
         frozen_blocks: so many of the backbone's lowest blocks stay as they are although the stage isn't frozen.
         image_size: side of the square in this stage; None is the run's.
         keep_best: the stage ends with the weights of its best epoch, not of its last.
@@ -161,7 +162,7 @@ class Stage(_Part):
     final_div: float = Field(ge=1)
     momentum_high: float = Field(0.95, gt=0, lt=1)
     momentum_low: float = Field(0.85, gt=0, lt=1)
-    views: int = Field(FROZEN_VIEWS, ge=1, le=16)
+    views: int = Field(FROZEN_VIEWS, ge=0, le=16)
     frozen_blocks: int = Field(0, ge=0, le=32)
     image_size: int | None = Field(None, ge=32, le=1024)
     keep_best: bool = False
@@ -183,6 +184,16 @@ class Stage(_Part):
     def features_are_constant(self) -> bool:
         """Whether nothing below the head changes, so that its answers to an image can be kept."""
         return self.freeze and not self.train_batch_norm
+
+    @property
+    def sees_plain_view(self) -> bool:
+        """Whether frozen layers see each training image as evaluation does, without random changes."""
+        return self.views == 0 and (self.features_are_constant or (not self.freeze and self.frozen_blocks > 0))
+
+    @property
+    def stored_views(self) -> int:
+        """Views of each training image of which frozen layers' answers are stored: no more than there are epochs."""
+        return max(1, min(self.views, self.epochs))
 
 
 class TrainingRequest(_Part):
@@ -305,8 +316,9 @@ _FINE_TUNE_STAGES = (
     Stage(freeze=False, epochs=4, max_lr=(1e-5, 1e-3), train_batch_norm=True, warmup=0.3, start_div=5, final_div=1e5),
 )
 # Measured on 37 breeds of 16 images, 8 splits: 10 epochs err 12.4 %, 4 epochs at 3e-3 14.9 %, for a second more.
+# Over ten splits of two sets the plain view errs no more than a random one: 13.7 and 15.5 %, 18.5 and 19.0 %.
 _FROZEN_STAGE = Stage(
-    freeze=True, epochs=10, max_lr=2e-3, train_batch_norm=False, warmup=0.25, start_div=25, final_div=1e5
+    freeze=True, epochs=10, max_lr=2e-3, train_batch_norm=False, warmup=0.25, start_div=25, final_div=1e5, views=0
 )
 # Measured on pictures unlike ImageNet (docs/speed.md): lower rates err more; with fixed batch norm this one diverges.
 _WHOLE_NETWORK_STAGE = Stage(
@@ -386,6 +398,8 @@ def resolve(request: TrainingRequest) -> TrainingConfig:
     )
     if request.stages is not None:
         stages = tuple(_resolve_stage(recipe, place, stage) for place, stage in enumerate(request.stages))
+    if request.augmentation not in (None, Augmentation()):
+        stages = tuple(_with_random_views(stage, request, place) for place, stage in enumerate(stages))
     optimizer = _FASTAI_1 if recipe is Recipe.LESSON_1 else _FASTAI_2
     image_size = request.image_size or architecture.default_image_size
     for size in (image_size, *(stage.image_size for stage in stages)):
@@ -422,6 +436,12 @@ def _resolve_stage(recipe: Recipe, place: int, stage: StageRequest) -> Stage:
         base = next((one for one in own if one.freeze == freeze), _FROZEN_STAGE if freeze else _UNFROZEN_STAGE)
     given = {key: value for key, value in stage.model_dump().items() if value is not None}
     return Stage.model_validate({**base.model_dump(), **given, "freeze": freeze})
+
+
+def _with_random_views(stage: Stage, request: TrainingRequest, place: int) -> Stage:
+    """Who changes the random changes means them: frozen layers see them as well, unless it is said that they don't."""
+    is_given = request.stages is not None and request.stages[place].views is not None
+    return stage if is_given or stage.views else stage.model_copy(update={"views": FROZEN_VIEWS})
 
 
 def group_rates(max_lr: MaxLearningRate, groups: int) -> tuple[float, ...]:

@@ -12,13 +12,13 @@ from typing import Any, Final
 import structlog
 from celery import Celery
 
-from backend.ledger.job import JobKind
+from backend.ledger.job import JobKind, listener_of
 from backend.ledger.unit_of_work import JobNotifier, NoNotifier
 
 log = structlog.get_logger()
 
 TASK_OF: Final = {JobKind.TRAIN: "tellapart.train", JobKind.IMPORT: "tellapart.import"}
-"""Name of the task that a notification starts."""
+"""Name of the task that a notification starts, by listener."""
 QUEUE_OF: Final = {JobKind.TRAIN: "train", JobKind.IMPORT: "light"}
 """Queue of the notifications: a process of its own each, so that a training of ten hours delays no import."""
 TIME_LIMITS_S: Final = {JobKind.TRAIN: (None, None), JobKind.IMPORT: (None, None)}
@@ -108,7 +108,8 @@ class CeleryNotifier:
         if self._monotonic() < self._quiet_until:
             return
         try:
-            self._app.send_task(TASK_OF[kind], queue=QUEUE_OF[kind], expires=3600, ignore_result=True)
+            listener = listener_of(kind)
+            self._app.send_task(TASK_OF[listener], queue=QUEUE_OF[listener], expires=3600, ignore_result=True)
         # Of kombu, redis or the system, in a dozen kinds; all mean that nobody was notified.
         except Exception as error:
             self._quiet_until = self._monotonic() + _QUIET_AFTER_FAILURE_S

@@ -11,10 +11,29 @@ from backend.domain.ids import JobId
 
 
 class JobKind(StrEnum):
-    """What a job does; each kind has a queue, and a worker lists the kinds it takes."""
+    """What a job does; a worker lists the kinds it takes."""
 
     TRAIN = "train"
     IMPORT = "import"
+    EXAMINE = "examine"
+    """Look at a dataset's new pictures; needs a device like a training, and makes way for one."""
+
+    @property
+    def needs_device(self) -> bool:
+        """Whether it has its worker's device for itself."""
+        return self is not JobKind.IMPORT
+
+
+LISTENED: Final[Mapping[JobKind, tuple[JobKind, ...]]] = {
+    JobKind.TRAIN: (JobKind.TRAIN, JobKind.EXAMINE),
+    JobKind.IMPORT: (JobKind.IMPORT,),
+}
+"""The kinds that have a listener and a queue of notifications, with those that it does, the most urgent first."""
+
+
+def listener_of(kind: JobKind) -> JobKind:
+    """Whose listener does jobs of this kind."""
+    return next(listener for listener, kinds in LISTENED.items() if kind in kinds)
 
 
 class JobState(StrEnum):

@@ -50,8 +50,11 @@ class Jobs:
         """Whether a job could have been taken at least ``for_s`` seconds ago, by that worker where one is named."""
         if worker is None:
             return bool(self._session.scalar(select(exists().where(is_ready(kind, for_s)))))
-        suitable = select(exists().where(is_ready(kind, for_s), suits(worker)))
-        return not self.is_taken(worker) and bool(self._session.scalar(suitable))
+        return not self.is_taken(worker) and self.has_ready(kind, worker, for_s)
+
+    def has_ready(self, kind: JobKind, worker: Worker, for_s: float = 0.0) -> bool:
+        """The same for a worker whether or not its device is in use."""
+        return bool(self._session.scalar(select(exists().where(is_ready(kind, for_s), suits(worker)))))
 
     def is_taken(self, worker: Worker) -> bool:
         """Whether a worker's device is in use or quarantined."""

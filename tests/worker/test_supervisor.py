@@ -60,6 +60,41 @@ def test_it_returns_at_once_where_nothing_waits(context: WorkerContext) -> None:
     assert run_waiting_jobs(context, JobKind.TRAIN) == 0
 
 
+def test_looking_at_pictures_makes_way_for_a_training(context: WorkerContext) -> None:
+    context = replace(context, identity=replace(context.identity, examiner="tests.worker.kill.patient_examiner"))
+    with unit_of_work(context.database, NoNotifier()) as unit:
+        looking = unit.enqueue(JobKind.EXAMINE, new_id())
+    ordered = list[str]()
+
+    def order() -> None:
+        wait_until(lambda: _state(context, looking) == "running")
+        ordered.append(ordered_run(context, epochs=1))
+
+    threading.Thread(target=order).start()
+
+    assert run_waiting_jobs(context, JobKind.TRAIN) == 3
+    assert view_of(context, ordered[0]).status == "succeeded"
+    assert _state(context, looking) == "succeeded"
+    with context.database.read() as session:
+        assert [one.outcome for one in Jobs(session).attempts(looking)] == ["yielded", "done"]
+
+
+def test_no_pictures_are_looked_at_where_that_is_switched_off(context: WorkerContext) -> None:
+    with unit_of_work(context.database, NoNotifier()) as unit:
+        looking = unit.enqueue(JobKind.EXAMINE, new_id())
+    context = replace(context, settings=context.settings.model_copy(update={"examine": False}))
+
+    assert run_waiting_jobs(context, JobKind.TRAIN) == 0
+    assert _state(context, looking) == "queued"
+
+
+def _state(context: WorkerContext, job_id: str) -> str:
+    with context.database.read() as session:
+        job = Jobs(session).find(job_id)
+        assert job is not None
+        return job.state
+
+
 def test_it_begins_nothing_while_the_worker_leaves(context: WorkerContext) -> None:
     run_id = ordered_run(context)
     Path(context.identity.drain_flag).touch()

@@ -66,10 +66,10 @@ def train(
         resumed, saved = _newest_state(order, on_event)
         start = None if resumed or order.starts_from is None else checkpoint.read(order.starts_from)
         stages_before = resumed.stages_before if resumed else _lineage_stages(start)
-        model = ranks.in_turn(lambda: _first_model(order, resumed or start, on_event, stop))
+        model = ranks.in_turn(lambda: first_model(order, resumed or start, on_event, stop))
         model = devices.to_device(model, device)
         ranks.share_layers(model)
-        limits = _memory_limits(order, device, on_event)
+        limits = memory_limits(order, device, on_event)
         first = resumed.stage if resumed else 0
         stages = dict(enumerate(order.config.stages, stages_before))
         kept = partial(kept_images, order, stages, model, limits, on_event)
@@ -137,8 +137,8 @@ def find_learning_rate(
     with _machine_faults_translated(order, device), loader_stops_translated(stop):
         start = None if order.starts_from is None else checkpoint.read(order.starts_from)
         stages_before = _lineage_stages(start)
-        model = devices.to_device(_first_model(order, start, on_event, stop), device)
-        limits = _memory_limits(order, device, on_event)
+        model = devices.to_device(first_model(order, start, on_event, stop), device)
+        limits = memory_limits(order, device, on_event)
         kept = partial(kept_images, order, {stages_before: order.config.stages[0]}, model, limits, on_event)
         size = order.config.stages[0].image_size
         with prepared_images(order, on_event, stop, image_size=size, kept=kept) as images:
@@ -167,7 +167,7 @@ def _remove_partials(order: TrainingOrder) -> None:
     remove_partials(order.state_folder)
 
 
-def _memory_limits(order: TrainingOrder, device: torch.device, on_event: OnEvent) -> MemoryLimits:
+def memory_limits(order: TrainingOrder, device: torch.device, on_event: OnEvent) -> MemoryLimits:
     return MemoryLimits(order.config.batch_size, device, on_event, loader_processes=order.max_loader_processes)
 
 
@@ -204,7 +204,7 @@ def _lineage_stages(start: Checkpoint | None) -> int:
     return 0 if start is None else start.lineage_stages
 
 
-def _first_model(
+def first_model(
     order: TrainingOrder, start: State | Checkpoint | None, on_event: OnEvent, stop: StopSignal
 ) -> Classifier:
     """The network as it is before the first step: resumed, from a checkpoint, or pretrained."""

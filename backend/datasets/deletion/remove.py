@@ -7,6 +7,7 @@ from backend.datasets.blobs import forget_blobs
 from backend.datasets.deletion.repository import DatasetDeletion, DeletedImages, delete_images, interrupted_deletions
 from backend.datasets.errors import DatasetInUse
 from backend.datasets.repository import DatasetRepository
+from backend.ledger.repository import Ledger
 from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
 
@@ -29,6 +30,8 @@ def remove_dataset(open_unit: OpenUnit, storage: Storage, dataset_id: str) -> No
         if trainings or imports:
             raise DatasetInUse(trainings, imports)
         deletion.begin()
+        if (job_id := deletion.examination()) is not None:
+            Ledger(unit.session).cancel(job_id)
     _delete_rows(open_unit, storage, dataset_id)
 
 

@@ -18,6 +18,7 @@ from backend.tables.datasets import (
     VersionImageRow,
     VersionRow,
 )
+from backend.tables.examination import ExaminationRow
 from backend.tables.ledger import JobRow
 from backend.tables.training import CheckpointRow, LearningRateFindRow, RunRow
 
@@ -48,6 +49,11 @@ class DatasetDeletion:
         return list(
             self._session.scalars(query.where(ImportRow.dataset_id == self._dataset_id, JobRow.state.not_in(_FINAL)))
         )
+
+    def examination(self) -> str | None:
+        """The job that looks, or has looked, at the pictures."""
+        query = select(ExaminationRow.job_id).where(ExaminationRow.dataset_id == self._dataset_id)
+        return self._session.scalar(query)
 
     def begin(self) -> None:
         """Hide the dataset."""
@@ -95,9 +101,12 @@ class DatasetDeletion:
         blobs += [Digest(row.source["digest"]) for row in imports if "digest" in row.source]
         finds = LearningRateFindRow.version_id.in_(self._versions)
         jobs = [row.job_id for row in imports]
+        jobs += self._session.scalars(
+            select(ExaminationRow.job_id).where(ExaminationRow.dataset_id == self._dataset_id)
+        )
         jobs += self._session.scalars(select(LearningRateFindRow.job_id).where(finds))
         self._session.execute(delete(LearningRateFindRow).where(finds))
-        for table in (ImportRow, TableFileRow, VersionRow):
+        for table in (ImportRow, TableFileRow, VersionRow, ExaminationRow):
             self._session.execute(delete(table).where(table.dataset_id == self._dataset_id))
         self._session.execute(delete(DatasetRow).where(DatasetRow.id == self._dataset_id))
         self._session.execute(delete(JobRow).where(JobRow.id.in_(jobs)))

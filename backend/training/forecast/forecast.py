@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from backend.datasets.examine.state import has_features_of
 from backend.domain.early_end import fewest_epochs
 from backend.domain.json import Json
 from backend.domain.memory import memory_needed
-from backend.domain.training import DeviceWanted, Stage, TrainingConfig
+from backend.domain.training import DeviceWanted, Stage, TrainingConfig, TrainingRequest, resolve
 from backend.ledger.job import JobKind
 from backend.ledger.queries import Jobs
 from backend.tables.ledger import WorkerRow
@@ -184,13 +185,19 @@ class Forecaster:
         found = RunRepository(self._session).finished_configs(self._version_id)
         return [TrainingConfig.model_validate(one) for one in found]
 
+    @cached_property
+    def _examined(self) -> dict[object, int]:
+        """What the default network's frozen layers were asked when the pictures arrived."""
+        if self._version_id is None or not has_features_of(self._session, self._version_id):
+            return {}
+        return {_plain_view(resolve(TrainingRequest()), None): 1}
+
     def _kept_stages(self, config: TrainingConfig) -> Set[int]:
-        """Stages whose frozen network has computed all features in an earlier training on the same pictures."""
-        known: dict[object, int] = {}
+        """Stages whose frozen network has computed all features: for a training, or when the pictures arrived."""
+        known = self._examined.copy()
         for one in self._finished:
-            if one.architecture == config.architecture:
-                for asked, views in _asked_of_the_backbone(one).values():
-                    known[asked] = max(views, known.get(asked, 0))
+            for asked, views in _asked_of_the_backbone(one).values():
+                known[asked] = max(views, known.get(asked, 0))
         wanted = _asked_of_the_backbone(config)
         return {number for number, (asked, views) in wanted.items() if known.get(asked, 0) >= views}
 
@@ -226,8 +233,13 @@ def _asked_of_the_backbone(config: TrainingConfig) -> dict[int, tuple[object, in
     for number, stage in enumerate(config.stages):
         if not stage.features_are_constant:
             break
-        size = stage.image_size or config.image_size
-        # Each stage draws views of its own.
-        asked = (number, config.weights, size, config.crop_share, config.augmentation, config.seed)
-        found[number] = (asked, min(stage.views, stage.epochs))
+        asked = _plain_view(config, stage.image_size)
+        if not stage.sees_plain_view:
+            # Each stage draws views of its own.
+            asked = (*asked, number, config.augmentation, config.seed)
+        found[number] = (asked, stage.stored_views)
     return found
+
+
+def _plain_view(config: TrainingConfig, image_size: int | None) -> tuple[object, ...]:
+    return config.architecture, config.weights, image_size or config.image_size, config.crop_share

@@ -101,7 +101,7 @@ def _stage(config: TrainingConfig, number: int, stage: Stage, counts: Counts, *,
     size = stage.image_size or config.image_size
     learns = learning_work(stage)
     share = learning_share(config.entry, stage)
-    views = min(stage.views, stage.epochs)
+    views = stage.stored_views
     if learns is Work.HEAD and not is_kept:
         yield WorkItem(Work.PREPARE, 1, size, number)
         yield WorkItem(Work.FEATURES, counts.valid + views * counts.train, size, number)

@@ -26,16 +26,16 @@ from worker.engine.parallel.ranks import ALONE, Ranks
 
 
 def training_views(training: Training, number: int) -> Views:
-    """Random views of the training images in stage ``number`` of the training.
+    """Views of the training images in stage ``number`` of the training: random ones, or the evaluation's.
 
-    They follow from the seed and the stage's number in its lineage: a stage sees the same views
+    Random ones follow from the seed and the stage's number in its lineage: a stage sees the same views
     whether it belongs to the training before it or continues from that training's checkpoint.
     """
     config, images = training.order.config, training.images
     return Views(
         images.source,
         images.train,
-        augmentation=config.augmentation,
+        augmentation=None if config.stages[number].sees_plain_view else config.augmentation,
         seed=config.seed,
         stage=training.stages_before + number,
     )
@@ -43,7 +43,7 @@ def training_views(training: Training, number: int) -> Views:
 
 def features_of(training: Training, requests: Sequence[ViewRequest]) -> list[features.Features]:
     """The backbone's features of views of images; reported as one phase, and only where some must be computed."""
-    source = _source(
+    source = features_source(
         training.order, training.model, training.preprocessing, training.limits, training.on_event, training.ranks
     )
     missing = [source.missing(one) for one in requests]
@@ -99,17 +99,19 @@ def kept_images(
     is_constant = all(stage.features_are_constant for stage in stages.values())
     if order.features_folder is None or len(sizes) > 1 or not is_constant:
         return set()
-    views = max(min(stage.views, stage.epochs) for stage in stages.values())
+    views = max(stage.stored_views for stage in stages.values())
     width = config.entry.features
     if not features.fit_into_memory(len(manifest.images), width, views):
         return set()
     steps = preprocessing_of(config, image_size=sizes.pop())
-    source = _source(order, model, steps, limits, on_event)
+    source = features_source(order, model, steps, limits, on_event)
     plain = [image for image in manifest.images if image.split is not Split.TRAIN]
     kept = set(source.kept(plain))
     learnt = manifest.of(Split.TRAIN)
     of_view = [
-        set(
+        set(source.kept(learnt))
+        if stage.sees_plain_view
+        else set(
             source.kept(
                 learnt,
                 view=view,
@@ -120,12 +122,12 @@ def kept_images(
             )
         )
         for number, stage in stages.items()
-        for view in range(min(stage.views, stage.epochs))
+        for view in range(stage.stored_views)
     ]
     return kept | set.intersection(*of_view)
 
 
-def _source(
+def features_source(
     order: TrainingOrder,
     model: Classifier,
     preprocessing: Preprocessing,
@@ -133,6 +135,7 @@ def _source(
     on_event: OnEvent,
     ranks: Ranks = ALONE,
 ) -> features.Source:
+    """The pooled features of the model's backbone, kept in the order's folder."""
     backbone = nn.Sequential(model.backbone, model.pool)
     judging, learnt_from = _frozen_layers(order, backbone, preprocessing, limits, on_event)
     return features.Source(judging, learnt_from, FeatureStore(order.features_folder), ranks)

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -107,6 +107,18 @@ class Group:
             if hits:
                 _touch(path)
         return found
+
+    @property
+    def name(self) -> str | None:
+        """The group's folder in that of the store; None where nothing is kept."""
+        return None if self._folder is None else self._folder.name
+
+    def parts(self) -> Iterator[dict[Digest, Values]]:
+        """All kept answers, a shard at a time: as much of them in memory as was written at once."""
+        for path in self._shards():
+            if part := _read(path):
+                _touch(path)
+                yield part
 
     def add(self, digest: Digest, values: Values) -> None:
         """Keep an image's answer, soon."""

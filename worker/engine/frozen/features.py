@@ -106,6 +106,15 @@ class Source:
         group = self._group(self._layers(is_learnt_from), augmentation, seed, stage, view)
         return group.known(image.digest for image in images)
 
+    def plain_group(self) -> Group:
+        """The kept answers to the evaluation's view of any image."""
+        return self._group(self._judging, None, 0, 0, 0)
+
+    def compute(self, views: Views, indices: Sequence[int], on_batch: OnBatch) -> Iterator[Answer]:
+        """Compute and keep the answers to the evaluation's view of some images, one by one; not of unreadable ones."""
+        for _, answer in self._answers(ViewRequest(views), indices, on_batch):
+            yield answer
+
     def missing(self, request: ViewRequest) -> int:
         """Of how many images the answers must be computed."""
         return len(request.views.labelled) - len(self._kept_of(request))
@@ -147,6 +156,10 @@ class Source:
         return self._store.group(layers.identity, repr(layers.preprocessing), view_key, layers.runtime_name)
 
     def _computed(self, request: ViewRequest, indices: Sequence[int], on_batch: OnBatch) -> dict[int, Answer]:
+        return dict(self._answers(request, indices, on_batch))
+
+    def _answers(self, request: ViewRequest, indices: Sequence[int], on_batch: OnBatch) -> Iterator[tuple[int, Answer]]:
+        """Compute the answers of these images and keep them; each with its index."""
         views, view, layers = request.views, request.view, self._layers(request.is_learnt_from)
         waiting: deque[int] = deque()
         unreadable: list[Unreadable] = []
@@ -160,24 +173,24 @@ class Source:
                     waiting.append(index)
                     yield made
 
-        found: dict[int, Answer] = {}
+        done = 0
         group: Group | None = None
         try:
             for answer in layers.answers(pixels()):
                 index = waiting.popleft()
-                found[index] = answer
+                done += 1
                 # Only now is it sure which runtime answers.
                 group = group or self._group(layers, views.augmentation, views.seed, views.stage, view)
                 group.add(views.labelled.images[index].digest, answer)
-                if len(found) % _LOOK_EVERY == 0:
+                yield index, answer
+                if done % _LOOK_EVERY == 0:
                     skipped += len(unreadable)
-                    on_batch(len(found) + skipped, unreadable)
+                    on_batch(done + skipped, unreadable)
                     unreadable = []
         finally:
             if group is not None:
                 group.flush()
         on_batch(len(indices), unreadable)
-        return found
 
 
 def views_ahead(views: Views, view: int, indices: Iterable[int]) -> Iterator[Pixels | Unreadable]:

@@ -31,9 +31,10 @@ def begin_stage(training: Training, number: int, stage: Stage) -> tuple[StageRun
 
 
 def _on_features(training: Training, number: int, stage: Stage) -> tuple[StageRun, evaluation.Answers]:
-    """The head alone, on stored features of a few random views of each training image."""
+    """The head alone, on stored features of a few views of each training image."""
     views = compute.training_views(training, number)
-    learnt_from = [ViewRequest(views, view, True) for view in range(_views_of(stage))]
+    # The plain view's features are also evaluated on, in this training or another, and are computed once for both.
+    learnt_from = [ViewRequest(views, view, not stage.sees_plain_view) for view in range(stage.stored_views)]
     plain, *learnt = compute.features_of(training, [_plain_views(training), *learnt_from])
     run = _run(
         training,
@@ -49,7 +50,7 @@ def _on_features(training: Training, number: int, stage: Stage) -> tuple[StageRu
 
 
 def _on_activations(training: Training, number: int, stage: Stage) -> tuple[StageRun, evaluation.Answers]:
-    """The blocks above the frozen ones, on stored activations of a few random views of each training image."""
+    """The blocks above the frozen ones, on stored activations of a few views of each training image."""
     views = compute.training_views(training, number)
     activations_of = compute.activations_by(training, stage.frozen_blocks)
     run = _run(
@@ -60,7 +61,7 @@ def _on_activations(training: Training, number: int, stage: Stage) -> tuple[Stag
         batches=activations.ActivationBatches(
             lambda view: activations_of(ViewRequest(views, view, True)),
             _epoch_rows(training, number, training.ranks),
-            views=stage.views,
+            views=stage.stored_views,
         ),
         autocast=devices.autocast_type(training.order.config.precision, training.device),
         ranks=training.ranks,
@@ -70,7 +71,7 @@ def _on_activations(training: Training, number: int, stage: Stage) -> tuple[Stag
 
 
 def _on_images(training: Training, number: int, stage: Stage) -> tuple[StageRun, evaluation.Answers]:
-    """The whole network, on a new random view of each training image in every epoch."""
+    """The whole network, on a new view of each training image in every epoch."""
     config = training.order.config
     run = _run(
         training,
@@ -146,15 +147,11 @@ def _is_balanced(training: Training) -> bool:
     return training.order.config.class_balance is ClassBalance.BALANCED_SAMPLING
 
 
-def _views_of(stage: Stage) -> int:
-    return min(stage.views, stage.epochs)
-
-
 def _keeps_features(training: Training, stage: Stage) -> bool:
     """Whether the backbone is constant and its features fit into memory."""
     images, width = training.images, training.order.config.entry.features
     return stage.features_are_constant and features.fit_into_memory(
-        len(images.train) + len(images.valid), width, _views_of(stage)
+        len(images.train) + len(images.valid), width, stage.stored_views
     )
 
 
@@ -167,6 +164,6 @@ def _keeps_activations(training: Training, stage: Stage) -> bool:
         training.model,
         training.preprocessing,
         frozen_blocks=stage.frozen_blocks,
-        learnt=len(images.train) * _views_of(stage),
+        learnt=len(images.train) * stage.stored_views,
         judged=len(images.valid),
     )
