@@ -123,6 +123,7 @@ class _Examination:
             self._compute(embedder, images)
             kept = embedder.embeddings([digest for _, digest, _ in images])
             self._keep(images, kept)
+            embedder.keep_export()
             self._record.show(len(images), len(images), kept.group, at_once=True)
             log.info("pictures_examined", dataset_id=self._dataset_id, images=len(images))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Select, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
@@ -12,6 +12,7 @@ from backend.domain.json import Json
 from backend.ledger.clock import database_now
 from backend.ledger.job import CLAIMED, Claim, JobKind, JobState
 from backend.tables.datasets import DatasetRow, VersionRow
+from backend.tables.examination import ExaminationRow
 from backend.tables.ledger import JobRow
 from backend.tables.training import CheckpointRow, EpochRow, LearningRateFindRow, RunEventRow, RunRow, StatePointRow
 
@@ -260,21 +261,23 @@ class RunRepository:
         self._session.add(row)
         self._session.flush()
 
-    def finished_configs(self, version_id: str, limit: int = 50) -> Sequence[Mapping[str, Any]]:
-        """Configs of the latest runs on a version that came to their end; JSON values.
+    def prepared(self, version_id: str, limit: int = 50) -> tuple[bool, Sequence[Mapping[str, Json]]]:
+        """Whether every picture of a version was examined, and configs of the latest runs on it that came to their end.
 
-        Only of runs that began with pretrained weights.
+        Only of runs that began with pretrained weights. What either computed of frozen layers is on disk.
         """
+        finished = select(JobRow.id).where(JobRow.state == JobState.SUCCEEDED)
+        is_examined = ExaminationRow.images_done >= ExaminationRow.images_total
+        of_version = and_(RunRow.version_id == VersionRow.id, RunRow.starts_from.is_(None), RunRow.job_id.in_(finished))
         query = (
-            select(RunRow.config)
-            .join(JobRow, JobRow.id == RunRow.job_id)
-            .where(
-                JobRow.state == JobState.SUCCEEDED,
-                RunRow.version_id == version_id,
-                RunRow.starts_from.is_(None),
-            )
+            select(ExaminationRow.features, RunRow.config)
+            .select_from(VersionRow)
+            .outerjoin(ExaminationRow, and_(ExaminationRow.dataset_id == VersionRow.dataset_id, is_examined))
+            .outerjoin(RunRow, of_version)
+            .where(VersionRow.id == version_id)
         )
-        return self._session.scalars(query.order_by(RunRow.id.desc()).limit(limit)).all()
+        rows = self._session.execute(query.order_by(RunRow.id.desc()).limit(limit)).all()
+        return any(row.features for row in rows), [row.config for row in rows if row.config is not None]
 
     def has_download_failed(self, within_s: float = 86_400.0) -> bool:
         """Whether a training ended lately because pretrained weights could not be downloaded."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from backend.domain.events import Event
 from backend.domain.ids import Digest
 from backend.domain.manifest import ManifestImage
+from worker.engine.checkpoints.export import exported_body
 from worker.engine.data.batches import LabelledImages, Views
 from worker.engine.data.source import ImageSource, Unreadable, preprocessing_of
 from worker.engine.frozen.compute import features_source
@@ -57,7 +58,7 @@ class Embedder:
         steps = preprocessing_of(order.config)
         self._images = ImageSource(order.open_bytes, steps)
         self._source: Source = features_source(order, model, steps, memory_limits(order, device, _ignore), _ignore)
-        self._stop = stop
+        self._stop, self._order, self._model, self._steps = stop, order, model, steps
 
     def known(self) -> set[Digest]:
         """Pictures whose features are in the store."""
@@ -82,6 +83,11 @@ class Embedder:
             if self._stop.requested():
                 raise Stopped
         return unreadable
+
+    def keep_export(self) -> None:
+        """Keep the exported backbone as well, with which the first training's model is exported."""
+        if self._order.features_folder is not None and next(self._model.parameters()).device.type == "cpu":
+            exported_body(self._model.eval(), self._steps, self._order.features_folder)
 
     def embeddings(self, wanted: Sequence[Digest]) -> Kept:
         """The features of these pictures in few dimensions, of those that the store has."""

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from backend.datasets.examine.state import has_features_of
 from backend.domain.early_end import fewest_epochs
 from backend.domain.json import Json
 from backend.domain.memory import memory_needed
@@ -179,27 +178,21 @@ class Forecaster:
         return self._rates[device]
 
     @cached_property
-    def _finished(self) -> list[TrainingConfig]:
+    def _known(self) -> dict[object, int]:
+        """What frozen layers were asked when the pictures arrived and in earlier trainings, with how many views."""
         if self._version_id is None:
-            return []
-        found = RunRepository(self._session).finished_configs(self._version_id)
-        return [TrainingConfig.model_validate(one) for one in found]
-
-    @cached_property
-    def _examined(self) -> dict[object, int]:
-        """What the default network's frozen layers were asked when the pictures arrived."""
-        if self._version_id is None or not has_features_of(self._session, self._version_id):
             return {}
-        return {_plain_view(resolve(TrainingRequest()), None): 1}
+        is_examined, finished = RunRepository(self._session).prepared(self._version_id)
+        known: dict[object, int] = {_plain_view(resolve(TrainingRequest()), None): 1} if is_examined else {}
+        for config in finished:
+            for asked, views in _asked_of_the_backbone(TrainingConfig.model_validate(config)).values():
+                known[asked] = max(views, known.get(asked, 0))
+        return known
 
     def _kept_stages(self, config: TrainingConfig) -> Set[int]:
         """Stages whose frozen network has computed all features: for a training, or when the pictures arrived."""
-        known = self._examined.copy()
-        for one in self._finished:
-            for asked, views in _asked_of_the_backbone(one).values():
-                known[asked] = max(views, known.get(asked, 0))
         wanted = _asked_of_the_backbone(config)
-        return {number for number, (asked, views) in wanted.items() if known.get(asked, 0) >= views}
+        return {number for number, (asked, views) in wanted.items() if self._known.get(asked, 0) >= views}
 
 
 def timetable(

@@ -38,7 +38,7 @@ def test_it_brings_the_pictures_of_an_archive(ana: Ana, archive: bytes) -> None:
 
     assert (done["added"], done["already_there"], done["rejected"]) == (12, 0, [])
     assert ana.dataset()["images"] == 12
-    assert ana.services.notifier.notifications == ["import"]  # type: ignore[attr-defined]  # the collecting one
+    assert ana.services.notifier.notifications == ["import", "examine"]  # type: ignore[attr-defined]  # the collecting one
 
 
 def test_it_lists_what_it_does_not_take_and_why(ana: Ana) -> None:

@@ -135,6 +135,30 @@ def test_fine_tune_has_fastais_numbers() -> None:
     assert (unfrozen.max_lr, unfrozen.warmup, unfrozen.start_div, unfrozen.final_div) == ((1e-5, 1e-3), 0.3, 5, 1e5)
 
 
+def test_the_head_learns_from_the_plain_view_unless_the_random_changes_are_changed() -> None:
+    plain = resolve(TrainingRequest(stages=(StageRequest(freeze=True),))).stages[0]
+    flipped = resolve(
+        TrainingRequest(stages=(StageRequest(freeze=True),), augmentation=Augmentation(flip_vertical=True))
+    ).stages[0]
+    said = resolve(
+        TrainingRequest(stages=(StageRequest(freeze=True, views=0),), augmentation=Augmentation(max_rotate=30))
+    ).stages[0]
+
+    assert [stage.views for stage in (plain, flipped, said)] == [0, 1, 0]
+    assert [stage.sees_plain_view for stage in (plain, flipped, said)] == [True, False, True]
+    assert [stage.stored_views for stage in (plain, flipped, said)] == [1, 1, 1]
+
+
+def test_only_frozen_layers_can_see_the_plain_view() -> None:
+    asked = (
+        StageRequest(freeze=False, views=0),
+        StageRequest(freeze=False, views=0, frozen_blocks=3),
+        StageRequest(freeze=True, views=0, train_batch_norm=True),
+    )
+
+    assert [stage.sees_plain_view for stage in resolve(TrainingRequest(stages=asked)).stages] == [False, True, False]
+
+
 def test_stages_alone_make_it_a_custom_recipe() -> None:
     config = resolve(TrainingRequest(stages=(StageRequest(epochs=2), StageRequest(epochs=3))))
 

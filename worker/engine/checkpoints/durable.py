@@ -3,14 +3,17 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import disk_usage, rmtree
+from typing import Final
 from uuid import uuid4
 
 from backend.domain.errors import is_disk_full
 from worker.engine.errors import DiskFull
+
+_HASH_BYTES: Final = 32
 
 
 def sha256(content: bytes) -> str:
@@ -54,6 +57,27 @@ def replace_file(path: Path, *parts: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def kept(file: Path | None, make: Callable[[], bytes]) -> bytes:
+    """The content of a file that can be made anew: as it was kept, else as it is made and then kept.
+
+    Its hash stands at its end, so that a damaged one is made anew; where it can't be written, it isn't kept.
+    """
+    if file is not None:
+        try:
+            whole = file.read_bytes()
+            if hashlib.sha256(whole[:-_HASH_BYTES]).digest() == whole[-_HASH_BYTES:]:
+                os.utime(file)
+                return whole[:-_HASH_BYTES]
+        except OSError:
+            pass
+    content = make()
+    if file is not None:
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(file, content, hashlib.sha256(content).digest())
+    return content
 
 
 @contextmanager

@@ -6,12 +6,10 @@ whatever was computed before and after it. More in ``docs/decisions/0006-openvin
 """
 
 import hashlib
-import os
 import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from functools import cache, cached_property, partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -28,10 +26,11 @@ from torch.jit._trace import TracerWarning
 
 from backend.domain.events import Note, NoteTopic, OnEvent
 from backend.imaging.preprocessing import Pixels, Preprocessing
-from worker.engine.checkpoints.durable import replace_file
+from worker.engine.checkpoints.durable import kept
 from worker.engine.checkpoints.export import OPSET
 from worker.engine.data.source import to_input
 from worker.engine.hardware.memory import MemoryLimits
+from worker.engine.network.identity import identity_of
 from worker.engine.network.timm_backbones import at_input_size
 
 ALLOWED_DIFFERENCE: Final = 1e-4
@@ -171,7 +170,7 @@ class FrozenNetwork:
     def onnx(self) -> bytes:
         """The layers as an ONNX file that takes raw pixels; kept in the folder."""
         if not self._content:
-            self._content = self._kept() or self._made()
+            self._content = kept(self._file, lambda: _exported(self.layers, self.preprocessing))
         return self._content
 
     @cached_property
@@ -190,44 +189,8 @@ class FrozenNetwork:
         key = f"{self.identity} {self.preprocessing} {torch.__version__} {_FORMAT}"
         return self._folder / f"layers-{hashlib.sha256(key.encode()).hexdigest()[:32]}.onnx"
 
-    def _kept(self) -> bytes:
-        if self._file is None:
-            return b""
-        try:
-            # Its own hash stands at its end: a damaged file is made anew.
-            content, digest = _split(self._file.read_bytes())
-            if hashlib.sha256(content).digest() == digest:
-                os.utime(self._file)
-                return content
-        except OSError:
-            pass
-        return b""
-
-    def _made(self) -> bytes:
-        content = _exported(self.layers, self.preprocessing)
-        if self._file is None:
-            return content
-        # Full or forbidden: it is made again the next time.
-        with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self._file, content, hashlib.sha256(content).digest())
-        return content
-
 
 _FORMAT: Final = 1
-
-
-def _split(content: bytes) -> tuple[bytes, bytes]:
-    return content[:-32], content[-32:]
-
-
-def identity_of(layers: nn.Module) -> str:
-    """A hash of the layers and all their numbers."""
-    found = hashlib.sha256(str(layers).encode())
-    for name, tensor in layers.state_dict().items():
-        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
 
 
 class _FromPixels(nn.Module):

@@ -172,7 +172,9 @@ def _kept_backbone(folder: Path, run: StageRun) -> KeptBackbone:
 
 def _require_finite(run: StageRun) -> None:
     moments = (tensor for of_one in run.optimizer.state.values() for tensor in of_one.values())
-    for tensor in chain(run.model.state_dict().values(), moments):
+    # What doesn't change is as finite as it was.
+    weights = run.model.head.state_dict() if run.stage.features_are_constant else run.model.state_dict()
+    for tensor in chain(weights.values(), moments):
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise NotFinite
 

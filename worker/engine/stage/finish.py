@@ -23,7 +23,6 @@ from worker.engine.errors import CheckpointUnusable
 from worker.engine.hardware.memory import is_out_of_memory
 from worker.engine.loop.context import Training
 from worker.engine.loop.run import StageRun
-from worker.engine.network.architectures import Classifier
 from worker.engine.order import StageResult
 from worker.engine.stage.test_time import evaluate_splits
 
@@ -68,7 +67,7 @@ def _write_checkpoint(
         evaluations=evaluations,
         is_within_chance=_is_within_chance(run.stage, evaluations["valid"], before),
         features=training.order.config.entry.features,
-        export=_exported(training, run.model, evaluations["valid"].classes),
+        export=_exported(training, run, evaluations["valid"].classes),
     )
 
 
@@ -85,13 +84,15 @@ def _is_within_chance(stage: Stage, answered: Evaluation, before: StageResult | 
     return looks_better and not is_clearly_better(flips, (before.valid_loss, loss))
 
 
-def _exported(training: Training, model: Classifier, classes: tuple[str, ...]) -> Export:
+def _exported(training: Training, run: StageRun, classes: tuple[str, ...]) -> Export:
     """The model exported and compared, on fewer images where the memory is too small for as many."""
     pixels, limits = _real_pixels(training), training.limits
     facts = ModelFacts(training.order.config.architecture, classes, training.preprocessing)
+    # A backbone that has learnt is another one each time.
+    bodies = training.order.features_folder if run.stage.features_are_constant else None
     while True:
         try:
-            return export(model, facts, pixels)
+            return export(run.model, facts, pixels, bodies=bodies)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

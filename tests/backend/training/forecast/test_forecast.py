@@ -8,6 +8,8 @@ from backend.domain.training import DeviceWanted, StageRequest, TrainingConfig, 
 from backend.ledger.job import JobKind, MachineState, Worker
 from backend.ledger.repository import Ledger
 from backend.ledger.unit_of_work import NoNotifier, unit_of_work
+from backend.tables.datasets import VersionRow
+from backend.tables.examination import ExaminationRow
 from backend.training.forecast.forecast import Forecaster, Timetable, timetable
 from backend.training.forecast.load import QUIET
 from backend.training.forecast.speed_repository import Speeds
@@ -207,7 +209,7 @@ def finish_run(scene: Scene, version_id: VersionId, request: TrainingRequest) ->
 def test_a_training_whose_features_are_on_disk_is_said_to_be_prepared(scene: Scene) -> None:
     keep(scene.database, "cpu: a", TESTED)
     version_id = scene.version()
-    finish_run(scene, version_id, TrainingRequest(stages=(StageRequest(freeze=True, epochs=5),)))
+    finish_run(scene, version_id, TrainingRequest(stages=(StageRequest(freeze=True, epochs=5, views=1),)))
 
     with scene.database.read() as session:
         forecaster = Forecaster(session, COUNTS, version_id)
@@ -215,6 +217,42 @@ def test_a_training_whose_features_are_on_disk_is_said_to_be_prepared(scene: Sce
 
         assert [forecaster.forecast(config).is_prepared for config in (CONFIG, small)] == [True, False]
         assert not forecaster.forecast(CONFIG, is_fresh=False).is_prepared
+
+
+PLAIN = resolve(TrainingRequest(stages=(StageRequest(freeze=True, epochs=3),)))
+
+
+def test_pictures_that_were_examined_are_prepared_for_the_default_network(scene: Scene) -> None:
+    keep(scene.database, "cpu: a", TESTED)
+    version_id = scene.version()
+    with unit_of_work(scene.database, NoNotifier()) as unit:
+        dataset_id = unit.session.get_one(VersionRow, version_id).dataset_id
+        job_id = unit.enqueue(JobKind.EXAMINE, dataset_id)
+        unit.session.add(ExaminationRow(dataset_id=dataset_id, job_id=job_id, images_done=3, images_total=4))
+    assert _is_prepared(scene, version_id) == [False, False, False]
+
+    with scene.database.write() as session:
+        row = session.get_one(ExaminationRow, dataset_id)
+        row.images_done, row.features = 4, "answers-1"
+
+    # At another size, and with random views, its features are others.
+    assert _is_prepared(scene, version_id) == [True, False, False]
+
+
+def test_a_training_on_the_plain_view_prepares_for_every_seed(scene: Scene) -> None:
+    keep(scene.database, "cpu: a", TESTED)
+    version_id = scene.version()
+
+    finish_run(scene, version_id, TrainingRequest(seed=7, stages=(StageRequest(freeze=True, epochs=5),)))
+
+    assert _is_prepared(scene, version_id) == [True, False, False]
+
+
+def _is_prepared(scene: Scene, version_id: VersionId) -> list[bool]:
+    configs = (PLAIN, PLAIN.model_copy(update={"image_size": 160}), CONFIG)
+    with scene.database.read() as session:
+        forecaster = Forecaster(session, COUNTS, version_id)
+        return [forecaster.forecast(config).is_prepared for config in configs]
 
 
 def test_a_search_leaves_out_epochs_answers_and_the_export(scene: Scene) -> None:

@@ -15,11 +15,13 @@ from torch import nn
 from backend.domain.events import Note, NoteTopic
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from tests.fixtures.engine import Listener, build_tiny
+from worker.engine.checkpoints import durable
 from worker.engine.data.source import to_input
 from worker.engine.frozen import runtimes
-from worker.engine.frozen.runtimes import Answer, FrozenLayers, FrozenNetwork, identity_of
+from worker.engine.frozen.runtimes import Answer, FrozenLayers, FrozenNetwork
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.network.architectures import ConcatPool
+from worker.engine.network.identity import identity_of
 
 PREPROCESSING = Preprocessing(size=32, resize_to=36, mean=(0.5, 0.4, 0.6), std=(0.25, 0.2, 0.3))
 CPU = torch.device("cpu")
@@ -218,7 +220,7 @@ def test_a_full_disk_keeps_no_file_and_the_quickest_runtime_answers_all_the_same
     def full(path: Path, *parts: bytes) -> None:
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(runtimes, "replace_file", full)
+    monkeypatch.setattr(durable, "replace_file", full)
     listener = Listener()
     shown = still(tmp_path, listener=listener)
     expected = shown.runtime_name
