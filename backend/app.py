@@ -19,6 +19,8 @@ from backend.bodies import BodyLimit
 from backend.built_files import BuiltFiles
 from backend.datasets import endpoints as dataset_endpoints
 from backend.datasets import pages as dataset_pages
+from backend.datasets.examine import endpoints as examine_endpoints
+from backend.datasets.examine import pages as examine_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
 from backend.datasets.pictures import pages as picture_pages
@@ -71,6 +73,8 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         interpretation_pages.router,
         prediction_endpoints.router,
         dataset_endpoints.router,
+        examine_endpoints.router,
+        examine_pages.router,
         label_endpoints.router,
         home_pages.router,
         dataset_pages.router,

@@ -1,6 +1,7 @@
 import htmx from "htmx.org";
 import { all, announce, find, need } from "./lib/dom";
 import { onReturn } from "./lib/events";
+import { showFirstGuess } from "./lib/first_guess";
 import { request } from "./lib/http";
 import { fill } from "./lib/kept_forms";
 import { bindKey } from "./lib/keys";
@@ -214,3 +215,4 @@ bindKey("a", "Advanced", () => {
 });
 bindKey("Control+Enter", "Train", train);
 showCopy();
+void showFirstGuess();

@@ -27,10 +27,15 @@ class Embeddings:
     values: NDArray[np.float32]
 
 
+def embeddings_file(folder: Path, dataset_id: str) -> Path:
+    """Where the embeddings of a dataset are, or will be, in the folder of features."""
+    return folder / _FOLDER / f"{dataset_id}.safetensors"
+
+
 def read_embeddings(folder: Path, dataset_id: str) -> Embeddings | None:
     """A dataset's embeddings in the folder of features; None where there are none, or they are damaged."""
     try:
-        tensors = safetensors.numpy.load((folder / _FOLDER / f"{dataset_id}.safetensors").read_bytes())
+        tensors = safetensors.numpy.load(embeddings_file(folder, dataset_id).read_bytes())
         ids = tuple(bytes(row).decode("ascii") for row in tensors["ids"])
         values = tensors["values"].astype(np.float32)
     except (OSError, SafetensorError, KeyError, ValueError):
@@ -45,5 +50,6 @@ def write_embeddings(folder: Path, dataset_id: str, embeddings: Embeddings) -> N
         "ids": ids.reshape(len(embeddings.image_ids), -1),
         "values": embeddings.values.astype(np.float16),
     }
-    (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
-    write_file(folder / _FOLDER / f"{dataset_id}.safetensors", safetensors.numpy.save(tensors))
+    file = embeddings_file(folder, dataset_id)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_file(file, safetensors.numpy.save(tensors))
