@@ -12,8 +12,8 @@ from backend.domain.json import Json
 class UploadRow(Base):
     """One file on its way into a dataset, by the token with which it was begun.
 
-    ``received`` of ``length`` bytes are on the disk for certain: it moves only after they were synced, and what the part
-    holds beyond it is cut off. ``given_metadata`` is the header as it came, which the protocol wants back.
+    ``received`` of ``length`` bytes are on the disk for certain: it moves only after they were synced, and what the
+    part holds beyond it is cut off. ``given_metadata`` is the header as it came, which the protocol wants back.
     ``fingerprint`` is how a client finds the upload again. ``state`` is open, complete or expired; a complete archive
     has an ``import_id``, another complete file its ``result``.
     """

@@ -37,7 +37,9 @@ def _header(name: str, words: str, schema: dict[str, Any], *, required: bool = T
 
 _WHOLE: Final = {"type": "integer", "minimum": 0}
 _TUS: Final = _header("Tus-Resumable", "The protocol's version.", {"type": "string", "enum": [VERSION]})
-_CHECKSUM: Final = _header("Upload-Checksum", "`sha256` or `sha1`, a space, Base64.", {"type": "string"}, required=False)
+_CHECKSUM: Final = _header(
+    "Upload-Checksum", "`sha256` or `sha1`, a space, Base64.", {"type": "string"}, required=False
+)
 _OFFSET: Final = _header("Upload-Offset", "Where these bytes begin.", _WHOLE)
 _BODY: Final = {"content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}
 _ANNOUNCED: Final = [

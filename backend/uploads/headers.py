@@ -25,7 +25,9 @@ _MAX_METADATA: Final = 32 << 10
 _MAX_FINGERPRINT: Final = 255
 _NUMBER: Final = re.compile(r"[0-9]{1,30}")
 _ARCHIVE: Final = re.compile(r"\.(zip|tar|tgz|tar\.gz)$", re.IGNORECASE)
-_PAIRS: Final = "“dataset” (an id), “path” and, if it can't be seen from the name, “kind” (archive or picture), in Base64"
+_PAIRS: Final = (
+    "“dataset” (an id), “path” and, if it can't be seen from the name, “kind” (archive or picture), in Base64"
+)
 
 
 class Kind(StrEnum):

@@ -89,7 +89,9 @@ class UploadRepository:
         query = update(UploadRow).where(
             UploadRow.id == upload_id, UploadRow.received == before, UploadRow.state == OPEN
         )
-        moved: Any = self._session.execute(query.values(received=after, expires_at=expires_at))  # Any: a cursor's result
+        moved: Any = self._session.execute(
+            query.values(received=after, expires_at=expires_at)
+        )  # Any: a cursor's result
         return bool(moved.rowcount)
 
     def delete(self, upload_id: str) -> None:

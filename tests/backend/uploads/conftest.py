@@ -29,7 +29,9 @@ class Sender:
 
     def announce(self, length: object, path: str = "pets.zip", **more: str) -> Response:
         given = metadata(dataset=self.ana.dataset_id, path=path, **more)
-        return self.client.post("/api/v1/uploads", headers=TUS | {"Upload-Length": str(length), "Upload-Metadata": given})
+        return self.client.post(
+            "/api/v1/uploads", headers=TUS | {"Upload-Length": str(length), "Upload-Metadata": given}
+        )
 
     def begin(self, length: int, path: str = "pets.zip", **more: str) -> str:
         """The address of a new upload."""
