@@ -100,7 +100,8 @@ class ImportRow(Base):
 
     ``source`` says what: ``{"kind": "archive", "archive", "digest", "bytes"}``, with ``"upload", "name"`` in place of
     the digest where it came by a resumable upload, or ``{"kind": "sample", "name"}``; digest or upload go when the
-    archive is deleted after the end. ``name_encoding`` is the one that file names were read in, where it had to be guessed.
+    archive is deleted after the end. ``name_encoding`` is the one that file names were read in, where it had to be
+    guessed.
     ``entries_done`` of ``entries_total`` is the progress; an import goes on after it when its worker died.
     """
 

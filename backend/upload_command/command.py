@@ -56,7 +56,7 @@ def _send(client: Client, place: Path, name: str, shown: "_Shown", *, waits: boo
             client,
             dataset["id"],
             asks_first=dataset["images"] > 0,
-            on_progress=lambda _files, size: shown.advance(size),
+            on_progress=shown.advance,
         )
         found = upload.send(files)
         done = counted(found.files, "file")

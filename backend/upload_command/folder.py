@@ -35,11 +35,11 @@ class Outcome:
 class FolderUpload:
     """Sends files into a dataset.
 
-    ``on_progress`` is called with the numbers of files and bytes that were dealt with since the last call.
+    ``on_progress`` is called with the number of bytes that were dealt with since the last call.
     """
 
     def __init__(
-        self, client: Client, dataset_id: str, *, asks_first: bool, on_progress: Callable[[int, int], None]
+        self, client: Client, dataset_id: str, *, asks_first: bool, on_progress: Callable[[int], None]
     ) -> None:
         self._client, self._dataset_id = client, dataset_id
         self._asks_first, self._on_progress = asks_first, on_progress
@@ -85,7 +85,7 @@ class FolderUpload:
             self._note(answer.json() if answer.content else {})
         with self._lock:
             self.outcome.files += len(bundle)
-        self._on_progress(len(bundle), sum(file.size for file in bundle))
+        self._on_progress(sum(file.size for file in bundle))
 
     def _send_large(self, files: Sequence[LocalFile]) -> None:
         for file in self._missing(files) if self._asks_first and files else files:

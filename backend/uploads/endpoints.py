@@ -16,7 +16,7 @@ from backend.imaging.pool import decoding_pool
 from backend.pagination import IdCursorDep, LimitQuery, Page
 from backend.tables.uploads import UploadRow
 from backend.uploads.create import create_upload
-from backend.uploads.errors import BodyTooLarge, ContentTypeUnsupported
+from backend.uploads.errors import ContentTypeUnsupported
 from backend.uploads.finish import settled
 from backend.uploads.headers import BYTES, CHECKSUMS, VERSION, Checksum, checksum, http_date, new_upload, number
 from backend.uploads.holders import Holders
@@ -37,9 +37,8 @@ def _header(name: str, words: str, schema: dict[str, Any], *, required: bool = T
 
 _WHOLE: Final = {"type": "integer", "minimum": 0}
 _TUS: Final = _header("Tus-Resumable", "The protocol's version.", {"type": "string", "enum": [VERSION]})
-_CHECKSUM: Final = _header(
-    "Upload-Checksum", "`sha256` or `sha1`, a space, Base64.", {"type": "string"}, required=False
-)
+_TEXT: Final = {"type": "string"}
+_CHECKSUM: Final = _header("Upload-Checksum", "`sha256` or `sha1`, a space, Base64.", _TEXT, required=False)
 _OFFSET: Final = _header("Upload-Offset", "Where these bytes begin.", _WHOLE)
 _BODY: Final = {"content": {BYTES: {"schema": {"type": "string", "format": "binary"}}}}
 _ANNOUNCED: Final = [
@@ -47,9 +46,9 @@ _ANNOUNCED: Final = [
     _header("Upload-Length", "The file's size in bytes.", {"type": "integer", "minimum": 1}),
     _header(
         "Upload-Metadata",
-        "Pairs of a name and a value in Base64, with commas between them: `dataset` (its id), `path` (the file's, folders "
-        "included), `kind` (`archive` or `picture`), `fingerprint` (any text by which you find the upload again).",
-        {"type": "string"},
+        "Pairs of a name and a value in Base64, with commas between them: `dataset` (its id), `path` (the file's, with "
+        "folders), `kind` (`archive` or `picture`), `fingerprint` (any text by which you find the upload again).",
+        _TEXT,
     ),
 ]
 
