@@ -38,7 +38,7 @@ class Client:
         self._http = httpx.Client(
             base_url=f"{self.server}/api/v1",
             headers={"Authorization": f"Bearer {key}"},
-            timeout=httpx.Timeout(60, connect=10, write=60),
+            timeout=httpx.Timeout(60, connect=10, write=15),
             trust_env=False,
             transport=transport,
         )

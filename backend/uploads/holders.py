@@ -15,7 +15,8 @@ JUDGED_AFTER_S: Final = 5.0
 LEAST_BYTES: Final = 64 << 10
 """What brings less in that time is stuck: its sender is gone, or hardly moves."""
 _RELEASED_WITHIN_S: Final = 10.0
-_SAMPLED_EVERY_S: Final = 0.25
+_TOGETHER_S: Final = 0.25
+"""Bytes that come within so many seconds are counted as one arrival."""
 
 
 class TakenOver(Exception):
@@ -27,8 +28,8 @@ class Hold:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._samples: deque[tuple[float, int]] = deque([(monotonic(), 0)])
-        self._received = 0
+        self._begun_at = monotonic()
+        self._arrivals: deque[tuple[float, int]] = deque()
         self._waiting: anyio.CancelScope | None = None
         self._is_dropped = False
         self.released = anyio.Event()
@@ -37,9 +38,8 @@ class Hold:
     def is_stuck(self) -> bool:
         """Whether it waits for bytes of which hardly any come."""
         now = self._monotonic()
-        self._forget_samples(now)
-        began, received = self._samples[0]
-        is_slow = now - began >= JUDGED_AFTER_S and self._received - received < LEAST_BYTES
+        self._forget_arrivals(now)
+        is_slow = now - self._begun_at >= JUDGED_AFTER_S and sum(size for _, size in self._arrivals) < LEAST_BYTES
         return self._waiting is not None and is_slow
 
     def drop(self) -> None:
@@ -65,16 +65,17 @@ class Hold:
             yield chunk
 
     def _count(self, size: int) -> None:
-        self._received += size
         now = self._monotonic()
-        if now - self._samples[-1][0] >= _SAMPLED_EVERY_S:
-            self._samples.append((now, self._received))
-            self._forget_samples(now)
+        if self._arrivals and now - self._arrivals[-1][0] < _TOGETHER_S:
+            since, before = self._arrivals.pop()
+            self._arrivals.append((since, before + size))
+        else:
+            self._arrivals.append((now, size))
+            self._forget_arrivals(now)
 
-    def _forget_samples(self, now: float) -> None:
-        """Keep one that is at least as old as the time that counts."""
-        while len(self._samples) > 1 and now - self._samples[1][0] >= JUDGED_AFTER_S:
-            self._samples.popleft()
+    def _forget_arrivals(self, now: float) -> None:
+        while self._arrivals and now - self._arrivals[0][0] >= JUDGED_AFTER_S:
+            self._arrivals.popleft()
 
 
 class Holders:
