@@ -18,7 +18,7 @@ from backend.upload_command.client import Client
 from backend.upload_command.errors import ImportFailed, NothingToSend, PlaceMissing
 from backend.upload_command.files import LocalFile, files_in
 from backend.upload_command.folder import FolderUpload
-from backend.upload_command.resumable import send_resumable
+from backend.upload_command.resumable import earlier_import, send_resumable
 
 _ENDED: Final = ("succeeded", "failed", "cancelled")
 _LISTED: Final = 20
@@ -67,14 +67,27 @@ def _send(client: Client, place: Path, name: str, shown: "_Shown", *, waits: boo
         raise NothingToSend(str(place))
     dataset = _dataset(client, name)
     shown.begin(file.path, file.size)
-    kind = "archive" if place.name.lower().endswith((".zip", ".tar", ".tgz", ".tar.gz")) else "picture"
-    sent: Any = send_resumable(client, dataset["id"], file, kind, shown.reach)  # Any: JSON
-    if kind == "picture":
-        shown.end(_summary(file.path, **_counts(sent["result"])))
-    elif waits and sent["import_id"]:
-        shown.end(_summary(file.path, **_counts(_imported(client, sent["import_id"], shown))))
+    if not place.name.lower().endswith((".zip", ".tar", ".tgz", ".tar.gz")):
+        added: Any = send_resumable(client, dataset["id"], file, "picture", shown.reach)["result"]  # Any: JSON
+        shown.end(_summary(file.path, **_counts(added)))
+        return
+    import_id = _import_that_counts(client, dataset, file)
+    if import_id is None:
+        import_id = send_resumable(client, dataset["id"], file, "archive", shown.reach)["import_id"]
+    if waits and import_id:
+        shown.end(_summary(file.path, **_counts(_imported(client, import_id, shown))))
     else:
         shown.end(f"{file.path} has arrived; the server reads it now.")
+
+
+def _import_that_counts(client: Client, dataset: dict[str, Json], file: LocalFile) -> str | None:
+    """An earlier import of the same archive, unless it failed or its pictures were deleted since."""
+    import_id = earlier_import(client, dataset["id"], file)
+    if import_id is None:
+        return None
+    found = client.json("GET", f"/imports/{import_id}")
+    is_there = dataset["images"] >= found["added"] + found["already_there"]
+    return import_id if found["status"] not in ("failed", "cancelled") and is_there else None
 
 
 def _dataset(client: Client, name: str) -> dict[str, Json]:

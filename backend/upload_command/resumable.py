@@ -53,11 +53,23 @@ def _continued(client: Client, upload_id: str, file: LocalFile, on_offset: Calla
     return client.json("GET", f"/uploads/{upload_id}")
 
 
+def earlier_import(client: Client, dataset_id: str, file: LocalFile) -> str | None:
+    """The import that the same archive became within the last week; None where it didn't. Raises as ``send_resumable``."""
+    found = [one for one in _uploads_of(client, dataset_id, file, "archive", complete=True) if one["import_id"]]
+    return str(found[0]["import_id"]) if found else None
+
+
 def _begun(client: Client, dataset_id: str, file: LocalFile, kind: str) -> str | None:
-    query = {"dataset": dataset_id, "fingerprint": file.fingerprint()}
-    found: Any = client.json("GET", "/uploads", params=query)["items"]  # Any: JSON
-    same = [one for one in found if one["bytes"] == file.size and one["kind"] == kind]
+    same = _uploads_of(client, dataset_id, file, kind, complete=False)
     return max(same, key=lambda one: one["offset"])["id"] if same else None
+
+
+def _uploads_of(
+    client: Client, dataset_id: str, file: LocalFile, kind: str, *, complete: bool
+) -> list[dict[str, Json]]:
+    query = {"dataset": dataset_id, "fingerprint": file.fingerprint(), "complete": complete}
+    found: Any = client.json("GET", "/uploads", params=query)["items"]  # Any: JSON
+    return [one for one in found if one["bytes"] == file.size and one["kind"] == kind]
 
 
 def _announced(client: Client, dataset_id: str, file: LocalFile, kind: str) -> str:

@@ -72,6 +72,7 @@ def list_uploads(
     caller: CallerDep,
     dataset: Annotated[str, Query(max_length=64, description="The dataset's id.")],
     fingerprint: Annotated[str | None, Query(max_length=255, description="Only the upload of this file.")] = None,
+    complete: Annotated[bool, Query(description="Also those that were completed within the last week.")] = False,
     limit: LimitQuery = 100,
     after: IdCursorDep = None,
 ) -> Page[ResumableRead]:
@@ -79,7 +80,12 @@ def list_uploads(
     find_dataset(session, dataset)
     repository = UploadRepository(session)
     rows = repository.unfinished(
-        caller.token_id, dataset_id=dataset, fingerprint=fingerprint, limit=limit + 1, after=after
+        caller.token_id,
+        dataset_id=dataset,
+        fingerprint=fingerprint,
+        limit=limit + 1,
+        after=after,
+        with_complete=complete,
     )
     return Page[ResumableRead].of(rows, limit, ResumableRead.of)
 

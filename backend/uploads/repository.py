@@ -59,13 +59,21 @@ class UploadRepository:
         return row
 
     def unfinished(
-        self, token_id: str, *, dataset_id: str, fingerprint: str | None, limit: int, after: str | None = None
+        self,
+        token_id: str,
+        *,
+        dataset_id: str,
+        fingerprint: str | None,
+        limit: int,
+        after: str | None = None,
+        with_complete: bool = False,
     ) -> list[UploadRow]:
-        """A token's uploads into a dataset that aren't complete, the newest first."""
+        """A token's uploads into a dataset that aren't complete, or all that aren't forgotten; the newest first."""
+        states = (OPEN, COMPLETE) if with_complete else (OPEN,)
         query = select(UploadRow).where(
             UploadRow.dataset_id == dataset_id,
             UploadRow.token_id == token_id,
-            UploadRow.state == OPEN,
+            UploadRow.state.in_(states),
             UploadRow.expires_at > utc_now(),
         )
         if fingerprint is not None:
