@@ -28,7 +28,7 @@ from backend.db.session import Database
 from backend.dependencies import Services
 from backend.domain.catalogue import use_lookup
 from backend.home import pages as home_pages
-from backend.imaging.pool import allow_megapixels
+from backend.imaging.pool import allow_megapixels, decoding_pool
 from backend.interpretation import endpoints as interpretation_endpoints
 from backend.interpretation import pages as interpretation_pages
 from backend.ledger.sweep import Sweeper
@@ -50,6 +50,8 @@ from backend.training.pages import runs as runs_pages
 from backend.training.pages import train as train_pages
 from backend.training.pages import train_now as train_now_pages
 from backend.training.stream import EventFeed
+from backend.uploads import endpoints as upload_endpoints
+from backend.uploads.recovery import keep_recovering
 
 
 def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> FastAPI:
@@ -76,6 +78,8 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         examine_endpoints.router,
         examine_pages.router,
         label_endpoints.router,
+        upload_endpoints.router,
+        upload_endpoints.tus,
         home_pages.router,
         dataset_pages.router,
         label_pages.router,
@@ -130,15 +134,21 @@ class Tellapart(FastAPI):
 
 @asynccontextmanager
 async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
-    """Sweep the ledger while the server runs: where no worker is left, somebody must still say so."""
+    """Sweep the ledger while the server runs: where no worker is left, somebody must still say so. Recover uploads."""
     services, stop = app.state.services, threading.Event()
     storage = LocalStorage(services.settings.storage_folder)
     sweeper = Sweeper(services.database, services.notifier, free_bytes=storage.free_bytes)
-    thread = threading.Thread(target=sweeper.run, args=(stop,), name="sweep", daemon=True)
-    thread.start()
+    recovering = (services.open_unit(), services.storage, decoding_pool(), stop)
+    threads = (
+        threading.Thread(target=sweeper.run, args=(stop,), name="sweep", daemon=True),
+        threading.Thread(target=keep_recovering, args=recovering, name="recover-uploads", daemon=True),
+    )
+    for thread in threads:
+        thread.start()
     yield
     stop.set()
-    thread.join(timeout=2)
+    for thread in threads:
+        thread.join(timeout=2)
     app.state.event_feed.stop()
 
 

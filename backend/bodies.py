@@ -20,10 +20,11 @@ SMALL_BODY: Final = 256 * 1024
 """Orders and forms: a few numbers and names."""
 LABELS_BODY: Final = 8 * 1024 * 1024
 """A label for each of about 100,000 pictures; a longer list comes as a table among the pictures."""
-_LABELS: Final = ("/labels", "/labels/preview", "/labels/show", "/labels/suggestions", "/versions")
+_LABELS: Final = ("/labels", "/labels/preview", "/labels/show", "/labels/suggestions", "/versions", "/images/present")
 PICTURES_BODY: Final = 256 * 1024 * 1024
 _PICTURES: Final = ("/predictions", "/try")
 _UPLOADS: Final = ("/images", "/archive")
+_RESUMABLE: Final = "/api/v1/uploads"
 MOST_PARTS: Final = 1000
 """Lists and objects in a JSON body. A real one has a few dozen; a report of millions of wrong ones fills the memory."""
 _PARSED_IN_THREAD: Final = 64 * 1024
@@ -86,7 +87,8 @@ def body_limit(scope: Scope) -> int | None:
     if path.endswith(_PICTURES):
         return PICTURES_BODY
     is_form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
-    if path.endswith(_UPLOADS) or (is_form and not path.startswith("/api/") and path != "/sign-in"):
+    is_resumable = path == _RESUMABLE or path.startswith(f"{_RESUMABLE}/")
+    if path.endswith(_UPLOADS) or is_resumable or (is_form and not path.startswith("/api/") and path != "/sign-in"):
         return None
     return LABELS_BODY if path.endswith(_LABELS) else SMALL_BODY
 

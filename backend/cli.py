@@ -187,6 +187,25 @@ def _database(settings: Settings) -> Iterator[Database]:
 
 
 @commands.command()
+def upload(
+    place: Annotated[Path, typer.Argument(metavar="FOLDER|ARCHIVE", help="A folder of pictures, or a .zip or .tar.")],
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Name of the dataset; made if there is none.")],
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Address of the server, if it isn't this machine's own.")
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until the server has read an archive.")] = True,
+) -> None:
+    """Send a folder or an archive into a dataset. Run it again after a cut: only what is missing is sent.
+
+    The key is TELLAPART_TOKEN, or the one in the data folder.
+    """
+    # It needs more than the other commands do.
+    from backend.upload_command.command import run_upload
+
+    run_upload(load(), place, dataset, server=server, waits=wait)
+
+
+@commands.command()
 def demo(
     data: Annotated[
         Path | None, typer.Option(help="Folder to keep what the demo makes; without it, all is removed at the end.")

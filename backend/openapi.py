@@ -21,6 +21,7 @@ _DESCRIPTION: Final = (
 )
 _TAGS: Final[Mapping[str, str]] = {
     "datasets": "Pictures: bring them in, list and remove them.",
+    "uploads": "Archives and large files that continue where they were cut off (tus 1.0).",
     "labels and versions": "Labels that follow from paths, and frozen versions to train on.",
     "runs": "Trainings and searches for a learning rate.",
     "understanding": "How well a model does, and on which pictures it is wrong.",
@@ -34,13 +35,19 @@ _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     403: ("NotAllowed", "The token's scope is too small, or another site's page sent the request."),
     404: ("NotFound", "There is no such thing."),
     409: ("Conflict", "It contradicts the present state, or the same request is being worked on."),
+    410: ("Expired", "Nothing came for it for a week, so it was deleted."),
+    412: ("WrongVersion", "Another version of the tus protocol, or none, was named."),
     413: ("TooLarge", "The request is larger than this address accepts."),
+    415: ("WrongType", "The body isn't announced as the bytes of an upload."),
     422: ("Invalid", "Something in the request can't be used; `details.problems` names each field."),
+    423: ("Busy", "Another connection is sending the same file at the moment."),
     429: ("TooOften", "Too many wrong tokens came from this address."),
+    460: ("ChecksumMismatch", "The bytes were changed on their way, and not kept."),
     503: ("Unavailable", "A part of the server doesn't answer at the moment."),
     507: ("NoRoom", "The server's disk is full."),
 }
-_WAITS: Final = frozenset({429, 503})
+_WAITS: Final = frozenset({423, 429, 503})
+_RESUMABLE: Final = "/api/v1/uploads"
 _HAVE_STATES: Final = ("/api/v1/runs/{", "/api/v1/checkpoints/{", "/api/v1/versions/{", "/api/v1/datasets/{")
 _ERROR: Final[dict[str, Json]] = {
     "type": "object",
@@ -133,16 +140,22 @@ _GOOD: Final = {"200": "The answer.", "201": "Made.", "202": "Accepted; it is do
 
 def _statuses(path: str, method: str, call: dict[str, Any]) -> list[int]:
     """The errors that this call can have."""
-    changes, has_body = method != "get", "requestBody" in call
+    changes, has_body = method not in ("get", "options"), "requestBody" in call
+    is_tus = path.startswith(_RESUMABLE) and changes
     when = {
-        400: has_body,
+        400: has_body or is_tus,
         401: not is_open(path),
         403: changes,
         404: "{" in path or changes,
         409: changes or path.startswith(_HAVE_STATES),
+        410: path.startswith(f"{_RESUMABLE}/"),
+        412: is_tus,
         413: changes,
+        415: is_tus,
         422: has_body or bool(call.get("parameters")),
+        423: is_tus,
         429: not is_open(path),
+        460: is_tus,
         503: not is_open(path),
         507: changes,
     }

@@ -16,6 +16,7 @@ from backend.db.session import Database
 from backend.ledger.unit_of_work import NoNotifier, UnitOfWork, unit_of_work
 from backend.storage.local import LocalStorage
 from backend.training.leftovers import unneeded_folders
+from backend.uploads.recovery import clear_uploads
 from worker.logfile import remove_old_logs
 
 log = structlog.get_logger()
@@ -35,6 +36,7 @@ class Cleared:
     logs: int = 0
     archives: int = 0
     datasets: int = 0
+    uploads: int = 0
 
 
 def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cleared:
@@ -58,6 +60,7 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
         remove_old_logs(logs),
         forget_archives(open_unit, storage),
         finish_deletions(open_unit, storage),
+        clear_uploads(open_unit, storage, storage.old_folders("uploads", _DAY_S)),
     )
     if cleared != Cleared(0, 0, 0):
         log.info(
@@ -68,5 +71,6 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
             logs=cleared.logs,
             archives=cleared.archives,
             datasets=cleared.datasets,
+            uploads=cleared.uploads,
         )
     return cleared

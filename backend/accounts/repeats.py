@@ -31,6 +31,8 @@ ABANDONED_AFTER: Final = timedelta(minutes=1)
 """A request that has no answer by then died with its server; its twin may try."""
 LARGEST_KEPT: Final = 2 * 1024 * 1024
 _TOKENS: Final = "/api/v1/tokens"
+_RESUMABLE: Final = "/api/v1/uploads"
+"""What it announces stands in headers, and its answer's too; the protocol has its own way to repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,8 @@ class Repeats:
 
 
 def _takes_key(request: Request) -> bool:
-    if request.method != "POST" or not get_route_path(request.scope).startswith("/api/"):
+    path = get_route_path(request.scope)
+    if request.method != "POST" or not path.startswith("/api/") or path == _RESUMABLE:
         return False
     if _is_archive(request):
         return True

@@ -8,7 +8,13 @@ from backend.domain.scopes import TokenScope
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _PREDICTING: Final = ("/predictions", "/try")
-_STORING_NOTHING: Final = ("/labels/preview", "/labels/show", "/labels/suggestions", "/train/forecast")
+_STORING_NOTHING: Final = (
+    "/images/present",
+    "/labels/preview",
+    "/labels/show",
+    "/labels/suggestions",
+    "/train/forecast",
+)
 _ONES_OWN: Final = frozenset({"/sign-out", "/theme"})
 _TOKENS: Final = "/api/v1/tokens"
 

@@ -36,7 +36,9 @@ def forget_archives(open_unit: OpenUnit, storage: Storage) -> int:
         archives = DatasetRepository(unit.session).archives_of_ended_imports()
     if not archives:
         return 0
-    forget_blobs(open_unit, storage, sorted(set(archives.values())))
+    forget_blobs(open_unit, storage, sorted({Digest(one.digest) for one in archives.values() if one.digest}))
+    for upload_id in {one.upload_id for one in archives.values() if one.upload_id}:
+        storage.delete_folder("uploads", upload_id)
     with open_unit() as unit:
         DatasetRepository(unit.session).note_archives_deleted(archives)
     return len(archives)

@@ -1,7 +1,7 @@
 """Read a long request body in a thread of its own, without blocking other requests and without filling memory."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
@@ -26,9 +26,11 @@ _MAX_HEADER: Final = 256 * 1024
 Answer = TypeVar("Answer")
 
 
-async def read_in_thread(request: Request, work: Callable[[Iterator[bytes]], Answer]) -> Answer:
-    """What ``work`` makes of the body's chunks; it runs in a thread and may block."""
-    stream = request.stream().__aiter__()
+async def read_in_thread(
+    request: Request, work: Callable[[Iterator[bytes]], Answer], body: AsyncIterator[bytes] | None = None
+) -> Answer:
+    """What ``work`` makes of the body's chunks (or of ``body``); it runs in a thread and may block."""
+    stream = body or request.stream().__aiter__()
 
     async def next_chunk() -> bytes | None:
         try:

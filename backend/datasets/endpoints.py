@@ -16,12 +16,15 @@ from backend.datasets.ingest import ingest
 from backend.datasets.pictures.flags import FLAGS
 from backend.datasets.pictures.listing import ImageQuery, checked
 from backend.datasets.pictures.repository import PictureLists
+from backend.datasets.present import present_files
 from backend.datasets.repository import DatasetRepository, Rejection
 from backend.datasets.samples import SAMPLES
 from backend.datasets.schemas import (
     DatasetCreate,
     DatasetRead,
     DeletedImagesRead,
+    FilesPresent,
+    FilesPresentRead,
     FromUrls,
     ImageDeletion,
     ImageRead,
@@ -126,6 +129,14 @@ async def upload_images(dataset_id: str, request: Request, services: ServicesDep
         rejected=[_rejection(rejection) for rejection in found.rejected],
         notes=[NoteRead(path=noted.path, code=noted.note.code, message=noted.note.message) for noted in found.noted],
     )
+
+
+@router.post("/datasets/{dataset_id}/images/present")
+def find_present_images(dataset_id: str, body: FilesPresent, session: ReadDep) -> FilesPresentRead:
+    """Which files needn't be sent: those whose SHA-256 is in the list of their path."""
+    if len(body.paths) != len(body.bytes):
+        raise InvalidInput("There has to be one size for each path.", advice="Send as many “bytes” as “paths”.")
+    return FilesPresentRead(sha256=present_files(session, dataset_id, body.paths, body.bytes))
 
 
 @router.get("/datasets/{dataset_id}/rejections")

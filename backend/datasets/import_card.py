@@ -59,7 +59,7 @@ def _status(job: JobRow) -> str:
 def _title(row: ImportRow) -> str:
     if row.source.get("kind") == "sample" and (sample := SAMPLES.get(str(row.source["name"]))):
         return sample.title
-    return "Archive"
+    return str(row.source.get("name") or "Archive")
 
 
 def _words(row: ImportRow, status: str) -> str:

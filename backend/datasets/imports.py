@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 from backend.datasets.archives.errors import ArchiveBroken, ArchiveTooLarge, NothingUsable
@@ -24,6 +25,12 @@ from backend.storage.base import Storage
 from backend.tables.datasets import ImportRow
 
 MAX_ARCHIVE_BYTES: Final = 50 << 30
+_UPLOADS: Final = "uploads"
+
+
+def uploaded_file(storage: Storage, upload_id: str) -> Path:
+    """Where a resumable upload's bytes lie. An archive is read from there, without being copied or renamed."""
+    return storage.folder(_UPLOADS, upload_id) / "part"
 
 
 def take_archive(open_unit: OpenUnit, storage: Storage, dataset_id: str, chunks: Iterator[bytes]) -> ImportId:
@@ -41,7 +48,7 @@ def take_archive(open_unit: OpenUnit, storage: Storage, dataset_id: str, chunks:
     digest, size = storage.put_stream(limited(whole, MAX_ARCHIVE_BYTES))
     with open_unit() as unit:
         source = {"kind": "archive", "archive": kind, "digest": digest, "bytes": size}
-        import_id = _begin(unit, dataset_id, source)
+        import_id = begin_import(unit, dataset_id, source)
     if not storage.has_blob(digest):
         raise UploadLost
     return import_id
@@ -54,10 +61,11 @@ def take_sample(unit: UnitOfWork, dataset_id: str, name: str) -> ImportId:
         DatasetNotFound, SampleNotFound, SampleNotInstalled
     """
     sample = find_sample(name)
-    return _begin(unit, dataset_id, {"kind": "sample", "name": sample.name}, entries_total=sample.images)
+    return begin_import(unit, dataset_id, {"kind": "sample", "name": sample.name}, entries_total=sample.images)
 
 
-def _begin(unit: UnitOfWork, dataset_id: str, source: dict[str, Any], entries_total: int = 0) -> ImportId:
+def begin_import(unit: UnitOfWork, dataset_id: str, source: dict[str, Any], entries_total: int = 0) -> ImportId:
+    """Queue an import of what ``source`` describes (as in ``ImportRow``; Any: JSON values). Raises DatasetNotFound."""
     repository = DatasetRepository(unit.session)
     repository.lock(dataset_id)
     import_id = ImportId(new_id())
@@ -116,7 +124,7 @@ def run_import(
         row, _ = DatasetRepository(unit.session).get_import(import_id)
         dataset_id, source, done = row.dataset_id, row.source, row.entries_done
     # The archive is deleted only after the import has ended, so here it can be missing only by accident.
-    if "digest" in source and not storage.has_blob(Digest(source["digest"])):
+    if _is_lost(storage, source):
         raise UploadLost
 
     failures: list[AppError] = []
@@ -156,6 +164,13 @@ def run_import(
         _check_result(DatasetRepository(unit.session), import_id, failures)
 
 
+def _is_lost(storage: Storage, source: dict[str, Any]) -> bool:  # Any: JSON values
+    if "upload" in source:
+        file = uploaded_file(storage, source["upload"])
+        return not file.exists() or file.stat().st_size != source["bytes"]
+    return "digest" in source and not storage.has_blob(Digest(source["digest"]))
+
+
 def _check_result(repository: DatasetRepository, import_id: str, failures: list[AppError]) -> None:
     row, _ = repository.get_import(import_id)
     kept = row.added + row.already_there
@@ -185,7 +200,11 @@ def _opened(storage: Storage, source: dict[str, Any]) -> Iterator[Archive]:  # A
     if source["kind"] == "sample":
         yield _SampleFiles(find_sample(source["name"]))
         return
-    with storage.open_blob(Digest(source["digest"])) as file:
+    with (
+        uploaded_file(storage, source["upload"]).open("rb")
+        if "upload" in source
+        else storage.open_blob(Digest(source["digest"]))
+    ) as file:
         yield open_archive(file, source["archive"], source["bytes"])
 
 

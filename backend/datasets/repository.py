@@ -69,6 +69,20 @@ class ImageNames(NamedTuple):
     paths: tuple[str, ...]
 
 
+class NamedFile(NamedTuple):
+    """One file of a dataset by one of its names: a picture or a table."""
+
+    digest: Digest
+    bytes: int
+
+
+class KeptArchive(NamedTuple):
+    """Where an import's archive lies: a blob, or the part of a resumable upload."""
+
+    digest: str | None
+    upload_id: str | None
+
+
 class DatasetRepository:
     """Looking at datasets, and changing them in the caller's transaction."""
 
@@ -217,6 +231,21 @@ class DatasetRepository:
             key=lambda image: image.path,
         )
 
+    def files_named(self, dataset_id: str, paths: Sequence[str]) -> dict[str, list[NamedFile]]:
+        """Pictures and tables of a dataset by their names, of those asked about."""
+        pictures = (
+            select(ImagePathRow.path, ImageRow.digest, ImageRow.bytes)
+            .join(ImageRow, ImageRow.id == ImagePathRow.image_id)
+            # An expression, so that names are looked up first: a dataset may have a million of its own.
+            .where(ImagePathRow.path.in_(paths), ImageRow.dataset_id.concat("") == dataset_id, ~ImageRow.is_deleted)
+        )
+        found: dict[str, list[NamedFile]] = {}
+        tables = select(TableFileRow.path, TableFileRow.digest, TableFileRow.bytes)
+        of_dataset = tables.where(TableFileRow.dataset_id == dataset_id, TableFileRow.path.in_(paths))
+        for path, digest, size in (*self._session.execute(pictures), *self._session.execute(of_dataset)):
+            found.setdefault(path, []).append(NamedFile(Digest(digest), size))
+        return found
+
     def rejections(
         self, dataset_id: str, *, limit: int, after: str | None = None, import_id: str | None = None
     ) -> list[RejectionRow]:
@@ -286,23 +315,23 @@ class DatasetRepository:
         found = self._session.execute(query).all()
         return sum(count for count, _ in found), found[0][1] if found else ""
 
-    def archives_of_ended_imports(self) -> dict[str, Digest]:
+    def archives_of_ended_imports(self) -> dict[str, KeptArchive]:
         """Archives that are still noted as kept though their imports have ended, by the imports' ids."""
         query = (
             select(ImportRow.id, ImportRow.source)
             .join(JobRow, JobRow.id == ImportRow.job_id)
             .where(JobRow.state.in_(_FINAL))
         )
-        return {
-            import_id: Digest(source["digest"])
+        kept = {
+            import_id: KeptArchive(source.get("digest"), source.get("upload"))
             for import_id, source in self._session.execute(query)
-            if "digest" in source
         }
+        return {import_id: archive for import_id, archive in kept.items() if archive != KeptArchive(None, None)}
 
     def note_archives_deleted(self, import_ids: Iterable[str]) -> None:
         """Record that imports have no archive any more."""
         for row in self._session.scalars(select(ImportRow).where(ImportRow.id.in_(list(import_ids)))):
-            row.source = {name: value for name, value in row.source.items() if name != "digest"}
+            row.source = {name: value for name, value in row.source.items() if name not in ("digest", "upload")}
 
     # Blobs that nobody uses any more
 

@@ -87,6 +87,21 @@ class UploadRead(BaseModel):
     notes: list[NoteRead]
 
 
+class FilesPresent(_Body):
+    """Paths of files that are about to be sent, and their sizes in bytes, in the same order."""
+
+    paths: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=8192)]], Field(min_length=1, max_length=1000)
+    ]
+    bytes: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1, max_length=1000)]
+
+
+class FilesPresentRead(BaseModel):
+    """For each path, the SHA-256 of the files that the dataset has with that path and size."""
+
+    sha256: list[list[str]]
+
+
 class FromUrls(_Body):
     """A sample by its name; links come later."""
 

@@ -36,3 +36,6 @@ class Storage(Protocol):
 
     def free_bytes(self) -> int:
         """Room that is left."""
+
+    def disk_bytes(self) -> int:
+        """Size of the disk, used or not."""

@@ -110,6 +110,10 @@ class LocalStorage:
         """Room that is left on the disk."""
         return shutil.disk_usage(self.root).free
 
+    def disk_bytes(self) -> int:
+        """Size of the disk, used or not."""
+        return shutil.disk_usage(self.root).total
+
     def _blob(self, digest: Digest) -> Path:
         assert _DIGEST.fullmatch(digest), digest
         return self.root / "blobs" / digest[:2] / digest[2:4] / digest

@@ -53,7 +53,12 @@ class ImagePathRow(Base):
     """A name under which an image was added (data only, never a path on disk)."""
 
     __tablename__ = "image_paths"
-    __table_args__ = (UniqueConstraint("image_id", "path"), Index(None, "dataset_id"))
+    # PostgreSQL's usual index takes no text of more than 2,700 bytes; a path may be longer.
+    __table_args__ = (
+        UniqueConstraint("image_id", "path"),
+        Index(None, "dataset_id"),
+        Index(None, "path", postgresql_using="hash"),
+    )
 
     id: Mapped[PrimaryId]
     dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
@@ -93,9 +98,10 @@ class RejectionRow(Base):
 class ImportRow(Base):
     """An import of an archive or sample into a dataset; done by a job.
 
-    ``source`` says what: ``{"kind": "archive", "archive", "digest", "bytes"}`` or ``{"kind": "sample", "name"}``; the
-    digest goes when the archive is deleted after the end. ``name_encoding`` is the one that file names were read in,
-    where it had to be guessed.
+    ``source`` says what: ``{"kind": "archive", "archive", "digest", "bytes"}``, with ``"upload", "name"`` in place of
+    the digest where it came by a resumable upload, or ``{"kind": "sample", "name"}``; digest or upload go when the
+    archive is deleted after the end. ``name_encoding`` is the one that file names were read in, where it had to be
+    guessed.
     ``entries_done`` of ``entries_total`` is the progress; an import goes on after it when its worker died.
     """
 

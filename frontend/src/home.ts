@@ -3,16 +3,17 @@ import { ApiError, address, api, request } from "./lib/http";
 import { onReturn, onServerEvent } from "./lib/events";
 import { bindKey } from "./lib/keys";
 import { refreshLive } from "./lib/live";
-import { type Picked, nameOf, sorted } from "./lib/picked";
+import { type Drop, type Picked, chosen } from "./lib/picked";
 import { UploadPanel, takeDrops } from "./lib/upload_panel";
 
 let panel: UploadPanel | null = null;
 
 /** A drop here makes a dataset. Its page is put in place of this one without leaving, so that the upload goes on. */
-async function begin(picked: Picked): Promise<void> {
-  if (panel) return panel.take(picked);
-  if (!picked.files.length && !picked.archives.length) return announce("There are no pictures in there.");
-  const dataset = await api<{ id: string }>("/api/v1/datasets", { method: "POST", body: { name: nameOf(picked) } });
+async function begin(drop: Drop): Promise<void> {
+  if (panel) return panel.take(drop);
+  const found = await firstWithFiles(drop.batches);
+  if (!found) return announce("There are no pictures in there.");
+  const dataset = await api<{ id: string }>("/api/v1/datasets", { method: "POST", body: { name: drop.name } });
   const path = address(`/datasets/${dataset.id}`);
   const response = await request(path, { headers: { Accept: "text/html" } });
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -26,17 +27,29 @@ async function begin(picked: Picked): Promise<void> {
   const root = find("[data-upload-page]");
   if (!root) return;
   panel = new UploadPanel(root);
-  panel.take(picked);
+  await panel.take({ ...drop, batches: continued(found, drop.batches) });
 }
 
-function beginOrSay(picked: Picked): void {
-  begin(picked).catch((reason: unknown) => announce(reason instanceof ApiError ? reason.sentence : String(reason)));
+async function firstWithFiles(batches: AsyncIterator<Picked>): Promise<Picked | null> {
+  for (let batch = await batches.next(); !batch.done; batch = await batches.next()) {
+    if (batch.value.files.length || batch.value.archives.length) return batch.value;
+  }
+  return null;
+}
+
+async function* continued(first: Picked, rest: AsyncIterator<Picked>): AsyncGenerator<Picked> {
+  yield first;
+  for (let batch = await rest.next(); !batch.done; batch = await rest.next()) yield batch.value;
+}
+
+function beginOrSay(drop: Drop): void {
+  begin(drop).catch((reason: unknown) => announce(reason instanceof ApiError ? reason.sentence : String(reason)));
 }
 
 takeDrops(beginOrSay);
 for (const input of document.querySelectorAll<HTMLInputElement>("input[data-begins]")) {
   input.addEventListener("change", () => {
-    if (input.files) beginOrSay(sorted(input.files));
+    if (input.files) beginOrSay(chosen(input.files));
   });
 }
 bindKey("n", "New dataset", () => location.assign(address("/datasets/new")));

@@ -1,6 +1,6 @@
 import { all, announce, element, find, need } from "./lib/dom";
 import { ApiError, request } from "./lib/http";
-import { dropped } from "./lib/picked";
+import { droppedFiles } from "./lib/walk";
 
 /** Pictures of one request: small, so that answers come soon and a large drop needs no other limit. */
 const AT_ONCE = 8;
@@ -97,7 +97,7 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   delete form.dataset["over"];
   const data = event.dataTransfer;
-  if (data) void dropped(data).then(({ files }) => take(files.map(({ file }) => file)), (reason: unknown) => announce(sentenceOf(reason)));
+  if (data) void droppedFiles(data).then(take, (reason: unknown) => announce(sentenceOf(reason)));
 });
 document.addEventListener("click", (event) => {
   const sample = event.target instanceof Element ? event.target.closest<HTMLAnchorElement>("[data-sample]") : null;

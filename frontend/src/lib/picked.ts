@@ -1,9 +1,9 @@
-import { getDroppedFiles } from "@uppy/utils";
-
-/** A file to be uploaded, with the path it has on the person's disk. */
+/** A file to be uploaded, with the path it has on the person's disk. It is opened only when its turn has come. */
 export interface PickedFile {
-  file: File;
-  path: string;
+  readonly path: string;
+  readonly size: number;
+  /** @throws what the browser says where the file can't be read (any more). */
+  open(): Promise<File>;
 }
 
 export interface Picked {
@@ -13,38 +13,67 @@ export interface Picked {
   ignored: number;
 }
 
+/** What a person dropped or chose: a name for a dataset of it, and its files bit by bit, as they are found. */
+export interface Drop {
+  name: string;
+  batches: AsyncIterator<Picked>;
+}
+
 const ARCHIVE = /\.(zip|tar|tgz|tar\.gz)$/i;
 // The server knows more of them; these are the most frequent, and large.
 const IGNORED = /(^|\/)(\.|__MACOSX\/|@eaDir\/|#recycle\/|\$RECYCLE\.BIN\/|Thumbs\.db$|desktop\.ini$)/i;
+const A_BATCH = 500;
 
-function pathOf(file: File): string {
-  const dropped = (file as File & { relativePath?: string | null }).relativePath;
-  return (dropped || file.webkitRelativePath || file.name).replace(/^\/+/, "");
-}
+export const isIgnored = (path: string): boolean => IGNORED.test(path);
+export const isArchive = (path: string): boolean => ARCHIVE.test(path) && !path.includes("/");
+export const nothing = (): Picked => ({ files: [], archives: [], ignored: 0 });
 
-export function sorted(files: Iterable<File>): Picked {
-  const picked: Picked = { files: [], archives: [], ignored: 0 };
-  for (const file of files) {
-    const path = pathOf(file);
-    if (IGNORED.test(path)) picked.ignored += 1;
-    else if (ARCHIVE.test(path) && !path.includes("/")) picked.archives.push(file);
-    else picked.files.push({ file, path });
+/** A file that the browser has listed already. */
+class ListedFile implements PickedFile {
+  constructor(
+    private readonly file: File,
+    readonly path: string,
+  ) {}
+
+  get size(): number {
+    return this.file.size;
   }
-  return picked;
+
+  open(): Promise<File> {
+    return Promise.resolve(this.file);
+  }
 }
 
-/** What was dropped, folders read to the bottom. `failed` counts folders or files that the browser refused to read. */
-export async function dropped(data: DataTransfer): Promise<Picked & { failed: number }> {
-  let failed = 0;
-  const files = await getDroppedFiles(data, { logDropError: () => (failed += 1) });
-  return { ...sorted(files), failed };
+/** Put a file where it belongs; `path` is from the folder that was dropped or chosen. */
+export function put(picked: Picked, path: string, file: File): void {
+  if (isIgnored(path)) picked.ignored += 1;
+  else if (isArchive(path)) picked.archives.push(file);
+  else picked.files.push(new ListedFile(file, path));
 }
 
-/** A name for a dataset, from the folder or archive that was chosen. */
-export function nameOf(picked: Picked): string {
-  const archive = picked.archives[0];
-  if (archive) return archive.name.replace(ARCHIVE, "");
-  const folders = new Set(picked.files.map(({ path }) => (path.includes("/") ? (path.split("/")[0] ?? "") : "")));
+/** Files of an input; its list is read in parts, so that the page answers while there are a hundred thousand of them. */
+export function chosen(list: Iterable<File>): Drop {
+  // Emptying the input empties its list.
+  const files = [...list];
+  const tops = files.map((file) => (file.webkitRelativePath || file.name).split("/")[0] ?? "");
+  const isFolder = files.every((file) => file.webkitRelativePath.includes("/"));
+  return { name: nameFor(isFolder ? [...new Set(tops)] : [], files), batches: inParts(files) };
+}
+
+async function* inParts(files: File[]): AsyncGenerator<Picked> {
+  for (let start = 0; start < files.length; start += A_BATCH) {
+    const picked = nothing();
+    for (const file of files.slice(start, start + A_BATCH)) put(picked, file.webkitRelativePath || file.name, file);
+    yield picked;
+    await new Promise((resolve) => window.setTimeout(resolve));
+  }
+}
+
+/** A name for a dataset, from the one folder or archive that was dropped or chosen. */
+export function nameFor(folders: string[], files: { name: string }[]): string {
   const [only] = folders;
-  return folders.size === 1 && only ? only : `Pictures of ${new Date().toLocaleDateString("en-GB", { day: "numeric", month: "long" })}`;
+  if (only && folders.length === 1) return only;
+  const archive = files.find((file) => isArchive(file.name));
+  if (archive && !folders.length) return archive.name.replace(ARCHIVE, "");
+  return `Pictures of ${new Date().toLocaleDateString("en-GB", { day: "numeric", month: "long" })}`;
 }

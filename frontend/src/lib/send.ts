@@ -34,31 +34,46 @@ export function send(
 }
 
 const WAITS_S = [2, 5, 10, 20, 30];
+const WENT_WELL_MS = 5000;
 
 /** Whether trying again may help: no connection, too often, or the server is busy for a while. */
 export const isPassing = (reason: unknown): boolean =>
   reason instanceof ApiError && (reason.status === 0 || reason.status === 429 || [502, 503, 504].includes(reason.status));
 
-/** Try until it works, is stopped, or fails for a reason that won't pass. */
-export async function persist<T>(attempt: () => Promise<T>, onWait: (seconds: number) => void, signal: AbortSignal): Promise<T> {
+/** Try until it works, is stopped, or fails for a reason that won't pass. `onWait` counts the seconds down. */
+export async function persist<T>(
+  attempt: () => Promise<T>,
+  onWait: (seconds: number) => void,
+  signal: AbortSignal,
+  mayPass: (reason: unknown) => boolean = isPassing,
+): Promise<T> {
   for (let tries = 0; ; tries += 1) {
+    const begunAt = performance.now();
     try {
       return await attempt();
     } catch (reason) {
-      if (!isPassing(reason)) throw reason;
-      const wait = WAITS_S[Math.min(tries, WAITS_S.length - 1)] ?? 30;
-      onWait(wait);
-      await pause(wait * 1000, signal);
+      if (!mayPass(reason)) throw reason;
+      // What went well for a while was cut off: that is a new trouble, not the old one.
+      if (performance.now() - begunAt > WENT_WELL_MS) tries = 0;
+      for (let left = WAITS_S[Math.min(tries, WAITS_S.length - 1)] ?? 30; left > 0; left -= 1) {
+        onWait(left);
+        await pause(1000, signal);
+      }
     }
   }
 }
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = window.setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => {
+    const stop = (): void => {
       window.clearTimeout(timer);
       reject(new DOMException("Stopped.", "AbortError"));
-    }, { once: true });
+    };
+    const timer = window.setTimeout(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, milliseconds);
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
   });
 }

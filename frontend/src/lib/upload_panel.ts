@@ -3,9 +3,11 @@ import { bytes, counted, number, roughTime } from "./format";
 import { ApiError } from "./http";
 import { refreshLive } from "./live";
 import { Pace } from "./pace";
-import { type Picked, dropped, sorted } from "./picked";
-import { persist, send } from "./send";
+import { type Drop, type Picked, chosen } from "./picked";
+import { fingerprintOf, sendResumable } from "./resumable";
+import { Unfinished } from "./unfinished";
 import { type LeftOut, type Listener, type Totals, Uploader } from "./uploader";
+import { dropped } from "./walk";
 
 const TILES_EVERY_MS = 1500;
 const BAR_AFTER_MS = 800;
@@ -18,37 +20,51 @@ export class UploadPanel implements Listener {
   private readonly uploader: Uploader;
   private readonly pace = new Pace();
   private readonly progress: HTMLElement;
+  private readonly datasetId: string;
+  private readonly unfinished: Unfinished;
   private startedAt = 0;
   private refreshTimer = 0;
   private waitingFor = 0;
   private ignored = 0;
-  private archive: { name: string; size: number; sent: number } | null = null;
+  /** Drops whose folders are still being read. */
+  private walks = 0;
+  private archives: File[] = [];
+  private archive: { name: string; size: number; sent: number; fingerprint: string } | null = null;
   private archiveAborter = new AbortController();
 
   constructor(private readonly root: HTMLElement) {
-    this.uploader = new Uploader(need<HTMLElement>("[data-upload]", root).dataset["imagesUrl"] ?? "", this);
+    const { datasetId = "", imagesUrl = "", hasPictures } = need<HTMLElement>("[data-upload]", root).dataset;
+    this.datasetId = datasetId;
+    this.uploader = new Uploader({ datasetId, imagesUrl, hasPictures: hasPictures !== undefined }, this);
+    this.unfinished = new Unfinished(find("[data-unfinished]", root), datasetId);
     this.progress = need("[data-progress]", root);
     this.wire();
     this.showInterrupted();
+    void this.showUnfinished();
     if (find("[data-busy]")) this.refreshSoon();
   }
 
   get isBusy(): boolean {
-    return this.uploader.isBusy || this.archive !== null;
+    return this.uploader.isBusy || this.archive !== null || this.walks > 0;
   }
 
-  take(picked: Picked): void {
+  /** Send what was dropped or chosen, while its folders are still being read. */
+  async take(drop: Drop): Promise<void> {
     this.showNotice("");
-    this.ignored += picked.ignored;
     if (!this.isBusy) {
       this.startedAt = performance.now();
       this.pace.reset();
+      this.uploader.forgetFinished();
     }
-    if (picked.files.length) this.uploader.add(picked.files);
-    void this.sendArchives(picked.archives);
-    if (!picked.files.length && !picked.archives.length) this.showNotice("There are no pictures in there.", "");
-    this.changed();
+    this.walks += 1;
     window.setTimeout(() => this.changed(), BAR_AFTER_MS + 50);
+    let found = 0;
+    for (let batch = await drop.batches.next(); !batch.done; batch = await drop.batches.next()) {
+      found += this.takeBatch(batch.value);
+    }
+    this.walks -= 1;
+    if (!found) this.showNotice("There are no pictures in there.", "");
+    this.changed();
   }
 
   changed(): void {
@@ -79,13 +95,22 @@ export class UploadPanel implements Listener {
       list.append(element("li", {}, element("span", { class: "mono" }, path), element("span", { class: "quiet" }, message)));
     }
     need("[data-left-out]", this.root).hidden = false;
-    need("[data-left-out-count]", this.root).textContent = "Files that your browser couldn't read; choose them again";
+    need("[data-left-out-count]", this.root).textContent = "Files that were not sent";
+  }
+
+  private takeBatch(picked: Picked): number {
+    this.ignored += picked.ignored;
+    if (picked.files.length) this.uploader.add(picked.files);
+    this.archives.push(...picked.archives);
+    if (picked.archives.length && !this.archive) void this.sendArchives();
+    this.changed();
+    return picked.files.length + picked.archives.length;
   }
 
   private wire(): void {
     for (const input of this.root.querySelectorAll<HTMLInputElement>("input[type=file]")) {
       input.addEventListener("change", () => {
-        if (input.files) this.take(sorted(input.files));
+        if (input.files) void this.take(chosen(input.files));
         input.value = "";
       });
     }
@@ -98,10 +123,11 @@ export class UploadPanel implements Listener {
 
   private stop(): void {
     const isArchive = this.archive !== null;
-    this.uploader.stop();
+    this.archives = [];
     this.archiveAborter.abort();
     this.archiveAborter = new AbortController();
-    this.showNotice("Upload stopped.", isArchive ? "The archive wasn't added. Drop it again to start over." : this.missing());
+    this.uploader.stop();
+    this.showNotice("Upload stopped.", isArchive ? "What arrived is kept for 7 days. Drop the archive again to send the rest." : this.missing());
     this.refreshSoon();
   }
 
@@ -126,26 +152,38 @@ export class UploadPanel implements Listener {
     this.showNotice("The last upload was interrupted.", this.missing(JSON.parse(before) as Progress));
   }
 
+  private showUnfinished(): Promise<void> {
+    return this.unfinished.show((fingerprint) => this.archive !== null && fingerprint === this.archive.fingerprint);
+  }
+
   private get memory(): string {
     return `tellapart-upload:${this.root.dataset["page"] ?? ""}`;
   }
 
-  private async sendArchives(archives: File[]): Promise<void> {
-    const url = need<HTMLElement>("[data-upload]", this.root).dataset["archiveUrl"] ?? "";
-    const { signal } = this.archiveAborter;
-    for (const file of archives) {
-      const sent = { name: file.name, size: file.size, sent: 0 };
-      this.archive = sent;
-      const attempt = (): Promise<unknown> => send(url, file, (size) => ((sent.sent = size), this.changed()), signal);
+  private async sendArchives(): Promise<void> {
+    for (let file = this.archives.shift(); file; file = this.archives.shift()) {
+      const { signal } = this.archiveAborter;
+      const archive = { name: file.name, size: file.size, sent: 0, fingerprint: fingerprintOf(file, file.name) };
+      this.archive = archive;
+      void this.showUnfinished();
       try {
-        await persist(attempt, (seconds) => this.waiting(seconds), signal);
+        await sendResumable({
+          datasetId: this.datasetId,
+          file,
+          path: file.name,
+          kind: "archive",
+          pausing: this.uploader.pausing,
+          signal,
+          onSent: (size) => ((archive.sent = size), this.changed()),
+          onWait: (seconds) => this.waiting(seconds),
+        });
       } catch (reason) {
-        if (reason instanceof ApiError) this.failed(reason);
-        if (signal.aborted) break;
+        if (!signal.aborted) this.failed(reason);
       }
       this.refreshSoon();
     }
     this.archive = null;
+    void this.showUnfinished();
     this.changed();
   }
 
@@ -171,22 +209,29 @@ export class UploadPanel implements Listener {
     const isSlow = performance.now() - this.startedAt > BAR_AFTER_MS;
     this.progress.hidden = !this.isBusy || !isSlow;
     need<HTMLProgressElement>("progress", this.progress).value = size ? Math.min(1, sent / size) : 0;
-    need("[data-count]", this.progress).textContent = this.archive
-      ? `${this.archive.name}: ${bytes(this.archive.sent)} of ${bytes(this.archive.size)}`
-      : `${number(totals.filesDone)} of ${counted(totals.files, "file")} · ${bytes(totals.bytesSent)} of ${bytes(totals.bytes)}`;
+    need("[data-count]", this.progress).textContent = this.countWords();
     need("[data-time]", this.progress).textContent = this.timeWords(size - sent);
-    const pauseButton = need("[data-pause]", this.progress);
-    pauseButton.hidden = this.archive !== null;
-    pauseButton.textContent = this.uploader.isPaused ? "Resume" : "Pause";
+    need("[data-pause]", this.progress).textContent = this.uploader.isPaused ? "Resume" : "Pause";
     need("[data-stay]", this.progress).textContent = this.archive
-      ? "Keep this page open until the archive is uploaded. The server then unpacks it, and you can close the page."
+      ? "Keep this page open until the archive is uploaded; if it closes, drop the archive again to continue. The server then unpacks it without this page."
       : "Keep this page open. If it closes, drop the same folder again to send the rest.";
     this.drawCounts();
   }
 
+  private countWords(): string {
+    const { files, filesDone, bytesSent, bytes: size } = this.uploader.totals;
+    if (this.archive) return `${this.archive.name}: ${bytes(this.archive.sent)} of ${bytes(this.archive.size)}`;
+    if (this.walks) return `${number(filesDone)} sent · ${counted(files, "file")} found so far`;
+    return `${number(filesDone)} of ${counted(files, "file")} · ${bytes(bytesSent)} of ${bytes(size)}`;
+  }
+
   private timeWords(bytesLeft: number): string {
-    if (this.waitingFor) return `Connection lost. Trying again in ${this.waitingFor} s.`;
+    if (this.waitingFor) {
+      const reached = this.archive ? bytes(this.archive.sent) : number(this.uploader.totals.filesDone);
+      return `Connection lost at ${reached}. Trying again in ${this.waitingFor} s; nothing is sent twice.`;
+    }
     if (this.uploader.isPaused) return "Paused";
+    if (this.walks) return "Reading the folder";
     const seconds = this.pace.secondsLeft(bytesLeft);
     return seconds === null ? "Estimating time" : `${roughTime(seconds)} left`;
   }
@@ -212,7 +257,7 @@ export class UploadPanel implements Listener {
 }
 
 /** Take drops anywhere on the page; the browser would otherwise open the dropped picture. */
-export function takeDrops(take: (picked: Picked & { failed: number }) => void): void {
+export function takeDrops(take: (drop: Drop) => void): void {
   let depth = 0;
   const mark = (isOver: boolean): void => void document.body.toggleAttribute("data-dragging", isOver);
   const carriesFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
@@ -230,9 +275,6 @@ export function takeDrops(take: (picked: Picked & { failed: number }) => void): 
     event.preventDefault();
     mark((depth = 0) > 0);
     announce("Reading what you dropped …");
-    void dropped(event.dataTransfer).then((picked) => {
-      announce(picked.files.length ? `Found ${counted(picked.files.length, "file")}.` : "");
-      take(picked);
-    });
+    take(dropped(event.dataTransfer));
   });
 }

@@ -1,10 +1,17 @@
+import { ApiError } from "./http";
+import { Pausing } from "./pausing";
 import type { PickedFile } from "./picked";
+import { type OpenFile, missingOf } from "./present";
+import { sendResumable } from "./resumable";
 import { persist, send } from "./send";
 
 const FIRST_FILES = 8;
 const FILES_A_BUNDLE = 64;
 const BYTES_A_BUNDLE = 16e6;
 const AT_ONCE = 3;
+const FORGOTTEN_AFTER = 1000;
+/** Refusals of one large file, which are no reason to stop the others. */
+const OF_ONE_FILE = [413, 422];
 
 /** A file that was left out, by the browser or by the server. */
 export interface LeftOut {
@@ -42,48 +49,64 @@ export interface Listener {
   failed(reason: unknown): void;
 }
 
+export interface Target {
+  datasetId: string;
+  imagesUrl: string;
+  /** Whether the dataset has pictures already: then it is asked before each bundle what of it is there. */
+  hasPictures: boolean;
+}
+
+const noTotals = (): Totals => ({ files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftOut: 0, ignored: 0 });
+const noAnswer = (): Answer => ({ added: 0, already_there: 0, ignored: 0, rejected: [] });
+
 /**
- * Sends files in bundles, three at a time. Only the bundles under way exist as requests; everything else waits as
- * a list of handles, so the tab's memory doesn't grow with the folder.
+ * Sends files in bundles, three at a time, and large ones each by itself in parts. Only what is under way is open;
+ * everything else waits as a name, so the tab's memory doesn't grow with the folder.
  */
 export class Uploader {
-  readonly totals: Totals = { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftOut: 0, ignored: 0 };
-  isPaused = false;
+  readonly totals = noTotals();
+  readonly pausing = new Pausing();
   private waiting: PickedFile[] = [];
   private next = 0;
   private underWay = new Map<number, number>();
   private senders = 0;
   private bundles = 0;
   private sentBefore = 0;
+  private asksFirst: boolean;
   private aborter = new AbortController();
 
   constructor(
-    private readonly url: string,
+    private readonly target: Target,
     private readonly listener: Listener,
-  ) {}
+  ) {
+    this.asksFirst = target.hasPictures;
+  }
 
   get isBusy(): boolean {
     return this.senders > 0 || this.next < this.waiting.length;
   }
 
+  get isPaused(): boolean {
+    return this.pausing.isPaused;
+  }
+
   add(files: PickedFile[]): void {
-    if (!this.isBusy) this.forgetFinished();
     // Not by spreading: a hundred thousand arguments overflow the stack.
     for (const picked of files) {
       this.waiting.push(picked);
-      this.totals.bytes += picked.file.size;
+      this.totals.bytes += picked.size;
     }
     this.totals.files += files.length;
     this.work();
   }
 
   pause(): void {
-    this.isPaused = true;
+    this.pausing.pause();
     this.listener.changed();
   }
 
   resume(): void {
-    this.isPaused = false;
+    this.pausing.resume();
     this.work();
     this.listener.changed();
   }
@@ -93,17 +116,20 @@ export class Uploader {
     this.aborter = new AbortController();
     this.waiting = [];
     this.next = 0;
-    this.isPaused = false;
+    this.pausing.resume();
+    this.asksFirst = true;
     this.listener.changed();
   }
 
-  private forgetFinished(): void {
+  /** Before the files of another drop are added; what the last one has brought may come again. */
+  forgetFinished(): void {
+    this.asksFirst ||= this.totals.filesDone > 0;
     this.waiting = [];
     this.next = 0;
     this.sentBefore = 0;
     this.bundles = 0;
-    this.isPaused = false;
-    Object.assign(this.totals, { files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftOut: 0, ignored: 0 });
+    this.pausing.resume();
+    Object.assign(this.totals, noTotals());
   }
 
   private work(): void {
@@ -136,11 +162,15 @@ export class Uploader {
     const most = Math.min(FILES_A_BUNDLE, FIRST_FILES * (this.bundles + 1));
     const bundle: PickedFile[] = [];
     let bytes = 0;
-    for (let file = this.waiting[this.next]; file && bundle.length < most; file = this.waiting[this.next]) {
-      if (bundle.length && bytes + file.file.size > BYTES_A_BUNDLE) break;
-      bundle.push(file);
-      bytes += file.file.size;
+    for (let picked = this.waiting[this.next]; picked && bundle.length < most; picked = this.waiting[this.next]) {
+      if (bundle.length && bytes + picked.size > BYTES_A_BUNDLE) break;
+      bundle.push(picked);
+      bytes += picked.size;
       this.next += 1;
+    }
+    if (this.next > FORGOTTEN_AFTER) {
+      this.waiting.splice(0, this.next);
+      this.next = 0;
     }
     return bundle;
   }
@@ -148,41 +178,80 @@ export class Uploader {
   private async sendBundle(bundle: PickedFile[], number: number): Promise<void> {
     const { signal } = this.aborter;
     const size = sizeOf(bundle);
-    const readable = await this.withoutUnreadable(bundle);
-    const answer = readable.length
-      ? await persist(() => this.post(readable, number, signal), (seconds) => this.listener.waiting(seconds), signal)
-      : { added: 0, already_there: 0, ignored: 0, rejected: [] };
+    const files = await this.opened(bundle);
+    const answer = files.length ? await this.sent(files, number, signal) : noAnswer();
     this.underWay.delete(number);
     this.sentBefore += size;
-    this.note(answer as Answer, bundle.length);
+    this.note(answer, bundle.length);
+  }
+
+  private async sent(files: OpenFile[], number: number, signal: AbortSignal): Promise<Answer> {
+    let isRepeated = false;
+    const attempt = async (): Promise<Answer> => {
+      // After a cut the answer may be lost, and not the files.
+      const asks = this.asksFirst || isRepeated;
+      isRepeated = true;
+      const missing = asks ? await missingOf(files, this.target.datasetId, signal) : files;
+      const answer = missing.length ? await this.post(missing, number, signal) : noAnswer();
+      return { ...answer, already_there: answer.already_there + files.length - missing.length };
+    };
+    return persist(attempt, (seconds) => this.listener.waiting(seconds), signal);
   }
 
   /** A file that vanished since it was chosen would spoil its whole bundle. */
-  private async withoutUnreadable(bundle: PickedFile[]): Promise<PickedFile[]> {
-    const readable: PickedFile[] = [];
+  private async opened(bundle: PickedFile[]): Promise<OpenFile[]> {
+    const files: OpenFile[] = [];
     const lost: LeftOut[] = [];
     for (const picked of bundle) {
-      const isThere = await picked.file.slice(0, 1).arrayBuffer().then(() => true, () => false);
-      if (isThere) readable.push(picked);
-      else lost.push({ path: picked.path, message: "Your browser can't read this file any more." });
+      try {
+        const file = await picked.open();
+        await file.slice(0, 1).arrayBuffer();
+        files.push({ path: picked.path, file });
+      } catch {
+        lost.push({ path: picked.path, message: "Your browser can't read this file any more." });
+      }
     }
     if (lost.length) {
       this.totals.leftOut += lost.length;
       this.listener.leftOut(lost);
     }
-    return readable;
+    return files;
   }
 
-  private post(bundle: PickedFile[], number: number, signal: AbortSignal): Promise<unknown> {
-    const size = sizeOf(bundle);
+  private post(files: OpenFile[], number: number, signal: AbortSignal): Promise<Answer> {
+    const [first] = files;
+    if (first && first.file.size > BYTES_A_BUNDLE) return this.postLarge(first, number, signal);
+    const size = files.reduce((sum, { file }) => sum + file.size, 0);
     const form = new FormData();
-    for (const { file, path } of bundle) form.append("files", file, path);
-    const onSent = (bytes: number): void => {
-      this.underWay.set(number, Math.min(bytes, size));
-      this.count();
-      this.listener.changed();
-    };
-    return send(this.url, form, onSent, signal);
+    for (const { file, path } of files) form.append("files", file, path);
+    return send(this.target.imagesUrl, form, (bytes) => this.noteSent(number, Math.min(bytes, size)), signal) as Promise<Answer>;
+  }
+
+  private async postLarge({ file, path }: OpenFile, number: number, signal: AbortSignal): Promise<Answer> {
+    try {
+      const state = await sendResumable({
+        datasetId: this.target.datasetId,
+        file,
+        path,
+        kind: "picture",
+        pausing: this.pausing,
+        signal,
+        onSent: (bytes) => this.noteSent(number, bytes),
+        onWait: (seconds) => this.listener.waiting(seconds),
+      });
+      return state.result ?? noAnswer();
+    } catch (reason) {
+      if (!(reason instanceof ApiError) || !OF_ONE_FILE.includes(reason.status)) throw reason;
+      const left = [{ path, message: reason.message }];
+      this.listener.leftOut(left);
+      return { ...noAnswer(), rejected: left };
+    }
+  }
+
+  private noteSent(number: number, bytes: number): void {
+    this.underWay.set(number, bytes);
+    this.count();
+    this.listener.changed();
   }
 
   private count(): void {
@@ -203,4 +272,4 @@ export class Uploader {
   }
 }
 
-const sizeOf = (bundle: PickedFile[]): number => bundle.reduce((sum, { file }) => sum + file.size, 0);
+const sizeOf = (bundle: PickedFile[]): number => bundle.reduce((sum, { size }) => sum + size, 0);
