@@ -191,7 +191,7 @@ class Client:
             yield
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
             self._check_stop()
-            is_false = isinstance(error.__cause__, ssl.SSLCertVerificationError)
+            is_false = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in error.args)
             raise (unproved if is_false else no_answer)(address.host) from error
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
             self._check_stop()
