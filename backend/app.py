@@ -22,6 +22,8 @@ from backend.datasets import pages as dataset_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
 from backend.datasets.pictures import pages as picture_pages
+from backend.datasets.sources import endpoints as source_endpoints
+from backend.datasets.sources import pages as source_pages
 from backend.db.session import Database
 from backend.dependencies import Services
 from backend.domain.catalogue import use_lookup
@@ -71,10 +73,12 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         interpretation_pages.router,
         prediction_endpoints.router,
         dataset_endpoints.router,
+        source_endpoints.router,
         label_endpoints.router,
         home_pages.router,
         dataset_pages.router,
         label_pages.router,
+        source_pages.router,
         picture_pages.router,
         system_endpoints.router,
         training_endpoints.router,

@@ -1,6 +1,7 @@
 """Delete stored bytes that nothing refers to any more."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from backend.datasets.ingest import thumbnail_name
 from backend.datasets.repository import DatasetRepository
@@ -9,7 +10,9 @@ from backend.imaging.thumbnails import SIZES, VIEW
 from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
 
-_AT_ONCE = 200
+DOWNLOADS: Final = "downloads"
+"""Folders of downloads that aren't complete, one for each import."""
+_AT_ONCE: Final = 200
 
 
 def forget_blobs(open_unit: OpenUnit, storage: Storage, digests: Sequence[Digest]) -> None:
@@ -31,12 +34,17 @@ def forget_blobs(open_unit: OpenUnit, storage: Storage, digests: Sequence[Digest
 
 
 def forget_archives(open_unit: OpenUnit, storage: Storage) -> int:
-    """Delete the archives of imports that have ended, however they ended; how many. Safe to repeat."""
+    """Delete what imports that have ended, however they ended, were made from; of how many. Safe to repeat.
+
+    That is archives, lists of addresses or names, parts of downloads, and keys.
+    """
     with open_unit() as unit:
-        archives = DatasetRepository(unit.session).archives_of_ended_imports()
-    if not archives:
+        leftovers = DatasetRepository(unit.session).leftovers_of_ended_imports()
+    if not leftovers:
         return 0
-    forget_blobs(open_unit, storage, sorted(set(archives.values())))
+    forget_blobs(open_unit, storage, sorted({digest for digest in leftovers.values() if digest}))
+    for import_id in leftovers:
+        storage.delete_folder(DOWNLOADS, import_id)
     with open_unit() as unit:
-        DatasetRepository(unit.session).note_archives_deleted(archives)
-    return len(archives)
+        DatasetRepository(unit.session).note_leftovers_deleted(leftovers)
+    return len(leftovers)

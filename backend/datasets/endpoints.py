@@ -9,9 +9,9 @@ from starlette.responses import StreamingResponse
 
 from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.deletion.remove import remove_dataset, remove_images
-from backend.datasets.errors import EmptyUpload, ImportFromLinksUnavailable
+from backend.datasets.errors import EmptyUpload
 from backend.datasets.images import copy_to_look_at, find_image, opened, thumbnail
-from backend.datasets.imports import cancel_import, take_archive, take_sample
+from backend.datasets.imports import cancel_import, take_archive
 from backend.datasets.ingest import ingest
 from backend.datasets.pictures.flags import FLAGS
 from backend.datasets.pictures.listing import ImageQuery, checked
@@ -22,7 +22,6 @@ from backend.datasets.schemas import (
     DatasetCreate,
     DatasetRead,
     DeletedImagesRead,
-    FromUrls,
     ImageDeletion,
     ImageRead,
     ImportRead,
@@ -35,7 +34,6 @@ from backend.datasets.schemas import (
 )
 from backend.datasets.serving import download_headers, picture_headers
 from backend.dependencies import ReadDep, ServicesDep, StorageDep, UnitDep
-from backend.domain.errors import InvalidInput
 from backend.domain.ids import Digest
 from backend.imaging.facts import MEDIA_TYPES, SHOWN_BY_BROWSERS
 from backend.imaging.pool import decoding_pool
@@ -116,7 +114,7 @@ async def upload_images(dataset_id: str, request: Request, services: ServicesDep
             services.open_unit(), services.storage, decoding_pool(), dataset_id, files_of_form(chunks, content_type)
         ),
     )
-    if not (found.added or found.already_there or found.ignored or found.tables or found.rejected):
+    if not (found.added or found.already_there or found.ignored or found.tables or found.rejected or found.imports):
         raise EmptyUpload
     return UploadRead(
         added=found.added,
@@ -124,6 +122,7 @@ async def upload_images(dataset_id: str, request: Request, services: ServicesDep
         ignored=found.ignored,
         tables=found.tables,
         rejected=[_rejection(rejection) for rejection in found.rejected],
+        imports=found.imports,
         notes=[NoteRead(path=noted.path, code=noted.note.code, message=noted.note.message) for noted in found.noted],
     )
 
@@ -156,16 +155,6 @@ async def upload_archive(dataset_id: str, request: Request, services: ServicesDe
             return read_import(DatasetRepository(session), import_id)
 
     return await read_in_thread(request, take)
-
-
-@router.post("/datasets/{dataset_id}/from-urls", status_code=202)
-def import_sample(dataset_id: str, body: FromUrls, unit: UnitDep) -> ImportRead:
-    """Add a sample's pictures (links are not supported yet)."""
-    if body.urls or body.archive_url:
-        raise ImportFromLinksUnavailable
-    if not body.sample:
-        raise InvalidInput("This request names no sample.", advice='Send {"sample": "digits"}, for example.')
-    return read_import(DatasetRepository(unit.session), take_sample(unit, dataset_id, body.sample))
 
 
 @router.get("/imports/{import_id}")

@@ -77,10 +77,10 @@ class Client:
         *,
         should_stop: Callable[[], bool] = lambda: False,
         resolve: Resolve = resolve,
-        pace: Pace = Pace(),  # noqa: B008  # frozen
+        pace: Pace | None = None,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        self._backend = CheckedBackend(Reach(tuple(trusted)), resolve, pace)
+        self._backend = CheckedBackend(Reach(tuple(trusted)), resolve, pace or Pace())
         # httpcore knows nothing of proxies in the environment, of redirects, cookies or encodings.
         self._pool = httpcore.ConnectionPool(
             ssl_context=context or _context(), network_backend=self._backend, max_connections=64, keepalive_expiry=10
