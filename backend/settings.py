@@ -22,7 +22,11 @@ _SHORTEST_PREFIX: Final = {4: 8, 6: 16}
 """By IP version: a network with a shorter prefix holds other people's machines."""
 
 
-_SECRETS: Final = frozenset({"token", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
+_SHORTEST_TRUSTED: Final = {4: 8, 6: 7}
+"""By IP version: no network that is anybody's own has a shorter prefix."""
+_SECRETS: Final = frozenset(
+    {"token", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"}
+)
 """Settings that no message shows."""
 
 
@@ -66,20 +70,20 @@ class Settings(BaseSettings):
         description="Networks besides the public internet that imports may download from, such as "
         "10.20.0.0/16,fd12::/16.",
     )
-    s3_access_key: SecretStr | None = Field(
+    aws_access_key_id: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("AWS_ACCESS_KEY_ID"),
         description="The key for imports from S3 that bring none of their own.",
     )
-    s3_secret_key: SecretStr | None = Field(
+    aws_secret_access_key: SecretStr | None = Field(
         None, validation_alias=AliasChoices("AWS_SECRET_ACCESS_KEY"), description="The secret that belongs to it."
     )
-    s3_session_token: SecretStr | None = Field(
+    aws_session_token: SecretStr | None = Field(
         None, validation_alias=AliasChoices("AWS_SESSION_TOKEN"), description="Its session, where it has one."
     )
-    s3_endpoint: str | None = Field(
+    aws_endpoint_url: str | None = Field(
         None,
-        validation_alias=AliasChoices("AWS_ENDPOINT_URL_S3"),
+        validation_alias=AliasChoices("AWS_ENDPOINT_URL"),
         pattern=r"^https?://[^/?#\s@]+/?$",
         description="http://host:9000 of the S3 server for which that key is; without it, Amazon's.",
     )
@@ -138,7 +142,9 @@ class Settings(BaseSettings):
     @field_validator("import_networks")
     @classmethod
     def _networks(cls, value: str) -> str:
-        parse_networks(value)
+        for network in parse_networks(value):
+            if network.prefixlen < _SHORTEST_TRUSTED[network.version]:
+                raise ValueError("it covers more than a network of one's own")
         return value
 
     @field_validator("proxies")
@@ -186,7 +192,7 @@ class Settings(BaseSettings):
     @property
     def bucket_endpoint(self) -> str:
         """The S3 server of the environment's key; empty for Amazon's."""
-        return (self.s3_endpoint or "").rstrip("/")
+        return (self.aws_endpoint_url or "").rstrip("/")
 
     @property
     def sql_url(self) -> str:

@@ -11,6 +11,7 @@ from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.deletion.remove import remove_dataset, remove_images
 from backend.datasets.errors import EmptyUpload
 from backend.datasets.images import copy_to_look_at, find_image, opened, thumbnail
+from backend.datasets.import_view import read_import
 from backend.datasets.imports import cancel_import, take_archive
 from backend.datasets.ingest import ingest
 from backend.datasets.pictures.flags import FLAGS
@@ -41,7 +42,6 @@ from backend.imaging.thumbnails import MEDIA_TYPE
 from backend.pagination import IdCursorDep, LimitQuery, Page
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
-_REJECTIONS_SHOWN = 1000
 
 
 @router.post("/datasets", status_code=201)
@@ -175,13 +175,6 @@ def stop_import(import_id: str, services: ServicesDep) -> ImportRead:
 def list_samples() -> Page[SampleRead]:
     """Data sets that are one click away."""
     return Page[SampleRead](items=[SampleRead.of(sample) for sample in SAMPLES.values()], next=None)
-
-
-def read_import(repository: DatasetRepository, import_id: str) -> ImportRead:
-    """An import as the API shows it. Raises ImportNotFound."""
-    row, job = repository.get_import(import_id)
-    rejections = repository.rejections(row.dataset_id, limit=_REJECTIONS_SHOWN, import_id=import_id)
-    return ImportRead.of(row, job, rejections)
 
 
 @router.get("/datasets/{dataset_id}/images")

@@ -9,11 +9,11 @@ from backend.datasets.archives.reading import Archive, first_bytes, kind_of
 from backend.datasets.blobs import forget_archives
 from backend.datasets.body import limited
 from backend.datasets.errors import EmptyUpload, ImportEnded, UploadLost
+from backend.datasets.import_queue.queueing import queue_import
 from backend.datasets.ingest import IncomingFile, Ingested, ingest
 from backend.datasets.repository import DatasetRepository
 from backend.datasets.sources.opening import Elsewhere, Opening
 from backend.datasets.sources.pace import Pace
-from backend.datasets.sources.queueing import queue_import
 from backend.db.session import WriteSession
 from backend.domain.errors import AppError
 from backend.domain.ids import Digest, ImportId

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, TypeVar
 
+from backend.datasets.import_queue.address_lists import MOST_ADDRESSES, addresses_in, keep_addresses, label_in
+from backend.datasets.import_queue.queueing import queue_links
 from backend.datasets.repository import DatasetRepository, NewImage, Rejection
-from backend.datasets.sources.address_lists import MOST_ADDRESSES, addresses_in, keep_addresses, label_in
-from backend.datasets.sources.queueing import queue_links
 from backend.datasets.table_files import is_table
 from backend.db.session import WriteSession
 from backend.domain.ids import Digest

@@ -38,9 +38,10 @@ class SampleDownload:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An error rate that was published, to compare one's own with: in [0, 1], and where it stands."""
+    """An error rate that was published, to compare one's own with: in [0, 1], when, and where it stands."""
 
     error_rate: float
+    year: int
     source: str
 
 
@@ -49,7 +50,7 @@ class Sample:
     """A dataset for a first try.
 
     Attributes:
-        shows: what is to be told apart, in a few words.
+        shows: what its pictures show, in a few words.
         rule, split: how its labels are read and pictures held out.
         package: the Python package that contains it; empty where it is downloaded.
         keep: a regular expression for the names of those files of the archive that belong to it.
@@ -123,7 +124,9 @@ SAMPLES: Final = {
                 "UCI Machine Learning Repository, https://doi.org/10.24432/C50P49"
             ),
             rule={"kind": "pattern", "pattern": r"/(\d)_\d+\.png$"},
-            published=Published(0.02, "nearest neighbour, learnt from 3,823 others: the dataset's own description"),
+            published=Published(
+                0.02, 1998, "nearest neighbour, learnt from 3,823 others: the dataset's own description"
+            ),
             package="sklearn",
             drawn=_digits,
         ),
@@ -139,7 +142,7 @@ SAMPLES: Final = {
                 "https://www.robots.ox.ac.uk/~vgg/data/pets/"
             ),
             rule={"kind": "pattern", "pattern": r"/([^/]+)_\d+\.jpg$"},
-            published=Published(0.408, "Parkhi et al. 2012, on their own test half"),
+            published=Published(0.408, 2012, "Parkhi et al. 2012, on their own test half"),
             download=SampleDownload(
                 f"{_ON_S3}/fast-ai-imageclas/oxford-iiit-pet.tgz", 811_706_944, "e4db5c768afd933bb91f5f594d7417a4"
             ),
@@ -169,7 +172,7 @@ SAMPLES: Final = {
             citation="Y. LeCun, C. Cortes and C. J. C. Burges, The MNIST database, http://yann.lecun.com/exdb/mnist/",
             rule=_FOLDER,
             split={"kind": "folder", "train": "training", "valid": "testing", "test": "test"},
-            published=Published(0.0095, "LeNet-5: LeCun et al. 1998, on the same 10,000 test pictures"),
+            published=Published(0.0095, 1998, "LeNet-5: LeCun et al. 1998, on the same 10,000 test pictures"),
             download=SampleDownload(
                 f"{_ON_S3}/fast-ai-imageclas/mnist_png.tgz", 15_683_414, "03639f83c4e3d19e0a3a53a8a997c487"
             ),
@@ -184,7 +187,7 @@ SAMPLES: Final = {
             citation="J. Howard (2019), Imagenette, https://github.com/fastai/imagenette",
             rule=_FOLDER,
             split={"kind": "folder", "train": "train", "valid": "val", "test": "test"},
-            published=Published(0.0489, "Imagenette's own list: 256 pixels, 200 epochs, without pretraining"),
+            published=Published(0.0489, 2020, "Imagenette's own list: 256 pixels, 200 epochs, without pretraining"),
             download=SampleDownload(
                 f"{_ON_S3}/fast-ai-imageclas/imagenette2-320.tgz", 341_663_724, "1f1f74f133caff120e575856659b87a2"
             ),
@@ -202,7 +205,7 @@ SAMPLES: Final = {
                 "Random Forests, ECCV"
             ),
             rule=_FOLDER,
-            published=Published(0.4924, "Bossard et al. 2014, on their own test quarter"),
+            published=Published(0.4924, 2014, "Bossard et al. 2014, on their own test quarter"),
             download=SampleDownload(
                 f"{_ON_S3}/fast-ai-imageclas/food-101.tgz", 5_686_607_260, "1a540ebf1fb40b2bf3f2294234ba7907"
             ),
@@ -221,7 +224,7 @@ SAMPLES: Final = {
             ),
             rule={"kind": "csv", "file": "labels.csv", "image_column": "name", "label_column": "label"},
             split={"kind": "csv", "column": "split"},
-            published=Published(0.272, "Nilsback and Zisserman 2008, by features made by hand"),
+            published=Published(0.272, 2008, "Nilsback and Zisserman 2008, by features made by hand"),
             download=SampleDownload(
                 f"{_ON_S3}/fast-ai-imageclas/oxford-102-flowers.tgz", 345_236_087, "5666e01c1311b4c67fcf20d2b3850a88"
             ),
@@ -241,7 +244,7 @@ SAMPLES: Final = {
             rule=_FOLDER,
             split={"kind": "folder", "train": "train", "valid": "valid", "test": "test"},
             published=Published(
-                0.0643, "ResNet-110, the best of five: He et al. 2016, on the same 10,000 test pictures"
+                0.0643, 2016, "ResNet-110, the best of five: He et al. 2016, on the same 10,000 test pictures"
             ),
             download=SampleDownload(
                 f"{_ON_S3}/fast-ai-sample/cifar10.tgz", 168_168_549, "a5f8c31371b63a406b23368042812d3c"

@@ -10,6 +10,7 @@ EXPECTED = [
     *(f"J{number:02}" for number in range(1, 25)),
     *(f"B{number:02}" for number in range(1, 12)),
     *(f"G{number:02}" for number in range(1, 16)),
+    *(f"S{number:02}" for number in range(1, 10)),
 ]
 
 
@@ -17,7 +18,7 @@ def rows() -> dict[str, list[tuple[str, str]]]:
     """For each scenario, its tests as (file, name)."""
     page = (ROOT / "docs/reliability.md").read_text("utf-8")
     found = {}
-    for scenario, cells in re.findall(r"^\| ([JBG]\d\d) \|(.*)$", page, re.MULTILINE):
+    for scenario, cells in re.findall(r"^\| ([JBGS]\d\d) \|(.*)$", page, re.MULTILINE):
         found[scenario] = re.findall(r"`(tests/\S+?\.py)::(test_\w+)`", cells)
     return found
 

@@ -63,7 +63,9 @@ class NothingUsable(InvalidInput):
     def __init__(self, entries: int, ignored: int, refused: int, reason: str = "", place: str = "archive") -> None:
         super().__init__(
             _why_nothing(entries, refused, reason, place),
-            advice="Check that there are pictures in it, and that they open on your computer.",
+            advice="Check that the addresses are those of pictures, and open in your browser."
+            if place == "list"
+            else "Check that there are pictures in it, and that they open on your computer.",
             details={"entries": entries, "ignored": ignored, "rejected": refused},
         )
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from backend.datasets.import_queue.address_lists import keep_addresses
+from backend.datasets.import_queue.queueing import queue_import, queue_links
 from backend.datasets.repository import DatasetRepository
 from backend.datasets.samples import find_sample
-from backend.datasets.sources.address_lists import keep_addresses
 from backend.datasets.sources.buckets import NAME, REGION, BucketKeys
 from backend.datasets.sources.errors import BucketUnusable, LinkUnusable
-from backend.datasets.sources.queueing import queue_import, queue_links
 from backend.datasets.sources.sealing import seal
 from backend.datasets.sources.server_folders import ServerFolders
 from backend.domain.ids import ImportId
@@ -91,13 +91,13 @@ def take_bucket(
         DatasetNotFound, BucketUnusable, LinkUnusable
     """
     if not NAME.fullmatch(bucket):
-        raise BucketUnusable("bucket", "its name has 3 to 63 small letters, digits, dots and hyphens")
+        raise BucketUnusable("bucket", "it has 3 to 63 small letters, digits, dots and hyphens")
     if region and not REGION.fullmatch(region):
-        raise BucketUnusable("region", "a region is called like eu-central-1")
+        raise BucketUnusable("region", "it looks like eu-central-1")
     if len(prefix) > _LONGEST:
         raise BucketUnusable("prefix", f"it has more than {_LONGEST:,} letters")
     if keys is not None and bool(keys.access_key) != bool(keys.secret_key):
-        raise BucketUnusable("secret_key", "a key and its secret belong together")
+        raise BucketUnusable("secret_key", "it and its secret belong together")
     source: dict[str, Any] = {
         "kind": "bucket",
         "bucket": bucket,

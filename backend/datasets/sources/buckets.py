@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from backend.datasets.import_queue.lists import MOST, kept_list
 from backend.datasets.ingest import MAX_FILE_BYTES, IncomingFile
 from backend.datasets.sources.errors import BucketRefused, DownloadFailed, SourceTooLarge
-from backend.datasets.sources.lists import MOST, kept_list
 from backend.datasets.sources.parallel import in_order
 from backend.domain.ids import Digest
 from backend.domain.json import Json

@@ -79,7 +79,8 @@ class Download:
                 # What comes bit by bit comes in the end.
                 failures = 1 if self._here() > before else failures + 1
                 if not error.is_passing or failures > len(_WAITS_S) or error.retry_after_s > LONGEST_WAIT_S:
-                    raise DownloadFailed(self._wanted.what, error, is_sample=self._wanted.is_sample) from error
+                    sample_url = self._wanted.url if self._wanted.is_sample else ""
+                    raise DownloadFailed(self._wanted.what, error, sample_url=sample_url) from error
                 self._wait(error.retry_after_s or _WAITS_S[failures - 1])
         self._check()
         return self._partial
@@ -95,7 +96,7 @@ class Download:
         if self._wanted.size is not None and start == self._wanted.size:
             return
         if start < _HEAD:
-            start = 0  # its kind is told by its beginning
+            start = 0  # its kind shows at its beginning
         mark = json.loads(self._mark.read_bytes()) if start and self._mark.exists() else ""
         headers = {"Range": f"bytes={start}-", "If-Range": mark} if start and mark else {}
         with self._client.get(self._wanted.url, Limits(bytes=MAX_DOWNLOAD_BYTES), headers) as answer:

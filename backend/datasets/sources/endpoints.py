@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from backend.bodies import LargeJsonRoute
-from backend.datasets.endpoints import read_import
+from backend.datasets.import_view import read_import
 from backend.datasets.repository import DatasetRepository
 from backend.datasets.schemas import BucketRef, FromUrls, ImportRead, ServerFolderRead, ServerFoldersRead
 from backend.datasets.sources.begin import take_archive_at, take_bucket, take_links, take_sample, take_server_folder

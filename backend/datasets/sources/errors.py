@@ -1,5 +1,7 @@
 """What can be wrong with an import from elsewhere; a single picture that doesn't come is listed with its reason."""
 
+from typing import Final
+
 from backend.domain.errors import InvalidInput, LimitExceeded, NotFound, Unavailable
 from backend.outbound.errors import NOT_PUBLIC, Unfetched
 
@@ -14,38 +16,6 @@ class NothingAsked(InvalidInput):
             "This request doesn't name one place to take pictures from.",
             advice='Send one of these: {"urls": [...], "label": "grizzly"}, {"archive_url": "https://..."}, '
             '{"sample": "digits"}, {"server_folder": "/pictures/birds"} or {"s3": {"bucket": "..."}}.',
-        )
-
-
-class NoAddresses(InvalidInput):
-    """A list of addresses is empty."""
-
-    code = "links-empty"
-
-    def __init__(self) -> None:
-        super().__init__("There is no address in the list.", advice="Paste at least one, each on a line of its own.")
-
-
-class TooManyAddresses(LimitExceeded):
-    """A list of addresses is too long."""
-
-    code = "links-too-many"
-
-    def __init__(self, count: int, limit: int) -> None:
-        super().__init__(
-            f"These are {count:,} addresses; at most {limit:,} are taken at once.", advice="Send them in parts."
-        )
-
-
-class LabelUnusable(InvalidInput):
-    """A label can't be the name of a folder."""
-
-    code = "links-label-unusable"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This label can't be used: it must have a letter or digit, and at most 100 characters.",
-            advice="Use a name such as “grizzly”.",
         )
 
 
@@ -75,22 +45,21 @@ class LinkIsPage(InvalidInput):
 
 
 class DownloadFailed(Unavailable):
-    """An archive doesn't come; what has come is kept for the next try of the same import."""
+    """Something doesn't come. Where it was a sample, ``sample_url`` can be downloaded elsewhere."""
 
     code = "download-failed"
 
-    def __init__(self, what: str, error: Unfetched, *, is_sample: bool = False) -> None:
-        reason = str(error)
-        if error.code == NOT_PUBLIC:
-            advice = "Check the address. If it is right, this server may have no connection to the internet."
-            if is_sample:
-                advice = (
-                    "This server may have no connection to the internet. "
-                    "Download the file on another computer and drop it on the page of a new dataset."
-                )
-        else:
+    def __init__(self, what: str, error: Unfetched, *, sample_url: str = "") -> None:
+        if error.code != NOT_PUBLIC:
             advice = "Try again later." if error.is_passing else "Check the address in your browser."
-        super().__init__(f"{what} couldn't be downloaded: {reason}.", advice=advice, details={"reason": error.code})
+        elif sample_url:
+            advice = (
+                "This server may have no connection to the internet. "
+                f"Download {sample_url} on another computer and drop the file on the page of a new dataset."
+            )
+        else:
+            advice = "Check the address. If it is right, this server may have no connection to the internet."
+        super().__init__(f"{what} couldn't be downloaded: {error}.", advice=advice, details={"reason": error.code})
 
 
 class DownloadDiffers(InvalidInput):
@@ -150,6 +119,15 @@ class BucketRefused(InvalidInput):
         )
 
 
+_FIELDS: Final = {
+    "bucket": "The bucket's name",
+    "prefix": "The prefix",
+    "endpoint": "The server's address",
+    "region": "The region",
+    "secret_key": "The key",
+}
+
+
 class BucketUnusable(InvalidInput):
     """A part of what describes a bucket can't be used."""
 
@@ -157,7 +135,7 @@ class BucketUnusable(InvalidInput):
 
     def __init__(self, field: str, rule: str) -> None:
         super().__init__(
-            f"The bucket's {field.replace('_', ' ')} can't be used: {rule}.",
+            f"{_FIELDS.get(field, 'This')} can't be used: {rule}.",
             advice="Copy it from your provider's page.",
             details={"field": field},
         )

@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 from threading import Event
 from typing import Final
 
+from backend.datasets.import_queue.address_lists import ODD_SIGNS
+from backend.datasets.import_queue.lists import kept_list
 from backend.datasets.ingest import MAX_FILE_BYTES, IncomingFile
-from backend.datasets.sources.address_lists import ODD_SIGNS
-from backend.datasets.sources.lists import kept_list
 from backend.datasets.sources.parallel import in_order
 from backend.domain.ids import Digest
 from backend.domain.images import as_given, is_junk

@@ -8,12 +8,12 @@ from typing import Final, Self
 
 from backend.datasets.archives.reading import Archive, first_bytes, kind_of, open_archive
 from backend.datasets.blobs import DOWNLOADS
+from backend.datasets.import_queue.lists import keep_list
 from backend.datasets.samples import Sample, find_sample
 from backend.datasets.sources.buckets import Bucket, BucketFiles, BucketKeys, ServerBucketKeys
 from backend.datasets.sources.downloads import Download, Wanted
 from backend.datasets.sources.errors import KeysLost, SourceEmpty
 from backend.datasets.sources.links import LinkFiles
-from backend.datasets.sources.lists import keep_list
 from backend.datasets.sources.sample_files import DrawnFiles, PickedFiles
 from backend.datasets.sources.sealing import Unsealable, unseal
 from backend.datasets.sources.server_folders import FolderFiles, ServerFolders
@@ -47,7 +47,7 @@ class Elsewhere:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """As whoever runs the server has set it."""
-        secrets = (settings.s3_access_key, settings.s3_secret_key, settings.s3_session_token)
+        secrets = (settings.aws_access_key_id, settings.aws_secret_access_key, settings.aws_session_token)
         keys = BucketKeys(*(secret.get_secret_value() if secret else "" for secret in secrets))
         return cls(
             settings.trusted_networks,

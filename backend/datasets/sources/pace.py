@@ -7,7 +7,7 @@ from typing import Final
 
 _WINDOW_S: Final = 20.0
 _LEAST_S: Final = 2.0
-"""Less than this tells nothing yet."""
+"""Less than this says nothing yet."""
 
 
 class Pace:
@@ -25,7 +25,7 @@ class Pace:
             self._marks.popleft()
 
     def seconds_left(self, left: int) -> int | None:
-        """Seconds for what is left at this pace; None where that can't be told yet."""
+        """Seconds for what is left at this pace; None where it isn't known yet."""
         if not self._marks:
             return None
         (began, before), (now, done) = self._marks[0], self._marks[-1]

@@ -96,7 +96,7 @@ def bucket(request: Request, session: ReadDep, settings: SettingsDep, dataset_id
         "datasets/from_bucket.html",
         **_context(session, dataset_id),
         typed={},
-        has_keys=settings.s3_access_key is not None,
+        has_keys=settings.aws_access_key_id is not None,
         error=None,
     )
 
@@ -129,7 +129,7 @@ def take_from_bucket(
             )
     except InvalidInput as error:
         # The secret isn't sent back to the page.
-        context = {"typed": typed, "has_keys": services.settings.s3_access_key is not None}
+        context = {"typed": typed, "has_keys": services.settings.aws_access_key_id is not None}
         return _again(request, services, dataset_id, "datasets/from_bucket.html", error, context)
     return _back(request, dataset_id)
 

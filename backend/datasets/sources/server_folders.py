@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from backend.datasets.import_queue.lists import MOST, kept_list
 from backend.datasets.ingest import MAX_FILE_BYTES, IncomingFile
 from backend.datasets.sources.errors import FolderUnusable, SourceTooLarge
-from backend.datasets.sources.lists import MOST, kept_list
 from backend.domain.ids import Digest
 from backend.domain.images import is_junk
 from backend.domain.json import Json

@@ -173,7 +173,8 @@ def test_without_internet_it_says_so_and_what_to_do(importer: Importer) -> None:
     )
     assert error.advice == (
         "This server may have no connection to the internet. "
-        "Download the file on another computer and drop it on the page of a new dataset."
+        "Download https://s3.amazonaws.com/fast-ai-imageclas/oxford-iiit-pet.tgz on another computer "
+        "and drop the file on the page of a new dataset."
     )
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-from backend.datasets.sources.errors import LabelUnusable, NoAddresses, TooManyAddresses
-from backend.datasets.sources.lists import keep_list
+from backend.datasets.import_queue.errors import LabelUnusable, NoAddresses, TooManyAddresses
+from backend.datasets.import_queue.lists import keep_list
 from backend.domain.ids import Digest
 from backend.domain.images import is_junk
 from backend.storage.base import Storage
