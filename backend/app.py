@@ -24,6 +24,8 @@ from backend.datasets.examine import pages as examine_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
 from backend.datasets.pictures import pages as picture_pages
+from backend.datasets.sources import endpoints as source_endpoints
+from backend.datasets.sources import pages as source_pages
 from backend.db.session import Database
 from backend.dependencies import Services
 from backend.domain.catalogue import use_lookup
@@ -77,12 +79,14 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         dataset_endpoints.router,
         examine_endpoints.router,
         examine_pages.router,
+        source_endpoints.router,
         label_endpoints.router,
         upload_endpoints.router,
         upload_endpoints.tus,
         home_pages.router,
         dataset_pages.router,
         label_pages.router,
+        source_pages.router,
         picture_pages.router,
         system_endpoints.router,
         training_endpoints.router,

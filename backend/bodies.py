@@ -21,6 +21,9 @@ SMALL_BODY: Final = 256 * 1024
 LABELS_BODY: Final = 8 * 1024 * 1024
 """A label for each of about 100,000 pictures; a longer list comes as a table among the pictures."""
 _LABELS: Final = ("/labels", "/labels/preview", "/labels/show", "/labels/suggestions", "/versions", "/images/present")
+LINKS_BODY: Final = 16 * 1024 * 1024
+"""About 100,000 addresses."""
+_LINKS: Final = ("/from-urls", "/from-link")
 PICTURES_BODY: Final = 256 * 1024 * 1024
 _PICTURES: Final = ("/predictions", "/try")
 _UPLOADS: Final = ("/images", "/archive")
@@ -90,6 +93,8 @@ def body_limit(scope: Scope) -> int | None:
     is_resumable = path == _RESUMABLE or path.startswith(f"{_RESUMABLE}/")
     if path.endswith(_UPLOADS) or is_resumable or (is_form and not path.startswith("/api/") and path != "/sign-in"):
         return None
+    if path.endswith(_LINKS):
+        return LINKS_BODY
     return LABELS_BODY if path.endswith(_LABELS) else SMALL_BODY
 
 

@@ -15,9 +15,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from backend.outbound.networks import Network, parse_networks
+
 PREFIX: Final = "TELLAPART_"
 _SHORTEST_PREFIX: Final = {4: 8, 6: 16}
 """By IP version: a network with a shorter prefix holds other people's machines."""
+
+
+_SHORTEST_TRUSTED: Final = {4: 8, 6: 7}
+"""By IP version: no network that is anybody's own has a shorter prefix."""
+_SECRETS: Final = frozenset(
+    {"token", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"}
+)
+"""Settings that no message shows."""
 
 
 class SettingsError(Exception):
@@ -55,6 +65,33 @@ class Settings(BaseSettings):
     )
     compile_networks: bool = Field(
         True, description="true or false: whether long trainings on a GPU may compile their network first."
+    )
+    import_roots: str = Field(
+        "",
+        description="Folders of this machine that exist, with commas between, such as /pictures,/mnt/scans; pictures "
+        "below them can be imported.",
+    )
+    import_networks: str = Field(
+        "",
+        description="Networks besides the public internet that imports may download from, such as "
+        "10.20.0.0/16,fd12::/16.",
+    )
+    aws_access_key_id: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("AWS_ACCESS_KEY_ID"),
+        description="The key for imports from S3 that bring none of their own.",
+    )
+    aws_secret_access_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("AWS_SECRET_ACCESS_KEY"), description="The secret that belongs to it."
+    )
+    aws_session_token: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("AWS_SESSION_TOKEN"), description="Its session, where it has one."
+    )
+    aws_endpoint_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("AWS_ENDPOINT_URL"),
+        pattern=r"^https?://[^/?#\s@]+/?$",
+        description="http://host:9000 of the S3 server for which that key is; without it, Amazon's.",
     )
     database_url: str | None = Field(
         None,
@@ -100,6 +137,22 @@ class Settings(BaseSettings):
             raise ValueError("there is no such folder")
         return value
 
+    @field_validator("import_roots")
+    @classmethod
+    def _folders(cls, value: str) -> str:
+        for folder in _split(value):
+            if not Path(folder).is_absolute() or not Path(folder).is_dir():
+                raise ValueError("there is no such folder")
+        return value
+
+    @field_validator("import_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for network in parse_networks(value):
+            if network.prefixlen < _SHORTEST_TRUSTED[network.version]:
+                raise ValueError("it covers more than a network of one's own")
+        return value
+
     @field_validator("proxies")
     @classmethod
     def _few_proxies(cls, value: str | None) -> str | None:
@@ -131,6 +184,21 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith("file:///"):
             raise ValueError("this version keeps blobs in a folder: file:///folder")
         return value
+
+    @property
+    def import_folders(self) -> tuple[Path, ...]:
+        """Folders below which pictures can be imported."""
+        return tuple(Path(folder) for folder in _split(self.import_roots))
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """Networks besides the public internet that imports may download from."""
+        return parse_networks(self.import_networks)
+
+    @property
+    def bucket_endpoint(self) -> str:
+        """The S3 server of the environment's key; empty for Amazon's."""
+        return (self.aws_endpoint_url or "").rstrip("/")
 
     @property
     def sql_url(self) -> str:
@@ -172,6 +240,10 @@ class Settings(BaseSettings):
         return bool(self.base_url and self.base_url.startswith("https://"))
 
 
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def load(**overrides: Any) -> Settings:  # Any: values of several types, checked by pydantic
     """Settings from the environment, `.env` and ``overrides``.
 
@@ -193,5 +265,5 @@ def _sentence(problem: Any) -> str:  # Any: pydantic's ErrorDetails
     field = Settings.model_fields.get(name.lower())
     variable = name if name.isupper() else PREFIX + name.upper()
     accepted = field.description if field and field.description else problem["msg"]
-    shown = "" if name in ("token",) else f" “{problem['input']}”"
+    shown = "" if name in _SECRETS else f" “{problem['input']}”"
     return f"{variable} has a value that can't be used{shown}. Accepted: {accepted}"

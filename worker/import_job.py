@@ -1,6 +1,7 @@
-"""One attempt at an import: what came with an archive or sample, into its dataset."""
+"""One attempt at an import: what was uploaded or is elsewhere, into its dataset."""
 
 from backend.datasets.imports import ImportStopped, run_import
+from backend.datasets.sources.opening import Elsewhere
 from backend.db.session import Database, WriteSession
 from backend.imaging.pool import allow_megapixels
 from backend.ledger.celery_notifier import notifier_of
@@ -37,6 +38,7 @@ def import_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) 
                 fence=record.fence,
                 should_stop=stop.requested,
                 on_progress=record.on_progress,
+                elsewhere=Elsewhere.of(settings),
             )
         except ImportStopped as error:
             raise Stopped from error

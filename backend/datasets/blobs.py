@@ -1,6 +1,8 @@
 """Delete stored bytes that nothing refers to any more."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 from backend.datasets.ingest import thumbnail_name
 from backend.datasets.repository import DatasetRepository
@@ -9,7 +11,16 @@ from backend.imaging.thumbnails import SIZES, VIEW
 from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
 
-_AT_ONCE = 200
+DOWNLOADS: Final = "downloads"
+"""Folders of downloads that aren't complete, one for each import."""
+UPLOADS: Final = "uploads"
+"""Folders of resumable uploads, one for each."""
+_AT_ONCE: Final = 200
+
+
+def uploaded_file(storage: Storage, upload_id: str) -> Path:
+    """Where a resumable upload's bytes lie. An archive is read from there, without being copied or renamed."""
+    return storage.folder(UPLOADS, upload_id) / "part"
 
 
 def forget_blobs(open_unit: OpenUnit, storage: Storage, digests: Sequence[Digest]) -> None:
@@ -31,14 +42,19 @@ def forget_blobs(open_unit: OpenUnit, storage: Storage, digests: Sequence[Digest
 
 
 def forget_archives(open_unit: OpenUnit, storage: Storage) -> int:
-    """Delete the archives of imports that have ended, however they ended; how many. Safe to repeat."""
+    """Delete what imports that have ended, however they ended, were made from; of how many. Safe to repeat.
+
+    That is archives, uploads, lists of addresses or names, parts of downloads, and keys.
+    """
     with open_unit() as unit:
-        archives = DatasetRepository(unit.session).archives_of_ended_imports()
-    if not archives:
+        leftovers = DatasetRepository(unit.session).leftovers_of_ended_imports()
+    if not leftovers:
         return 0
-    forget_blobs(open_unit, storage, sorted({Digest(one.digest) for one in archives.values() if one.digest}))
-    for upload_id in {one.upload_id for one in archives.values() if one.upload_id}:
-        storage.delete_folder("uploads", upload_id)
+    forget_blobs(open_unit, storage, sorted({digest for digest, _ in leftovers.values() if digest}))
+    for upload_id in {upload_id for _, upload_id in leftovers.values() if upload_id}:
+        storage.delete_folder(UPLOADS, upload_id)
+    for import_id in leftovers:
+        storage.delete_folder(DOWNLOADS, import_id)
     with open_unit() as unit:
-        DatasetRepository(unit.session).note_archives_deleted(archives)
-    return len(archives)
+        DatasetRepository(unit.session).note_leftovers_deleted(leftovers)
+    return len(leftovers)

@@ -9,9 +9,10 @@ from starlette.responses import StreamingResponse
 
 from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.deletion.remove import remove_dataset, remove_images
-from backend.datasets.errors import EmptyUpload, ImportFromLinksUnavailable
+from backend.datasets.errors import EmptyUpload
 from backend.datasets.images import copy_to_look_at, find_image, opened, thumbnail
-from backend.datasets.imports import cancel_import, take_archive, take_sample
+from backend.datasets.import_view import read_import
+from backend.datasets.imports import cancel_import, take_archive
 from backend.datasets.ingest import ingest
 from backend.datasets.pictures.flags import FLAGS
 from backend.datasets.pictures.listing import ImageQuery, checked
@@ -25,7 +26,6 @@ from backend.datasets.schemas import (
     DeletedImagesRead,
     FilesPresent,
     FilesPresentRead,
-    FromUrls,
     ImageDeletion,
     ImageRead,
     ImportRead,
@@ -46,7 +46,6 @@ from backend.imaging.thumbnails import MEDIA_TYPE
 from backend.pagination import IdCursorDep, LimitQuery, Page
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
-_REJECTIONS_SHOWN = 1000
 
 
 @router.post("/datasets", status_code=201)
@@ -119,7 +118,7 @@ async def upload_images(dataset_id: str, request: Request, services: ServicesDep
             services.open_unit(), services.storage, decoding_pool(), dataset_id, files_of_form(chunks, content_type)
         ),
     )
-    if not (found.added or found.already_there or found.ignored or found.tables or found.rejected):
+    if not (found.added or found.already_there or found.ignored or found.tables or found.rejected or found.imports):
         raise EmptyUpload
     return UploadRead(
         added=found.added,
@@ -127,6 +126,7 @@ async def upload_images(dataset_id: str, request: Request, services: ServicesDep
         ignored=found.ignored,
         tables=found.tables,
         rejected=[_rejection(rejection) for rejection in found.rejected],
+        imports=found.imports,
         notes=[NoteRead(path=noted.path, code=noted.note.code, message=noted.note.message) for noted in found.noted],
     )
 
@@ -169,16 +169,6 @@ async def upload_archive(dataset_id: str, request: Request, services: ServicesDe
     return await read_in_thread(request, take)
 
 
-@router.post("/datasets/{dataset_id}/from-urls", status_code=202)
-def import_sample(dataset_id: str, body: FromUrls, unit: UnitDep) -> ImportRead:
-    """Add a sample's pictures (links are not supported yet)."""
-    if body.urls or body.archive_url:
-        raise ImportFromLinksUnavailable
-    if not body.sample:
-        raise InvalidInput("This request names no sample.", advice='Send {"sample": "digits"}, for example.')
-    return read_import(DatasetRepository(unit.session), take_sample(unit, dataset_id, body.sample))
-
-
 @router.get("/imports/{import_id}")
 def get_import(import_id: str, session: ReadDep) -> ImportRead:
     """How far an import is, and which files it left out (the first 1,000)."""
@@ -197,13 +187,6 @@ def stop_import(import_id: str, services: ServicesDep) -> ImportRead:
 def list_samples() -> Page[SampleRead]:
     """Data sets that are one click away."""
     return Page[SampleRead](items=[SampleRead.of(sample) for sample in SAMPLES.values()], next=None)
-
-
-def read_import(repository: DatasetRepository, import_id: str) -> ImportRead:
-    """An import as the API shows it. Raises ImportNotFound."""
-    row, job = repository.get_import(import_id)
-    rejections = repository.rejections(row.dataset_id, limit=_REJECTIONS_SHOWN, import_id=import_id)
-    return ImportRead.of(row, job, rejections)
 
 
 @router.get("/datasets/{dataset_id}/images")

@@ -190,18 +190,6 @@ class MalformedUpload(InvalidInput):
         )
 
 
-class ImportFromLinksUnavailable(InvalidInput):
-    """Fetching from addresses on the internet comes later."""
-
-    code = "import-from-links-unavailable"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Pictures can't be downloaded from links yet.",
-            advice="Download them on your computer, then add the files or a .zip.",
-        )
-
-
 class SampleNotFound(NotFound):
     """No such sample."""
 

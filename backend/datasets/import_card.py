@@ -1,13 +1,16 @@
 """An import as the page shows it: how far it is, or what came of it, in sentences."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from backend.datasets.samples import SAMPLES
 from backend.datasets.schemas import FailureRead
+from backend.domain.json import Json
 from backend.ledger.job import JobState
 from backend.tables.datasets import ImportRow
 from backend.tables.ledger import JobRow
-from backend.templating import counted
+from backend.templating import counted, rough_time, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,10 @@ def import_card(row: ImportRow, job: JobRow) -> ImportCard:
     status = _status(job)
     return ImportCard(
         row.id,
-        _title(row),
+        title_of(row.source),
         status,
         _words(row, status),
-        min(1.0, row.entries_done / row.entries_total) if row.entries_total else None,
+        _share(row),
         tuple(_details(row)),
         _failure(job),
     )
@@ -56,25 +59,57 @@ def _status(job: JobRow) -> str:
     return "cancelling" if job.state == JobState.STOPPING else job.state
 
 
-def _title(row: ImportRow) -> str:
-    if row.source.get("kind") == "sample" and (sample := SAMPLES.get(str(row.source["name"]))):
-        return sample.title
-    return str(row.source.get("name") or "Archive")
+def title_of(source: Mapping[str, Json]) -> str:
+    """What is imported, in a few words."""
+    match source.get("kind"):
+        case "sample" if sample := SAMPLES.get(str(source["name"])):
+            return sample.title
+        case "links":
+            label = f" of “{source['label']}”" if source.get("label") else ""
+            return f"Links{label}"
+        case "download":
+            return f"Archive from {urlsplit(str(source['url'])).hostname}"
+        case "folder":
+            return f"Folder {source['path']}"
+        case "bucket":
+            return f"Bucket {source['bucket']}"
+        case _:
+            return str(source.get("name") or "Archive")
+
+
+def _share(row: ImportRow) -> float | None:
+    if _is_downloading(row):
+        return min(1.0, row.bytes_done / row.bytes_total) if row.bytes_total else None
+    return min(1.0, row.entries_done / row.entries_total) if row.entries_total else None
+
+
+def _is_downloading(row: ImportRow) -> bool:
+    return row.source.get("partial") is True and "digest" not in row.source
 
 
 def _words(row: ImportRow, status: str) -> str:
-    done = f"{row.entries_done:,} of {row.entries_total:,}" if row.entries_total else f"{row.entries_done:,}"
     added = f"{counted(row.added, 'picture')} added"
     if status == "queued":
         return "Queued: starts as soon as a worker is free."
     if status == "paused":
         return f"Paused: the disk is full. {added} so far."
     if status in ("running", "cancelling"):
-        return f"{done} files read, {added}"
+        left = f", {rough_time(row.seconds_left)} left" if row.seconds_left and status == "running" else ""
+        return _under_way(row, added) + left
     already = f", {row.already_there:,} already here" if row.already_there else ""
     if status == "cancelled":
         return f"Cancelled. {added} before that{already}; they are kept."
     return f"{added}{already}."
+
+
+def _under_way(row: ImportRow, added: str) -> str:
+    if _is_downloading(row):
+        whole = f" of {size(row.bytes_total)}" if row.bytes_total else ""
+        return f"Downloading: {size(row.bytes_done)}{whole}"
+    if row.source.get("kind") in ("folder", "bucket") and "digest" not in row.source:
+        return "Looking what is there"
+    done = f"{row.entries_done:,} of {row.entries_total:,}" if row.entries_total else f"{row.entries_done:,}"
+    return f"{done} files read, {added}"
 
 
 def _details(row: ImportRow) -> list[str]:

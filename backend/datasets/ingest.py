@@ -6,6 +6,8 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from backend.datasets.examine.start import want_examination
+from backend.datasets.import_queue.address_lists import MOST_ADDRESSES, addresses_in, keep_addresses, label_in
+from backend.datasets.import_queue.queueing import queue_links
 from backend.datasets.repository import DatasetRepository, NewImage, Rejection
 from backend.datasets.table_files import is_table
 from backend.db.session import WriteSession
@@ -44,7 +46,7 @@ class Noted:
 
 @dataclass(slots=True)
 class Ingested:
-    """What became of the files."""
+    """What became of the files. ``imports``: ids of those that fetch what lists of addresses lead to."""
 
     added: int = 0
     already_there: int = 0
@@ -52,6 +54,7 @@ class Ingested:
     tables: int = 0
     rejected: list[Rejection] = field(default_factory=list)
     noted: list[Noted] = field(default_factory=list)
+    imports: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,17 @@ class _Table:
 
 
 @dataclass(frozen=True, slots=True)
+class _Links:
+    label: str
+    addresses: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Ignored:
     pass
 
 
-_Outcome = _Image | _Table | _Ignored | Rejection
+_Outcome = _Image | _Table | _Links | _Ignored | Rejection
 BeforeCommit = Callable[[WriteSession, "Ingested", int], None]
 """Called in each batch's transaction with the counts of the batch and its number of files."""
 
@@ -102,8 +111,14 @@ def ingest(
     total = Ingested()
     for outcomes in _batches(_outcomes(storage, decoders, files), BATCH):
         batch = Ingested()
+        lists = [
+            (outcome.label, keep_addresses(storage, outcome.addresses, outcome.label))
+            for outcome in outcomes
+            if isinstance(outcome, _Links)
+        ]
         with open_unit() as unit:
             _record(unit.session, dataset_id, outcomes, batch, import_id)
+            batch.imports += [queue_links(unit, dataset_id, label, *kept) for label, kept in lists]
             before_commit(unit.session, batch, len(outcomes))
         for outcome in outcomes:
             if isinstance(outcome, _Image):
@@ -137,6 +152,8 @@ def _record(
                 batch.rejected.append(outcome)
             case _Ignored():
                 batch.ignored += 1
+            case _Links():
+                pass  # an import of its own
 
 
 def _outcomes(storage: Storage, decoders: DecodingPool, files: Iterable[IncomingFile]) -> Iterator[_Outcome]:
@@ -147,6 +164,8 @@ def _outcomes(storage: Storage, decoders: DecodingPool, files: Iterable[Incoming
             yield _rejection(file.path, file.refused)
         elif len(file.content) > MAX_FILE_BYTES:
             yield _rejection(file.path, Refused("image-file-too-large", f"larger than {MAX_FILE_BYTES >> 20} MB"))
+        elif addresses := addresses_in(file.path, file.content):
+            yield _links(file.path, addresses)
         elif is_table(file.path, file.content):
             yield _Table(file.path, storage.put_bytes(file.content), len(file.content))
         elif isinstance(answer, ReadImage):
@@ -154,6 +173,13 @@ def _outcomes(storage: Storage, decoders: DecodingPool, files: Iterable[Incoming
         else:
             assert answer is not None, "everything else was decoded"
             yield _rejection(file.path, answer)
+
+
+def _links(path: str, addresses: list[str]) -> _Links | Rejection:
+    if len(addresses) > MOST_ADDRESSES:
+        why = f"it has more than {MOST_ADDRESSES:,} addresses; make several files of it"
+        return _rejection(path, Refused("links-too-many", why))
+    return _Links(label_in(path), addresses)
 
 
 def _named(file: IncomingFile) -> IncomingFile:
@@ -166,7 +192,9 @@ def _named(file: IncomingFile) -> IncomingFile:
 
 
 def _to_decode(file: IncomingFile) -> bytes | None:
-    is_taken = not (is_junk(file.path) or file.refused or is_table(file.path, file.content))
+    if is_junk(file.path) or file.refused or is_table(file.path, file.content):
+        return None
+    is_taken = not addresses_in(file.path, file.content)
     return file.content if is_taken and len(file.content) <= MAX_FILE_BYTES else None
 
 
@@ -196,6 +224,7 @@ def _add(total: Ingested, batch: Ingested) -> None:
     total.tables += batch.tables
     total.rejected += batch.rejected
     total.noted += batch.noted
+    total.imports += batch.imports
 
 
 _Element = TypeVar("_Element")

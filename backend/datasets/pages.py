@@ -12,7 +12,7 @@ from backend.datasets.context import dataset_context
 from backend.datasets.deletion.remove import remove_dataset
 from backend.datasets.errors import ImportEnded
 from backend.datasets.import_card import import_card
-from backend.datasets.imports import cancel_import, take_sample
+from backend.datasets.imports import cancel_import
 from backend.datasets.ingest import Ingested, ingest
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.proposal import Proposal, complete_proposal
@@ -20,6 +20,7 @@ from backend.datasets.pictures.repository import ImageFilter, PictureLists
 from backend.datasets.pictures.tile import Tile
 from backend.datasets.repository import DatasetRepository
 from backend.datasets.samples import SAMPLES, find_sample
+from backend.datasets.sources.begin import take_sample
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep, UnitDep
 from backend.domain.ids import new_id
 from backend.domain.images import JOINERS

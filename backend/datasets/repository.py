@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from backend.datasets.errors import DatasetNotFound, ImageNotFound, ImportNotFound
 from backend.db.base import Base
 from backend.domain.ids import Digest, new_id
+from backend.domain.json import Json
 from backend.imaging.facts import Note
 from backend.ledger.job import JobState
 from backend.tables.datasets import (
@@ -27,6 +28,8 @@ from backend.tables.ledger import JobRow
 from backend.tables.training import RunRow
 
 _FINAL = tuple(state for state in JobState if state.is_final)
+_LEFTOVERS = frozenset({"digest", "upload", "sealed", "partial"})
+"""What an import's source says of things that are kept only until its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,10 @@ class NamedFile(NamedTuple):
     bytes: int
 
 
-class KeptArchive(NamedTuple):
-    """Where an import's archive lies: a blob, or the part of a resumable upload."""
+class Leftover(NamedTuple):
+    """Where an import's archive or list lies, if it has one: a blob, or the part of a resumable upload."""
 
-    digest: str | None
+    digest: Digest | None
     upload_id: str | None
 
 
@@ -294,15 +297,26 @@ class DatasetRepository:
         )
         return [(row, job) for row, job in self._session.execute(query)]
 
-    def advance_import(self, import_id: str, *, name_encoding: str | None, **counts: int) -> None:
-        """Add to an import's counters; ``name_encoding`` is how names were read, where it had to be guessed."""
+    def samples(self, dataset_id: str) -> list[str]:
+        """Names of the samples that were added to a dataset, the first one first."""
+        query = select(ImportRow.source).where(ImportRow.dataset_id == dataset_id).order_by(ImportRow.id)
+        return [str(source["name"]) for source in self._session.scalars(query) if source.get("kind") == "sample"]
+
+    def advance_import(
+        self, import_id: str, *, name_encoding: str | None, seconds_left: int | None = None, **counts: int
+    ) -> None:
+        """Add to an import's counters.
+
+        ``name_encoding`` is how names were read, where it had to be guessed; ``seconds_left`` is for the rest.
+        """
         values: dict[str, Any] = {name: getattr(ImportRow, name) + count for name, count in counts.items()}
         values |= {"name_encoding": name_encoding} if name_encoding else {}
+        values["seconds_left"] = seconds_left
         self._session.execute(update(ImportRow).where(ImportRow.id == import_id).values(values))
 
-    def set_import_total(self, import_id: str, entries: int) -> None:
-        """Record how many entries an import has."""
-        self._session.execute(update(ImportRow).where(ImportRow.id == import_id).values(entries_total=entries))
+    def update_import(self, import_id: str, **values: Json) -> None:
+        """Record what is known of an import now: columns of its row."""
+        self._session.execute(update(ImportRow).where(ImportRow.id == import_id).values(values))
 
     def most_common_rejection(self, import_id: str) -> tuple[int, str]:
         """How many files of an import were left out, and the sentence given for most of them."""
@@ -315,23 +329,23 @@ class DatasetRepository:
         found = self._session.execute(query).all()
         return sum(count for count, _ in found), found[0][1] if found else ""
 
-    def archives_of_ended_imports(self) -> dict[str, KeptArchive]:
-        """Archives that are still noted as kept though their imports have ended, by the imports' ids."""
+    def leftovers_of_ended_imports(self) -> dict[str, Leftover]:
+        """Ended imports of which an archive, a list, keys or a part of a download are still kept, by their ids."""
         query = (
             select(ImportRow.id, ImportRow.source)
             .join(JobRow, JobRow.id == ImportRow.job_id)
             .where(JobRow.state.in_(_FINAL))
         )
-        kept = {
-            import_id: KeptArchive(source.get("digest"), source.get("upload"))
+        return {
+            import_id: Leftover(source.get("digest"), source.get("upload"))
             for import_id, source in self._session.execute(query)
+            if not _LEFTOVERS.isdisjoint(source)
         }
-        return {import_id: archive for import_id, archive in kept.items() if archive != KeptArchive(None, None)}
 
-    def note_archives_deleted(self, import_ids: Iterable[str]) -> None:
-        """Record that imports have no archive any more."""
+    def note_leftovers_deleted(self, import_ids: Iterable[str]) -> None:
+        """Record that imports have none of these any more."""
         for row in self._session.scalars(select(ImportRow).where(ImportRow.id.in_(list(import_ids)))):
-            row.source = {name: value for name, value in row.source.items() if name not in ("digest", "upload")}
+            row.source = {name: value for name, value in row.source.items() if name not in _LEFTOVERS}
 
     # Blobs that nobody uses any more
 

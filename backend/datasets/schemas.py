@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from backend.datasets.pictures.repository import ListedImage
 from backend.datasets.repository import DatasetSummary
@@ -76,7 +76,8 @@ class NoteRead(BaseModel):
 class UploadRead(BaseModel):
     """What became of an upload. ``ignored`` counts hidden and system files, ``tables`` the CSV and TSV files.
 
-    ``notes``: of pictures that were taken in, such as pages of a TIFF that were left out.
+    ``notes``: of pictures that were taken in, such as pages of a TIFF that were left out. ``imports``: ids of those
+    that fetch what text files of addresses lead to.
     """
 
     added: int
@@ -85,6 +86,23 @@ class UploadRead(BaseModel):
     tables: int
     rejected: list[RejectionRead]
     notes: list[NoteRead]
+    imports: list[str]
+
+
+class BucketRef(_Body):
+    """An S3 bucket. Without a key of its own, the server's is used where it has one; else the bucket must be public.
+
+    ``endpoint`` is the address of the S3 server, for others than Amazon's. The keys are kept encrypted, and only until
+    the import ends.
+    """
+
+    bucket: str = Field(max_length=63, examples=["hospital-scans"])
+    prefix: str = Field("", max_length=1024, examples=["2026/"])
+    endpoint: str = Field("", max_length=2048, examples=["https://s3.example.org"])
+    region: str = Field("", max_length=40, examples=["eu-central-1"])
+    access_key: str = Field("", max_length=200)
+    secret_key: SecretStr = Field(SecretStr(""), max_length=200)
+    session_token: SecretStr = Field(SecretStr(""), max_length=4096)
 
 
 class FilesPresent(_Body):
@@ -103,12 +121,31 @@ class FilesPresentRead(BaseModel):
 
 
 class FromUrls(_Body):
-    """A sample by its name; links come later."""
+    """Where pictures come from: exactly one of the fields; ``label`` belongs to ``urls``."""
 
     sample: str | None = Field(None, max_length=100, examples=["digits"])
-    urls: list[str] | None = None
-    label: str | None = None
-    archive_url: str | None = None
+    urls: list[Annotated[str, StringConstraints(max_length=8192)]] | None = Field(
+        None, examples=[["https://example.org/bear.jpg"]], description="Addresses of pictures, 100,000 at most."
+    )
+    label: str | None = Field(None, max_length=100, examples=["grizzly"])
+    archive_url: str | None = Field(None, max_length=8192, examples=["https://example.org/pets.zip"])
+    server_folder: str | None = Field(None, max_length=4096, examples=["/pictures/birds"])
+    s3: BucketRef | None = None
+
+
+class ServerFolderRead(BaseModel):
+    """A folder of the server; ``files`` lie directly in it."""
+
+    path: str
+    name: str
+    files: int
+
+
+class ServerFoldersRead(BaseModel):
+    """Folders in a folder, or those that can be imported from; at most 500 are listed."""
+
+    items: list[ServerFolderRead]
+    has_more: bool
 
 
 class FailureRead(BaseModel):
@@ -124,7 +161,8 @@ class ImportRead(BaseModel):
     """An import and its counts.
 
     ``progress`` is in [0, 1], or null where the number of files isn't known yet; ``entries`` of ``entries_total`` are
-    done. ``name_encoding`` is how file names were read, where their encoding had to be guessed.
+    done. ``name_encoding`` is how file names were read, where their encoding had to be guessed. ``seconds_left`` is
+    an estimate by the last 20 s, null where there is none yet.
     """
 
     id: str
@@ -137,6 +175,9 @@ class ImportRead(BaseModel):
     already_there: int
     ignored: int
     tables: int
+    bytes_downloaded: int
+    bytes_to_download: int | None
+    seconds_left: int | None
     name_encoding: str | None
     rejected: list[RejectionRead]
     failure: FailureRead | None
@@ -156,6 +197,9 @@ class ImportRead(BaseModel):
             already_there=row.already_there,
             ignored=row.ignored,
             tables=row.tables,
+            bytes_downloaded=row.bytes_done,
+            bytes_to_download=row.bytes_total or None,
+            seconds_left=row.seconds_left if status == "running" else None,
             name_encoding=row.name_encoding,
             rejected=[RejectionRead(path=r.path, code=r.code, message=r.message) for r in rejections],
             failure=_failure(job),
@@ -176,28 +220,47 @@ def _failure(job: JobRow) -> FailureRead | None:
 
 
 class SampleRead(BaseModel):
-    """A data set that is one click away; ``rule`` is how its labels are read."""
+    """A data set that is one click away; ``rule`` is how its labels are read, ``split`` how pictures are held out.
+
+    One that isn't at hand is downloaded from ``download_url``: ``download_bytes``, with this MD5 sum.
+    ``published_error_rate`` is one to compare with, in [0, 1].
+    """
 
     name: str
     title: str
+    shows: str
     images: int
     classes: int
     licence: str
     citation: str
+    published_error_rate: float | None
+    published_error_source: str | None
     at_hand_offline: bool
+    download_url: str | None
+    download_bytes: int | None
+    download_md5: str | None
     rule: dict[str, Json]
+    split: dict[str, Json]
 
     @classmethod
     def of(cls, sample: Sample) -> Self:
+        published, download = sample.published, sample.download
         return cls(
             name=sample.name,
             title=sample.title,
+            shows=sample.shows,
             images=sample.images,
             classes=sample.classes,
             licence=sample.licence,
             citation=sample.citation,
+            published_error_rate=published.error_rate if published else None,
+            published_error_source=published.source if published else None,
             at_hand_offline=sample.at_hand_offline,
+            download_url=download.url if download else None,
+            download_bytes=download.bytes if download else None,
+            download_md5=download.md5 if download else None,
             rule=sample.rule,
+            split=sample.split,
         )
 
 

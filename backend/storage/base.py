@@ -16,6 +16,9 @@ class Storage(Protocol):
     def put_stream(self, chunks: Iterator[bytes]) -> tuple[Digest, int]:
         """Keep a stream durably; its digest and size in bytes."""
 
+    def adopt(self, file: Path) -> tuple[Digest, int]:
+        """Keep a file that lies in a folder of this storage; it is moved, not copied. Its digest and size in bytes."""
+
     def open_blob(self, digest: Digest) -> BinaryIO:
         """A seekable file of the blob's bytes."""
 

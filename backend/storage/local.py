@@ -55,13 +55,25 @@ class LocalStorage:
                 file.flush()
                 os.fsync(file.fileno())
             digest = Digest(sha256.hexdigest())
-            place = self._blob(digest)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            partial.replace(place)
-            sync_folder(place.parent)
+            self._move(partial, digest)
         finally:
             partial.unlink(missing_ok=True)
         return digest, size
+
+    def adopt(self, file: Path) -> tuple[Digest, int]:
+        """Keep a file that lies in a folder of this storage; it is moved, not copied. Its digest and size in bytes."""
+        with file.open("rb") as content:
+            digest = Digest(hashlib.file_digest(content, "sha256").hexdigest())
+            os.fsync(content.fileno())
+            size = content.seek(0, os.SEEK_END)
+        self._move(file, digest)
+        return digest, size
+
+    def _move(self, file: Path, digest: Digest) -> None:
+        place = self._blob(digest)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(place)
+        sync_folder(place.parent)
 
     def open_blob(self, digest: Digest) -> BinaryIO:
         """A seekable file of the blob's bytes."""

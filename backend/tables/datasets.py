@@ -96,13 +96,16 @@ class RejectionRow(Base):
 
 
 class ImportRow(Base):
-    """An import of an archive or sample into a dataset; done by a job.
+    """An import into a dataset, done by a job.
 
-    ``source`` says what: ``{"kind": "archive", "archive", "digest", "bytes"}``, with ``"upload", "name"`` in place of
-    the digest where it came by a resumable upload, or ``{"kind": "sample", "name"}``; digest or upload go when the
-    archive is deleted after the end. ``name_encoding`` is the one that file names were read in, where it had to be
-    guessed.
-    ``entries_done`` of ``entries_total`` is the progress; an import goes on after it when its worker died.
+    ``source`` says what is imported, by its ``kind``: ``archive`` (``archive``, ``digest``, ``bytes``), ``sample``
+    (``name``), ``links`` (a list of addresses), ``download`` (``url`` of an archive), ``folder`` (``path`` on the
+    server), ``bucket`` (``bucket``, ``prefix``, ``endpoint``, ``region``). ``digest`` is the stored archive or list
+    that is worked through, or ``upload`` the resumable upload of the file ``name``; it goes after the end, and so does
+    what is ``sealed`` (keys) or ``partial`` (a download).
+    ``name_encoding`` is the one that file names were read in, where it had to be guessed.
+    ``entries_done`` of ``entries_total`` is the progress; an import goes on after it when its worker died. Until
+    there are entries, ``bytes_done`` of ``bytes_total`` have been downloaded; totals are 0 where they aren't known.
     """
 
     __tablename__ = "imports"
@@ -118,6 +121,9 @@ class ImportRow(Base):
     already_there: Mapped[int] = mapped_column(default=0)
     ignored: Mapped[int] = mapped_column(default=0)
     tables: Mapped[int] = mapped_column(default=0, server_default="0")
+    bytes_done: Mapped[BigInt] = mapped_column(default=0, server_default="0")
+    bytes_total: Mapped[BigInt] = mapped_column(default=0, server_default="0")
+    seconds_left: Mapped[int | None]
     name_encoding: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 

@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 from backend.datasets.archives.reading import kind_of
-from backend.datasets.imports import begin_import
+from backend.datasets.import_queue.queueing import queue_import
 from backend.datasets.ingest import IncomingFile, Ingested, ingest
 from backend.domain.json import Json
 from backend.imaging.pool import DecodingPool
@@ -55,7 +55,7 @@ def _import(open_unit: OpenUnit, part: Part, row: UploadRow) -> UploadRow:
     with open_unit() as unit:
         locked = UploadRepository(unit.session).lock(row.id)
         if locked.state == OPEN:
-            locked.import_id = begin_import(unit, locked.dataset_id, source)
+            locked.import_id = queue_import(unit, locked.dataset_id, source)
             locked.state = COMPLETE
         return locked
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from backend.datasets.imports import uploaded_file
+from backend.datasets.blobs import uploaded_file
 from backend.storage.base import Storage
 from backend.storage.local import sync_folder
 from backend.uploads.errors import UploadBusy

@@ -12,6 +12,7 @@ EXPECTED = [
     *(f"G{number:02}" for number in range(1, 16)),
     # U13 and U15 are about uploads in bundles: tests/backend/datasets/test_uploads.py.
     *(f"U{number:02}" for number in (*range(1, 13), 14, 16)),
+    *(f"S{number:02}" for number in range(1, 10)),
 ]
 
 
@@ -19,7 +20,7 @@ def rows() -> dict[str, list[tuple[str, str]]]:
     """For each scenario, its tests as (file, name)."""
     page = (ROOT / "docs/reliability.md").read_text("utf-8")
     found = {}
-    for scenario, cells in re.findall(r"^\| ([JBGU]\d\d) \|(.*)$", page, re.MULTILINE):
+    for scenario, cells in re.findall(r"^\| ([JBGUS]\d\d) \|(.*)$", page, re.MULTILINE):
         found[scenario] = re.findall(r"`(tests/\S+?\.py)::(test_\w+)`", cells)
     return found
 

@@ -100,3 +100,30 @@ def test_it_connects_to_postgresql_with_the_installed_driver(monkeypatch: pytest
     monkeypatch.setenv("DATABASE_URL", "postgresql://ana:secret@db/tellapart")
 
     assert load().sql_url == "postgresql+psycopg://ana:secret@db/tellapart"
+
+
+def test_folders_to_import_from_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+
+    settings = load(
+        _env_file=None, import_roots=f"{tmp_path}/scans, {tmp_path}", import_networks="10.0.0.0/8,fd12::/16"
+    )
+
+    assert settings.import_folders == (tmp_path / "scans", tmp_path)
+    assert [str(network) for network in settings.trusted_networks] == ["10.0.0.0/8", "fd12::/16"]
+    for name, value in [
+        ("import_roots", f"{tmp_path}/nosuch"),
+        ("import_roots", "scans"),
+        ("import_networks", "10.0.0.1/8"),
+        ("import_networks", "0.0.0.0/0"),
+    ]:
+        with pytest.raises(SettingsError, match=f"TELLAPART_{name.upper()} has a value"):
+            load(_env_file=None, **{name: value})
+
+
+def test_a_secret_that_cannot_be_used_is_not_shown() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(_env_file=None, AWS_ENDPOINT_URL="https://user:secret@s3.example.org")
+
+    assert "AWS_ENDPOINT_URL has a value that can't be used. Accepted: http://host:9000" in str(refused.value)
+    assert "secret" not in str(refused.value)

@@ -56,14 +56,16 @@ class ArchiveEncrypted(InvalidInput):
 
 
 class NothingUsable(InvalidInput):
-    """An archive was read to its end and gave no picture and no table."""
+    """An archive (or whatever ``place`` says) was read to its end and gave no picture and no table."""
 
     code = "archive-nothing-usable"
 
-    def __init__(self, entries: int, ignored: int, refused: int, reason: str = "") -> None:
+    def __init__(self, entries: int, ignored: int, refused: int, reason: str = "", place: str = "archive") -> None:
         super().__init__(
-            _why_nothing(entries, refused, reason),
-            advice="Check that there are pictures in it, and that they open on your computer.",
+            _why_nothing(entries, refused, reason, place),
+            advice="Check that the addresses are those of pictures, and open in your browser."
+            if place == "list"
+            else "Check that there are pictures in it, and that they open on your computer.",
             details={"entries": entries, "ignored": ignored, "rejected": refused},
         )
 
@@ -75,11 +77,13 @@ def _kept(kept: int) -> str:
     return f"{pictures} read before that and kept; the rest never arrived."
 
 
-def _why_nothing(entries: int, refused: int, reason: str) -> str:
+def _why_nothing(entries: int, refused: int, reason: str, place: str) -> str:
     if entries == 0:
-        return "This archive is empty."
+        return f"This {place} is empty."
     if refused == 0:
-        return "There is no picture in this archive, only hidden files and files of the operating system."
+        return f"There is no picture in this {place}, only hidden files and files of the operating system."
+    if place == "list":
+        return f"Nothing on this list can be used. The most common reason: {reason}" if refused > 1 else reason
     if refused == 1:
-        return f"The only file in this archive can't be used. {reason}"
-    return f"None of the {refused:,} files in this archive can be used. The most common reason: {reason}"
+        return f"The only file in this {place} can't be used. {reason}"
+    return f"None of the {refused:,} files in this {place} can be used. The most common reason: {reason}"

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.datasets.labels.tables import ReadTable, read_table
 from backend.datasets.repository import DatasetRepository, ImageNames
+from backend.datasets.samples import SAMPLES, Sample
 from backend.domain.ids import Digest
 from backend.domain.labels.names import NameIndex
 from backend.domain.labels.rules import Evaluate
@@ -110,6 +111,12 @@ class DatasetContent:
         repository = DatasetRepository(session)
         repository.get(dataset_id)
         return cls(session, storage, dataset_id, _CACHE.names(repository, dataset_id), repository.tables(dataset_id))
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """The samples that were added to the dataset; most have none."""
+        names = DatasetRepository(self.session).samples(self.dataset_id)
+        return [SAMPLES[name] for name in names if name in SAMPLES]
 
     @property
     def images(self) -> Sequence[ImageNames]:

@@ -9,13 +9,15 @@ from weakref import WeakKeyDictionary
 
 from backend.datasets.labels.apply import Labelled, label_images
 from backend.datasets.labels.content import DatasetContent, Names
+from backend.datasets.samples import Sample
 from backend.domain.errors import InvalidInput
 from backend.domain.images import normal
-from backend.domain.labels.rules import CsvRule, FolderRule, PatternRule, RuleSpec
+from backend.domain.labels.rules import CsvRule, FolderRule, PatternRule, RuleSpec, parse_spec
 from backend.domain.labels.sense import is_container, masks_among, nests, sense_of
 from backend.domain.labels.tables import Table
 from backend.domain.manifest import Split
 from backend.domain.splitting import FOLDER_WORDS, SIDE_WORDS, CsvSplit, FolderSplit, RandomSplit, SplitSpec
+from backend.domain.splitting import parse_spec as parse_split
 
 SHOWN: Final = 5
 _LEAST: Final = 0.1
@@ -69,7 +71,22 @@ def _found(content: DatasetContent, given: Mapping[str, str]) -> list[Suggestion
     tried = (_tried(content, candidate, masks, given) for candidate in _candidates(content, masks))
     # Stable: of equals, the simpler one that was tried first.
     scored = sorted((found for found in tried if found), key=lambda found: -found.score)
-    return [_suggestion(content, found) for found in _distinct(scored)[:SHOWN]]
+    suggestions = [_suggestion(content, found) for found in _distinct(scored)[:SHOWN]]
+    samples = () if given else content.samples
+    known = [found for sample in samples if (found := _of_sample(content, sample)) is not None][:1]
+    return [*known, *(found for found in suggestions if found.rule not in [sample.rule for sample in known])][:SHOWN]
+
+
+def _of_sample(content: DatasetContent, sample: Sample) -> Suggestion | None:
+    """The rule of a sample whose pictures these are; None where it leaves some of them out."""
+    rule, split = parse_spec(sample.rule), parse_split(sample.split)
+    try:
+        labelled = label_images(content, rule)
+    except InvalidInput:
+        return None  # its table hasn't come yet, for example
+    if not labelled.images or len(labelled.images) < len(content.images):
+        return None
+    return Suggestion(rule, split, f"the rule of {sample.title}", 1.0, labelled)
 
 
 def _suggestion(content: DatasetContent, found: _Scored) -> Suggestion:

@@ -178,9 +178,8 @@ def test_it_brings_the_digits(ana: Ana) -> None:
     ("body", "status", "code"),
     [
         ({"sample": "nosuch"}, 404, "sample-not-found"),
-        ({"urls": ["https://example.org/1.jpg"], "label": "x"}, 422, "import-from-links-unavailable"),
-        ({"archive_url": "https://example.org/1.zip"}, 422, "import-from-links-unavailable"),
-        ({}, 422, "invalid-input"),
+        ({}, 422, "source-unclear"),
+        ({"sample": "digits", "urls": ["https://example.org/1.jpg"]}, 422, "source-unclear"),
     ],
 )
 def test_it_refuses_other_sources(ana: Ana, body: dict[str, object], status: int, code: str) -> None:

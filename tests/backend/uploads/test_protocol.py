@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from starlette.testclient import TestClient
 
-from backend.datasets.imports import uploaded_file
+from backend.datasets.blobs import uploaded_file
 from backend.db.base import utc_now
 from backend.dependencies import Services
 from backend.tables.uploads import UploadRow
