@@ -20,8 +20,9 @@ from backend.datasets.labels.version_view import version_lines
 from backend.datasets.labels.view import bare_samples, samples
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.datasets.urls import batch_image_url, thumbnail_url
-from backend.datasets.versions import find_version, latest_version
+from backend.datasets.versions import drawn_kind, find_version, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
+from backend.domain.drawn import caution_about, usual_augmentation
 from backend.domain.errors import InvalidInput
 from backend.domain.labels.rules import ByTable, RuleSpec
 from backend.domain.labels.rules import parse_spec as parse_rule_spec
@@ -109,6 +110,7 @@ def look(
     # A box that isn't ticked sends nothing, so the form sends “false” along with every answer.
     is_augmented = augmented is None or "true" in augmented
     used = secrets.randbelow(10**6) if seed is None else seed
+    drawn = drawn_kind(session, version_id)
     return page(
         request,
         "datasets/look.html",
@@ -122,6 +124,7 @@ def look(
             for item in batch(session, version_id, n=9, seed=used)
         ],
         versions=version_lines(session, version.dataset_id, of=version.id),
+        drawn_words=[caution.message for caution in caution_about(drawn, usual_augmentation(drawn))],
         **_class_table(version),
     )
 
