@@ -114,7 +114,7 @@ class Assignment:
     Attributes:
         splits: split of each image; what a folder or table says nothing about is missing.
         groups: images of each group that a pattern found; empty where none was asked for.
-        test_is_valid: whether the folder for the final test is what is held out, because there is none for validation.
+        test_is_valid: whether the side for the final test is what is held out, because there is none for validation.
     """
 
     splits: Mapping[Digest, Split]
@@ -151,7 +151,8 @@ def assign_splits(
         case FolderSplit():
             found = _by_folder(known, spec)
         case CsvSplit(column=column):
-            found = Assignment(_by_path(known, _side_of_row(column, table, known)))
+            by_row = _by_path(known, _side_of_row(column, table, known))
+            found = _with_something_held_out(by_row, may_be_test=True)
     sides = set(found.splits.values())
     if Split.VALID not in sides:
         raise NoValidationImages
@@ -204,7 +205,7 @@ def _by_path(images: Iterable[LabelledImage], side_of: Callable[[str], Split | N
 
 FOLDER_WORDS: Final[Mapping[Split, tuple[str, ...]]] = {
     Split.TRAIN: ("train", "training"),
-    Split.VALID: ("valid", "validation", "val"),
+    Split.VALID: ("valid", "validation", "val", "eval", "evaluation"),
     Split.TEST: ("test", "testing"),
 }
 """What folders of a side are called; the first is the default of a split by folder. Capitals don't matter."""
@@ -213,12 +214,16 @@ FOLDER_WORDS: Final[Mapping[Split, tuple[str, ...]]] = {
 def _by_folder(images: Sequence[LabelledImage], spec: FolderSplit) -> Assignment:
     sides = _folder_names(spec)
     splits = _by_path(images, lambda path: _side_of_folder(path, sides))
+    return _with_something_held_out(splits, may_be_test=spec.valid == FOLDER_WORDS[Split.VALID][0])
+
+
+def _with_something_held_out(splits: Mapping[Digest, Split], *, may_be_test: bool) -> Assignment:
+    """Data with two sides, train and test, hold out the second."""
     found = set(splits.values())
-    if spec.valid == FOLDER_WORDS[Split.VALID][0] and Split.VALID not in found and Split.TEST in found:
-        # Data with two folders, train and test, hold out the second.
-        held_out = {digest: Split.VALID if side is Split.TEST else side for digest, side in splits.items()}
-        return Assignment(held_out, test_is_valid=True)
-    return Assignment(splits)
+    if not may_be_test or Split.VALID in found or Split.TEST not in found:
+        return Assignment(splits)
+    held_out = {digest: Split.VALID if side is Split.TEST else side for digest, side in splits.items()}
+    return Assignment(held_out, test_is_valid=True)
 
 
 def _folder_names(spec: FolderSplit) -> dict[str, Split]:
@@ -238,7 +243,9 @@ def _side_of_folder(path: str, sides: Mapping[str, Split]) -> Split | None:
 
 
 SIDE_WORDS: Final = {
-    **dict.fromkeys(("true", "1", "1.0", "yes", "t", "y", "valid", "validation", "val"), Split.VALID),
+    **dict.fromkeys(
+        ("true", "1", "1.0", "yes", "t", "y", "valid", "validation", "val", "eval", "evaluation", "dev"), Split.VALID
+    ),
     **dict.fromkeys(("false", "0", "0.0", "no", "f", "n", "train", "training"), Split.TRAIN),
     **dict.fromkeys(("test", "testing"), Split.TEST),
 }

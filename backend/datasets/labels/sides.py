@@ -94,7 +94,7 @@ def _side_warnings(labelled: Labelled, splits: Mapping[str, Split]) -> list[Labe
 def _group_warnings(found: Assignment, splits: Mapping[str, Split]) -> list[LabelWarning]:
     warnings = []
     if found.test_is_valid:
-        message = "There is no folder for validation, so the pictures of the test folder are the held-out ones."
+        message = "Nothing is marked for validation, so the pictures that are marked for a test are the held-out ones."
         warnings.append(LabelWarning("test-folder-held-out", message))
     if found.groups:
         alone = len(splits) - sum(found.groups.values())

@@ -28,8 +28,9 @@ _STEPS: Final = (
 
 def _colours() -> NDArray[np.uint8]:
     at = np.linspace(0, len(_STEPS) - 1, 256)
-    channels = np.array(_STEPS, dtype=float).T
-    return np.stack([np.interp(at, range(len(_STEPS)), channel) for channel in channels], axis=1).round().astype("u1")
+    steps = np.array(_STEPS, dtype=np.float64)
+    channels = [np.interp(at, np.arange(len(steps)), steps[:, channel]) for channel in range(3)]
+    return np.stack(channels, axis=1).round().astype(np.uint8)
 
 
 COLOURS: Final[NDArray[np.uint8]] = _colours()
@@ -39,7 +40,8 @@ GROUND: Final = _STEPS[0]
 
 def coloured(shares: NDArray[np.float64] | NDArray[np.float32]) -> NDArray[np.uint8]:
     """(..., 3) colours of values in [0, 1]; what lies outside is clipped."""
-    return COLOURS[np.round(255 * np.clip(shares, 0, 1)).astype(np.intp)]
+    levels = np.clip(np.asarray(shares, dtype=np.float64), 0, 1) * 255
+    return COLOURS[np.rint(levels).astype(np.intp)]
 
 
 def framed(inside: Image.Image) -> Image.Image:
