@@ -41,6 +41,7 @@ def split_labelled(content: DatasetContent, labelled: Labelled, spec: SplitSpec)
         images,
         spec,
         table=table.table if table else None,
+        names=content.names.index if table else None,
         kept={image.digest: Split(kept[image.id]) for image in content.images if image.id in kept} if kept else {},
         find_groups=groups_in_process,
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from backend.domain.images import normal
-from backend.domain.labels.names import NameIndex, RowMatch
+from backend.domain.labels.names import NameIndex
 from backend.domain.labels.tables import InvalidTable, Table, image_column
 from backend.domain.splitting import FOLDER_WORDS, SIDE_WORDS
 
@@ -63,7 +63,7 @@ def _rows(
     table: Table, image_at: int, columns: Sequence[str], images: NameIndex
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     cells = table.cells(image_at)
-    path_of = {row: path for path, rows in RowMatch.of(cells, images, table.file).rows.items() for row in rows}
+    path_of = {row: path for path, rows in images.matched(cells, table.file).rows.items() for row in rows}
     places = [table.columns.index(column) if column in table.columns else None for column in columns]
     folder = table.file.rpartition("/")[0]
     for number, row in enumerate(table.rows):

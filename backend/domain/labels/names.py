@@ -56,6 +56,7 @@ class NameIndex:
 
     image_of: Mapping[str, object]
     _by_name: Mapping[Fit, Mapping[str, Sequence[str]]] = field(repr=False)
+    _matched: "dict[tuple[str, ...], RowMatch]" = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, paths: Iterable[str], image_of: Mapping[str, object] | None = None) -> Self:
@@ -78,6 +79,15 @@ class NameIndex:
             Fit.NUMBER: numbers,
         }
         return cls(image_of or {path: path for path in known}, by_name)
+
+    def matched(self, cells: Sequence[str], file: str = "") -> "RowMatch":
+        """``RowMatch.of`` these cells; the last ones are remembered, because every change of a rule asks again."""
+        key = (file, *cells)
+        if (known := self._matched.get(key)) is None:
+            if len(self._matched) >= _REMEMBERED:
+                self._matched.clear()
+            known = self._matched[key] = RowMatch.of(cells, self, file)
+        return known
 
     def within(self, paths: Iterable[str]) -> Self:
         """The same for some of the paths."""
@@ -108,6 +118,7 @@ class NameIndex:
         return {self.image_of[path] for path in found.paths}
 
 
+_REMEMBERED: Final = 4
 _UPLOADED: Final = re.compile(r"[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of a file that was uploaded to it."""
 

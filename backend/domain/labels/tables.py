@@ -327,7 +327,7 @@ class Lookup:
     def of(cls, names: Sequence[str], values: Sequence[str | None], images: NameIndex, file: str = "") -> Self:
         """From a column of names and the values beside them; rows without a value say nothing."""
         cells = [name if value else "" for name, value in zip(names, values, strict=True)]
-        match = RowMatch.of(cells, images, file)
+        match = images.matched(cells, file)
         by_path: dict[str, str] = {}
         conflicts: dict[str, None] = {}
         for path, rows in match.rows.items():

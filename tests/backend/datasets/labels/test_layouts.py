@@ -44,17 +44,22 @@ def sides(suggestion: Json) -> dict[str, tuple[int, int, int]]:
     }
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """What is read from files is the same on every database."""
+    return sqlite_url
+
+
 @pytest.mark.parametrize(
-    ("train", "valid", "test"),
+    ("wrapper", "train", "valid", "test"),
     [
-        ("train", "valid", "test"),
-        ("Training", "VAL", "Testing"),
-        ("training", "validation", "test"),
-        ("TRAIN", "eval", "test"),
+        ("", "train", "valid", "test"),
+        ("my pictures/", "Training", "VAL", "Testing"),
+        ("", "training", "validation", "test"),
+        ("data/", "TRAIN", "eval", "test"),
     ],
 )
-@pytest.mark.parametrize("wrapper", ["", "my pictures/"])
-def test_folders_of_classes_within_folders_of_sides(ana: Ana, train: str, valid: str, test: str, wrapper: str) -> None:
+def test_folders_of_classes_within_folders_of_sides(ana: Ana, wrapper: str, train: str, valid: str, test: str) -> None:
     ana.bring(
         numbered(
             [
