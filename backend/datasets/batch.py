@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from backend.datasets.errors import ImageNotFound
 from backend.datasets.images import content_of, or_raised
 from backend.datasets.repository import DatasetRepository, VersionRepository
-from backend.datasets.versions import find_version
+from backend.datasets.versions import drawn_kind, find_version
+from backend.domain.drawn import with_usual_augmentation
 from backend.domain.ids import Digest
 from backend.domain.manifest import Split
 from backend.domain.training import TrainingRequest, resolve
@@ -67,11 +68,12 @@ def batch_image(
     if VersionRepository(session).label_of(version_id, image_id) is None:
         raise ImageNotFound
     digest = Digest(DatasetRepository(session).image(image_id).digest)
+    drawn = drawn_kind(session, version_id)
     # The connection isn't needed while pixels are computed.
     session.close()
     content = content_of(storage, digest)
     # What a training does that nobody has changed anything about.
-    config = resolve(TrainingRequest(image_size=size))
+    config = resolve(with_usual_augmentation(TrainingRequest(image_size=size), drawn))
     architecture = config.entry
     preprocessing = Preprocessing(size, round(size / config.crop_share), architecture.mean, architecture.std)
     augmentation = config.augmentation if augmented else None

@@ -9,14 +9,14 @@ from backend.datasets.examine.start import want_examination
 from backend.datasets.import_queue.address_lists import MOST_ADDRESSES, addresses_in, keep_addresses, label_in
 from backend.datasets.import_queue.queueing import queue_links
 from backend.datasets.repository import DatasetRepository, NewImage, Rejection
-from backend.datasets.table_files import is_table
+from backend.datasets.table_files import is_json, is_table, json_layout
 from backend.db.session import WriteSession
 from backend.domain.ids import Digest
 from backend.domain.images import MAX_PATH, as_given, as_text, is_junk, shortened
 from backend.imaging.errors import Refused
 from backend.imaging.facts import Note
 from backend.imaging.pool import DecodingPool
-from backend.imaging.tasks import ReadImage
+from backend.imaging.tasks import ReadImage, read_image
 from backend.imaging.thumbnails import RENDERING, SIZES, VIEW
 from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
@@ -139,7 +139,7 @@ def _record(
     for outcome in outcomes:
         match outcome:
             case _Image(new=new):
-                batch.noted += [Noted(new.path, note) for note in new.notes]
+                batch.noted += [Noted(new.path, note) for note in new.notes if note.is_remark]
                 if repository.add_image(dataset, new):
                     batch.added += 1
                 else:
@@ -157,7 +157,7 @@ def _record(
 
 
 def _outcomes(storage: Storage, decoders: DecodingPool, files: Iterable[IncomingFile]) -> Iterator[_Outcome]:
-    for file, answer in decoders.read_all(map(_named, files), _to_decode):
+    for file, answer in decoders.run_all(map(_named, files), _call):
         if is_junk(file.path):
             yield _Ignored()
         elif file.refused is not None:
@@ -166,13 +166,12 @@ def _outcomes(storage: Storage, decoders: DecodingPool, files: Iterable[Incoming
             yield _rejection(file.path, Refused("image-file-too-large", f"larger than {MAX_FILE_BYTES >> 20} MB"))
         elif addresses := addresses_in(file.path, file.content):
             yield _links(file.path, addresses)
-        elif is_table(file.path, file.content):
-            yield _Table(file.path, storage.put_bytes(file.content), len(file.content))
         elif isinstance(answer, ReadImage):
             yield _stored(storage, file, answer)
-        else:
-            assert answer is not None, "everything else was decoded"
+        elif isinstance(answer, Refused):
             yield _rejection(file.path, answer)
+        else:
+            yield _Table(file.path, storage.put_bytes(file.content), len(file.content))
 
 
 def _links(path: str, addresses: list[str]) -> _Links | Rejection:
@@ -191,11 +190,13 @@ def _named(file: IncomingFile) -> IncomingFile:
     return IncomingFile(shortened(as_text(file.path)) if refused else path, file.content, refused)
 
 
-def _to_decode(file: IncomingFile) -> bytes | None:
-    if is_junk(file.path) or file.refused or is_table(file.path, file.content):
+def _call(file: IncomingFile) -> tuple[Callable[..., ReadImage | str], tuple[bytes]] | None:
+    """What a decoding process is to do with a file; nothing with one that isn't taken, nor with lists and tables."""
+    if is_junk(file.path) or file.refused or len(file.content) > MAX_FILE_BYTES or is_table(file.path, file.content):
         return None
-    is_taken = not addresses_in(file.path, file.content)
-    return file.content if is_taken and len(file.content) <= MAX_FILE_BYTES else None
+    if addresses_in(file.path, file.content):
+        return None
+    return (json_layout if is_json(file.path) else read_image), (file.content,)
 
 
 def _stored(storage: Storage, file: IncomingFile, answer: ReadImage) -> _Image:

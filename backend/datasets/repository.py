@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, cast, delete, func, insert, select, text, update
+from sqlalchemy import Text, cast, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -12,7 +12,7 @@ from backend.datasets.errors import DatasetNotFound, ImageNotFound, ImportNotFou
 from backend.db.base import Base
 from backend.domain.ids import Digest, new_id
 from backend.domain.json import Json
-from backend.imaging.facts import Note
+from backend.imaging.facts import REMARKS_ON_DRAWN, SOUND_TYPES, TRACK_TYPES, Note
 from backend.ledger.job import JobState
 from backend.tables.datasets import (
     DatasetRow,
@@ -262,9 +262,12 @@ class DatasetRepository:
 
     def noted_images(self, dataset_id: str, limit: int) -> list[ImageRow]:
         """Images of which something is worth knowing, the newest first."""
-        query = select(ImageRow).where(
-            ImageRow.dataset_id == dataset_id, ~ImageRow.is_deleted, cast(ImageRow.notes, Text) != "[]"
+        notes = cast(ImageRow.notes, Text)
+        # Of what a picture was drawn from stands beside each; only something unusual is worth listing.
+        remarks = or_(
+            ImageRow.format.not_in([*SOUND_TYPES, *TRACK_TYPES]), *(notes.contains(code) for code in REMARKS_ON_DRAWN)
         )
+        query = select(ImageRow).where(ImageRow.dataset_id == dataset_id, ~ImageRow.is_deleted, notes != "[]", remarks)
         return list(self._session.scalars(query.order_by(ImageRow.id.desc()).limit(limit)))
 
     def tables(self, dataset_id: str) -> list[TableFileRow]:
@@ -415,6 +418,15 @@ class VersionRepository:
             ),
             key=lambda image: image[1],
         )
+
+    def formats_of(self, version_id: str, limit: int) -> list[str]:
+        """Formats of the first images of a version."""
+        query = (
+            select(ImageRow.format)
+            .join(VersionImageRow, VersionImageRow.image_id == ImageRow.id)
+            .where(VersionImageRow.version_id == version_id)
+        )
+        return list(self._session.scalars(query.order_by(VersionImageRow.image_id).limit(limit)))
 
     def labels_of(self, version_id: str, split: str | None = None) -> list[tuple[str, str]]:
         """(image id, label) of each image, in the order of ids."""

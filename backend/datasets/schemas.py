@@ -277,6 +277,13 @@ class DeletedImagesRead(BaseModel):
     kept_in_versions: int
 
 
+class ImageNoteRead(BaseModel):
+    """Something worth knowing of a picture; of a drawn one, from what and with which settings."""
+
+    code: str
+    message: str
+
+
 class ImageRead(BaseModel):
     """A picture; label and split are those of the version asked about, else of the newest."""
 
@@ -288,6 +295,7 @@ class ImageRead(BaseModel):
     label: str | None
     split: str | None
     flags: list[str]
+    notes: list[ImageNoteRead]
     url: str
     thumbnail_url: str
     original_url: str
@@ -304,6 +312,7 @@ class ImageRead(BaseModel):
             label=image.label,
             split=image.split,
             flags=list(image.flags),
+            notes=[ImageNoteRead(code=note["code"], message=note["message"]) for note in row.notes],
             url=root_path + image_url(row.id, row.digest),
             thumbnail_url=root_path + thumbnail_url(row.id, digest=row.digest),
             original_url=root_path + original_url(row.id, row.digest),

@@ -1,10 +1,21 @@
-"""Find frozen versions of a dataset."""
+"""Find frozen versions of a dataset, and what is known of their pictures."""
+
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import VersionNotFound
 from backend.datasets.repository import VersionRepository
+from backend.domain.drawn import Drawn, most_are
+from backend.imaging.facts import drawn_from
 from backend.tables.datasets import VersionRow
+
+_LOOKED_AT: Final = 100
+
+
+def drawn_kind(session: Session, version_id: str) -> Drawn | None:
+    """What most pictures of a version were drawn from, by its first ones; None where they are pictures."""
+    return most_are(map(drawn_from, VersionRepository(session).formats_of(version_id, _LOOKED_AT)))
 
 
 def find_version(session: Session, version_id: str) -> VersionRow:

@@ -14,6 +14,11 @@ MAX_PATH: Final = 4096
 JOINERS: Final = "\u200c\u200d"
 """Invisible letters that Persian, Hindi and emoji need: they are kept in names though they count as not printable."""
 
+PICTURE_SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+)
+SOUND_SUFFIXES: Final = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus"})
+
 _JUNK_NAMES: Final = frozenset(
     {
         # macOS
@@ -88,6 +93,11 @@ def normal(path: str) -> str:
 def normal_path(path: str) -> PurePosixPath:
     """``path`` as rules see it."""
     return PurePosixPath(normal(path))
+
+
+def is_item_name(name: str) -> bool:
+    """Whether a name ends like a picture's or a sound's."""
+    return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES | SOUND_SUFFIXES
 
 
 def is_junk(path: str) -> bool:

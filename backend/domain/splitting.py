@@ -19,7 +19,7 @@ from backend.domain.labels.names import NameIndex
 from backend.domain.labels.patterns import Pattern
 from backend.domain.labels.tables import Lookup, NoTable, Table, image_column
 from backend.domain.manifest import Split
-from backend.domain.stratified import Member, Shares, stratified
+from backend.domain.stratified import Member, Shares, stratified, stratified_singles
 from backend.domain.trainable import NoTrainingImages, NoValidationImages
 
 
@@ -114,7 +114,7 @@ class Assignment:
     Attributes:
         splits: split of each image; what a folder or table says nothing about is missing.
         groups: images of each group that a pattern found; empty where none was asked for.
-        test_is_valid: whether the folder for the final test is what is held out, because there is none for validation.
+        test_is_valid: whether the side for the final test is what is held out, because there is none for validation.
     """
 
     splits: Mapping[Digest, Split]
@@ -127,6 +127,7 @@ def assign_splits(
     spec: SplitSpec,
     *,
     table: Table | None = None,
+    names: NameIndex | None = None,
     kept: Mapping[Digest, Split] | None = None,
     find_groups: FindGroups | None = None,
 ) -> Assignment:
@@ -136,6 +137,7 @@ def assign_splits(
         images: every labelled image once; their order changes nothing.
         spec: what was asked for.
         table: the table that a split of kind ``csv`` means.
+        names: the names of all pictures, for the table; made of ``images`` where it is left out.
         kept: splits of an earlier version that was split in the same way; they stay (``stratified``).
         find_groups: evaluates a pattern of groups; a server does that in a process with limits.
 
@@ -151,7 +153,8 @@ def assign_splits(
         case FolderSplit():
             found = _by_folder(known, spec)
         case CsvSplit(column=column):
-            found = Assignment(_by_path(known, _side_of_row(column, table, known)))
+            by_row = _by_path(known, _side_of_row(column, table, names or _index_of(known)))
+            found = _with_something_held_out(by_row, may_be_test=True)
     sides = set(found.splits.values())
     if Split.VALID not in sides:
         raise NoValidationImages
@@ -169,14 +172,16 @@ def find_groups_by_pattern(text: str, paths: Sequence[str]) -> Sequence[str | No
 def _at_random(
     images: Sequence[LabelledImage], spec: RandomSplit, kept: Mapping[Digest, Split], find_groups: FindGroups
 ) -> Assignment:
-    group_of = _groups(images, spec.group, find_groups) if spec.group else {}
+    shares = Shares(spec.valid, spec.test, spec.seed)
+    if not spec.group:
+        return Assignment(stratified_singles(((image.digest, image.label) for image in images), shares, kept))
+    group_of = _groups(images, spec.group, find_groups)
     groups = Counter(group_of.values())
-    if spec.group and not groups:
+    if not groups:
         raise NoGroups(spec.group, images[0].paths[0] if images else "")
     unit_of = {digest: f"group {group}" for digest, group in group_of.items()}
     members = [Member(image.digest, image.label, unit_of.get(image.digest, image.digest)) for image in images]
-    splits = stratified(members, Shares(spec.valid, spec.test, spec.seed), kept)
-    return Assignment(splits, groups)
+    return Assignment(stratified(members, shares, kept), groups)
 
 
 def _groups(images: Sequence[LabelledImage], pattern: str, find_groups: FindGroups) -> dict[Digest, str]:
@@ -204,7 +209,7 @@ def _by_path(images: Iterable[LabelledImage], side_of: Callable[[str], Split | N
 
 FOLDER_WORDS: Final[Mapping[Split, tuple[str, ...]]] = {
     Split.TRAIN: ("train", "training"),
-    Split.VALID: ("valid", "validation", "val"),
+    Split.VALID: ("valid", "validation", "val", "eval", "evaluation"),
     Split.TEST: ("test", "testing"),
 }
 """What folders of a side are called; the first is the default of a split by folder. Capitals don't matter."""
@@ -213,12 +218,16 @@ FOLDER_WORDS: Final[Mapping[Split, tuple[str, ...]]] = {
 def _by_folder(images: Sequence[LabelledImage], spec: FolderSplit) -> Assignment:
     sides = _folder_names(spec)
     splits = _by_path(images, lambda path: _side_of_folder(path, sides))
+    return _with_something_held_out(splits, may_be_test=spec.valid == FOLDER_WORDS[Split.VALID][0])
+
+
+def _with_something_held_out(splits: Mapping[Digest, Split], *, may_be_test: bool) -> Assignment:
+    """Data with two sides, train and test, hold out the second."""
     found = set(splits.values())
-    if spec.valid == FOLDER_WORDS[Split.VALID][0] and Split.VALID not in found and Split.TEST in found:
-        # Data with two folders, train and test, hold out the second.
-        held_out = {digest: Split.VALID if side is Split.TEST else side for digest, side in splits.items()}
-        return Assignment(held_out, test_is_valid=True)
-    return Assignment(splits)
+    if not may_be_test or Split.VALID in found or Split.TEST not in found:
+        return Assignment(splits)
+    held_out = {digest: Split.VALID if side is Split.TEST else side for digest, side in splits.items()}
+    return Assignment(held_out, test_is_valid=True)
 
 
 def _folder_names(spec: FolderSplit) -> dict[str, Split]:
@@ -238,19 +247,22 @@ def _side_of_folder(path: str, sides: Mapping[str, Split]) -> Split | None:
 
 
 SIDE_WORDS: Final = {
-    **dict.fromkeys(("true", "1", "1.0", "yes", "t", "y", "valid", "validation", "val"), Split.VALID),
+    **dict.fromkeys(
+        ("true", "1", "1.0", "yes", "t", "y", "valid", "validation", "val", "eval", "evaluation", "dev"), Split.VALID
+    ),
     **dict.fromkeys(("false", "0", "0.0", "no", "f", "n", "train", "training"), Split.TRAIN),
     **dict.fromkeys(("test", "testing"), Split.TEST),
 }
 
 
-def _side_of_row(column: str, table: Table | None, images: Sequence[LabelledImage]) -> Callable[[str], Split | None]:
+def _index_of(images: Sequence[LabelledImage]) -> NameIndex:
+    digest_of = {path: image.digest for image in images for path in image.paths}
+    return NameIndex.of([*digest_of], digest_of)
+
+
+def _side_of_row(column: str, table: Table | None, index: NameIndex) -> Callable[[str], Split | None]:
     if table is None:
         raise NoTable
-    index = NameIndex.of(
-        [path for image in images for path in image.paths],
-        {path: image.digest for image in images for path in image.paths},
-    )
     side_at = table.column(column)
     cells = table.cells(side_at)
     if unknown := next((cell for cell in cells if cell and cell.casefold() not in SIDE_WORDS), None):

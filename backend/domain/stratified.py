@@ -52,15 +52,20 @@ def stratified(
     """
     known = [*members]
     if all(member.unit == member.digest for member in known):
-        return _stratified_singles(known, shares, kept or {})
+        return stratified_singles(((digest, label) for digest, label, _ in known), shares, kept or {})
     return stratified_groups(known, shares, kept or {})
 
 
-def _stratified_singles(members: Sequence[Member], shares: Shares, kept: Mapping[Digest, Split]) -> dict[Digest, Split]:
-    """The same as ``stratified_groups`` where every unit is one image: classes don't depend on each other."""
+def stratified_singles(
+    labelled: Iterable[tuple[Digest, str]], shares: Shares, kept: Mapping[Digest, Split]
+) -> dict[Digest, Split]:
+    """The same as ``stratified_groups`` where every unit is one image: classes don't depend on each other.
+
+    ``labelled`` are digest and label of each image.
+    """
     of_label: dict[str, list[tuple[bytes, Digest]]] = defaultdict(list)
     prefix = f"{shares.seed}:"
-    for digest, label, _ in members:
+    for digest, label in labelled:
         of_label[label].append((hashlib.sha256(f"{prefix}{digest}".encode()).digest()[:_RANK_BYTES], digest))
     sides: dict[Digest, Split] = {}
     for ranked in of_label.values():

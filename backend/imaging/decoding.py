@@ -1,4 +1,4 @@
-"""Read an image file as upright sRGB, or say in words why it can't be read."""
+"""Read an image file as upright sRGB, or say in words why it can't be read. Sounds and movements are drawn."""
 
 import io
 import warnings
@@ -12,8 +12,9 @@ from PIL import Image, UnidentifiedImageError
 
 from backend.imaging import kinds, tiff
 from backend.imaging.colour import to_srgb
+from backend.imaging.drawn.drawing import drawn
 from backend.imaging.errors import UnreadableImage
-from backend.imaging.facts import MEDIA_TYPES, ImageFacts, Note
+from backend.imaging.facts import PICTURE_TYPES, ImageFacts, Note
 from backend.imaging.levels import Levels, to_8_bits
 from backend.imaging.repairs import are_same, repaired, with_end
 
@@ -25,7 +26,7 @@ _JPEG_FACTOR: Final = 4
 """So many times as many pixels may a JPEG have, since it is read smaller."""
 
 # An MPO begins as the JPEG that it is.
-_FORMATS: Final = tuple(name for name in MEDIA_TYPES if name != "MPO")
+_FORMATS: Final = tuple(name for name in PICTURE_TYPES if name != "MPO")
 _ORIENTATION: Final = 0x0112
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -72,6 +73,8 @@ def decode(content: bytes) -> tuple[ImageFacts, Image.Image]:
     Raises:
         UnreadableImage: with a reason for people and a code for programs.
     """
+    if (drawing := drawn(content)) is not None:
+        return drawing
     content, pages = _main_page(content)
     read = _read(content, None)
     orientation = _orientation(read)
@@ -98,6 +101,8 @@ def decode_near(content: bytes, short_side: int, *, is_accepted: bool = False) -
     Raises:
         UnreadableImage: as ``decode`` does.
     """
+    if (drawing := drawn(content)) is not None:
+        return drawing[1]
     content, _ = _main_page(content)
     read = _read(content, 2 * short_side, is_accepted)
     orientation = _orientation(read)

@@ -11,6 +11,7 @@ _PAGES: Final = "Save its pages as PNG or JPEG and add those"
 _TABLE: Final = "If it holds labels, save the table as CSV and add that"
 _MEDICAL: Final = "Save each picture in it as PNG"
 _STILLS: Final = "Save single frames as JPEG or PNG"
+_AS_SOUND: Final = "Save the sound as WAV, FLAC, MP3 or Ogg"
 _UNPACK: Final = "Add it as an archive, or unpack it and add the pictures"
 
 _SIGNATURES: Final[tuple[tuple[int, bytes, str, str], ...]] = (
@@ -60,7 +61,7 @@ _SIGNATURES: Final[tuple[tuple[int, bytes, str, str], ...]] = (
     (4, b"ftyphev", "a HEIC sequence", _AS_PICTURE),
     (4, b"ftypmif1", "a damaged HEIC picture", "Save it once more, as JPEG or PNG"),
     (4, b"ftypmsf1", "a HEIC sequence", _AS_PICTURE),
-    (4, b"ftypM4A", "a sound file", ""),
+    (4, b"ftypM4A", "an M4A sound", _AS_SOUND),
     (4, b"ftypjxl", "a JPEG XL picture", _AS_PICTURE),
     (4, b"ftypjp2", "a JPEG 2000 picture", _AS_PICTURE),
     (4, b"ftyp", "a video", _STILLS),
@@ -72,10 +73,12 @@ _SIGNATURES: Final[tuple[tuple[int, bytes, str, str], ...]] = (
     (0, b"\0\0\x01\xb3", "a video", _STILLS),
     (0, b"FLV\x01", "a video", _STILLS),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a video", _STILLS),
-    (8, b"WAVE", "a sound file", ""),
-    (0, b"ID3", "a sound file", ""),
-    (0, b"OggS", "a sound file or video", ""),
-    (0, b"fLaC", "a sound file", ""),
+    (0, b"\xff\xf1", "an AAC sound", _AS_SOUND),
+    (0, b"\xff\xf9", "an AAC sound", _AS_SOUND),
+    (0, b"FORM", "an AIFF sound or another IFF file", _AS_SOUND),
+    (0, b"MThd", "a MIDI file", _AS_SOUND),
+    (0, b"#!AMR", "an AMR sound", _AS_SOUND),
+    (0, b"caff", "a sound of macOS (CAF)", _AS_SOUND),
     (0, b"%PDF", "a PDF", _PAGES),
     (0, b"%!PS", "a PostScript file", _PAGES),
     (0, b"\xc5\xd0\xd3\xc6", "a PostScript file", _PAGES),

@@ -18,7 +18,6 @@ from pebble import ProcessExpired, ProcessPool
 
 from backend.imaging.errors import DecodersBusy, DecodersDown, Refused
 from backend.imaging.limits import LIMITS, Limits, limit_process, within_limits
-from backend.imaging.tasks import ReadImage, read_image
 
 log = structlog.get_logger()
 
@@ -105,17 +104,6 @@ class DecodingPool:
         while ahead:
             rest = self._first(ahead)
             yield rest
-
-    def read_all(
-        self, items: Iterable[Item], content: Callable[[Item], bytes | None]
-    ) -> Iterator[tuple[Item, ReadImage | Refused | None]]:
-        """Every item with facts and thumbnails of its picture; None where ``content`` gives None."""
-
-        def call(item: Item) -> tuple[Callable[..., ReadImage], tuple[Any, ...]] | None:
-            found = content(item)
-            return None if found is None else (read_image, (found,))
-
-        return self.run_all(items, call)
 
     def check(self) -> None:
         """For readiness: returns at once. A probe is sent to the processes now and then.

@@ -16,6 +16,7 @@ from PIL import Image
 from backend.domain.json import Json
 from backend.domain.training import Augmentation
 from backend.imaging.augmentation import Lighting, Movement, random_lighting, random_movement
+from backend.imaging.drawn import mel, tracks
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -63,6 +64,8 @@ class Preprocessing:
             "range": [0.0, 1.0],
             "mean": list(self.mean),
             "std": list(self.std),
+            "sounds": mel.SETTINGS.to_json(),
+            "tracks": tracks.settings(),
         }
 
     def instructions(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Try a trained model on new pictures."""
 
+from base64 import b64encode
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Query, Request, UploadFile
@@ -12,6 +13,7 @@ from backend.dependencies import ReadDep, Services, ServicesDep
 from backend.domain.catalogue import title_of
 from backend.domain.ids import CheckpointId, DatasetId, ImageId
 from backend.imaging.pool import decoding_pool
+from backend.imaging.thumbnails import MEDIA_TYPE
 from backend.interpretation import service as results
 from backend.interpretation.answers import AnsweredImage
 from backend.journey.steps import StepName, steps_of
@@ -79,11 +81,16 @@ def _answer(
     tested: AnsweredImage | None,
 ) -> Response:
     shown = {"answers": answers, "tested": tested, "bars": BARS, "thumbnail_url": _thumbnails(request)}
-    shown |= {"is_refusal": lambda item: isinstance(item, Refusal)}
+    shown |= {"is_refusal": lambda item: isinstance(item, Refusal), "picture_url": _picture_url}
     if is_fragment(request):
         return page(request, "prediction/_answers.html", **shown)
     context = _context(request, session, services.storage, services.settings.base_url, checkpoint_id)
     return page(request, "prediction/try.html", **context, **shown)
+
+
+def _picture_url(content: bytes) -> str:
+    # Pictures you try are not stored, so there is no address to fetch it from.
+    return f"data:{MEDIA_TYPE};base64,{b64encode(content).decode('ascii')}"
 
 
 def _thumbnails(request: Request) -> Any:  # Any: a function of the template's

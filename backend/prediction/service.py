@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from PIL import Image
+
 from backend.counters import PREDICTION_SECONDS, PREDICTIONS
 from backend.domain.errors import LimitExceeded
+from backend.imaging.drawn.drawing import is_drawn
 from backend.imaging.errors import Refused
 from backend.imaging.pool import WAIT_S, DecodingPool
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from backend.imaging.tasks import network_view
+from backend.imaging.thumbnails import copy_to_look_at
 from backend.prediction.models import ModelCache, ModelSource
 
 MAX_FILES: Final = 64
@@ -37,12 +41,18 @@ class TooManyFiles(LimitExceeded):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says of one picture. ``probabilities``: every class, the likeliest first."""
+    """What the model says of one picture.
+
+    Attributes:
+        probabilities: every class, the likeliest first.
+        drawn: of a sound or a movement, a WebP of what the model has seen.
+    """
 
     file: str
     predicted: str
     confidence: float
     probabilities: dict[str, float]
+    drawn: bytes | None = None
 
     @property
     def is_unsure(self) -> bool:
@@ -86,10 +96,10 @@ def predict(
     started = time.perf_counter()
     items: list[Answer | Refusal] = []
     for group in _groups(_prepared(decoders, source, files)):
-        views = [view for _, view in group if not isinstance(view, Refusal)]
+        views = [view.pixels for view in group if not isinstance(view, Refusal)]
         rows = iter(model.probabilities(views) if views else ())
-        for name, view in group:
-            items.append(view if isinstance(view, Refusal) else _answer(name, source.classes, next(rows).tolist()))
+        for view in group:
+            items.append(view if isinstance(view, Refusal) else _answer(view, source.classes, next(rows).tolist()))
     seconds = time.perf_counter() - started
     PREDICTION_SECONDS.observe(seconds)
     refused = sum(isinstance(item, Refusal) for item in items)
@@ -98,29 +108,39 @@ def predict(
     return Answers(tuple(items), seconds * 1000)
 
 
-def _groups(prepared: Iterator[tuple[str, Pixels | Refusal]]) -> Iterator[list[tuple[str, Pixels | Refusal]]]:
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the model sees of a file."""
+
+    file: str
+    pixels: Pixels
+    is_drawn: bool
+
+
+def _groups(prepared: Iterator[_View | Refusal]) -> Iterator[list[_View | Refusal]]:
     while group := list(islice(prepared, _BATCH)):
         yield group
 
 
 def _prepared(
     decoders: DecodingPool, source: ModelSource, files: Iterable[tuple[str, bytes]]
-) -> Iterator[tuple[str, Pixels | Refusal]]:
+) -> Iterator[_View | Refusal]:
     def call(file: tuple[str, bytes]) -> tuple[Callable[..., Pixels], tuple[bytes, Preprocessing]] | None:
         _, content = file
         return None if len(content) > MAX_FILE_BYTES else (network_view, (content, source.preprocessing))
 
-    for (name, _), view in decoders.run_all(files, call, wait_s=WAIT_S):
+    for (name, content), view in decoders.run_all(files, call, wait_s=WAIT_S):
         match view:
             case None:
                 allowed = MAX_FILE_BYTES // 1_000_000
-                yield name, Refusal(name, "file-too-large", f"The file is larger than the {allowed} MB allowed.")
+                yield Refusal(name, "file-too-large", f"The file is larger than the {allowed} MB allowed.")
             case Refused():
-                yield name, Refusal(name, view.code, view.sentence)
+                yield Refusal(name, view.code, view.sentence)
             case _:
-                yield name, view
+                yield _View(name, view, is_drawn(content))
 
 
-def _answer(name: str, classes: tuple[str, ...], probabilities: list[float]) -> Answer:
+def _answer(view: _View, classes: tuple[str, ...], probabilities: list[float]) -> Answer:
     ranked = sorted(zip(classes, probabilities, strict=True), key=lambda pair: -pair[1])
-    return Answer(name, ranked[0][0], ranked[0][1], dict(ranked))
+    drawn = copy_to_look_at(Image.fromarray(view.pixels)) if view.is_drawn else None
+    return Answer(view.file, ranked[0][0], ranked[0][1], dict(ranked), drawn)

@@ -9,9 +9,11 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import VersionNotFound
+from backend.datasets.versions import drawn_kind
 from backend.domain.architectures import PretrainedWeights, WeightSource
 from backend.domain.catalogue import look_up, title_of
 from backend.domain.cautions import Caution, cautions
+from backend.domain.drawn import Drawn, caution_about, with_usual_augmentation
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
 from backend.domain.json import Json
@@ -96,18 +98,24 @@ class Plan:
 class Planner:
     """Checks trainings on one version and fills in all that they leave open; stores nothing.
 
-    ``architecture``: of the model that they start from; None where that is the pretrained weights.
+    ``architecture``: of the model that they start from; None where that is the pretrained weights. ``drawn``: what the
+    version's pictures were drawn from.
 
     Raises:
         OneClassOnly, ClassWithoutImages, NoValidationImages: the version can't be trained on.
     """
 
     def __init__(
-        self, version: VersionRow, forecaster: Forecaster, weights_folder: Path, architecture: str | None = None
+        self,
+        version: VersionRow,
+        forecaster: Forecaster,
+        weights_folder: Path,
+        architecture: str | None = None,
+        drawn: Drawn | None = None,
     ) -> None:
         _require_trainable(version.classes, version.counts)
         self.version, self.forecaster = version, forecaster
-        self._folder, self._architecture = weights_folder, architecture
+        self._folder, self._architecture, self._drawn = weights_folder, architecture, drawn
 
     def plan(self, request: TrainingRequest) -> Plan:
         """A training as it would run.
@@ -117,7 +125,8 @@ class Planner:
             UnknownArchitecture, UnknownWeights: see ``resolve``.
         """
         is_fresh = self._architecture is None
-        config = resolve(_with_architecture(request, self._architecture))
+        asked = with_usual_augmentation(_with_architecture(request, self._architecture), self._drawn)
+        config = resolve(asked)
         if request.is_planned:
             minutes = request.minutes or DEFAULT_MINUTES
             config = within_time(
@@ -125,7 +134,11 @@ class Planner:
             )
         known = self.forecaster.forecast(config, is_fresh=is_fresh)
         missing = _missing_weights(config, self._folder) if is_fresh else None
-        warnings = (*self._of_device(config), *(_of_weights(config, missing) if missing else ()))
+        warnings = (
+            *self._of_device(config),
+            *(_of_weights(config, missing) if missing else ()),
+            *caution_about(self._drawn, config.augmentation),
+        )
         return Plan(self.version, config, known, missing, (*warnings, *cautions(config, self.version.counts)))
 
     def _of_device(self, config: TrainingConfig) -> tuple[Caution, ...]:
@@ -151,7 +164,8 @@ def planner(
     if version is None:
         raise VersionNotFound
     architecture = find_checkpoint(session, starts_from).architecture if starts_from else None
-    return Planner(version, Forecaster(session, version.counts, version_id), weights_folder, architecture)
+    forecaster = Forecaster(session, version.counts, version_id)
+    return Planner(version, forecaster, weights_folder, architecture, drawn_kind(session, version_id))
 
 
 def plan(session: Session, order: RunOrder, weights_folder: Path) -> Plan:

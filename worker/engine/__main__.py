@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from backend.domain.catalogue import use_lookup
+from backend.domain.drawn import with_usual_augmentation
 from backend.domain.errors import AppError
 from backend.domain.events import (
     EpochFinished,
@@ -79,7 +80,8 @@ def train(
             recipe=recipe,
             stages=_stages(recipe, epochs),
         )
-        result = _train(content, resolve(request), output, weights, device)
+        config = resolve(with_usual_augmentation(request, content.drawn))
+        result = _train(content, config, output, weights, device)
     except AppError as error:
         console.print(f"[red]{error.message}[/red] {error.advice}")
         raise typer.Exit(1) from error

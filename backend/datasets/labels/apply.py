@@ -1,7 +1,7 @@
 """Apply a rule to all images of a dataset."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -71,7 +71,7 @@ def label_images(
     conflicts: list[ImageNames] = []
     left_out: list[ImageNames] = []
     for image in content.images:
-        given = [label for path in image.paths if (label := labels.get(path)) is not None]
+        given = _labels_of(image, labels)
         if given:
             found.append(LabelledNames(image, given[0]))
             if len(given) > 1 and len({*given}) > 1:
@@ -81,3 +81,11 @@ def label_images(
             if skipped and not skipped.isdisjoint(image.paths):
                 left_out.append(image)
     return Labelled(found, unlabelled, conflicts, left_out, rule, table)
+
+
+def _labels_of(image: ImageNames, labels: Mapping[str, str]) -> Sequence[str]:
+    """The labels of an image's names; nearly every image has only one."""
+    if len(image.paths) == 1:
+        label = labels.get(image.path)
+        return () if label is None else (label,)
+    return [label for path in image.paths if (label := labels.get(path)) is not None]

@@ -3,19 +3,23 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
 from sqlalchemy.orm import Session
 
-from backend.datasets.labels.tables import ReadTable, read_table
+from backend.datasets.labels.tables import ReadTable, of_json, read_table, together
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.datasets.samples import SAMPLES, Sample
+from backend.datasets.table_files import is_json, json_table
 from backend.domain.ids import Digest
+from backend.domain.labels.merging import families, members
 from backend.domain.labels.names import NameIndex
 from backend.domain.labels.rules import Evaluate
 from backend.domain.labels.tables import InvalidTable, NoTable, image_column
+from backend.imaging.pool import decoding_pool
 from backend.storage.base import Storage
 from backend.tables.datasets import TableFileRow
 
@@ -27,8 +31,8 @@ class Names:
 
     def __init__(self, images: Sequence[ImageNames]) -> None:
         self.images = images
-        self.read_tables: dict[tuple[str, str | None, str | None], ReadTable] = {}
-        """Tables that were read against these names, by their row, separator and encoding."""
+        self.read_tables: dict[tuple[str | None, ...], ReadTable] = {}
+        """Tables that were read against these names, by their rows, separator and encoding."""
         self._evaluated: OrderedDict[tuple[Evaluate, str], Sequence[str | None]] = OrderedDict()
 
     def evaluated(self, evaluate: Evaluate, text: str, paths: Sequence[str]) -> Sequence[str | None]:
@@ -133,10 +137,19 @@ class DatasetContent:
             raise NoTable
         if file is None:
             return self._only_fitting(delimiter, encoding)
+        if "*" in file and all(row.path != file for row in self.tables):
+            return self._family(file, delimiter, encoding)
         return self._table(_named(self.tables, file), delimiter, encoding)
 
     def about_images(self) -> Mapping[str, ReadTable]:
-        """Tables with a column that names images, by their paths."""
+        """Tables with a column that names images, by their paths; also those that belong together, by their pattern."""
+        found = self._single_about_images()
+        for pattern in families(found):
+            with suppress(InvalidTable):
+                found[pattern] = self._family(pattern, None, None)
+        return found
+
+    def _single_about_images(self) -> dict[str, ReadTable]:
         found = {}
         for row in self.tables:
             try:
@@ -151,7 +164,9 @@ class DatasetContent:
     def _only_fitting(self, delimiter: str | None, encoding: str | None) -> ReadTable:
         if len(self.tables) == 1:
             return self._table(self.tables[0], delimiter, encoding)
-        fitting = [*self.about_images()]
+        fitting = [*self._single_about_images()]
+        if len(fitting) > 1 and (pattern := _pattern_of_all(fitting)):
+            return self._family(pattern, delimiter, encoding)
         names = fitting or [row.path for row in self.tables[:20]]
         if len(fitting) != 1:
             reason = "There are several tables." if fitting else "None of the tables names your pictures."
@@ -162,8 +177,26 @@ class DatasetContent:
         key = (row.id, delimiter, encoding)
         known = self.names.read_tables
         if key not in known:
-            content = self._content(row)
-            known[key] = read_table(row.path, content, self.names.index, delimiter=delimiter, encoding=encoding)
+            known[key] = self._read(row, delimiter, encoding)
+        return known[key]
+
+    def _read(self, row: TableFileRow, delimiter: str | None, encoding: str | None) -> ReadTable:
+        content = self._content(row)
+        if is_json(row.path):
+            return of_json(row.path, decoding_pool().run(json_table, content))
+        return read_table(row.path, content, self.names.index, delimiter=delimiter, encoding=encoding)
+
+    def _family(self, pattern: str, delimiter: str | None, encoding: str | None) -> ReadTable:
+        """Tables that belong together, as one; those that can't be read are left out where another can."""
+        wanted = {*members(pattern, [row.path for row in self.tables])}
+        rows = [row for row in self.tables if row.path in wanted]
+        if not rows:
+            raise InvalidTable(f"There is no table called {pattern}.", advice=f"There are: {_listed(self.tables)}.")
+        key = (pattern, *(row.id for row in rows), delimiter, encoding)
+        known = self.names.read_tables
+        if key not in known:
+            read = [self._table(row, delimiter, encoding) for row in rows]
+            known[key] = together(pattern, read, self.names.index)
         return known[key]
 
     def _content(self, row: TableFileRow) -> bytes:
@@ -178,10 +211,18 @@ def _named(rows: Sequence[TableFileRow], file: str) -> TableFileRow:
     fitting = [row for row in rows if row.path == file] or [row for row in rows if row.path.rpartition("/")[2] == file]
     if not fitting:
         names = [row.path for row in rows[:20]]
-        raise InvalidTable(f"There is no table called {file}.", advice=f"There are: {', '.join(names)}.", files=names)
+        raise InvalidTable(f"There is no table called {file}.", advice=f"There are: {_listed(rows)}.", files=names)
     if len(fitting) > 1:
         names = [row.path for row in fitting[:20]]
         raise InvalidTable(
             f"There are several tables called {file}.", advice=f"Say which one: {', '.join(names)}.", files=names
         )
     return fitting[0]
+
+
+def _pattern_of_all(files: Sequence[str]) -> str | None:
+    return next((pattern for pattern in families(files) if len(members(pattern, files)) == len(files)), None)
+
+
+def _listed(rows: Sequence[TableFileRow]) -> str:
+    return ", ".join(row.path for row in rows[:20])

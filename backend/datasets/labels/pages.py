@@ -16,12 +16,14 @@ from backend.datasets.labels.form import EMPTY_HINTS, KINDS, LEVELS, SPLIT_FIELD
 from backend.datasets.labels.freeze import freeze
 from backend.datasets.labels.preview import Preview, preview, preview_of
 from backend.datasets.labels.suggestions import Suggestion, suggest
+from backend.datasets.labels.tables import layout_words
 from backend.datasets.labels.version_view import version_lines
 from backend.datasets.labels.view import bare_samples, samples
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.datasets.urls import batch_image_url, thumbnail_url
-from backend.datasets.versions import find_version, latest_version
+from backend.datasets.versions import drawn_kind, find_version, latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
+from backend.domain.drawn import caution_about, usual_augmentation
 from backend.domain.errors import InvalidInput
 from backend.domain.labels.rules import ByTable, RuleSpec
 from backend.domain.labels.rules import parse_spec as parse_rule_spec
@@ -109,6 +111,7 @@ def look(
     # A box that isn't ticked sends nothing, so the form sends “false” along with every answer.
     is_augmented = augmented is None or "true" in augmented
     used = secrets.randbelow(10**6) if seed is None else seed
+    drawn = drawn_kind(session, version_id)
     return page(
         request,
         "datasets/look.html",
@@ -122,6 +125,7 @@ def look(
             for item in batch(session, version_id, n=9, seed=used)
         ],
         versions=version_lines(session, version.dataset_id, of=version.id),
+        drawn_words=[caution.message for caution in caution_about(drawn, usual_augmentation(drawn))],
         **_class_table(version),
     )
 
@@ -189,7 +193,10 @@ def _tables(content: DatasetContent) -> dict[str, Any]:  # Any: the template's c
     # A note such as README.txt is a table only if it names pictures.
     names = [row.path for row in content.tables if row.path in about or not row.path.casefold().endswith(".txt")]
     first = [("", "the one that names the pictures")] if len(names) == 1 or len(about) == 1 else []
-    return {"tables": names, "table_options": first + [(name, name) for name in names]}
+    together = [
+        (file, f"{file}: {len(read.files)} tables together") for file, read in about.items() if file not in names
+    ]
+    return {"tables": names, "table_options": first + together + [(name, name) for name in names]}
 
 
 def _preview_context(shown: Preview, rule: RuleSpec) -> dict[str, Any]:  # Any: the template's context
@@ -226,9 +233,6 @@ def _held_out(shown: Preview) -> str:
     return words + (f", {sides['test']:,} for a final test" if sides.get("test") else "")
 
 
-_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-
-
 def _read_table(shown: Preview) -> str:
     """How a table was understood, in a sentence; empty where there is none."""
     if shown.table is None:
@@ -239,9 +243,10 @@ def _read_table(shown: Preview) -> str:
     labels = ", ".join(rule.label_columns[:5]) + (" …" if len(rule.label_columns) > 5 else "")
     where = f"one column for each class: {labels}" if len(rule.label_columns) > 1 else f"labels in “{labels}”"
     columns = f"pictures in “{rule.image_column}”, {where}"
-    separator = _SEPARATORS.get(shown.table.delimiter, shown.table.delimiter)
-    cells = f"{counted(len(table.rows), 'row')}, cells parted by {separator}, {shown.table.encoding}"
-    return f"{table.file}: {cells}; {columns}."
+    files = shown.table.files
+    several = f" ({', '.join(files[:4])}{' …' if len(files) > 4 else ''})" if len(files) > 1 else ""
+    cells = f"{counted(len(table.rows), 'row')}, {layout_words(shown.table)}"
+    return f"{table.file}{several}: {cells}; {columns}."
 
 
 def _class_table(version: VersionRow) -> dict[str, Any]:  # Any: the template's context

@@ -126,9 +126,11 @@ def _table_warnings(labelled: Labelled) -> list[LabelWarning]:
             "They get no label."
         )
         found.append(LabelWarning("table-names-ambiguous", message))
-    if rule.lookup.conflicts:
-        shown = ", ".join(rule.lookup.conflicts[:3])
-        message = f"The table names some pictures twice with different labels: {shown}. They get no label."
+    if names := rule.lookup.conflicts:
+        shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+        several = "1 picture" if len(names) == 1 else f"{len(names):,} pictures"
+        it = "It gets" if len(names) == 1 else "They get"
+        message = f"The table gives different labels to {several}: {shown}. {it} no label."
         found.append(LabelWarning("table-contradicts-itself", message))
     return [*found, *_several_labels(rule)]
 

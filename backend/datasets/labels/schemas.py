@@ -71,9 +71,15 @@ class WarningRead(BaseModel):
 
 
 class TableRead(BaseModel):
-    """How a table was understood; several ``label_columns`` are one 0/1 column for each class."""
+    """How a table was understood; several ``label_columns`` are one 0/1 column for each class.
+
+    ``layout`` is csv, coco, label-studio, fiftyone, records or map; ``delimiter`` is empty where it isn't csv.
+    ``files`` are those that were read, several where they belong together.
+    """
 
     file: str
+    files: list[str]
+    layout: str
     columns: list[str]
     rows: int
     has_header: bool
@@ -140,6 +146,8 @@ def _table(preview: Preview) -> TableRead | None:
     table = preview.table.table
     return TableRead(
         file=table.file,
+        files=list(preview.table.files),
+        layout=preview.table.layout,
         columns=list(table.columns),
         rows=len(table.rows),
         has_header=table.has_header,

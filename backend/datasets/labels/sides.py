@@ -41,6 +41,7 @@ def split_labelled(content: DatasetContent, labelled: Labelled, spec: SplitSpec)
         images,
         spec,
         table=table.table if table else None,
+        names=content.names.index if table else None,
         kept={image.digest: Split(kept[image.id]) for image in content.images if image.id in kept} if kept else {},
         find_groups=groups_in_process,
     )
@@ -94,7 +95,7 @@ def _side_warnings(labelled: Labelled, splits: Mapping[str, Split]) -> list[Labe
 def _group_warnings(found: Assignment, splits: Mapping[str, Split]) -> list[LabelWarning]:
     warnings = []
     if found.test_is_valid:
-        message = "There is no folder for validation, so the pictures of the test folder are the held-out ones."
+        message = "Nothing is marked for validation, so the pictures that are marked for a test are the held-out ones."
         warnings.append(LabelWarning("test-folder-held-out", message))
     if found.groups:
         alone = len(splits) - sum(found.groups.values())

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from backend.datasets.labels.apply import Labelled, label_images
 from backend.datasets.labels.content import DatasetContent, Names
+from backend.datasets.labels.tables import table_words
 from backend.datasets.samples import Sample
 from backend.domain.errors import InvalidInput
 from backend.domain.images import normal
@@ -170,8 +171,10 @@ def _distinct(scored: Sequence[_Scored]) -> list[_Scored]:
 
 def _candidates(content: DatasetContent, masks: frozenset[str]) -> Iterator[_Candidate]:
     yield from _folders(content, masks)
-    for table in content.about_images():
-        yield _Candidate(CsvRule(file=table), f"the label in the table {table}", 0.99)
+    # Those that belong together come first: each by itself would leave pictures without a label.
+    tables = sorted(content.about_images().items(), key=lambda found: len(found[1].files) == 1)
+    for file, read in tables:
+        yield _Candidate(CsvRule(file=file), f"the label in {table_words(read)}", 0.99)
     ending = _ending(content)
     yield _Candidate(PatternRule(pattern=rf"/([^/]+)_\d+{ending}"), "the file name up to its last _number", 0.9)
     yield _Candidate(PatternRule(pattern=rf"/([^/]+)-\d+{ending}"), "the file name up to its last -number", 0.9)
@@ -298,9 +301,12 @@ def _column_split(labelled: Labelled) -> CsvSplit | None:
     return None
 
 
-_SPLIT_COLUMNS: Final = ("is_valid", "valid", "split", "subset", "set")
+_SPLIT_COLUMNS: Final = ("is_valid", "valid", "split", "subset", "set", "partition", "phase")
 
 
 def _names_sides(table: Table, column: str) -> bool:
     values = {value.casefold() for value in table.cells(table.column(column)) if value}
-    return values <= SIDE_WORDS.keys() and {SIDE_WORDS[value] for value in values} >= {Split.TRAIN, Split.VALID}
+    if not values <= SIDE_WORDS.keys():
+        return False
+    sides = {SIDE_WORDS[value] for value in values}
+    return Split.TRAIN in sides and len(sides) > 1

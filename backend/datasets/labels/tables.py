@@ -2,13 +2,17 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import charset_normalizer
 
+from backend.domain.labels.json_tables import JsonLayout, JsonTable
+from backend.domain.labels.merging import merged
 from backend.domain.labels.names import NameIndex
 from backend.domain.labels.tables import InvalidTable, Table
+from backend.imaging.errors import Refused
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_TABLE_BYTES: Final = 32 << 20
@@ -18,11 +22,19 @@ csv.field_size_limit(1 << 20)
 
 @dataclass(frozen=True, slots=True)
 class ReadTable:
-    """A table and how it was understood."""
+    """A table and how it was understood.
+
+    Attributes:
+        delimiter: between the cells; empty where the file isn't CSV.
+        layout: ``csv``, or a ``JsonLayout``.
+        files: those that it was read from; several where they belong together.
+    """
 
     table: Table
     delimiter: str
     encoding: str
+    layout: str = "csv"
+    files: tuple[str, ...] = ()
 
 
 def read_table(
@@ -42,7 +54,51 @@ def read_table(
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
     except csv.Error as error:
         raise InvalidTable(f"{file} can't be read as a table.", advice="Save it as CSV from your program.") from error
-    return ReadTable(Table.of(file, lines, images), separator, used)
+    return ReadTable(Table.of(file, lines, images), separator, used, files=(file,))
+
+
+_LAYOUTS: Final = {
+    JsonLayout.COCO: "COCO",
+    JsonLayout.LABEL_STUDIO: "Label Studio",
+    JsonLayout.FIFTYONE: "FiftyOne",
+    JsonLayout.RECORDS: "JSON, an object for each picture",
+    JsonLayout.MAP: "JSON, a map from names to labels",
+}
+_SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def table_words(read: ReadTable) -> str:
+    """Which files a table is, as a part of a sentence."""
+    if len(read.files) == 1:
+        return f"the table {read.table.file}"
+    return f"the {len(read.files)} tables {read.table.file}"
+
+
+def layout_words(read: ReadTable) -> str:
+    """How a table's files are laid out, as a part of a sentence."""
+    if read.layout in _LAYOUTS:
+        return _LAYOUTS[JsonLayout(read.layout)]
+    names = "with names of columns" if read.table.has_header else "without names of columns"
+    return f"cells parted by {_SEPARATORS.get(read.delimiter, read.delimiter)}, {names}, {read.encoding}"
+
+
+def of_json(file: str, found: JsonTable | Refused) -> ReadTable:
+    """The labels of a JSON file as a table.
+
+    Raises:
+        InvalidTable: it was refused.
+    """
+    if isinstance(found, Refused):
+        raise InvalidTable(f"{file} can't be read: {found.reason}.")
+    rows = tuple(tuple(cell.strip() for cell in row) for row in found.rows)
+    return ReadTable(Table(file, found.columns, rows), "", "utf-8", found.layout, (file,))
+
+
+def together(pattern: str, tables: Sequence[ReadTable], images: NameIndex) -> ReadTable:
+    """Tables that belong together as one. Raises InvalidTable: none of them names pictures."""
+    table = merged(pattern, [read.table for read in tables], images)
+    files = tuple(read.table.file for read in tables)
+    return ReadTable(table, tables[0].delimiter, tables[0].encoding, tables[0].layout, files)
 
 
 def _decoded(file: str, content: bytes, encoding: str | None) -> tuple[str, str]:

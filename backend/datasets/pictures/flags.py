@@ -22,6 +22,10 @@ _ENDINGS: Final = {
     "TIFF": (".tif", ".tiff"),
     "AVIF": (".avif",),
     "HEIF": (".heic", ".heif", ".hif"),
+    "WAV": (".wav", ".wave"),
+    "FLAC": (".flac",),
+    "MP3": (".mp3",),
+    "OGG": (".ogg", ".oga", ".opus"),
 }
 """Endings that a name may have, by the format of the file; names of other formats are not checked."""
 
@@ -59,4 +63,9 @@ FLAGS: Final[Mapping[str, ColumnElement[bool]]] = {
     "frames_left_out": _has_note("frames-left-out"),
     "levels_nearly_unused": _has_note("levels-nearly-unused"),
     "levels_half_unused": _has_note("levels-half-unused"),
+    "drawn_sound": _has_note("drawn-sound"),
+    "drawn_track": _has_note("drawn-track"),
+    "sound_cut": _has_note("sound-cut"),
+    "sound_silent": _has_note("sound-silent"),
+    "track_cut": _has_note("track-cut"),
 }

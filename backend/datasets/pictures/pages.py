@@ -13,6 +13,7 @@ from backend.datasets.pictures.repository import PictureLists
 from backend.datasets.pictures.tile import Tile
 from backend.datasets.urls import image_url, original_url, thumbnail_url
 from backend.dependencies import ReadDep, ServicesDep
+from backend.imaging.facts import DRAWN_NOTES, SOUND_TYPES
 from backend.journey.steps import StepName
 from backend.pagination import IdCursorDep
 from backend.templating import counted, go_to, page
@@ -29,7 +30,13 @@ _FLAG_WORDS = {
     "huge": "Very large",
     "odd_aspect": "Very long or very wide",
     "wrong_extension": "Name ends in another format",
+    "drawn_sound": "Drawn from sounds",
+    "drawn_track": "Drawn from movements",
+    "sound_cut": "Sounds of which only the beginning is used",
+    "sound_silent": "Sounds that are nearly silent",
 }
+
+_SHAPES = ("exact_duplicate", "tiny", "huge", "odd_aspect", "wrong_extension")
 
 
 @router.get("/datasets/{dataset_id}/images")
@@ -104,7 +111,11 @@ def image(request: Request, session: ReadDep, dataset_id: str, image_id: str) ->
         image=row,
         label=found.label,
         split=found.split,
-        flags=[_FLAG_WORDS[flag] for flag in found.flags],
+        # What a note says in a sentence needs no second word.
+        flags=[_FLAG_WORDS[flag] for flag in found.flags if flag in _SHAPES],
+        notes=[note for note in row.notes if note["code"] not in DRAWN_NOTES],
+        drawn_from=next((note["message"] for note in row.notes if note["code"] in DRAWN_NOTES), ""),
+        is_sound=row.format in SOUND_TYPES,
         names=lists.names_of(image_id),
         large=image_url(image_id, row.digest) if row.bytes <= SHOWN_WHOLE else thumbnail_url(image_id, 768, row.digest),
         original=original_url(image_id, row.digest),

@@ -6,11 +6,13 @@ made 7 of 007. A name is compared from its end, strictest first, and means a
 picture only where no other picture fits as well.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple, Self
+from urllib.parse import unquote
 
 from backend.domain.images import normal
 
@@ -54,6 +56,7 @@ class NameIndex:
 
     image_of: Mapping[str, object]
     _by_name: Mapping[Fit, Mapping[str, Sequence[str]]] = field(repr=False)
+    _matched: "dict[tuple[str, ...], RowMatch]" = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, paths: Iterable[str], image_of: Mapping[str, object] | None = None) -> Self:
@@ -77,12 +80,25 @@ class NameIndex:
         }
         return cls(image_of or {path: path for path in known}, by_name)
 
+    def matched(self, cells: Sequence[str], file: str = "") -> "RowMatch":
+        """``RowMatch.of`` these cells; the last ones are remembered, because every change of a rule asks again."""
+        key = (file, *cells)
+        if (known := self._matched.get(key)) is None:
+            if len(self._matched) >= _REMEMBERED:
+                self._matched.clear()
+            known = self._matched[key] = RowMatch.of(cells, self, file)
+        return known
+
     def within(self, paths: Iterable[str]) -> Self:
         """The same for some of the paths."""
         return type(self).of(paths, self.image_of)
 
     def find(self, cell: str) -> Found | None:
         """What ``cell`` may mean, or None."""
+        found = self._find(cell)
+        return found or next((other for text in _as_plain_paths(cell) if (other := self._find(text))), None)
+
+    def _find(self, cell: str) -> Found | None:
         folders, name = _parts(cell)
         if not name:
             return None
@@ -100,6 +116,23 @@ class NameIndex:
     def images(self, found: Found) -> set[object]:
         """The pictures behind the paths that were found."""
         return {self.image_of[path] for path in found.paths}
+
+
+_REMEMBERED: Final = 4
+_UPLOADED: Final = re.compile(r"[0-9a-f]{8}-(?=.)")
+"""What Label Studio puts before the name of a file that was uploaded to it."""
+
+
+def _as_plain_paths(cell: str) -> Iterator[str]:
+    """A name as other tools write it, as plain paths: without the parts of an address, then without a prefix."""
+    path = cell
+    if "?" in cell or "%" in cell or "#" in cell:
+        # Label Studio: /data/local-files/?d=cats/1.jpg; others: https://host/cats/1.jpg?token=1
+        path = unquote(cell.partition("?d=")[2].partition("&")[0] or re.split("[?#]", cell, maxsplit=1)[0])
+        yield path
+    folder, slash, name = path.replace("\\", "/").rpartition("/")
+    if prefix := _UPLOADED.match(name):
+        yield f"{folder}{slash}{name[prefix.end() :]}"
 
 
 def _closest(folders: Sequence[str], candidates: Sequence[str], fit: Fit) -> Found | None:
@@ -246,7 +279,7 @@ def _scopes(file: str, paths: Sequence[str]) -> Iterable[list[str]]:
             yield scope
 
 
-_EVERY_TABLE: Final = frozenset({"labels", "label", "images", "image", "data", "csv", "classes"})
+_EVERY_TABLE: Final = frozenset({"labels", "label", "images", "image", "data", "csv", "classes", "metadata"})
 
 
 def _words(text: str) -> list[str]:

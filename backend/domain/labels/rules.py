@@ -78,7 +78,10 @@ class PatternRule(_Spec):
 
 
 class CsvRule(_Spec):
-    """A table among the uploaded files; what follows from the table may be left out."""
+    """A table among the uploaded files, CSV or JSON; what follows from the table may be left out.
+
+    ``file`` with a ``*`` in it, such as ``*/metadata.csv``, means all tables of such a name together.
+    """
 
     kind: Literal["csv"] = "csv"
     file: str | None = Field(None, examples=["labels.csv"])

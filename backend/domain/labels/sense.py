@@ -10,6 +10,8 @@ _CONTAINERS: Final = frozenset(
         "training",
         "valid",
         "validation",
+        "eval",
+        "evaluation",
         "val",
         "test",
         "testing",

@@ -114,7 +114,7 @@ def _hits(cells: Sequence[str], images: NameIndex) -> tuple[int, int]:
 
 
 _SAMPLE: Final = 1_000
-_NAME_WORDS: Final = frozenset(
+NAME_WORDS: Final = frozenset(
     {
         "image",
         "images",
@@ -130,6 +130,13 @@ _NAME_WORDS: Final = frozenset(
         "name",
         "path",
         "filepath",
+        "file_path",
+        "picture",
+        "photo",
+        "audio",
+        "sound",
+        "recording",
+        "slice_file_name",
         "id",
     }
 )
@@ -142,14 +149,14 @@ def image_column(table: Table, images: NameIndex) -> int:
         InvalidTable: no column is; it shows one name of each side.
     """
     hits = {at: _hits(table.cells(at), images) for at in range(len(table.columns))}
-    best = max(hits, key=lambda at: (hits[at][0], table.columns[at].casefold() in _NAME_WORDS, hits[at][1]))
+    best = max(hits, key=lambda at: (hits[at][0], table.columns[at].casefold() in NAME_WORDS, hits[at][1]))
     if hits[best][0] == 0:
         raise _no_names(table, images)
     return best
 
 
 def _no_names(table: Table, images: NameIndex) -> InvalidTable:
-    named = [at for at, column in enumerate(table.columns) if column.casefold() in _NAME_WORDS]
+    named = [at for at, column in enumerate(table.columns) if column.casefold() in NAME_WORDS]
     written = next((cell for cell in table.cells(named[0] if named else 0) if cell), "")
     picture = next(iter(images.image_of), "")
     reason = f"No column of {table.file} holds the names of your pictures."
@@ -161,8 +168,23 @@ def _no_names(table: Table, images: NameIndex) -> InvalidTable:
     return InvalidTable(reason, advice=advice, columns=list(table.columns[:_SHOWN]), cell=written, picture=picture)
 
 
-_LABEL_WORDS: Final = ("label", "labels", "class", "classes", "category", "target", "breed", "species", "y")
-_SPLIT_WORDS: Final = frozenset({"is_valid", "valid", "split", "fold", "set", "subset"})
+_LABEL_WORDS: Final = (
+    "label",
+    "labels",
+    "class",
+    "classes",
+    "class_name",
+    "label_name",
+    "category",
+    "category_name",
+    "choice",
+    "choices",
+    "target",
+    "breed",
+    "species",
+    "y",
+)
+_SPLIT_WORDS: Final = frozenset({"is_valid", "valid", "split", "fold", "set", "subset", "partition", "phase"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +327,7 @@ class Lookup:
     def of(cls, names: Sequence[str], values: Sequence[str | None], images: NameIndex, file: str = "") -> Self:
         """From a column of names and the values beside them; rows without a value say nothing."""
         cells = [name if value else "" for name, value in zip(names, values, strict=True)]
-        match = RowMatch.of(cells, images, file)
+        match = images.matched(cells, file)
         by_path: dict[str, str] = {}
         conflicts: dict[str, None] = {}
         for path, rows in match.rows.items():

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import VersionNotFound
+from backend.datasets.versions import drawn_kind
 from backend.domain.architectures import ARCHITECTURES, Architecture
 from backend.domain.catalogue import ImageSizeUnsuitable, UnknownArchitecture, UnknownWeights
 from backend.domain.errors import AppError
@@ -233,11 +234,12 @@ def _read(
 ) -> tuple[Planner, Plan, dict[str, str]]:
     """The training that a form asks for without the fields that can't be used, and a sentence for each of those."""
     problems: dict[str, str] = {}
+    drawn = drawn_kind(session, version.id)
     for usable in (form, None, None, TrainForm.of_preset(form.preset)):
         read = usable or form.without(problems)
         try:
             model = find_checkpoint(session, read.starts_from) if read.starts_from else None
-            planner = Planner(version, forecaster, weights_folder, model.architecture if model else None)
+            planner = Planner(version, forecaster, weights_folder, model.architecture if model else None, drawn)
             return planner, planner.plan(read.request()), problems
         except _OF_FIELDS as refusal:
             problems |= problems_of(refusal, read)

@@ -98,14 +98,14 @@ def test_it_reads_from_an_endless_stream(pool: DecodingPool) -> None:
             drawn += 1
             yield PICTURE
 
-    answers = pool.read_all(endless(), lambda content: content)
+    answers = pool.run_all(endless(), lambda content: (read_image, (content,)))
     next(answers)
 
     assert drawn == 5
 
 
 def test_what_isnt_to_be_decoded_is_passed_on(pool: DecodingPool) -> None:
-    assert list(pool.read_all(["table.csv"], lambda _: None)) == [("table.csv", None)]
+    assert list(pool.run_all(["table.csv"], lambda _: None)) == [("table.csv", None)]
 
 
 @pytest.mark.kill

@@ -3,17 +3,22 @@
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
+from backend.domain.drawn import Drawn, most_are
 from backend.domain.ids import Digest, ImageId
-from backend.domain.images import LabelledImage, is_junk
+from backend.domain.images import PICTURE_SUFFIXES, SOUND_SUFFIXES, LabelledImage, is_junk
 from backend.domain.labels.rules import LabelRule, apply_rule
 from backend.domain.manifest import Manifest, ManifestImage
 from backend.domain.splitting import SplitSpec, assign_splits
+from backend.imaging.drawn.tracks import is_track
 
 # A fixed list: Python's own table of types depends on the machine.
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+SUFFIXES: Final = PICTURE_SUFFIXES | SOUND_SUFFIXES
+_MAYBE_TRACKS: Final = frozenset({".csv", ".tsv", ".txt"})
+_HEAD: Final = 4096
+"""Bytes that tell whether a table is one of a movement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,11 @@ class FolderContent:
     open_bytes: FolderBytes
     unlabelled: tuple[str, ...]
     contradicting: tuple[str, ...]
+
+    @property
+    def drawn(self) -> Drawn | None:
+        """What most of them are drawn from."""
+        return most_are(_drawn_from(image.path) for image in self.manifest.images)
 
 
 def read_folder(folder: Path, rule: LabelRule, split: SplitSpec) -> FolderContent:
@@ -78,8 +88,23 @@ def read_folder(folder: Path, rule: LabelRule, split: SplitSpec) -> FolderConten
 
 
 def _image_paths(folder: Path) -> list[str]:
-    paths = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    return [path for path in paths if not is_junk(path) and (folder / path).is_file()]
+    files = ((file.relative_to(folder).as_posix(), file) for file in folder.rglob("*"))
+    return [path for path, file in files if not is_junk(path) and file.is_file() and _is_item(file)]
+
+
+def _is_item(file: Path) -> bool:
+    suffix = file.suffix.lower()
+    if suffix not in _MAYBE_TRACKS:
+        return suffix in SUFFIXES
+    with file.open("rb") as content:
+        return is_track(content.read(_HEAD))
+
+
+def _drawn_from(path: str) -> Drawn | None:
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix in SOUND_SUFFIXES:
+        return Drawn.SOUND
+    return Drawn.TRACK if suffix in _MAYBE_TRACKS else None
 
 
 def _digest(file: Path) -> Digest:
