@@ -19,8 +19,11 @@ from backend.bodies import BodyLimit
 from backend.built_files import BuiltFiles
 from backend.datasets import endpoints as dataset_endpoints
 from backend.datasets import pages as dataset_pages
+from backend.datasets.deletion import endpoints as deletion_endpoints
+from backend.datasets.deletion import pages as deletion_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
+from backend.datasets.pictures import endpoints as picture_endpoints
 from backend.datasets.pictures import pages as picture_pages
 from backend.db.session import Database
 from backend.dependencies import Services
@@ -71,9 +74,12 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         interpretation_pages.router,
         prediction_endpoints.router,
         dataset_endpoints.router,
+        picture_endpoints.router,
+        deletion_endpoints.router,
         label_endpoints.router,
         home_pages.router,
         dataset_pages.router,
+        deletion_pages.router,
         label_pages.router,
         picture_pages.router,
         system_endpoints.router,

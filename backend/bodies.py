@@ -86,6 +86,8 @@ def body_limit(scope: Scope) -> int | None:
     if path.endswith(_PICTURES):
         return PICTURES_BODY
     is_form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
+    if path.endswith("/images") and scope["method"] == "DELETE":
+        return LABELS_BODY
     if path.endswith(_UPLOADS) or (is_form and not path.startswith("/api/") and path != "/sign-in"):
         return None
     return LABELS_BODY if path.endswith(_LABELS) else SMALL_BODY

@@ -14,6 +14,11 @@ MAX_PATH: Final = 4096
 JOINERS: Final = "\u200c\u200d"
 """Invisible letters that Persian, Hindi and emoji need: they are kept in names though they count as not printable."""
 
+NAME_KEY: Final = 120
+"""Characters of ``name_key``."""
+_NUMBER_DIGITS: Final = 8
+_NUMBER: Final = re.compile(r"[0-9]+")
+
 _JUNK_NAMES: Final = frozenset(
     {
         # macOS
@@ -88,6 +93,12 @@ def normal(path: str) -> str:
 def normal_path(path: str) -> PurePosixPath:
     """``path`` as rules see it."""
     return PurePosixPath(normal(path))
+
+
+def name_key(path: str) -> str:
+    """What lists by name are in the order of: the file's name as people read it, without case, 2 before 10."""
+    name = normal(path.rpartition("/")[2]).casefold()
+    return _NUMBER.sub(lambda number: number[0].zfill(_NUMBER_DIGITS), name)[:NAME_KEY]
 
 
 def is_junk(path: str) -> bool:

@@ -60,3 +60,25 @@ FLAGS: Final[Mapping[str, ColumnElement[bool]]] = {
     "levels_nearly_unused": _has_note("levels-nearly-unused"),
     "levels_half_unused": _has_note("levels-half-unused"),
 }
+
+FLAG_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    "exact_duplicate": ("Added under several names", "The same file came under several names. It counts once."),
+    "tiny": ("Very small", f"One side has fewer than {TINY_SIDE} pixels, so the network sees mostly blur."),
+    "huge": ("Very large", f"It has more than {HUGE_PIXELS // 10**6} million pixels, which takes long to read."),
+    "odd_aspect": (
+        "Very long or very wide",
+        f"One side is more than {ODD_ASPECT} times as long as the other; the network sees only a part of it.",
+    ),
+    "wrong_extension": (
+        "Name ends in another format",
+        "Its name ends as that of another format. It is read all the same.",
+    ),
+    "pages_left_out": ("Pages left out", "It has several pages; only the first is used."),
+    "frames_left_out": ("Frames left out", "It is an animation; only its first frame is used."),
+    "levels_nearly_unused": (
+        "Nearly black",
+        "It uses a small part of its range of brightness, so it looks nearly black.",
+    ),
+    "levels_half_unused": ("Washed out", "It uses only half of its range of brightness, so it looks washed out."),
+}
+"""A flag in a few words, and what it means."""
