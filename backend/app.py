@@ -23,6 +23,8 @@ from backend.datasets.deletion import endpoints as deletion_endpoints
 from backend.datasets.deletion import pages as deletion_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
+from backend.datasets.look import endpoints as look_endpoints
+from backend.datasets.look import pages as look_pages
 from backend.datasets.pictures import endpoints as picture_endpoints
 from backend.datasets.pictures import pages as picture_pages
 from backend.db.session import Database
@@ -77,10 +79,12 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         picture_endpoints.router,
         deletion_endpoints.router,
         label_endpoints.router,
+        look_endpoints.router,
         home_pages.router,
         dataset_pages.router,
         deletion_pages.router,
         label_pages.router,
+        look_pages.router,
         picture_pages.router,
         system_endpoints.router,
         training_endpoints.router,

@@ -407,6 +407,18 @@ class VersionRepository:
             (image_id, label) for image_id, label in self._session.execute(query.order_by(VersionImageRow.image_id))
         ]
 
+    def pictures_of(self, version_id: str, image_ids: Sequence[str]) -> dict[str, tuple[str, Digest, int, int]]:
+        """(label, digest, width, height) of images of a version, by id."""
+        query = (
+            select(ImageRow.id, VersionImageRow.label, ImageRow.digest, ImageRow.width, ImageRow.height)
+            .join(ImageRow, ImageRow.id == VersionImageRow.image_id)
+            .where(VersionImageRow.version_id == version_id, VersionImageRow.image_id.in_(image_ids))
+        )
+        return {
+            image_id: (label, Digest(digest), width, height)
+            for image_id, label, digest, width, height in self._session.execute(query)
+        }
+
     def splits_of(self, version_id: str) -> dict[str, str]:
         """Split of each image, by its id."""
         query = select(VersionImageRow.image_id, VersionImageRow.split).where(VersionImageRow.version_id == version_id)
@@ -420,9 +432,11 @@ class VersionRepository:
         return list(self._session.scalars(query))
 
     def learnt_from(self, version_id: str) -> list[str]:
-        """Ids of the images that are trained on."""
-        query = select(VersionImageRow.image_id).where(
-            VersionImageRow.version_id == version_id, VersionImageRow.split == "train"
+        """Ids of the images that are trained on, in order."""
+        query = (
+            select(VersionImageRow.image_id)
+            .where(VersionImageRow.version_id == version_id, VersionImageRow.split == "train")
+            .order_by(VersionImageRow.image_id)
         )
         return list(self._session.scalars(query))
 

@@ -1,7 +1,7 @@
 """Filters of lists of pictures: a filter that doesn't exist is refused, never ignored."""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl, urlencode
 
@@ -62,6 +62,10 @@ class ImageQuery:
         """The inverse of ``address``; what it doesn't know is passed over."""
         given = dict(parse_qsl(address))
         return cls(**{field.name: given.get(_ADDRESS.get(field.name, field.name), "") for field in fields(cls)})
+
+    def at(self, beginning: str) -> str:
+        """The address of the same list, beginning elsewhere."""
+        return replace(self, begins_with=beginning).address
 
     @property
     def is_filtered(self) -> bool:

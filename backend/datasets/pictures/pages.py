@@ -143,7 +143,7 @@ def _jumps(initials: Iterable[str]) -> list[tuple[str, str]]:
     """(words, value) of the letters that a list by name can begin with; digits are one of them."""
     letters = [letter for letter in initials if letter.isalnum() and not letter.isdigit()]
     digits = [letter for letter in initials if letter.isdigit()]
-    return [("0–9", digits[0])] * bool(digits) + [(letter.upper(), letter) for letter in letters]
+    return [("0–9", digit) for digit in digits[:1]] + [(letter.upper(), letter) for letter in letters]
 
 
 def _count_words(total: Count) -> str:
