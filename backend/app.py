@@ -19,10 +19,15 @@ from backend.bodies import BodyLimit
 from backend.built_files import BuiltFiles
 from backend.datasets import endpoints as dataset_endpoints
 from backend.datasets import pages as dataset_pages
+from backend.datasets.deletion import endpoints as deletion_endpoints
+from backend.datasets.deletion import pages as deletion_pages
 from backend.datasets.examine import endpoints as examine_endpoints
 from backend.datasets.examine import pages as examine_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
+from backend.datasets.look import endpoints as look_endpoints
+from backend.datasets.look import pages as look_pages
+from backend.datasets.pictures import endpoints as picture_endpoints
 from backend.datasets.pictures import pages as picture_pages
 from backend.datasets.sources import endpoints as source_endpoints
 from backend.datasets.sources import pages as source_pages
@@ -80,13 +85,18 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         examine_endpoints.router,
         examine_pages.router,
         source_endpoints.router,
+        picture_endpoints.router,
+        deletion_endpoints.router,
         label_endpoints.router,
+        look_endpoints.router,
         upload_endpoints.router,
         upload_endpoints.tus,
         home_pages.router,
         dataset_pages.router,
+        deletion_pages.router,
         label_pages.router,
         source_pages.router,
+        look_pages.router,
         picture_pages.router,
         system_endpoints.router,
         training_endpoints.router,

@@ -91,6 +91,8 @@ def body_limit(scope: Scope) -> int | None:
         return PICTURES_BODY
     is_form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
     is_resumable = path == _RESUMABLE or path.startswith(f"{_RESUMABLE}/")
+    if path.endswith("/images") and scope["method"] == "DELETE":
+        return LABELS_BODY
     if path.endswith(_UPLOADS) or is_resumable or (is_form and not path.startswith("/api/") and path != "/sign-in"):
         return None
     if path.endswith(_LINKS):

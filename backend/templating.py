@@ -1,5 +1,6 @@
 """Pages: the template environment, its filters, and addresses that hold under a sub-path."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,6 +21,8 @@ from backend.version import version
 
 WORDS_COOKIE: Final = "tellapart-words"
 """What the next page says once, after an action that led to it."""
+UNDO_COOKIE: Final = "tellapart-undo"
+"""With the words of a deletion: the id under which the bin has what was deleted."""
 THEME_COOKIE: Final = "tellapart-theme"
 THEMES: Final = ("light", "dark")
 
@@ -46,17 +49,22 @@ def render(
     html = _environment().get_template(name).render(frame | dict(context))
     response = HTMLResponse(html, status, headers=dict(headers or {}))
     if WORDS_COOKIE in request.cookies and not is_fragment(request):
-        response.delete_cookie(WORDS_COOKIE, path=address(request, "") or "/")
+        for cookie in (WORDS_COOKIE, UNDO_COOKIE):
+            response.delete_cookie(cookie, path=address(request, "") or "/")
     return response
 
 
-def go_to(request: Request, path: str, words: str = "") -> RedirectResponse:
-    """Another page after an action; it says ``words`` once, such as ``Deleted “pets”.``"""
+def go_to(request: Request, path: str, words: str = "", *, undo: str | None = None) -> RedirectResponse:
+    """Another page after an action; it says ``words`` once, such as ``Deleted “pets”.``
+
+    ``undo``: the bin's id of what was deleted, which the page then offers to bring back.
+    """
     response = RedirectResponse(address(request, path), 303)
-    if words:
-        response.set_cookie(
-            WORDS_COOKIE, quote(words), max_age=30, path=address(request, "") or "/", httponly=True, samesite="lax"
-        )
+    for cookie, value in ((WORDS_COOKIE, quote(words)), (UNDO_COOKIE, undo or "")):
+        if value:
+            response.set_cookie(
+                cookie, value, max_age=30, path=address(request, "") or "/", httponly=True, samesite="lax"
+            )
     return response
 
 
@@ -94,6 +102,7 @@ def _frame(request: Request) -> dict[str, Any]:  # Any: the template's context
         "program_version": version(),
         "caller_words": _caller_words(request),
         "status_text": unquote(request.cookies.get(WORDS_COOKIE, ""))[:300],
+        "undo_id": undo if _ID.fullmatch(undo := request.cookies.get(UNDO_COOKIE, "")) else None,
         "theme": theme if theme in THEMES else None,
         "section": "datasets",
     }
@@ -106,6 +115,7 @@ def _caller_words(request: Request) -> str:
     return "Signed in as the owner" if caller.is_owner else "Signed in with a token"
 
 
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 _ERROR_TITLES: Final = {
     403: "Not allowed",
     404: "Page not found",

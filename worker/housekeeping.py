@@ -1,4 +1,5 @@
-"""Removes what is no longer needed: states of ended runs, checkpoints without a row, unfinished uploads, old logs.
+"""Removes what is no longer needed: states of ended runs, checkpoints without a row, unfinished uploads, old logs,
+what was in the bin for seven days.
 
 Everything removed is too old to be still written, and is looked up in the database first.
 """
@@ -11,6 +12,7 @@ from typing import Final
 import structlog
 
 from backend.datasets.blobs import forget_archives
+from backend.datasets.deletion.bin import delete_expired
 from backend.datasets.deletion.remove import finish_deletions
 from backend.db.session import Database
 from backend.ledger.unit_of_work import NoNotifier, UnitOfWork, unit_of_work
@@ -35,6 +37,7 @@ class Cleared:
     incoming: int
     logs: int = 0
     archives: int = 0
+    binned: int = 0
     datasets: int = 0
     uploads: int = 0
 
@@ -59,6 +62,7 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
         storage.clear_incoming(_DAY_S),
         remove_old_logs(logs),
         forget_archives(open_unit, storage),
+        delete_expired(open_unit, storage),
         finish_deletions(open_unit, storage),
         clear_uploads(open_unit, storage, storage.old_folders("uploads", _DAY_S)),
     )
@@ -70,6 +74,7 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
             incoming=cleared.incoming,
             logs=cleared.logs,
             archives=cleared.archives,
+            binned=cleared.binned,
             datasets=cleared.datasets,
             uploads=cleared.uploads,
         )

@@ -2,37 +2,28 @@
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 
 from backend.datasets.body import files_of_form, read_in_thread
-from backend.datasets.deletion.remove import remove_dataset, remove_images
 from backend.datasets.errors import EmptyUpload
 from backend.datasets.images import copy_to_look_at, find_image, opened, thumbnail
 from backend.datasets.import_view import read_import
 from backend.datasets.imports import cancel_import, take_archive
 from backend.datasets.ingest import ingest
-from backend.datasets.pictures.flags import FLAGS
-from backend.datasets.pictures.listing import ImageQuery, checked
-from backend.datasets.pictures.repository import PictureLists
 from backend.datasets.present import present_files
 from backend.datasets.repository import DatasetRepository, Rejection
 from backend.datasets.samples import SAMPLES
 from backend.datasets.schemas import (
     DatasetCreate,
     DatasetRead,
-    DeletedImagesRead,
     FilesPresent,
     FilesPresentRead,
-    ImageDeletion,
-    ImageRead,
     ImportRead,
     NoteRead,
     RejectionRead,
     SampleRead,
-    Side,
     ThumbnailSize,
     UploadRead,
 )
@@ -78,12 +69,6 @@ def rename_dataset(dataset_id: str, body: DatasetCreate, unit: UnitDep) -> Datas
     repository.lock(dataset_id).name = body.name
     unit.session.flush()
     return DatasetRead.of(repository.summary(dataset_id))
-
-
-@router.delete("/datasets/{dataset_id}", status_code=204)
-def delete_dataset(dataset_id: str, services: ServicesDep) -> None:
-    """Delete a dataset with its versions and finished trainings; refused while one goes on."""
-    remove_dataset(services.open_unit(), services.storage, dataset_id)
 
 
 _FILES_BODY = {
@@ -187,37 +172,6 @@ def stop_import(import_id: str, services: ServicesDep) -> ImportRead:
 def list_samples() -> Page[SampleRead]:
     """Data sets that are one click away."""
     return Page[SampleRead](items=[SampleRead.of(sample) for sample in SAMPLES.values()], next=None)
-
-
-@router.get("/datasets/{dataset_id}/images")
-def list_images(
-    dataset_id: str,
-    request: Request,
-    session: ReadDep,
-    label: Annotated[str, Query(alias="class", max_length=200)] = "",
-    split: Side | None = None,
-    version: Annotated[str, Query(max_length=64, description="Only pictures that are in this version.")] = "",
-    flag: Annotated[str, Query(max_length=64, description=f"One of {', '.join(FLAGS)}.")] = "",
-    folder: Annotated[str, Query(max_length=4096, description="Only pictures in this folder and those below.")] = "",
-    newest: bool = False,
-    limit: LimitQuery = 100,
-    after: IdCursorDep = None,
-) -> Page[ImageRead]:
-    """Pictures in the order of arrival, or the newest first; label and split by a version, else the newest one."""
-    chosen, _ = checked(session, dataset_id, ImageQuery(version, label, split or "", flag, folder, newest))
-    found = PictureLists(session).images(dataset_id, chosen, limit=limit + 1, after=after)
-    page = found[:limit]
-    root_path: str = request.scope.get("root_path", "")
-    return Page[ImageRead](
-        items=[ImageRead.of(image, root_path) for image in page], next=page[-1].row.id if len(found) > limit else None
-    )
-
-
-@router.delete("/datasets/{dataset_id}/images")
-def delete_images(dataset_id: str, body: ImageDeletion, services: ServicesDep) -> DeletedImagesRead:
-    """Delete pictures. Versions stay as they were frozen: pictures in them are hidden here and kept for them."""
-    deleted = remove_images(services.open_unit(), services.storage, dataset_id, body.ids)
-    return DeletedImagesRead(deleted=deleted.deleted, kept_in_versions=deleted.kept)
 
 
 @router.get("/images/{image_id}/file", response_class=StreamingResponse)

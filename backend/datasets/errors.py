@@ -115,6 +115,54 @@ class FlagUnknown(InvalidInput):
         )
 
 
+class SideRangeInvalid(InvalidInput):
+    """A range of sizes that can't be read."""
+
+    code = "side-range-invalid"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"“{text[:20]}” is no range of sizes.",
+            advice="Write pixels of the shorter side: 100-499, -99 for up to 99, or 2000- for 2,000 and more.",
+        )
+
+
+class RunHasNoResults(InvalidInput):
+    """Pictures are asked for by the result of a run that the dataset doesn't have, or that isn't there yet."""
+
+    code = "run-without-results"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This dataset has no training of that id with results.",
+            advice="Choose another training, or wait until its first stage has ended.",
+        )
+
+
+class SelectionUnclear(InvalidInput):
+    """A bulk action names both pictures and a filter, or neither."""
+
+    code = "selection-unclear"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "It isn't clear which pictures are meant.",
+            advice="Send “ids”, or “filter” as the query of the list (such as “class=cat&split=train”).",
+        )
+
+
+class BinEntryNotFound(NotFound):
+    """Nothing of that id is in the bin."""
+
+    code = "bin-entry-not-found"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This isn't in the bin any more.",
+            advice="It was restored, or deleted for good. GET /api/v1/bin lists what is.",
+        )
+
+
 class DatasetInUse(Conflict):
     """A dataset can't be deleted while a training or an import uses it."""
 

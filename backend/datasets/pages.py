@@ -9,14 +9,15 @@ from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.context import dataset_context
-from backend.datasets.deletion.remove import remove_dataset
+from backend.datasets.deletion.bin import bin_dataset
+from backend.datasets.deletion.bin_repository import DAYS_KEPT
 from backend.datasets.errors import ImportEnded
 from backend.datasets.import_card import import_card
 from backend.datasets.imports import cancel_import
 from backend.datasets.ingest import Ingested, ingest
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.proposal import Proposal, complete_proposal
-from backend.datasets.pictures.repository import ImageFilter, PictureLists
+from backend.datasets.pictures.repository import ImageFilter, ListOrder, PictureLists
 from backend.datasets.pictures.tile import Tile
 from backend.datasets.repository import DatasetRepository
 from backend.datasets.samples import SAMPLES, find_sample
@@ -112,7 +113,8 @@ def pictures(
         **context,
         notice_of_upload=None if added is None else _arrived(Ingested(added, already), left_out),
         tiles=[
-            Tile.of(image) for image in PictureLists(session).images(dataset_id, ImageFilter(newest=True), limit=NEWEST)
+            Tile.of(image)
+            for image in PictureLists(session).images(dataset_id, ImageFilter(order=ListOrder.NEWEST), limit=NEWEST)
         ],
         imports=imports,
         is_filling=is_filling,
@@ -146,14 +148,12 @@ def rename(request: Request, unit: UnitDep, dataset_id: str, name: NameForm = ""
 
 
 @router.post("/datasets/{dataset_id}/delete")
-def delete(request: Request, services: ServicesDep, dataset_id: str, typed: NameForm = "") -> Response:
-    """Delete a dataset whose name was typed; refused while it is in use."""
+def delete(request: Request, services: ServicesDep, dataset_id: str) -> Response:
+    """Put a dataset into the bin; refused while it is in use."""
     with services.database.read() as session:
         name = DatasetRepository(session).get(dataset_id).name
-    if typed.strip() != name.strip():
-        return RedirectResponse(address(request, f"/datasets/{dataset_id}"), 303)
-    remove_dataset(services.open_unit(), services.storage, dataset_id)
-    return go_to(request, "/", f"“{name}” was deleted.")
+    bin_id = bin_dataset(services.open_unit(), dataset_id)
+    return go_to(request, "/", f"“{name}” is in the bin for {DAYS_KEPT} days.", undo=bin_id)
 
 
 def _new(request: Request, name: str = "", error: str = "", status: int = 200) -> Response:

@@ -15,6 +15,8 @@ from backend.domain.json import Json
 from backend.imaging.facts import REMARKS_ON_DRAWN, SOUND_TYPES, TRACK_TYPES, Note
 from backend.ledger.job import JobState
 from backend.tables.datasets import (
+    BinnedPathRow,
+    BinRow,
     DatasetRow,
     ImagePathRow,
     ImageRow,
@@ -161,6 +163,8 @@ class DatasetRepository:
             self._session.add(row)
             self._session.flush()
         elif row.is_deleted:
+            if row.bin_id is not None:
+                self._leave_bin(row)
             row.is_deleted, row.path = False, image.path
         elif image.path < row.path:
             row.path = image.path
@@ -169,6 +173,19 @@ class DatasetRepository:
             dataset.bytes += image.bytes
         self._insert_new(ImagePathRow, id=new_id(), dataset_id=dataset.id, image_id=row.id, path=image.path)
         return is_new
+
+    def _leave_bin(self, image: ImageRow) -> None:
+        """Take an image out of its entry because its bytes came again; its earlier names are forgotten."""
+        in_version = select(VersionImageRow.image_id).where(VersionImageRow.image_id == image.id).exists()
+        freed = 0 if self._session.scalar(select(in_version)) else image.bytes
+        self._session.execute(
+            update(BinRow)
+            .where(BinRow.id == image.bin_id)
+            .values(images=BinRow.images - 1, bytes=BinRow.bytes - freed)
+            .execution_options(synchronize_session=False)
+        )
+        self._session.execute(delete(BinnedPathRow).where(BinnedPathRow.image_id == image.id))
+        image.bin_id = None
 
     def add_table(self, dataset: DatasetRow, path: str, digest: Digest, size: int) -> None:
         """Record a table; one of the same name is replaced."""
@@ -207,8 +224,10 @@ class DatasetRepository:
     # Images
 
     def image(self, image_id: str) -> ImageRow:
-        """Raises ImageNotFound."""
-        if (row := self._session.get(ImageRow, image_id)) is None:
+        """An image of a dataset that isn't deleted. Raises ImageNotFound."""
+        query = select(ImageRow).join(DatasetRow, DatasetRow.id == ImageRow.dataset_id)
+        row = self._session.scalar(query.where(ImageRow.id == image_id, ~DatasetRow.is_being_deleted))
+        if row is None:
             raise ImageNotFound
         return row
 
@@ -284,7 +303,12 @@ class DatasetRepository:
 
     def get_import(self, import_id: str) -> tuple[ImportRow, JobRow]:
         """An import and its job. Raises ImportNotFound."""
-        query = select(ImportRow, JobRow).join(JobRow, JobRow.id == ImportRow.job_id).where(ImportRow.id == import_id)
+        query = (
+            select(ImportRow, JobRow)
+            .join(JobRow, JobRow.id == ImportRow.job_id)
+            .join(DatasetRow, DatasetRow.id == ImportRow.dataset_id)
+            .where(ImportRow.id == import_id, ~DatasetRow.is_being_deleted)
+        )
         for row, job in self._session.execute(query.execution_options(populate_existing=True)):
             return row, job
         raise ImportNotFound
@@ -388,8 +412,9 @@ class VersionRepository:
         )
 
     def find(self, version_id: str) -> VersionRow | None:
-        """A version, or None."""
-        return self._session.get(VersionRow, version_id)
+        """A version of a dataset that isn't deleted, or None."""
+        query = select(VersionRow).join(DatasetRow, DatasetRow.id == VersionRow.dataset_id)
+        return self._session.scalar(query.where(VersionRow.id == version_id, ~DatasetRow.is_being_deleted))
 
     def of_dataset(self, dataset_id: str, *, limit: int, after: str | None = None) -> list[VersionRow]:
         """Versions, the newest first."""
@@ -437,6 +462,18 @@ class VersionRepository:
             (image_id, label) for image_id, label in self._session.execute(query.order_by(VersionImageRow.image_id))
         ]
 
+    def pictures_of(self, version_id: str, image_ids: Sequence[str]) -> dict[str, tuple[str, Digest, int, int]]:
+        """(label, digest, width, height) of images of a version, by id."""
+        query = (
+            select(ImageRow.id, VersionImageRow.label, ImageRow.digest, ImageRow.width, ImageRow.height)
+            .join(ImageRow, ImageRow.id == VersionImageRow.image_id)
+            .where(VersionImageRow.version_id == version_id, VersionImageRow.image_id.in_(image_ids))
+        )
+        return {
+            image_id: (label, Digest(digest), width, height)
+            for image_id, label, digest, width, height in self._session.execute(query)
+        }
+
     def splits_of(self, version_id: str) -> dict[str, str]:
         """Split of each image, by its id."""
         query = select(VersionImageRow.image_id, VersionImageRow.split).where(VersionImageRow.version_id == version_id)
@@ -450,9 +487,11 @@ class VersionRepository:
         return list(self._session.scalars(query))
 
     def learnt_from(self, version_id: str) -> list[str]:
-        """Ids of the images that are trained on."""
-        query = select(VersionImageRow.image_id).where(
-            VersionImageRow.version_id == version_id, VersionImageRow.split == "train"
+        """Ids of the images that are trained on, in order."""
+        query = (
+            select(VersionImageRow.image_id)
+            .where(VersionImageRow.version_id == version_id, VersionImageRow.split == "train")
+            .order_by(VersionImageRow.image_id)
         )
         return list(self._session.scalars(query))
 

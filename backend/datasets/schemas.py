@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import IntEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from backend.datasets.pictures.repository import ListedImage
 from backend.datasets.repository import DatasetSummary
 from backend.datasets.samples import Sample
-from backend.datasets.urls import image_url, original_url, thumbnail_url
 from backend.domain.json import Json
 from backend.tables.datasets import ImportRow, RejectionRow
 from backend.tables.ledger import JobRow
@@ -262,64 +260,6 @@ class SampleRead(BaseModel):
             rule=sample.rule,
             split=sample.split,
         )
-
-
-class ImageDeletion(_Body):
-    """Pictures to be deleted."""
-
-    ids: Annotated[list[Annotated[str, StringConstraints(max_length=64)]], Field(min_length=1, max_length=1000)]
-
-
-class DeletedImagesRead(BaseModel):
-    """``deleted`` pictures are gone from the dataset; ``kept_in_versions`` of them are kept for versions."""
-
-    deleted: int
-    kept_in_versions: int
-
-
-class ImageNoteRead(BaseModel):
-    """Something worth knowing of a picture; of a drawn one, from what and with which settings."""
-
-    code: str
-    message: str
-
-
-class ImageRead(BaseModel):
-    """A picture; label and split are those of the version asked about, else of the newest."""
-
-    id: str
-    path: str
-    width: int
-    height: int
-    bytes: int
-    label: str | None
-    split: str | None
-    flags: list[str]
-    notes: list[ImageNoteRead]
-    url: str
-    thumbnail_url: str
-    original_url: str
-
-    @classmethod
-    def of(cls, image: ListedImage, root_path: str) -> Self:
-        row = image.row
-        return cls(
-            id=row.id,
-            path=row.path,
-            width=row.width,
-            height=row.height,
-            bytes=row.bytes,
-            label=image.label,
-            split=image.split,
-            flags=list(image.flags),
-            notes=[ImageNoteRead(code=note["code"], message=note["message"]) for note in row.notes],
-            url=root_path + image_url(row.id, row.digest),
-            thumbnail_url=root_path + thumbnail_url(row.id, digest=row.digest),
-            original_url=root_path + original_url(row.id, row.digest),
-        )
-
-
-Side = Literal["train", "valid", "test"]
 
 
 class ThumbnailSize(IntEnum):

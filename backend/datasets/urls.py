@@ -1,6 +1,8 @@
 """Addresses of pictures, below the application's root; ``root_path`` goes in front where a proxy adds one."""
 
+from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlencode
 
 API: Final = "/api/v1"
 
@@ -22,9 +24,12 @@ def thumbnail_url(image_id: str, size: int = 192, digest: str | None = None) -> 
     return f"{API}/images/{image_id}/thumbnail?size={size}{version}"
 
 
-def batch_image_url(version_id: str, image_id: str, *, seed: int, augmented: bool, size: int) -> str:
-    """One picture of a batch, as the network sees it."""
+def batch_image_url(
+    version_id: str, image_id: str, *, seed: int, augmented: bool, size: int, changes: Mapping[str, str] | None = None
+) -> str:
+    """One picture of a batch, as the network sees it; ``changes`` are those that aren't the usual ones."""
     query = f"seed={seed}&augmented={'true' if augmented else 'false'}&size={size}"
+    query = f"{query}&{urlencode(changes)}" if changes and augmented else query
     return f"{API}/versions/{version_id}/batch/{image_id}.png?{query}"
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from backend.domain.cautions import Caution
-from backend.domain.training import Augmentation, TrainingRequest
+from backend.domain.training import OF_SOUNDS, OF_TRACKS, Augmentation, TrainingRequest
 
 
 class Drawn(StrEnum):
@@ -16,11 +16,7 @@ class Drawn(StrEnum):
     TRACK = "track"
 
 
-# Time to the right and high notes above: mirrored, rotated or tilted, a spectrogram is one of no sound at all.
-_OF_SOUNDS: Final = Augmentation(flip=False, max_rotate=0, max_warp=0)
-# A mirrored movement is another one; by which angle it is seen matters less.
-_OF_TRACKS: Final = Augmentation(flip=False)
-_USUAL: Final = {Drawn.SOUND: _OF_SOUNDS, Drawn.TRACK: _OF_TRACKS}
+_USUAL: Final = {Drawn.SOUND: OF_SOUNDS, Drawn.TRACK: OF_TRACKS}
 _WORDS: Final = {
     Drawn.SOUND: "These pictures are drawn from sounds. Mirroring, rotation and tilt are off unless you set them: "
     "they would mix up time and pitch.",

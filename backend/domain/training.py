@@ -101,6 +101,12 @@ NO_AUGMENTATION = Augmentation(
     flip=False, flip_vertical=False, max_rotate=0, min_zoom=1, max_zoom=1, max_lighting=0, max_warp=0
 )
 
+# Time to the right and high notes above: mirrored, rotated or tilted, a spectrogram is one of no sound at all.
+OF_SOUNDS: Final = Augmentation(flip=False, max_rotate=0, max_warp=0)
+# A mirrored movement is another one; by which angle it is seen matters less.
+OF_TRACKS: Final = Augmentation(flip=False)
+_USUAL_CHANGES: Final = (None, Augmentation(), OF_SOUNDS, OF_TRACKS)
+
 
 class StageRequest(_Part):
     """One stage as asked for; what is None takes the recipe's value."""
@@ -398,7 +404,7 @@ def resolve(request: TrainingRequest) -> TrainingConfig:
     )
     if request.stages is not None:
         stages = tuple(_resolve_stage(recipe, place, stage) for place, stage in enumerate(request.stages))
-    if request.augmentation not in (None, Augmentation()):
+    if request.augmentation not in _USUAL_CHANGES:
         stages = tuple(_with_random_views(stage, request, place) for place, stage in enumerate(stages))
     optimizer = _FASTAI_1 if recipe is Recipe.LESSON_1 else _FASTAI_2
     image_size = request.image_size or architecture.default_image_size

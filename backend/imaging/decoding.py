@@ -128,7 +128,7 @@ def _read(content: bytes, shortest: int | None, is_accepted: bool = False) -> _R
 
 
 def _decoded(content: bytes, shortest: int | None, is_accepted: bool) -> _Read:
-    image = _opened(content)
+    image = opened(content)
     size, detected = image.size, image.format or ""
     is_jpeg = detected in ("JPEG", "MPO")
     if not is_accepted:
@@ -148,7 +148,12 @@ def _decoded(content: bytes, shortest: int | None, is_accepted: bool) -> _Read:
     return _Read(image, detected, size)
 
 
-def _opened(content: bytes) -> Image.Image:
+def opened(content: bytes) -> Image.Image:
+    """An image file of a format that is read, its header alone: no pixel is decoded, no size checked.
+
+    Raises:
+        UnreadableImage: it is something else, with what it is.
+    """
     if not content:
         raise UnreadableImage("image-empty", "the file is empty")
     try:
@@ -205,7 +210,7 @@ def _completed(content: bytes, shortest: int | None, refusal: UnreadableImage) -
     """
     versions = []
     for version in with_end(content):
-        image = _opened(version)
+        image = opened(version)
         _attempted(lambda image=image: _read_small(image, shortest))  # type: ignore[misc]  # bound at once
         _attempted(image.load)
         versions.append(image)

@@ -71,14 +71,16 @@ class DecodingPool:
         """Pictures that are being decoded or wait for a process."""
         return len(self._unfinished)
 
-    def run(self, function: Callable[..., Answer], *arguments: object) -> Answer | Refused:
+    def run(self, function: Callable[..., Answer], *arguments: object, wait_s: float | None = None) -> Answer | Refused:
         """``function(*arguments)`` in a decoding process; the function must be importable.
+
+        ``wait_s``: how long it waits for its turn, where that is less than the pool's.
 
         Raises:
             DecodersBusy: it would have to wait too long.
             DecodersDown: no decoding process can be started.
         """
-        return self._answer(self._schedule(function, arguments, self._wait_s))
+        return self._answer(self._schedule(function, arguments, self._wait_s if wait_s is None else wait_s))
 
     def run_all(
         self,

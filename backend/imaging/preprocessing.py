@@ -191,6 +191,38 @@ def _to_source(movement: Movement, size: int, left: float, top: float) -> NDArra
     return mapped
 
 
+def resized_size(width: int, height: int, preprocessing: Preprocessing) -> tuple[int, int]:
+    """(width, height) that ``resized`` makes of an image of these sides; of a JPEG read smaller within a pixel."""
+    longest = MAX_ASPECT * min(width, height)
+    sides = (min(width, longest), min(height, longest))
+    scale = preprocessing.resize_to / min(sides)
+    wide, high = (max(preprocessing.resize_to, round(side * scale)) for side in sides)
+    return wide, high
+
+
+def view_corners(
+    width: int, height: int, preprocessing: Preprocessing, augmentation: Augmentation | None, seed: int
+) -> NDArray[np.float64]:
+    """(4, 2): where a view's corners lie in the whole image, as shares of its sides, clockwise from the upper left.
+
+    The same view as ``evaluation_view`` has without an augmentation, and as ``training_view`` has with the generator
+    of that seed. Shares outside [0, 1] are of borders that are mirrored. No pixel is needed for it.
+    """
+    whole = resized_size(width, height, preprocessing)
+    size = preprocessing.size
+    if augmentation is None:
+        to_source = np.eye(3)
+        to_source[:2, 2] = [(side - size) // 2 for side in whole]
+    else:
+        to_source = random_params(whole, preprocessing, augmentation, np.random.default_rng(seed)).to_source
+    corners = np.array([[0, 0, 1], [size, 0, 1], [size, size, 1], [0, size, 1]], dtype=float) @ to_source.T
+    pixels = corners[:, :2] / corners[:, 2:]
+    # What a picture that is too long has beyond its middle isn't in the resized one.
+    used = np.array([min(side, MAX_ASPECT * min(width, height)) / side for side in (width, height)])
+    shares: NDArray[np.float64] = pixels / np.array(whole) * used + (1 - used) / 2
+    return shares
+
+
 def normalise(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float32]:
     """(3, H, W) float32: scaled to [0, 1] and normalised, channels first."""
     scaled = pixels.astype(np.float32) / np.float32(255)

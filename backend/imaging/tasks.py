@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from backend.domain.training import Augmentation
+from backend.imaging.about import FileAbout, about
 from backend.imaging.decoding import decode, decode_near
 from backend.imaging.facts import ImageFacts
 from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, training_view
@@ -29,6 +30,15 @@ def read_image(content: bytes) -> ReadImage:
     """
     facts, image = decode(content)
     return ReadImage(facts, thumbnails(image))
+
+
+def about_file(content: bytes) -> FileAbout:
+    """What a file says of itself; no pixel is decoded.
+
+    Raises:
+        UnreadableImage
+    """
+    return about(content)
 
 
 def large_copy(content: bytes) -> bytes:

@@ -53,7 +53,7 @@ class StageRepository:
             select(RunRow.name, DatasetRow.id, DatasetRow.name, VersionRow.number)
             .join(VersionRow, VersionRow.id == RunRow.version_id)
             .join(DatasetRow, DatasetRow.id == VersionRow.dataset_id)
-            .where(RunRow.id == run_id)
+            .where(RunRow.id == run_id, ~DatasetRow.is_being_deleted)
         )
         found = self._session.execute(query).one_or_none()
         return None if found is None else RunHead(run_id, found[0], DatasetId(found[1]), found[2], found[3])

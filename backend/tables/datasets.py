@@ -1,18 +1,22 @@
 """Datasets, their images, files that were left out, imports, and frozen versions."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, false
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from backend.db.base import Base, BigInt, Id, PrimaryId, Sha256, utc_now
+from backend.domain.images import NAME_KEY, name_key
 from backend.domain.json import Json
 
 
 class DatasetRow(Base):
     """A named set of images. The totals are kept in step by ``repository``, never counted live.
 
-    ``is_being_deleted`` hides a dataset whose rows are being deleted, batch by batch.
+    ``is_being_deleted`` hides a dataset: it is in the bin, or, where it has no entry there (any more), its rows are
+    being deleted, batch by batch.
     """
 
     __tablename__ = "datasets"
@@ -26,15 +30,48 @@ class DatasetRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class BinRow(Base):
+    """What one action deleted: pictures of a dataset, or a dataset (``kind``).
+
+    Until ``expires_at`` it can be restored; then it is deleted for good. ``images`` are those it still has, ``bytes``
+    what their files take at most, without those that versions keep.
+    """
+
+    __tablename__ = "bin"
+    __table_args__ = (Index(None, "dataset_id"), Index(None, "expires_at"))
+
+    id: Mapped[PrimaryId]
+    dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(16))
+    images: Mapped[int] = mapped_column(default=0)
+    bytes: Mapped[BigInt] = mapped_column(default=0)
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+def _key_of_path(context: DefaultExecutionContext) -> str:
+    values: dict[str, Any] = context.get_current_parameters()  # type: ignore[no-untyped-call]  # Any: column values
+    return name_key(values["path"])
+
+
 class ImageRow(Base):
     """One picture of a dataset; the same bytes are one row, whatever they are called.
 
     ``path`` is the alphabetically first of its names, so the order of upload
-    doesn't matter; all names stand in ``image_paths``. A deleted picture stays a row while a version has it.
+    doesn't matter; all names stand in ``image_paths``. A deleted picture stays a row while a version has it or the bin
+    does (``bin_id``). ``name_key`` follows from ``path``: lists by name are in its order, alike on both databases.
     """
 
     __tablename__ = "images"
-    __table_args__ = (UniqueConstraint("dataset_id", "digest"), Index(None, "dataset_id", "id"))
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "digest"),
+        # Lists: one after the other, none that is deleted read on the way.
+        Index("ix_images_listed", "dataset_id", "is_deleted", "id"),
+        Index("ix_images_by_name", "dataset_id", "is_deleted", "name_key", "id"),
+        # Whether bytes are still needed is asked across datasets.
+        Index(None, "digest"),
+        Index(None, "bin_id", "id"),
+    )
 
     id: Mapped[PrimaryId]
     dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
@@ -45,8 +82,19 @@ class ImageRow(Base):
     height: Mapped[int]
     bytes: Mapped[BigInt]
     is_deleted: Mapped[bool] = mapped_column(default=False, server_default=false())
+    bin_id: Mapped[Id | None]
+    name_key: Mapped[str] = mapped_column(
+        String(NAME_KEY).with_variant(String(NAME_KEY, collation="C"), "postgresql"),
+        default=_key_of_path,
+        server_default="",
+    )
     notes: Mapped[list[Json]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    @validates("path")
+    def _path_changes(self, _name: str, path: str) -> str:
+        self.name_key = name_key(path)
+        return path
 
 
 class ImagePathRow(Base):
@@ -64,6 +112,15 @@ class ImagePathRow(Base):
     dataset_id: Mapped[Id] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
     image_id: Mapped[Id] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"))
     path: Mapped[str] = mapped_column(Text)
+
+
+class BinnedPathRow(Base):
+    """A name of a picture in the bin; in ``image_paths``, from which labels are read, are those of present ones."""
+
+    __tablename__ = "binned_paths"
+
+    image_id: Mapped[Id] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    path: Mapped[str] = mapped_column(Text, primary_key=True)
 
 
 class TableFileRow(Base):
@@ -149,7 +206,12 @@ class VersionImageRow(Base):
     """Label and split of one image in one version."""
 
     __tablename__ = "version_images"
-    __table_args__ = (Index(None, "version_id", "label", "image_id"),)
+    __table_args__ = (
+        Index(None, "version_id", "label", "image_id"),
+        Index("ix_version_images_split", "version_id", "split", "image_id"),
+        # The versions of one picture; without it, deleting a picture would read all rows.
+        Index(None, "image_id"),
+    )
 
     version_id: Mapped[Id] = mapped_column(ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True)
     image_id: Mapped[Id] = mapped_column(ForeignKey("images.id"), primary_key=True)

@@ -13,6 +13,8 @@ class PredictionRow(Base):
     __table_args__ = (
         Index(None, "checkpoint_id", "split", "loss"),
         Index(None, "checkpoint_id", "actual", "predicted"),
+        # What was answered on one picture; without it, deleting a picture would read all rows.
+        Index(None, "image_id"),
     )
 
     checkpoint_id: Mapped[Id] = mapped_column(ForeignKey("checkpoints.id", ondelete="CASCADE"), primary_key=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.domain.ids import CheckpointId, RunId, VersionId, new_id
@@ -38,8 +38,8 @@ class RunRepository:
         self._session = session
 
     def find(self, run_id: RunId) -> RunRow | None:
-        """A run."""
-        return self._session.get(RunRow, run_id)
+        """A run on a dataset that isn't deleted."""
+        return self._session.scalar(select(RunRow).where(RunRow.id == run_id, _is_visible()))
 
     def record(self, run_id: str) -> RunRecord | None:
         """A run with its job and origin."""
@@ -88,7 +88,10 @@ class RunRepository:
         """(id, name) of datasets on which anything was trained, by name."""
         query = (
             select(DatasetRow.id, DatasetRow.name)
-            .where(DatasetRow.id.in_(select(VersionRow.dataset_id).join(RunRow, RunRow.version_id == VersionRow.id)))
+            .where(
+                DatasetRow.id.in_(select(VersionRow.dataset_id).join(RunRow, RunRow.version_id == VersionRow.id)),
+                ~DatasetRow.is_being_deleted,
+            )
             .order_by(func.lower(DatasetRow.name), DatasetRow.id)
         )
         return [(row.id, row.name) for row in self._session.execute(query)]
@@ -133,8 +136,9 @@ class RunRepository:
         self._session.execute(update(RunRow).where(RunRow.id == claim.subject_id, holds).values(**values))
 
     def version(self, version_id: VersionId) -> VersionRow | None:
-        """The version that a run is to learn from."""
-        return self._session.get(VersionRow, version_id)
+        """The version that a run is to learn from, of a dataset that isn't deleted."""
+        query = select(VersionRow).join(DatasetRow, DatasetRow.id == VersionRow.dataset_id)
+        return self._session.scalar(query.where(VersionRow.id == version_id, ~DatasetRow.is_being_deleted))
 
     def dataset_name(self, dataset_id: str) -> str:
         """Name of the dataset that a version belongs to."""
@@ -240,8 +244,9 @@ class RunRepository:
         return asked - set(self._session.scalars(select(CheckpointRow.folder).where(CheckpointRow.folder.in_(asked))))
 
     def find_checkpoint(self, checkpoint_id: CheckpointId) -> CheckpointRow | None:
-        """A checkpoint."""
-        return self._session.get(CheckpointRow, checkpoint_id)
+        """A checkpoint of a run on a dataset that isn't deleted."""
+        query = select(CheckpointRow).join(RunRow, RunRow.id == CheckpointRow.run_id)
+        return self._session.scalar(query.where(CheckpointRow.id == checkpoint_id, _is_visible()))
 
     def checkpoints(self, run_ids: Iterable[str]) -> dict[str, list[CheckpointRow]]:
         """Checkpoints by run, first stage first."""
@@ -301,4 +306,11 @@ def _records() -> Select[RunRow, JobRow, str, str, int]:
         .join(JobRow, JobRow.id == RunRow.job_id)
         .join(VersionRow, VersionRow.id == RunRow.version_id)
         .join(DatasetRow, DatasetRow.id == VersionRow.dataset_id)
+        .where(~DatasetRow.is_being_deleted)
     )
+
+
+def _is_visible() -> ColumnElement[bool]:
+    """Whether the run is on a dataset that isn't deleted, nor in the bin."""
+    version = VersionRow.id == RunRow.version_id
+    return exists().where(version, DatasetRow.id == VersionRow.dataset_id, ~DatasetRow.is_being_deleted)

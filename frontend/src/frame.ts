@@ -8,6 +8,7 @@ import { bindKey, setUpKeySwitch } from "./lib/keys";
 import { setUpPill } from "./lib/pill";
 import { setUpSearch } from "./lib/search";
 import { setUpTheme } from "./lib/theme";
+import { setUpUndo } from "./lib/undo";
 
 /** Every unsafe request of ours carries the token that proves it comes from our own page. */
 function sendCsrfToken(event: Event): void {
@@ -63,6 +64,7 @@ function start(): void {
   setUpKeySwitch();
   setUpPill();
   setUpSearch();
+  setUpUndo();
   openNamedInAddress();
   repeatWords();
   bindKey("Shift+?", "This list", () => openDialog("keys"));

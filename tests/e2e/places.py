@@ -126,6 +126,17 @@ def _look_at_one(page: Page, furnished: Furnished) -> None:
     expect(page.get_by_role("dialog", name="One picture")).to_be_visible()
 
 
+def _choose_pictures(page: Page, furnished: Furnished) -> None:
+    options = page.get_by_role("option")
+    options.nth(1).click()
+    options.nth(3).click(modifiers=["Shift"])
+    expect(page.locator(".panel")).to_be_visible() if _is_wide(page) else None
+
+
+def _is_wide(page: Page) -> bool:
+    return (page.viewport_size or {"width": 0})["width"] > 1024
+
+
 PLACES: Final = {
     "home": Place("/"),
     "home, menu open": Place("/", _open_menu),
@@ -141,6 +152,10 @@ PLACES: Final = {
     "from this server": Place("/datasets/{dataset}/from-server"),
     "from a bucket": Place("/datasets/{dataset}/from-bucket", _open_all),
     "all pictures": Place("/datasets/{dataset}/images"),
+    "all pictures, one chosen": Place("/datasets/{dataset}/images", _choose_pictures),
+    "all pictures, a run's mistakes": Place("/datasets/{dataset}/images?run={succeeded_run}&result=wrong&order=name"),
+    "one picture": Place("/datasets/{dataset}/images/{image}"),
+    "bin": Place("/bin"),
     "labels, no pictures": Place("/datasets/{empty_dataset}/labels"),
     "labels": Place("/datasets/{dataset}/labels", _open_all),
     "labels, broken rule": Place("/datasets/{dataset}/labels", _break_the_rule, ("422",)),
@@ -148,6 +163,7 @@ PLACES: Final = {
     "labels, expression": Place("/datasets/{dataset}/labels", _choose_rule("An expression"), ("422",)),
     "labels, list": Place("/datasets/{dataset}/labels", _choose_rule("A list"), ("422",)),
     "look": Place("/versions/{version}"),
+    "look, other changes": Place("/versions/{version}?seed=1&max_rotate=40&max_lighting=0.5"),
     "train": Place("/versions/{version}/train", _open_all),
     "train, from a model": Place("/versions/{version}/train?starts_from={first_checkpoint}", _open_all),
     "train, a card of three stages": Place("/versions/{version}/train", _add_a_stage),
@@ -177,4 +193,4 @@ PLACES: Final = {
     "try, answered": Place("/checkpoints/{checkpoint}/try?image={image}"),
     "nothing there": Place("/datasets/0193a1b2c3d47e8f9a0b1c2d3e4f5a6b", expected=("404",)),
 }
-EMPTY_PLACES: Final = ("/", "/datasets/new", "/runs", "/sign-in")
+EMPTY_PLACES: Final = ("/", "/datasets/new", "/runs", "/bin", "/sign-in")

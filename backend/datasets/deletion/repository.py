@@ -1,14 +1,14 @@
-"""All SQL of deleting: datasets batch by batch, and single pictures."""
+"""All SQL of deleting datasets, batch by batch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
+from backend.datasets.deletion.bin_repository import BinKind
 from backend.domain.ids import Digest
 from backend.ledger.job import JobState
 from backend.tables.datasets import (
+    BinnedPathRow,
+    BinRow,
     DatasetRow,
     ImagePathRow,
     ImageRow,
@@ -55,9 +55,22 @@ class DatasetDeletion:
         query = select(ExaminationRow.job_id).where(ExaminationRow.dataset_id == self._dataset_id)
         return self._session.scalar(query)
 
-    def begin(self) -> None:
-        """Hide the dataset."""
-        self._session.execute(update(DatasetRow).where(DatasetRow.id == self._dataset_id).values(is_being_deleted=True))
+    def model_bytes(self) -> int:
+        """What the models of its trainings take on the disk."""
+        query = select(func.coalesce(func.sum(CheckpointRow.bytes), 0)).join(RunRow, RunRow.id == CheckpointRow.run_id)
+        return int(self._session.execute(query.where(RunRow.version_id.in_(self._versions))).scalar_one())
+
+    def hide(self) -> None:
+        """Nobody sees the dataset any more."""
+        self._set_hidden(True)
+
+    def show(self) -> None:
+        """Undo ``hide``."""
+        self._set_hidden(False)
+
+    def _set_hidden(self, is_hidden: bool) -> None:
+        query = update(DatasetRow).where(DatasetRow.id == self._dataset_id)
+        self._session.execute(query.values(is_being_deleted=is_hidden))
 
     def delete_training(self) -> list[str] | None:
         """One training with all that hangs on it: its folders of checkpoints, to be deleted after the commit.
@@ -81,7 +94,10 @@ class DatasetDeletion:
         images = self._session.execute(query).all()
         if not images:
             return None
-        _delete_images(self._session, [image.id for image in images], with_versions=True)
+        mine = [image.id for image in images]
+        for row in (VersionImageRow, ImagePathRow, BinnedPathRow):
+            self._session.execute(delete(row).where(row.image_id.in_(mine)))
+        self._session.execute(delete(ImageRow).where(ImageRow.id.in_(mine)))
         return [Digest(image.digest) for image in images]
 
     def delete_rejections(self, count: int) -> int:
@@ -114,43 +130,6 @@ class DatasetDeletion:
 
 
 def interrupted_deletions(session: Session) -> list[str]:
-    """Ids of datasets of which some rows are deleted and some are left."""
-    return list(session.scalars(select(DatasetRow.id).where(DatasetRow.is_being_deleted)))
-
-
-@dataclass(frozen=True, slots=True)
-class DeletedImages:
-    """``deleted`` images left their dataset; ``kept`` of them stay in versions, ``digests`` are those of the others."""
-
-    deleted: int
-    kept: int
-    digests: list[Digest]
-
-
-def delete_images(session: Session, dataset: DatasetRow, ids: Sequence[str]) -> DeletedImages:
-    """Delete images from a dataset, which must be locked; those that a version has are only hidden."""
-    query = select(ImageRow).where(ImageRow.dataset_id == dataset.id, ImageRow.id.in_(ids), ~ImageRow.is_deleted)
-    found = list(session.scalars(query))
-    in_versions = set(
-        session.scalars(
-            select(VersionImageRow.image_id).where(VersionImageRow.image_id.in_([row.id for row in found])).distinct()
-        )
-    )
-    dataset.images -= len(found)
-    dataset.bytes -= sum(row.bytes for row in found)
-    for row in found:
-        if row.id in in_versions:
-            row.is_deleted = True
-    session.flush()
-    session.execute(delete(ImagePathRow).where(ImagePathRow.image_id.in_(in_versions)))
-    unused = [row for row in found if row.id not in in_versions]
-    digests = [Digest(row.digest) for row in unused]
-    _delete_images(session, [row.id for row in unused], with_versions=False)
-    return DeletedImages(len(found), len(in_versions), digests)
-
-
-def _delete_images(session: Session, ids: list[str], *, with_versions: bool) -> None:
-    if with_versions:
-        session.execute(delete(VersionImageRow).where(VersionImageRow.image_id.in_(ids)))
-    session.execute(delete(ImagePathRow).where(ImagePathRow.image_id.in_(ids)))
-    session.execute(delete(ImageRow).where(ImageRow.id.in_(ids)))
+    """Ids of datasets of which some rows are deleted and some are left: hidden, and not in the bin (any more)."""
+    in_bin = exists().where(BinRow.dataset_id == DatasetRow.id, BinRow.kind == BinKind.DATASET)
+    return list(session.scalars(select(DatasetRow.id).where(DatasetRow.is_being_deleted, ~in_bin)))

@@ -1,17 +1,12 @@
 """Labels, versions and batches, by REST."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request
 
 from backend.bodies import LargeJsonRoute
-from backend.datasets.batch import MAX_SEED, batch, batch_image
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.freeze import freeze
 from backend.datasets.labels.preview import preview, preview_of
 from backend.datasets.labels.schemas import (
-    BatchItemRead,
-    BatchRead,
     PreviewRead,
     PreviewRequest,
     SuggestionRead,
@@ -21,16 +16,11 @@ from backend.datasets.labels.schemas import (
 )
 from backend.datasets.labels.suggestions import suggest
 from backend.datasets.repository import DatasetRepository, VersionRepository
-from backend.datasets.serving import picture_headers
-from backend.datasets.urls import batch_image_url
 from backend.datasets.versions import find_version
 from backend.dependencies import ReadDep, ServicesDep, StorageDep
-from backend.imaging.pool import decoding_pool
 from backend.pagination import IdCursorDep, LimitQuery, Page
 
 router = APIRouter(prefix="/api/v1", tags=["labels and versions"], route_class=LargeJsonRoute)
-Seed = Annotated[int, Query(ge=0, le=MAX_SEED)]
-Size = Annotated[int, Query(ge=32, le=1024)]
 
 
 @router.post("/datasets/{dataset_id}/labels/preview")
@@ -84,46 +74,3 @@ def list_versions(
 def get_version(version_id: str, session: ReadDep) -> VersionRead:
     """One frozen version."""
     return VersionRead.of(find_version(session, version_id))
-
-
-@router.get("/versions/{version_id}/batch")
-def get_batch(
-    version_id: str,
-    request: Request,
-    session: ReadDep,
-    n: Annotated[int, Query(ge=1, le=64)] = 9,
-    augmented: bool = True,
-    seed: Seed | None = None,
-    size: Size = 224,
-) -> BatchRead:
-    """Random pictures of a version as the network will see them; others each time unless a seed is given."""
-    root_path: str = request.scope.get("root_path", "")
-    return BatchRead(
-        items=[
-            BatchItemRead(
-                image_id=item.image_id,
-                label=item.label,
-                url=root_path
-                + batch_image_url(version_id, item.image_id, seed=item.seed, augmented=augmented, size=size),
-            )
-            for item in batch(session, version_id, n=n, seed=seed)
-        ]
-    )
-
-
-@router.get("/versions/{version_id}/batch/{image_id}.png", response_class=Response)
-def get_batch_image(
-    version_id: str,
-    image_id: str,
-    session: ReadDep,
-    storage: StorageDep,
-    seed: Seed = 0,
-    augmented: bool = True,
-    size: Size = 224,
-) -> Response:
-    """One picture exactly as the network sees it, as PNG; the same address always gives the same pixels."""
-    png = batch_image(
-        session, storage, decoding_pool(), version_id, image_id, seed=seed, augmented=augmented, size=size
-    )
-    tag = f"{version_id}-{image_id}-{seed}-{augmented}-{size}"
-    return Response(png, media_type="image/png", headers=picture_headers(tag))

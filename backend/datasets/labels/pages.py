@@ -1,13 +1,11 @@
 """Pages where labels are chosen, and the pictures looked at as the network will see them."""
 
-import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
-from backend.datasets.batch import batch
 from backend.datasets.context import dataset_context
 from backend.datasets.labels.apply import label_images
 from backend.datasets.labels.content import DatasetContent
@@ -20,26 +18,21 @@ from backend.datasets.labels.tables import layout_words
 from backend.datasets.labels.version_view import version_lines
 from backend.datasets.labels.view import bare_samples, samples
 from backend.datasets.repository import DatasetRepository, ImageNames
-from backend.datasets.urls import batch_image_url, thumbnail_url
-from backend.datasets.versions import drawn_kind, find_version, latest_version
+from backend.datasets.urls import thumbnail_url
+from backend.datasets.versions import latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
-from backend.domain.drawn import caution_about, usual_augmentation
 from backend.domain.errors import InvalidInput
 from backend.domain.labels.rules import ByTable, RuleSpec
 from backend.domain.labels.rules import parse_spec as parse_rule_spec
 from backend.domain.manifest import Split
 from backend.domain.splitting import parse_spec as parse_split_spec
 from backend.journey.steps import StepName
-from backend.tables.datasets import VersionRow
 from backend.templating import address, counted, page
 
 router = APIRouter(include_in_schema=False)
 
 CLASSES_OPEN = 40
 UNLABELLED = 24
-IMAGE_SIZE = 224
-VERY_FEW = 60
-"""Pictures below which scores are unreliable."""
 
 
 async def _form(request: Request) -> LabelForm:
@@ -96,38 +89,6 @@ def freeze_labels(request: Request, services: ServicesDep, dataset_id: str, form
     except InvalidInput as error:
         return _refused(request, services, dataset_id, form, error)
     return RedirectResponse(address(request, f"/versions/{version_id}"), 303)
-
-
-@router.get("/versions/{version_id}")
-def look(
-    request: Request,
-    session: ReadDep,
-    version_id: str,
-    seed: Annotated[int | None, Query(ge=0, le=2**53 - 1)] = None,
-    augmented: Annotated[list[str] | None, Query(max_length=2)] = None,
-) -> Response:
-    """Step 3: nine pictures exactly as the network gets them."""
-    version = find_version(session, version_id)
-    # A box that isn't ticked sends nothing, so the form sends “false” along with every answer.
-    is_augmented = augmented is None or "true" in augmented
-    used = secrets.randbelow(10**6) if seed is None else seed
-    drawn = drawn_kind(session, version_id)
-    return page(
-        request,
-        "datasets/look.html",
-        **dataset_context(session, version.dataset_id, StepName.LOOK),
-        version=version,
-        seed=used,
-        augmented=is_augmented,
-        image_size=IMAGE_SIZE,
-        batch=[
-            (item.label, batch_image_url(version_id, item.image_id, seed=item.seed, augmented=is_augmented, size=224))
-            for item in batch(session, version_id, n=9, seed=used)
-        ],
-        versions=version_lines(session, version.dataset_id, of=version.id),
-        drawn_words=[caution.message for caution in caution_about(drawn, usual_augmentation(drawn))],
-        **_class_table(version),
-    )
 
 
 def _first_form(session: Session, dataset_id: str, suggestions: list[Suggestion], use: int | None) -> LabelForm:
@@ -247,19 +208,3 @@ def _read_table(shown: Preview) -> str:
     several = f" ({', '.join(files[:4])}{' …' if len(files) > 4 else ''})" if len(files) > 1 else ""
     cells = f"{counted(len(table.rows), 'row')}, {layout_words(shown.table)}"
     return f"{table.file}{several}: {cells}; {columns}."
-
-
-def _class_table(version: VersionRow) -> dict[str, Any]:  # Any: the template's context
-    rows = [{"name": name, **version.counts[name]} for name in version.classes]
-    sums = {side: sum(row[side] for row in rows) for side in ("train", "valid", "test")}
-    total = sum(sums.values())
-    warnings = [
-        f"{counted(total, 'picture')} {'is' if total == 1 else 'are'} very few, so the score will be unreliable. "
-        "Aim for 30 or more per class."
-    ]
-    return {
-        "classes": rows,
-        "sums": sums,
-        "has_test": sums["test"] > 0,
-        "warnings": warnings if total < VERY_FEW else [],
-    }

@@ -205,13 +205,3 @@ class VersionRead(BaseModel):
     @classmethod
     def of(cls, row: VersionRow) -> Self:
         return cls.model_validate(row, from_attributes=True)
-
-
-class BatchItemRead(BaseModel):
-    image_id: str
-    label: str
-    url: str
-
-
-class BatchRead(BaseModel):
-    items: list[BatchItemRead]

@@ -69,3 +69,30 @@ FLAGS: Final[Mapping[str, ColumnElement[bool]]] = {
     "sound_silent": _has_note("sound-silent"),
     "track_cut": _has_note("track-cut"),
 }
+
+FLAG_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    "exact_duplicate": ("Added under several names", "The same file came under several names. It counts once."),
+    "tiny": ("Very small", f"One side has fewer than {TINY_SIDE} pixels, so the network sees mostly blur."),
+    "huge": ("Very large", f"It has more than {HUGE_PIXELS // 10**6} million pixels, which takes long to read."),
+    "odd_aspect": (
+        "Very long or very wide",
+        f"One side is more than {ODD_ASPECT} times as long as the other; the network sees only a part of it.",
+    ),
+    "wrong_extension": (
+        "Name ends in another format",
+        "Its name ends as that of another format. It is read all the same.",
+    ),
+    "pages_left_out": ("Pages left out", "It has several pages; only the first is used."),
+    "frames_left_out": ("Frames left out", "It is an animation; only its first frame is used."),
+    "levels_nearly_unused": (
+        "Nearly black",
+        "It uses a small part of its range of brightness, so it looks nearly black.",
+    ),
+    "levels_half_unused": ("Washed out", "It uses only half of its range of brightness, so it looks washed out."),
+    "drawn_sound": ("Drawn from a sound", "It shows a sound: time to the right, pitch upwards."),
+    "drawn_track": ("Drawn from a movement", "It shows a movement as a line."),
+    "sound_cut": ("Only its beginning", "Of a long sound only the beginning is used."),
+    "sound_silent": ("Nearly silent", "The sound is nearly silent, so there is hardly anything to see."),
+    "track_cut": ("Only its beginning", "Of a long movement only the beginning is used."),
+}
+"""A flag in a few words, and what it means."""

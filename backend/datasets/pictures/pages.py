@@ -1,133 +1,172 @@
 """Pages of a dataset's pictures: all of them with filters, one of them, and deleting some."""
 
-from typing import Annotated, Literal
-from urllib.parse import urlencode
+from collections.abc import Iterable
+from typing import Any, Final
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Request
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from backend.datasets.context import dataset_context
-from backend.datasets.deletion.remove import remove_images
-from backend.datasets.pictures.listing import ImageQuery, checked
-from backend.datasets.pictures.repository import PictureLists
-from backend.datasets.pictures.tile import Tile
+from backend.datasets.pictures.details import details_of, file_about
+from backend.datasets.pictures.details_repository import PictureDetails
+from backend.datasets.pictures.flags import FLAG_WORDS
+from backend.datasets.pictures.listing import CheckedQuery, ImageQuery, ImageQueryDep, checked
+from backend.datasets.pictures.repository import LOOKED_THROUGH, MOST_COUNTED, Count, ListOrder, PictureLists
+from backend.datasets.pictures.tile import Tile, words_of
 from backend.datasets.urls import image_url, original_url, thumbnail_url
-from backend.dependencies import ReadDep, ServicesDep
+from backend.dependencies import ReadDep, StorageDep
+from backend.domain.ids import Digest
 from backend.imaging.facts import DRAWN_NOTES, SOUND_TYPES
+from backend.imaging.pool import decoding_pool
 from backend.journey.steps import StepName
 from backend.pagination import IdCursorDep
-from backend.templating import counted, go_to, page
+from backend.templating import counted, is_fragment, page
 
 router = APIRouter(include_in_schema=False)
 
-PICTURES_A_PAGE = 120
-FOLDERS_SHOWN = 500
-SHOWN_WHOLE = 2_000_000
+FIRST_TILES: Final = 60
+"""Pictures that come with the page; a script fetches the others as they are scrolled to."""
+FOLDERS_SHOWN: Final = 500
+SHOWN_WHOLE: Final = 2_000_000
 """Bytes up to which a picture's page shows the picture itself, and not a smaller copy."""
-_FLAG_WORDS = {
-    "exact_duplicate": "Added under several names",
-    "tiny": "Very small",
-    "huge": "Very large",
-    "odd_aspect": "Very long or very wide",
-    "wrong_extension": "Name ends in another format",
-    "drawn_sound": "Drawn from sounds",
-    "drawn_track": "Drawn from movements",
-    "sound_cut": "Sounds of which only the beginning is used",
-    "sound_silent": "Sounds that are nearly silent",
+_SIDES: Final = {
+    "-63": "Below 64 pixels",
+    "64-223": "64 to 223 pixels",
+    "224-1023": "224 to 1,023 pixels",
+    "1024-": "1,024 pixels and more",
 }
+_ORDERS: Final = {"": "As they came", "newest": "Newest first", "name": "By name", "class": "By class"}
+_SETS: Final = {"train": "Training", "valid": "Validation", "test": "Test"}
 
 _SHAPES = ("exact_duplicate", "tiny", "huge", "odd_aspect", "wrong_extension")
 
 
 @router.get("/datasets/{dataset_id}/images")
 def images(
-    request: Request,
-    session: ReadDep,
-    dataset_id: str,
-    label: Annotated[str, Query(alias="class", max_length=200)] = "",
-    split: Literal["", "train", "valid", "test"] = "",
-    version: Annotated[str, Query(max_length=64)] = "",
-    folder: Annotated[str, Query(max_length=4096)] = "",
-    flag: Annotated[str, Query(max_length=64)] = "",
-    after: IdCursorDep = None,
+    request: Request, session: ReadDep, dataset_id: str, query: ImageQueryDep, after: IdCursorDep = None
 ) -> Response:
     """All pictures, or those that filters choose."""
+    if query.result and not query.run:
+        # A form without a script sends all of its fields.
+        query = ImageQuery.of_address(query.address.replace(f"result={query.result}", ""))
     lists = PictureLists(session)
     context = dataset_context(session, dataset_id, StepName.PICTURES) | {"here": "All pictures"}
-    chosen, of_version = checked(session, dataset_id, ImageQuery(version, label, split, flag, folder))
-    found = lists.images(dataset_id, chosen, limit=PICTURES_A_PAGE + 1, after=after)
-    shown = found[:PICTURES_A_PAGE]
-    query = {"class": label, "split": split, "version": version, "folder": folder, "flag": flag}
+    found = checked(session, dataset_id, query)
+    shown = lists.page(dataset_id, found.chosen, limit=FIRST_TILES, after=after)
+    total = lists.count(dataset_id, found.chosen)
     here = f"/datasets/{dataset_id}/images"
     return page(
         request,
         "datasets/images.html",
         **context,
-        version=of_version,
+        **_choices(session, dataset_id, found, query),
+        version=found.version,
         query=query,
-        total=lists.count_images(dataset_id, chosen),
-        is_filtered=any(query.values()),
-        class_options=_options(
-            "All classes", {str(name): str(name) for name in of_version.classes} if of_version else {}
-        ),
-        folder_options=_options("All folders", {name: name for name in lists.folders(dataset_id, FOLDERS_SHOWN)}),
-        flag_options=_options("All pictures", _FLAG_WORDS),
-        tiles=[Tile.of(image) for image in shown],
-        here_path=_path(here, **query),
-        next_path=_path(here, **query, after=shown[-1].row.id) if len(found) > PICTURES_A_PAGE else None,
-        first_path=_path(here, **query) if after else None,
+        query_address=query.address,
+        total=total,
+        count_words=_count_words(total),
+        looked_through=LOOKED_THROUGH,
+        tiles=[Tile.of(image, query.address) for image in shown.images],
+        after=after,
+        next=shown.next,
+        next_path=_path(here, query, after=shown.next) if shown.next else None,
+        first_path=_path(here, query) if after else None,
     )
 
 
-@router.post("/datasets/{dataset_id}/images/delete")
-def delete_images(
-    request: Request,
-    services: ServicesDep,
-    dataset_id: str,
-    ids: Annotated[list[str], Form(max_length=PICTURES_A_PAGE)] = [],  # noqa: B006  # FastAPI copies it
-    back: Annotated[str, Form(max_length=8192)] = "",
-) -> Response:
-    """Delete the pictures that are ticked, and show the list again."""
-    deleted = remove_images(services.open_unit(), services.storage, dataset_id, ids).deleted
-    path = f"/datasets/{dataset_id}/images"
-    # Only our own list, whatever the form says.
-    query = back.partition("?")[2] if back.startswith(f"{path}?") else ""
-    return go_to(request, f"{path}?{query}" if query else path, f"{counted(deleted, 'picture')} deleted.")
-
-
 @router.get("/datasets/{dataset_id}/images/{image_id}")
-def image(request: Request, session: ReadDep, dataset_id: str, image_id: str) -> Response:
-    """One picture, large, with what is known of it."""
+def image(
+    request: Request, session: ReadDep, storage: StorageDep, dataset_id: str, image_id: str, query: ImageQueryDep
+) -> Response:
+    """One picture, large, with all that is known of it; only that part for the panel beside the grid."""
     lists = PictureLists(session)
     context = dataset_context(session, dataset_id, StepName.PICTURES) | {"here": "Picture"}
-    found = lists.listed_image(dataset_id, image_id)
-    row = found.row
-    before, after = lists.neighbours(dataset_id, image_id)
+    found = checked(session, dataset_id, query)
+    details = details_of(session, dataset_id, image_id, found.version.id if found.version else None)
+    before, after = lists.beside(dataset_id, found.chosen, image_id)
+    row = details.image.row
+    # The connection isn't needed while the file is read.
+    session.close()
     here = f"/datasets/{dataset_id}/images"
+    context |= {
+        "image": row,
+        "words": words_of(details.image),
+        "label": details.image.label,
+        "split": details.image.split,
+        "sets": _SETS,
+        "version": found.version,
+        # What a note says in a sentence needs no second word.
+        "flags": [FLAG_WORDS[flag] for flag in details.image.flags if flag in _SHAPES],
+        "notes": [note for note in row.notes if note["code"] not in DRAWN_NOTES],
+        "drawn_from": next((note["message"] for note in row.notes if note["code"] in DRAWN_NOTES), ""),
+        "is_sound": row.format in SOUND_TYPES,
+        "names": details.paths,
+        "labels": details.labels,
+        "answers": details.answers,
+        "about": file_about(storage, decoding_pool(), Digest(row.digest)),
+        "page_path": _path(f"{here}/{image_id}", query),
+        "original": original_url(image_id, row.digest),
+    }
+    if is_fragment(request):
+        preview = thumbnail_url(image_id, 768, row.digest)
+        return page(request, "datasets/_panel.html", **context, preview=preview)
     return page(
         request,
         "datasets/image.html",
         **context,
-        image=row,
-        label=found.label,
-        split=found.split,
-        # What a note says in a sentence needs no second word.
-        flags=[_FLAG_WORDS[flag] for flag in found.flags if flag in _SHAPES],
-        notes=[note for note in row.notes if note["code"] not in DRAWN_NOTES],
-        drawn_from=next((note["message"] for note in row.notes if note["code"] in DRAWN_NOTES), ""),
-        is_sound=row.format in SOUND_TYPES,
-        names=lists.names_of(image_id),
         large=image_url(image_id, row.digest) if row.bytes <= SHOWN_WHOLE else thumbnail_url(image_id, 768, row.digest),
-        original=original_url(image_id, row.digest),
-        before=before and f"{here}/{before}",
-        after=after and f"{here}/{after}",
+        list_path=_path(here, query),
+        is_filtered=query.is_filtered,
+        before=_path(f"{here}/{before}", query) if before else None,
+        after=_path(f"{here}/{after}", query) if after else None,
     )
+
+
+def _choices(
+    session: Session, dataset_id: str, found: CheckedQuery, query: ImageQuery
+) -> dict[str, Any]:  # Any: the template's context
+    """What the filters can be set to."""
+    lists = PictureLists(session)
+    classes = [str(name) for name in found.version.classes] if found.version else []
+    initials = lists.initials(dataset_id) if query.order == ListOrder.NAME else []
+    orders = {value: words for value, words in _ORDERS.items() if classes or value != ListOrder.CLASS}
+    runs = PictureDetails(session).runs(dataset_id)
+    return {
+        "class_options": _options("All classes", {name: name for name in classes}),
+        "split_options": _options("All", _SETS),
+        "folder_options": _options("All folders", {name: name for name in lists.folders(dataset_id, FOLDERS_SHOWN)}),
+        "flag_options": _options("Any", {flag: words for flag, (words, _) in FLAG_WORDS.items()}),
+        "side_options": _options("Any size", _SIDES | ({query.side: query.side} if query.side else {}) | _SIDES),
+        "run_options": _options("Any", {run.id: f"{run.name} (version {run.version})" for run in runs}),
+        "result_options": _options("Right or wrong", {"right": "Right", "wrong": "Wrong"}),
+        "order_options": list(orders.items()),
+        "jumps": _jumps(initials),
+        "class_jumps": _options("The first class", {name: name for name in classes}),
+    }
+
+
+def _jumps(initials: Iterable[str]) -> list[tuple[str, str]]:
+    """(words, value) of the letters that a list by name can begin with; digits are one of them."""
+    letters = [letter for letter in initials if letter.isalnum() and not letter.isdigit()]
+    digits = [letter for letter in initials if letter.isdigit()]
+    return [("0–9", digit) for digit in digits[:1]] + [(letter.upper(), letter) for letter in letters]
+
+
+def _count_words(total: Count) -> str:
+    if total.is_exact:
+        return counted(total.images, "picture")
+    if total.images >= MOST_COUNTED:
+        return f"More than {counted(MOST_COUNTED, 'picture')}"
+    if total.images:
+        return f"At least {counted(total.images, 'picture')}"
+    return f"None among the first {LOOKED_THROUGH:,} pictures"
 
 
 def _options(every: str, options: dict[str, str]) -> list[tuple[str, str]]:
     return [("", every), *options.items()]
 
 
-def _path(path: str, **query: str) -> str:
-    asked = urlencode({name: value for name, value in query.items() if value})
+def _path(path: str, query: ImageQuery, after: str | None = None) -> str:
+    asked = "&".join(filter(None, (query.address, f"after={after}" if after else "")))
     return f"{path}?{asked}" if asked else path

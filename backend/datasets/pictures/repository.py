@@ -1,33 +1,75 @@
-"""All SQL over lists of a dataset's pictures."""
+"""All SQL over lists of a dataset's pictures.
+
+Every list walks along one index (``_Walk``): a page begins where the one before ended, and has ``limit`` pictures.
+Conditions that no index answers, such as a part of a path, are looked at on the way, for at most ``LOOKED_THROUGH``
+pictures a page. So a page takes the same time at the beginning of a list and after a million pictures, and one of which
+nothing matches isn't slower.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, null, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from backend.datasets.errors import ImageNotFound
 from backend.datasets.pictures.flags import FLAGS
-from backend.tables.datasets import ImagePathRow, ImageRow, VersionImageRow, VersionRow
+from backend.pagination import CursorUnknown
+from backend.tables.datasets import BinnedPathRow, DatasetRow, ImagePathRow, ImageRow, VersionImageRow, VersionRow
+from backend.tables.interpretation import PredictionRow
+
+LOOKED_THROUGH: Final = 50_000
+"""Pictures that are looked at for one page, where a condition needs each of them looked at."""
+MOST_COUNTED: Final = 10_000
+FOLDERS_FROM: Final = 20_000
+"""Pictures from whose paths the choice of folders is made."""
+
+
+class ListOrder(StrEnum):
+    """In which order pictures are listed; ``class`` lists those of a version."""
+
+    ARRIVAL = "arrival"
+    NEWEST = "newest"
+    NAME = "name"
+    CLASS = "class"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said of a picture when it was tested; the probability is that of what it said."""
+
+    predicted: str
+    probability: float
+    is_right: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image with its label and set in one version, and its flags."""
+    """An image with its label and set in one version, its flags, and a model's answer where a list asks for one's."""
 
     row: ImageRow
     label: str | None
     split: str | None
     flags: tuple[str, ...] = ()
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFilter:
-    """Which images of a dataset are listed.
+    """Which images of a dataset are listed, and in which order.
 
-    Label and split are those of ``version_id``; with ``only_version``, images outside of it are left out. ``flag`` is
-    one of ``FLAGS``, ``folder`` a path without the slash at its end.
+    Attributes:
+        version_id: label and split are those of this version.
+        only_version: images outside of it are left out, and those that are deleted but in it are listed.
+        flag: one of ``FLAGS``.
+        folder: a path without the slash at its end.
+        text: a part of the path, whatever its case.
+        shorter_side: (least, most) pixels of the shorter side, both included; None is no bound.
+        checkpoint_id: only images that this checkpoint was tested on, with what it said.
+        is_right: only those that it got right, or wrong.
+        begins_with: in the order of names or classes, where the list begins.
     """
 
     version_id: str = ""
@@ -36,7 +78,35 @@ class ImageFilter:
     split: str | None = None
     flag: str | None = None
     folder: str | None = None
-    newest: bool = False
+    text: str | None = None
+    shorter_side: tuple[int | None, int | None] | None = None
+    checkpoint_id: str | None = None
+    is_right: bool | None = None
+    order: ListOrder = ListOrder.ARRIVAL
+    begins_with: str | None = None
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every picture of the dataset is listed, from the first one on."""
+        chosen = (self.label, self.split, self.flag, self.folder, self.text, self.shorter_side, self.checkpoint_id)
+        in_version = self.only_version or self.order is ListOrder.CLASS
+        return not in_version and self.begins_with is None and all(part is None for part in chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePage:
+    """A part of a list; ``next`` is the id after which it goes on, also where nothing was found so far."""
+
+    images: list[ListedImage]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many pictures a list has; where not ``is_exact``, at least so many."""
+
+    images: int
+    is_exact: bool
 
 
 class PictureLists:
@@ -45,74 +115,318 @@ class PictureLists:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def page(
+        self,
+        dataset_id: str,
+        chosen: ImageFilter,
+        *,
+        limit: int,
+        after: str | None = None,
+        offset: int = 0,
+        backwards: bool = False,
+    ) -> ImagePage:
+        """A page of a list: after an image, or from a position on (which costs time in proportion to it).
+
+        Raises:
+            CursorUnknown: there is no image of the id ``after`` in this order.
+        """
+        walk = _Walk.of(dataset_id, chosen, backwards=backwards)
+        start = self._key(walk, chosen, after) if after else None
+        if offset and start is None:
+            start = self._session.execute(walk.keys(None).offset(offset - 1).limit(1)).first()
+            if start is None:
+                return ImagePage([], None)
+        end = self._end(walk, start)
+        answer = _NO_ANSWER if chosen.checkpoint_id is None else _ANSWER
+        columns = (ImageRow, VersionImageRow.label, VersionImageRow.split, *answer, *_FLAGS)
+        query = walk.select(start, end, *columns).limit(limit + 1)
+        found = [_listed(row) for row in self._session.execute(query)]
+        if len(found) > limit:
+            return ImagePage(found[:limit], found[limit - 1].row.id)
+        return ImagePage(found, None if end is None else end[-1])
+
     def images(
         self, dataset_id: str, chosen: ImageFilter, *, limit: int, after: str | None = None
     ) -> list[ListedImage]:
-        """Images in the order of arrival, or the newest first."""
-        query = _chosen_images(dataset_id, chosen, ImageRow, VersionImageRow.label, VersionImageRow.split, *_FLAGS)
-        query = query.order_by(ImageRow.id.desc() if chosen.newest else ImageRow.id).limit(limit)
-        if after:
-            query = query.where(ImageRow.id < after if chosen.newest else ImageRow.id > after)
-        return [_listed(row) for row in self._session.execute(query)]
+        """The images of one page."""
+        return self.page(dataset_id, chosen, limit=limit, after=after).images
 
-    def count_images(self, dataset_id: str, chosen: ImageFilter) -> int:
-        """How many images ``images`` would list."""
-        return self._session.scalar(_chosen_images(dataset_id, chosen, func.count())) or 0
+    def ids(
+        self, dataset_id: str, chosen: ImageFilter, *, limit: int, after: str | None = None
+    ) -> tuple[list[str], str | None]:
+        """Ids alone, and the cursor of the next part."""
+        walk = _Walk.of(dataset_id, chosen)
+        start = self._key(walk, chosen, after) if after else None
+        end = self._end(walk, start)
+        found = list(self._session.scalars(walk.select(start, end, ImageRow.id).limit(limit + 1)))
+        if len(found) > limit:
+            return found[:limit], found[limit - 1]
+        return found, None if end is None else end[-1]
 
-    def listed_image(self, dataset_id: str, image_id: str) -> ListedImage:
-        """One image, also one that only a version still has. Raises ImageNotFound."""
+    def count(self, dataset_id: str, chosen: ImageFilter) -> Count:
+        """How many images a list has: from stored totals, or counted up to ``MOST_COUNTED``."""
+        if chosen.is_all:
+            stored = self._session.scalar(select(DatasetRow.images).where(DatasetRow.id == dataset_id))
+            return Count(stored or 0, is_exact=True)
+        stored_sum = self._stored_sum(dataset_id, chosen)
+        if stored_sum is not None:
+            return Count(stored_sum, is_exact=True)
+        walk = _Walk.of(dataset_id, chosen)
+        end = self._end(walk, None)
+        capped = walk.select(None, end, literal(1)).order_by(None).limit(MOST_COUNTED + 1).subquery()
+        counted = self._session.scalar(select(func.count()).select_from(capped)) or 0
+        return Count(min(counted, MOST_COUNTED), is_exact=end is None and counted <= MOST_COUNTED)
+
+    def _stored_sum(self, dataset_id: str, chosen: ImageFilter) -> int | None:
+        """The images of a class or set as the version counted them; None where that isn't all that counts."""
+        others = (
+            chosen.flag,
+            chosen.folder,
+            chosen.text,
+            chosen.shorter_side,
+            chosen.checkpoint_id,
+            chosen.begins_with,
+        )
+        if not chosen.version_id or any(part is not None for part in others):
+            return None
+        is_deleted = exists().where(ImageRow.dataset_id == dataset_id, ImageRow.is_deleted)
+        if not chosen.only_version and self._session.scalar(select(is_deleted)):
+            return None
+        counts = self._session.scalar(select(VersionRow.counts).where(VersionRow.id == chosen.version_id)) or {}
+        classes = [counts.get(chosen.label, {})] if chosen.label is not None else list(counts.values())
+        sides = [chosen.split] if chosen.split is not None else ["train", "valid", "test"]
+        return sum(int(of_class.get(side, 0)) for of_class in classes for side in sides)
+
+    def initials(self, dataset_id: str) -> list[str]:
+        """The first letters of names, in order: one step along the index for each, not one for each picture."""
+        listed = (ImageRow.dataset_id == dataset_id, ~ImageRow.is_deleted)
+        initial = func.substr(ImageRow.name_key, 1, 1)
+        first = select(initial.label("initial")).where(*listed).order_by(ImageRow.name_key).limit(1)
+        steps = select(first.subquery().c.initial).cte("initials", recursive=True)
+        following = (
+            select(initial)
+            # The largest character that both databases know: whatever begins with this letter comes before it.
+            .where(*listed, ImageRow.name_key > steps.c.initial.concat("\U0010ffff"))
+            .order_by(ImageRow.name_key)
+            .limit(1)
+            .scalar_subquery()
+        )
+        steps = steps.union_all(select(following).where(steps.c.initial.is_not(None)))
+        return [found for found in self._session.scalars(select(steps.c.initial)) if found]
+
+    def listed_image(self, dataset_id: str, image_id: str, version_id: str | None = None) -> ListedImage:
+        """One image, also one that only a version still has, labelled as in a version, else in the newest.
+
+        Raises:
+            ImageNotFound
+        """
         newest = select(func.max(VersionRow.id)).where(VersionRow.dataset_id == dataset_id).scalar_subquery()
-        of_version = (VersionImageRow.image_id == ImageRow.id) & (VersionImageRow.version_id == newest)
-        query = select(ImageRow, VersionImageRow.label, VersionImageRow.split, *_FLAGS)
+        version: Any = version_id or newest  # Any: an id, or the query for it
+        of_version = (VersionImageRow.image_id == ImageRow.id) & (VersionImageRow.version_id == version)
+        query = select(ImageRow, VersionImageRow.label, VersionImageRow.split, *_NO_ANSWER, *_FLAGS)
         query = query.join(VersionImageRow, of_version, isouter=True)
         found = self._session.execute(query.where(ImageRow.dataset_id == dataset_id, ImageRow.id == image_id)).first()
         if found is None:
             raise ImageNotFound
         return _listed(found)
 
-    def neighbours(self, dataset_id: str, image_id: str) -> tuple[str | None, str | None]:
-        """Ids of the images that arrived just before and just after one."""
-        mine = (ImageRow.dataset_id == dataset_id, ~ImageRow.is_deleted)
-        before = select(func.max(ImageRow.id)).where(*mine, ImageRow.id < image_id)
-        after = select(func.min(ImageRow.id)).where(*mine, ImageRow.id > image_id)
-        return self._session.scalar(before), self._session.scalar(after)
+    def beside(self, dataset_id: str, chosen: ImageFilter, image_id: str) -> tuple[str | None, str | None]:
+        """Ids of the images before and after one in a list; None at its ends, and where the list doesn't have it."""
+        before, after = (self._next(dataset_id, chosen, image_id, backwards=way) for way in (True, False))
+        return before, after
+
+    def _next(self, dataset_id: str, chosen: ImageFilter, image_id: str, *, backwards: bool) -> str | None:
+        walk = _Walk.of(dataset_id, chosen, backwards=backwards)
+        try:
+            start = self._key(walk, chosen, image_id)
+        except CursorUnknown:
+            return None
+        found: str | None = self._session.scalar(walk.select(start, self._end(walk, start), ImageRow.id).limit(1))
+        return found
 
     def names_of(self, image_id: str) -> list[str]:
-        """All names under which an image was added."""
-        query = select(ImagePathRow.path).where(ImagePathRow.image_id == image_id)
-        return sorted(self._session.scalars(query))
+        """All names under which an image was added; of one in the bin, those that it had."""
+        present = select(ImagePathRow.path).where(ImagePathRow.image_id == image_id)
+        binned = select(BinnedPathRow.path).where(BinnedPathRow.image_id == image_id)
+        return sorted(self._session.scalars(present.union_all(binned)))
 
     def folders(self, dataset_id: str, limit: int) -> list[str]:
-        """Folders that pictures lie in, by name; at most ``limit``."""
-        paths = select(ImageRow.path).where(ImageRow.dataset_id == dataset_id, ~ImageRow.is_deleted)
-        found = {path.rpartition("/")[0] for path in self._session.scalars(paths)}
-        return sorted(found - {""})[:limit]
+        """Folders that pictures lie in, by name; none where there are too many pictures or folders to choose from."""
+        paths = (
+            select(ImageRow.path)
+            .where(ImageRow.dataset_id == dataset_id, ~ImageRow.is_deleted)
+            .order_by(ImageRow.id)
+            .limit(FOLDERS_FROM + 1)
+        )
+        read = list(self._session.scalars(paths))
+        found = {path.rpartition("/")[0] for path in read} - {""}
+        return sorted(found) if len(read) <= FOLDERS_FROM and len(found) <= limit else []
+
+    def _key(self, walk: "_Walk", chosen: ImageFilter, image_id: str) -> Sequence[Any]:  # Any: the key's columns
+        """Where an image stands in the order; a deleted one as long as its row is there."""
+        if len(walk.key) == 1:
+            return (image_id,)
+        if chosen.order is ListOrder.NAME:
+            query = select(ImageRow.name_key, ImageRow.id).where(ImageRow.id == image_id)
+        else:
+            of_version = VersionImageRow.version_id == chosen.version_id
+            query = select(VersionImageRow.label, VersionImageRow.image_id).where(of_version)
+            query = query.where(VersionImageRow.image_id == image_id)
+        found = self._session.execute(query).first()
+        if found is None:
+            raise CursorUnknown(image_id)
+        return found
+
+    def _end(self, walk: "_Walk", start: Sequence[Any] | None) -> Sequence[Any] | None:  # Any: as above
+        """The last key that is looked at for one page; None where the list ends before it."""
+        if not walk.is_bounded:
+            return None
+        return self._session.execute(walk.keys(start).offset(LOOKED_THROUGH - 1).limit(1)).first()
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """One way along an index.
+
+    Attributes:
+        key: columns that the list is ordered by; the last one is the image's id.
+        along: conditions that the index answers.
+        conditions: what else an image must be.
+        is_bounded: whether pictures may be passed over, so that the way needs an end.
+    """
+
+    key: tuple[InstrumentedAttribute[str], ...]
+    along: tuple[ColumnElement[bool], ...]
+    conditions: tuple[ColumnElement[bool], ...]
+    chosen: ImageFilter
+    is_descending: bool
+
+    @classmethod
+    def of(cls, dataset_id: str, chosen: ImageFilter, *, backwards: bool = False) -> "_Walk":
+        key, along = _way(dataset_id, chosen)
+        if chosen.begins_with is not None and len(key) == 2:
+            along = (*along, key[0] >= chosen.begins_with)
+        is_descending = (chosen.order is ListOrder.NEWEST) != backwards
+        return cls(key, along, tuple(_conditions(dataset_id, chosen, key)), chosen, is_descending)
+
+    @property
+    def is_bounded(self) -> bool:
+        return bool(self.conditions)
+
+    def keys(self, start: Sequence[Any] | None) -> Select[Any]:  # Any: as above
+        """Keys from ``start`` on, whatever the conditions: read from the index alone."""
+        columns: tuple[Any, ...] = self.key
+        query: Select[Any] = select(*columns).where(*self.along).order_by(*self._order())
+        return query if start is None else query.where(self._beyond(start))
+
+    def select(
+        self, start: Sequence[Any] | None, end: Sequence[Any] | None, *columns: Any
+    ) -> Select[Any]:  # Any: as above
+        """Columns of the images after ``start``, as far as ``end``."""
+        query = self._joined(select(*columns)).where(*self.along, *self.conditions).order_by(*self._order())
+        if start is not None:
+            query = query.where(self._beyond(start))
+        return query if end is None else query.where(self._up_to(end))
+
+    def _joined(self, query: Select[Any]) -> Select[Any]:  # Any: as above
+        """The table of the index first; of the others one row each, by its primary key."""
+        chosen, home = self.chosen, self.key[-1].class_
+        of_version = and_(
+            VersionImageRow.image_id == self.key[-1], VersionImageRow.version_id == literal(chosen.version_id)
+        )
+        of_checkpoint = and_(
+            PredictionRow.image_id == self.key[-1], PredictionRow.checkpoint_id == literal(chosen.checkpoint_id)
+        )
+        query = query.select_from(home)
+        if home is not ImageRow:
+            query = query.join(ImageRow, ImageRow.id == self.key[-1])
+        if home is not VersionImageRow:
+            must = chosen.only_version or chosen.label is not None or chosen.split is not None
+            query = query.join(VersionImageRow, of_version, isouter=not must)
+        if home is not PredictionRow and chosen.checkpoint_id is not None:
+            query = query.join(PredictionRow, of_checkpoint)
+        return query
+
+    def _order(self) -> list[ColumnElement[Any]]:  # Any: as above
+        return [column.desc() if self.is_descending else column.asc() for column in self.key]
+
+    def _beyond(self, start: Sequence[Any]) -> ColumnElement[bool]:  # Any: as above
+        mine, theirs = _pair(self.key, start)
+        found: ColumnElement[bool] = mine < theirs if self.is_descending else mine > theirs
+        return found
+
+    def _up_to(self, end: Sequence[Any]) -> ColumnElement[bool]:  # Any: as above
+        mine, theirs = _pair(self.key, end)
+        found: ColumnElement[bool] = mine >= theirs if self.is_descending else mine <= theirs
+        return found
+
+
+def _pair(
+    key: Sequence[InstrumentedAttribute[str]], values: Sequence[Any]
+) -> tuple[ColumnElement[Any], ColumnElement[Any]]:  # Any: as above
+    columns, given = tuple(key), tuple(literal(value) for value in values)
+    return (columns[0].expression, given[0]) if len(columns) == 1 else (tuple_(*columns), tuple_(*given))
+
+
+_Way = tuple[tuple[InstrumentedAttribute[str], ...], tuple[ColumnElement[bool], ...]]
+
+
+def _way(dataset_id: str, chosen: ImageFilter) -> _Way:
+    """The index that a list is read along: its key and the conditions that it answers."""
+    listed = (ImageRow.dataset_id == dataset_id, ~ImageRow.is_deleted)
+    of_version = (VersionImageRow.version_id == chosen.version_id,)
+    if chosen.order is ListOrder.NAME:
+        return (ImageRow.name_key, ImageRow.id), listed
+    if chosen.order is ListOrder.CLASS:
+        return (VersionImageRow.label, VersionImageRow.image_id), of_version
+    if chosen.checkpoint_id is not None:
+        return (PredictionRow.image_id,), (PredictionRow.checkpoint_id == chosen.checkpoint_id,)
+    if chosen.label is not None:
+        return (VersionImageRow.image_id,), (*of_version, VersionImageRow.label == chosen.label)
+    if chosen.split is not None:
+        return (VersionImageRow.image_id,), (*of_version, VersionImageRow.split == chosen.split)
+    if chosen.only_version:
+        return (VersionImageRow.image_id,), of_version
+    return (ImageRow.id,), listed
+
+
+def _conditions(
+    dataset_id: str, chosen: ImageFilter, key: tuple[InstrumentedAttribute[str], ...]
+) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if key[-1].class_ is not ImageRow and not chosen.only_version:
+        found.append(~ImageRow.is_deleted)
+    if chosen.label is not None:
+        found.append(VersionImageRow.label == chosen.label)
+    if chosen.split is not None:
+        found.append(VersionImageRow.split == chosen.split)
+    if chosen.flag is not None:
+        found.append(FLAGS[chosen.flag])
+    if chosen.folder is not None:
+        found.append(ImageRow.path.startswith(f"{chosen.folder}/", autoescape=True))
+    if chosen.text is not None:
+        found.append(ImageRow.path.icontains(chosen.text, autoescape=True))
+    if chosen.shorter_side is not None:
+        least, most = chosen.shorter_side
+        if least is not None:
+            found += [ImageRow.width >= least, ImageRow.height >= least]
+        if most is not None:
+            found.append((ImageRow.width <= most) | (ImageRow.height <= most))
+    if chosen.is_right is not None:
+        is_right = PredictionRow.actual == PredictionRow.predicted
+        found.append(is_right if chosen.is_right else ~is_right)
+    if chosen.only_version and key[-1].class_ is ImageRow:
+        found.append(VersionImageRow.image_id.is_not(None))
+    return found
 
 
 _FLAGS: Final = tuple(condition.label(flag) for flag, condition in FLAGS.items())
+_ANSWER: Final = (PredictionRow.predicted, PredictionRow.probability_predicted, PredictionRow.actual)
+_NO_ANSWER: Final = tuple(null().label(name) for name in ("predicted", "probability", "actual"))
 
 
-def _chosen_images(dataset_id: str, chosen: ImageFilter, *columns: Any) -> Select[Any]:  # Any: columns
-    of_version = (VersionImageRow.image_id == ImageRow.id) & (VersionImageRow.version_id == chosen.version_id)
-    query = (
-        select(*columns)
-        .select_from(ImageRow)
-        .join(VersionImageRow, of_version, isouter=not chosen.only_version)
-        .where(ImageRow.dataset_id == dataset_id)
-    )
-    if not chosen.only_version:
-        query = query.where(~ImageRow.is_deleted)
-    if chosen.label is not None:
-        query = query.where(VersionImageRow.label == chosen.label)
-    if chosen.split is not None:
-        query = query.where(VersionImageRow.split == chosen.split)
-    if chosen.flag is not None:
-        query = query.where(FLAGS[chosen.flag])
-    if chosen.folder is not None:
-        query = query.where(ImageRow.path.startswith(f"{chosen.folder}/", autoescape=True))
-    return query
-
-
-def _listed(found: Sequence[Any]) -> ListedImage:  # Any: the columns of ``images``
-    row, label, split, *flags = found
-    return ListedImage(row, label, split, tuple(flag for flag, is_set in zip(FLAGS, flags, strict=True) if is_set))
+def _listed(found: Sequence[Any]) -> ListedImage:  # Any: the columns of ``page``
+    row, label, split, predicted, probability, actual, *flags = found
+    answer = None if predicted is None else Answer(predicted, probability, predicted == actual)
+    set_flags = tuple(flag for flag, is_set in zip(FLAGS, flags, strict=True) if is_set)
+    return ListedImage(row, label, split, set_flags, answer)

@@ -69,4 +69,5 @@ def _records() -> Select[LearningRateFindRow, JobRow, str, str, int]:
         .join(JobRow, JobRow.id == LearningRateFindRow.job_id)
         .join(VersionRow, VersionRow.id == LearningRateFindRow.version_id)
         .join(DatasetRow, DatasetRow.id == VersionRow.dataset_id)
+        .where(~DatasetRow.is_being_deleted)
     )

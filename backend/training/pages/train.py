@@ -20,6 +20,7 @@ from backend.training.forecast.work import Counts
 from backend.training.form import fields as train_fields
 from backend.training.form.buttons import form_after, form_after_checkpoint, form_of_run
 from backend.training.form.content import TrainContent, problems_of, train_content
+from backend.training.form.fields import CHANGES
 from backend.training.form.form import TrainForm
 from backend.training.form.offers import stages_in_words
 from backend.training.form.presets import first_preset
@@ -45,6 +46,7 @@ FormDep = Annotated[TrainForm, Depends(read_form)]
 
 
 def _opened(
+    request: Request,
     session: ReadDep,
     again: IdQuery = None,
     starts_from: IdQuery = None,
@@ -57,7 +59,7 @@ def _opened(
     """The form as it is opened: with an earlier run's numbers, a rate that was found, or the stage after a model.
 
     ``rate`` is a point of the curve of ``find``, or "own" for what was typed; ``model`` another architecture. Empty
-    where nothing was chosen yet.
+    where nothing was chosen yet. Random changes come from the page where they were tried.
     """
     if again:
         form = form_of_run(session, again)
@@ -69,6 +71,10 @@ def _opened(
         form = TrainForm({})
     if model:
         form = form.with_values(architecture=model, network="", weights="")
+    changes = {
+        change.name: request.query_params[change.name] for change in CHANGES if change.name in request.query_params
+    }
+    form = form.with_values(**changes) if changes else form
     return form if batch_size is None else form.with_values(batch_size=str(batch_size))
 
 

@@ -3,6 +3,7 @@ from contextlib import AbstractContextManager
 import pytest
 from fastapi.testclient import TestClient
 
+from backend.datasets.deletion import bin as bin_of_datasets
 from backend.datasets.deletion import remove
 from backend.datasets.repository import DatasetRepository
 from backend.dependencies import Services
@@ -71,8 +72,9 @@ def test_it_deletes_everything_of_a_dataset(ana: Ana, services: Services) -> Non
         digests = [Digest(row.digest) for row in session.query(ImageRow)]
 
     answer = ana.client.delete(f"/api/v1/datasets/{ana.dataset_id}")
+    emptied = ana.client.delete("/api/v1/bin")
 
-    assert answer.status_code == 204
+    assert (answer.status_code, emptied.status_code, emptied.json()) == (204, 202, {"entries": 1})
     assert ana.client.get(f"/api/v1/versions/{version['id']}").status_code == 404
     assert not any(services.storage.has_blob(digest) for digest in digests)
     assert list((services.settings.storage_folder / "thumbnails").rglob("*.webp")) == []
@@ -85,6 +87,7 @@ def test_it_keeps_bytes_that_another_dataset_needs(ana: Ana, services: Services)
     other.bring({"b.png": picture})
 
     ana.client.delete(f"/api/v1/datasets/{ana.dataset_id}")
+    ana.client.delete("/api/v1/bin")
 
     image = other.images()[0]
     assert other.client.get(image["url"]).content == picture
@@ -116,6 +119,7 @@ def test_it_deletes_finished_trainings_too(ana: Ana, services: Services) -> None
         unit.session.get_one(JobRow, job_id).state = "succeeded"
 
     assert ana.client.delete(f"/api/v1/datasets/{ana.dataset_id}").status_code == 204
+    ana.client.delete("/api/v1/bin")
     with services.database.read() as session:
         assert session.query(RunRow).count() == 0
         assert session.query(VersionRow).count() == 0
@@ -135,6 +139,9 @@ def test_it_deletes_searches_for_a_rate_too(ana: Ana, services: Services) -> Non
 
     assert (refused.status_code, refused.json()["error"]["details"]) == (409, {"users": ["learning-rate finder"]})
     assert ana.client.delete(f"/api/v1/datasets/{ana.dataset_id}").status_code == 204
+    assert ana.client.delete("/api/v1/bin").status_code == 202
+    with services.database.read() as session:
+        assert session.query(LearningRateFindRow).count() == 0
 
 
 class _Died(Exception):
@@ -150,12 +157,14 @@ def test_a_deletion_that_was_interrupted_is_hidden_and_finished_later(
     units = iter(range(100))
 
     def dying() -> AbstractContextManager[UnitOfWork]:
-        if next(units) == 4:
+        if next(units) == 5:
             raise _Died
         return services.open_unit()()
 
+    bin_of_datasets.bin_dataset(services.open_unit(), ana.dataset_id)
+    bin_of_datasets.mark_for_good(services.open_unit())
     with pytest.raises(_Died):
-        remove.remove_dataset(dying, services.storage, ana.dataset_id)
+        bin_of_datasets.delete_expired(dying, services.storage)
     hidden = ana.client.get(f"/api/v1/datasets/{ana.dataset_id}").status_code
     listed = ana.client.get("/api/v1/datasets").json()["items"]
     with services.database.read() as session:
@@ -181,7 +190,9 @@ def test_others_can_write_between_the_batches_of_a_deletion(
         written += 1
         return services.open_unit()()
 
-    remove.remove_dataset(with_a_writer_before, services.storage, ana.dataset_id)
+    bin_of_datasets.bin_dataset(services.open_unit(), ana.dataset_id)
+    bin_of_datasets.mark_for_good(services.open_unit())
+    bin_of_datasets.delete_expired(with_a_writer_before, services.storage)
 
     assert written >= 12
 
@@ -189,15 +200,18 @@ def test_others_can_write_between_the_batches_of_a_deletion(
 # Pictures
 
 
-def test_a_picture_that_no_version_has_is_deleted_with_its_bytes(ana: Ana, services: Services) -> None:
+def test_a_picture_that_no_version_has_is_deleted_and_with_the_bin_its_bytes(ana: Ana, services: Services) -> None:
     ana.bring_shapes(1)
     image, *others = ana.images()
     with services.database.read() as session:
         digest = Digest(session.get_one(ImageRow, image["id"]).digest)
 
     answers = [_delete_images(ana, image["id"]) for _ in range(2)]
+    is_kept = services.storage.has_blob(digest)
+    ana.client.delete("/api/v1/bin")
 
-    assert answers == [{"deleted": 1, "kept_in_versions": 0}, {"deleted": 0, "kept_in_versions": 0}]
+    assert answers == [_deleted(1), _deleted(0, skipped=1)]
+    assert is_kept
     assert ana.images() == others
     assert ana.dataset()["images"] == 2
     assert ana.dataset()["bytes"] == sum(other["bytes"] for other in others)
@@ -209,7 +223,8 @@ def test_a_picture_that_a_version_has_leaves_the_dataset_and_stays_in_the_versio
     version = ana.freeze({"kind": "folder"})
     image = ana.images("class=circle")[0]
 
-    assert _delete_images(ana, image["id"]) == {"deleted": 1, "kept_in_versions": 1}
+    assert _delete_images(ana, image["id"]) == _deleted(1, kept=1)
+    ana.client.delete("/api/v1/bin")
 
     assert len(ana.images()) == 11
     assert len(ana.images(f"version={version['id']}")) == 12
@@ -236,14 +251,20 @@ def test_pictures_of_other_datasets_are_not_deleted(ana: Ana) -> None:
     ana.bring_shapes(1)
     other = ana.another()
 
-    assert _delete_images(other, ana.images()[0]["id"]) == {"deleted": 0, "kept_in_versions": 0}
+    assert _delete_images(other, ana.images()[0]["id"]) == _deleted(0, skipped=1)
     assert ana.dataset()["images"] == 3
 
 
+def _deleted(deleted: int, *, kept: int = 0, skipped: int = 0) -> Json:
+    return {"deleted": deleted, "kept_in_versions": kept, "skipped": skipped}
+
+
 def _delete_images(ana: Ana, *ids: str) -> Json:
+    """Counts of a deletion; whether it has an entry in the bin follows from them."""
     answer = ana.client.request("DELETE", f"/api/v1/datasets/{ana.dataset_id}/images", json={"ids": list(ids)})
     assert answer.status_code == 200, answer.text
     found: Json = answer.json()
+    assert (found.pop("bin_id") is None) == (found["deleted"] == 0)
     return found
 
 

@@ -10,13 +10,11 @@ from sqlalchemy.orm import Session
 from backend.datasets.errors import ImageNotFound
 from backend.datasets.images import content_of, or_raised
 from backend.datasets.repository import DatasetRepository, VersionRepository
-from backend.datasets.versions import drawn_kind, find_version
-from backend.domain.drawn import with_usual_augmentation
+from backend.datasets.versions import find_version
 from backend.domain.ids import Digest
-from backend.domain.manifest import Split
-from backend.domain.training import TrainingRequest, resolve
+from backend.domain.training import Augmentation, TrainingRequest, resolve
 from backend.imaging.pool import DecodingPool
-from backend.imaging.preprocessing import Preprocessing
+from backend.imaging.preprocessing import Preprocessing, view_corners
 from backend.imaging.tasks import network_view_png
 from backend.storage.base import Storage
 
@@ -26,11 +24,14 @@ MAX_SEED: Final = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """One picture of a batch; ``seed`` decides its random changes."""
+    """One picture of a batch; ``seed`` decides its random changes. Width and height are those of the whole picture."""
 
     image_id: str
     label: str
     seed: int
+    digest: Digest
+    width: int
+    height: int
 
 
 def batch(session: Session, version_id: str, *, n: int, seed: int | None) -> list[BatchItem]:
@@ -41,9 +42,24 @@ def batch(session: Session, version_id: str, *, n: int, seed: int | None) -> lis
     """
     find_version(session, version_id)
     generator = random.Random(secrets.randbelow(MAX_SEED) if seed is None else seed)
-    images = VersionRepository(session).labels_of(version_id, Split.TRAIN)
-    chosen = generator.sample(images, min(n, len(images)))
-    return [BatchItem(image_id, label, generator.randrange(2**31)) for image_id, label in chosen]
+    versions = VersionRepository(session)
+    ids = versions.learnt_from(version_id)
+    chosen = [(image_id, generator.randrange(2**31)) for image_id in generator.sample(ids, min(n, len(ids)))]
+    found = versions.pictures_of(version_id, [image_id for image_id, _ in chosen])
+    return [BatchItem(image_id, found[image_id][0], own, *found[image_id][1:]) for image_id, own in chosen]
+
+
+def view_of(item: BatchItem, augmentation: Augmentation | None, size: int) -> list[tuple[float, float]]:
+    """The corners of what the network sees in the whole picture, as shares of its sides; None: nothing is random."""
+    corners = view_corners(item.width, item.height, _preprocessing(size), augmentation, item.seed)
+    return [(float(x), float(y)) for x, y in corners]
+
+
+def _preprocessing(size: int) -> Preprocessing:
+    """That of a training that nobody has changed anything about."""
+    config = resolve(TrainingRequest(image_size=size))
+    architecture = config.entry
+    return Preprocessing(size, round(size / config.crop_share), architecture.mean, architecture.std)
 
 
 def batch_image(
@@ -52,12 +68,14 @@ def batch_image(
     decoders: DecodingPool,
     version_id: str,
     image_id: str,
+    augmentation: Augmentation | None,
     *,
     seed: int,
-    augmented: bool,
     size: int,
 ) -> bytes:
     """A PNG of one image of a version as the network sees it; the same arguments give the same pixels.
+
+    ``augmentation``: its random changes; None where nothing is random.
 
     Raises:
         ImageNotFound: the image isn't in that version.
@@ -68,13 +86,7 @@ def batch_image(
     if VersionRepository(session).label_of(version_id, image_id) is None:
         raise ImageNotFound
     digest = Digest(DatasetRepository(session).image(image_id).digest)
-    drawn = drawn_kind(session, version_id)
     # The connection isn't needed while pixels are computed.
     session.close()
     content = content_of(storage, digest)
-    # What a training does that nobody has changed anything about.
-    config = resolve(with_usual_augmentation(TrainingRequest(image_size=size), drawn))
-    architecture = config.entry
-    preprocessing = Preprocessing(size, round(size / config.crop_share), architecture.mean, architecture.std)
-    augmentation = config.augmentation if augmented else None
-    return or_raised(decoders.run(network_view_png, content, preprocessing, augmentation, seed))
+    return or_raised(decoders.run(network_view_png, content, _preprocessing(size), augmentation, seed))

@@ -1,0 +1,253 @@
+"""How long pages of a million pictures take, on SQLite and PostgreSQL: ``python -m benchmarks.lists``.
+
+Fills an empty, migrated database with one dataset, 40 classes, one version and one run with results, and calls what
+pages and REST call (``PictureLists`` behind ``checked``). Every list is measured at random places in it, and in turn
+with a bare query: the next 200 ids from an index. So the ratio says what lists add to the least that the database can
+do, whatever else the machine does meanwhile.
+"""
+
+import argparse
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import insert, select, text
+
+from backend import migrations
+from backend.datasets.pictures.listing import ImageQuery, checked
+from backend.datasets.pictures.repository import PictureLists
+from backend.db.session import Database, ReadSession
+from backend.domain.ids import new_id
+from backend.tables.datasets import DatasetRow, ImagePathRow, ImageRow, VersionImageRow, VersionRow
+from backend.tables.interpretation import PredictionRow
+from backend.tables.ledger import JobRow
+from backend.tables.training import CheckpointRow, RunRow
+from tests.fixtures.postgres import running_postgres
+
+CLASSES: Final = [f"class {number:02}" for number in range(40)]
+PAGE: Final = 200
+ROUNDS: Final = 60
+_AT_ONCE: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What the database has."""
+
+    dataset_id: str
+    version_id: str
+    run_id: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Milliseconds of one kind of list, and of the bare query in the same turns."""
+
+    name: str
+    list_ms: Sequence[float]
+    bare_ms: Sequence[float]
+
+    @property
+    def line(self) -> str:
+        """As a row of the table."""
+        median, bare = statistics.median(self.list_ms), statistics.median(self.bare_ms)
+        p95 = statistics.quantiles(self.list_ms, n=20)[-1]
+        return f"| {self.name} | {median:.1f} | {p95:.1f} | {max(self.list_ms):.1f} | {median / bare:.1f} |"
+
+
+def image_id(number: int) -> str:
+    """Ids in the order of arrival."""
+    return f"{number:032x}"
+
+
+def fill(database: Database, images: int) -> Filled:
+    """One dataset of so many pictures; a fifth of them is held out and was tested by a run."""
+    filled = Filled(new_id(), new_id(), new_id(), images)
+    job_id, checkpoint_id = new_id(), new_id()
+    counts = {name: {"train": images // 50, "valid": images // 200, "test": 0} for name in CLASSES}
+    with database.write() as session:
+        session.execute(insert(DatasetRow), [{"id": filled.dataset_id, "name": "large", "images": images, "bytes": 0}])
+        session.add(
+            VersionRow(
+                id=filled.version_id,
+                dataset_id=filled.dataset_id,
+                number=1,
+                classes=CLASSES,
+                counts=counts,
+                rule={"kind": "folder", "level": 1},
+                split={"kind": "random", "valid": 0.2, "test": 0.0, "seed": 42},
+                overrides=[],
+            )
+        )
+        session.add(JobRow(id=job_id, kind="train", subject_id=filled.run_id, state="succeeded"))
+        session.flush()
+        session.add(RunRow(id=filled.run_id, name="run", version_id=filled.version_id, job_id=job_id, config={}))
+        session.flush()
+        session.add(_checkpoint(filled.run_id, checkpoint_id))
+    for start in range(0, images, _AT_ONCE):
+        with database.write() as session:
+            _fill_some(session, filled, checkpoint_id, range(start, min(images, start + _AT_ONCE)))
+    with database.write() as session:
+        if not database.is_sqlite:
+            session.execute(text("ANALYZE"))
+    return filled
+
+
+def _checkpoint(run_id: str, checkpoint_id: str) -> CheckpointRow:
+    valid = {"images": 100, "errors": 10, "error_rate": 0.1, "loss": 0.4}
+    return CheckpointRow(
+        id=checkpoint_id,
+        run_id=run_id,
+        stage=0,
+        epoch=0,
+        architecture="resnet18",
+        classes=CLASSES,
+        preprocessing={},
+        metrics={"valid": valid},
+        parity={},
+        folder=checkpoint_id,
+        sha256="a" * 64,
+        bytes=1,
+    )
+
+
+def _fill_some(session: Any, filled: Filled, checkpoint_id: str, numbers: range) -> None:  # Any: a writing session
+    chance = random.Random(numbers.start)
+    images, paths, labels, answers = [], [], [], []
+    for number in numbers:
+        label, split = CLASSES[number % len(CLASSES)], "valid" if number % 5 == 0 else "train"
+        path = f"{label}/{chance.choice('abcdefghijklmnopqrstuvwxyz')}{chance.randrange(10**6)}_{number}.jpg"
+        side = 16 if number % 1000 == 0 else chance.randrange(100, 3000)
+        identity, digest = image_id(number), f"{number:064x}"
+        images.append(
+            {"id": identity, "dataset_id": filled.dataset_id, "digest": digest, "path": path, "format": "JPEG"}
+            | {"width": side, "height": 500, "bytes": 20_000}
+        )
+        paths.append({"id": identity, "dataset_id": filled.dataset_id, "image_id": identity, "path": path})
+        labels.append({"version_id": filled.version_id, "image_id": identity, "label": label, "split": split})
+        if split == "valid":
+            said = label if number % 50 else CLASSES[(number + 1) % len(CLASSES)]
+            answers.append(
+                {"checkpoint_id": checkpoint_id, "image_id": identity, "split": "valid", "actual": label}
+                | {"predicted": said, "loss": 0.1, "probability_actual": 0.5, "probability_predicted": 0.5}
+            )
+    for row, values in ((ImageRow, images), (ImagePathRow, paths), (VersionImageRow, labels), (PredictionRow, answers)):
+        session.execute(insert(row), values)
+
+
+def lists(filled: Filled) -> dict[str, ImageQuery]:
+    """The lists that are measured."""
+    return {
+        "all, as they came": ImageQuery(),
+        "all, by name": ImageQuery(order="name"),
+        "by class": ImageQuery(order="class"),
+        "one class": ImageQuery(label=CLASSES[7]),
+        "one class, one set": ImageQuery(label=CLASSES[5], split="valid"),
+        "one set": ImageQuery(split="valid"),
+        "a version": ImageQuery(version=filled.version_id),
+        "a run's mistakes": ImageQuery(run=filled.run_id, result="wrong"),
+        "a flag of every 1,000th picture": ImageQuery(flag="tiny"),
+        "a part of a path that many have": ImageQuery(text="7_"),
+        "a part of a path that none has": ImageQuery(text="nosuchname"),
+        "a range of sizes": ImageQuery(side="100-150"),
+    }
+
+
+def measure(database: Database, filled: Filled, rounds: int = ROUNDS) -> Iterator[Timed]:
+    """Each list at random places, in turn with the bare query."""
+    for name, query in lists(filled).items():
+        chance = random.Random(name)
+        list_ms, bare_ms = [], []
+        for turn in range(rounds + 3):
+            after = image_id(chance.randrange(filled.images)) if turn % 4 else None
+            taken = _timed(database, lambda session: _page(session, filled, query, after))  # noqa: B023  # called at once
+            bare = _timed(database, lambda session: _bare(session, filled, after or image_id(0)))  # noqa: B023
+            if turn >= 3:  # the first fill caches
+                list_ms.append(taken)
+                bare_ms.append(bare)
+        yield Timed(name, list_ms, bare_ms)
+    for name, query in {"count of all": ImageQuery(), "count of a part of a path": ImageQuery(text="7_")}.items():
+        yield Timed(
+            name,
+            [_timed(database, lambda session: _count(session, filled, query)) for _ in range(20)],  # noqa: B023
+            [_timed(database, lambda session: _bare(session, filled, image_id(0))) for _ in range(20)],
+        )
+    yield Timed(
+        f"from position {filled.images * 9 // 10:,} on",
+        [_timed(database, lambda session: _offset(session, filled)) for _ in range(20)],
+        [_timed(database, lambda session: _bare(session, filled, image_id(0))) for _ in range(20)],
+    )
+
+
+def _page(session: ReadSession, filled: Filled, query: ImageQuery, after: str | None) -> None:
+    chosen = checked(session, filled.dataset_id, query).chosen
+    PictureLists(session).page(filled.dataset_id, chosen, limit=PAGE, after=after)
+
+
+def _count(session: ReadSession, filled: Filled, query: ImageQuery) -> None:
+    PictureLists(session).count(filled.dataset_id, checked(session, filled.dataset_id, query).chosen)
+
+
+def _offset(session: ReadSession, filled: Filled) -> None:
+    chosen = checked(session, filled.dataset_id, ImageQuery()).chosen
+    PictureLists(session).page(filled.dataset_id, chosen, limit=PAGE, offset=filled.images * 9 // 10)
+
+
+def _bare(session: ReadSession, filled: Filled, after: str) -> None:
+    query = select(ImageRow.id).where(ImageRow.dataset_id == filled.dataset_id, ~ImageRow.is_deleted)
+    session.execute(query.where(ImageRow.id > after).order_by(ImageRow.id).limit(PAGE)).all()
+
+
+def _timed(database: Database, work: Callable[[ReadSession], None]) -> float:
+    with database.read() as session:
+        session.execute(text("SELECT 1"))  # the connection is there and its transaction open
+        start = time.perf_counter()
+        work(session)
+        return 1000 * (time.perf_counter() - start)
+
+
+@contextmanager
+def database_of(kind: str, folder: Path) -> Iterator[Database]:
+    """An empty, migrated database."""
+    if kind == "sqlite":
+        url = f"sqlite:///{folder / 'lists.sqlite3'}"
+        migrations.upgrade(url)
+        database = Database(url)
+        yield database
+        database.dispose()
+        return
+    with running_postgres(folder) as url:
+        migrations.upgrade(url)
+        database = Database(url)
+        yield database
+        database.dispose()
+
+
+def main() -> None:
+    """Measure both databases and print a table of each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    arguments = parser.parse_args()
+    for kind in arguments.databases:
+        with tempfile.TemporaryDirectory(prefix="tellapart-lists-") as folder, database_of(kind, Path(folder)) as found:
+            start = time.perf_counter()
+            filled = fill(found, arguments.images)
+            print(f"{kind}: {arguments.images:,} pictures, filled in {time.perf_counter() - start:.0f} s")
+            print(
+                "| list | median ms | 95th percentile ms | longest ms | times the bare query |\n|---|---|---|---|---|"
+            )
+            for timed in measure(found, filled, arguments.rounds):
+                print(timed.line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+import { all, element, find } from "./dom";
+import { bindKey } from "./keys";
+
+/** What the way back does; it may fail, and then says why by itself. */
+type Act = () => Promise<void>;
+
+const line = (): HTMLElement | null => find("[data-undo-line]");
+
+/** A line with words and an Undo button; it stays until it is used, another one comes, or the page is left. */
+export function offerUndo(words: string, act: Act): void {
+  line()?.remove();
+  const button = element("button", { class: "button button-small", type: "button", "data-undo": "" }, "Undo ", element("kbd", { class: "no-phone" }, "Z"));
+  const close = element("button", { class: "button button-small button-quiet", type: "button" }, "Close");
+  const text = element("span", { role: "status" });
+  const made = element("div", { class: "undo-line", "data-undo-line": "" }, text, button, close);
+  document.body.append(made);
+  // Words that were there when a live part came are not read out.
+  text.textContent = words;
+  close.addEventListener("click", () => made.remove());
+  button.addEventListener("click", () => {
+    button.setAttribute("aria-busy", "true");
+    void act().finally(() => made.remove());
+  });
+}
+
+/** `Z` presses the Undo button that is shown, whoever put it there. */
+export function setUpUndo(): void {
+  bindKey("z", "Undo", () => all<HTMLButtonElement>("[data-undo]", line() ?? document.createDocumentFragment())[0]?.click());
+}
