@@ -46,7 +46,7 @@ class LabelBatchRow(Base):
 
 
 class LabelChangeRow(Base):
-    """What an action did to one picture (``kind`` image, ``key`` its digest) or one class (class, its name by the rule).
+    """What an action did to one picture (``kind`` image, ``key`` its digest) or class (class, its name by the rule).
 
     ``label`` is what counts from then on: None leaves the picture or the class out; where ``is_rule``, the rule decides
     again. ``before`` and ``after`` are the labels as people saw them, None for none. Pictures are known by their
