@@ -21,6 +21,8 @@ from backend.datasets import endpoints as dataset_endpoints
 from backend.datasets import pages as dataset_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
+from backend.datasets.labels.by_hand import endpoints as by_hand_endpoints
+from backend.datasets.labels.by_hand import pages as by_hand_pages
 from backend.datasets.labels.ledger import endpoints as ledger_endpoints
 from backend.datasets.pictures import pages as picture_pages
 from backend.db.session import Database
@@ -74,9 +76,11 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         dataset_endpoints.router,
         label_endpoints.router,
         ledger_endpoints.router,
+        by_hand_endpoints.router,
         home_pages.router,
         dataset_pages.router,
         label_pages.router,
+        by_hand_pages.router,
         picture_pages.router,
         system_endpoints.router,
         training_endpoints.router,
