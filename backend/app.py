@@ -24,6 +24,9 @@ from backend.datasets.labels import pages as label_pages
 from backend.datasets.labels.by_hand import endpoints as by_hand_endpoints
 from backend.datasets.labels.by_hand import pages as by_hand_pages
 from backend.datasets.labels.ledger import endpoints as ledger_endpoints
+from backend.datasets.labels.ledger import pages as ledger_pages
+from backend.datasets.labels.versions import endpoints as version_endpoints
+from backend.datasets.labels.versions import pages as version_pages
 from backend.datasets.pictures import pages as picture_pages
 from backend.db.session import Database
 from backend.dependencies import Services
@@ -77,10 +80,13 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         label_endpoints.router,
         ledger_endpoints.router,
         by_hand_endpoints.router,
+        version_endpoints.router,
         home_pages.router,
         dataset_pages.router,
         label_pages.router,
         by_hand_pages.router,
+        ledger_pages.router,
+        version_pages.router,
         picture_pages.router,
         system_endpoints.router,
         training_endpoints.router,

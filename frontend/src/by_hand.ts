@@ -222,6 +222,7 @@ class ByHandPage {
     need("[data-one]", this.root).hidden = this.isGrid || !current;
     need("[data-grid]", this.root).hidden = !this.isGrid || !current;
     if (current && !this.isGrid) this.drawOne(current);
+    if (this.isGrid || !current) need("[data-proposal]", this.root).hidden = true;
     if (this.isGrid) this.drawTiles();
     this.drawClasses();
     need("[data-labelled]").textContent = number(this.labelled);

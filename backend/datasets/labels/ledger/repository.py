@@ -205,6 +205,17 @@ class LabelLedger:
             query = query.where(LabelChangeRow.id < after)
         return [(change, batch) for change, batch in self._session.execute(query)]
 
+    def first_changes(self, batch_ids: Sequence[str], each: int) -> dict[str, list[LabelChangeRow]]:
+        """The first few changes of each of some actions, by the action's id."""
+        place = func.row_number().over(partition_by=LabelChangeRow.batch_id, order_by=LabelChangeRow.id)
+        numbered = select(LabelChangeRow.id, place.label("place")).where(LabelChangeRow.batch_id.in_(batch_ids))
+        chosen = numbered.subquery()
+        query = select(LabelChangeRow).join(chosen, chosen.c.id == LabelChangeRow.id).where(chosen.c.place <= each)
+        found: dict[str, list[LabelChangeRow]] = {}
+        for row in self._session.scalars(query.order_by(LabelChangeRow.id)):
+            found.setdefault(row.batch_id, []).append(row)
+        return found
+
     def last_change(self, dataset_id: str, digest: str) -> LabelBatchRow | None:
         """The action that gave a picture what counts now, or None."""
         query = (
