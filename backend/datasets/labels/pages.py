@@ -216,7 +216,7 @@ def _remedy(warning: LabelWarning, shown: Preview) -> tuple[str, dict[str, Any]]
     """What a button beside a warning does: its words, and the change of classes."""
     if warning.code == "similar-names":
         counts = {found.name: found.images for found in shown.classes}
-        largest = max(warning.classes, key=lambda name: counts[name])
+        largest = max(warning.classes, key=lambda name: (counts[name], len(name)))
         return f"Merge into “{largest}”", {"classes": list(warning.classes), "to": largest}
     if warning.code == "names-of-nothing":
         return "Leave out", {"classes": list(warning.classes), "to": None}
