@@ -25,6 +25,12 @@ from backend.datasets.examine import endpoints as examine_endpoints
 from backend.datasets.examine import pages as examine_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
+from backend.datasets.labels.by_hand import endpoints as by_hand_endpoints
+from backend.datasets.labels.by_hand import pages as by_hand_pages
+from backend.datasets.labels.ledger import endpoints as ledger_endpoints
+from backend.datasets.labels.ledger import pages as ledger_pages
+from backend.datasets.labels.versions import endpoints as version_endpoints
+from backend.datasets.labels.versions import pages as version_pages
 from backend.datasets.look import endpoints as look_endpoints
 from backend.datasets.look import pages as look_pages
 from backend.datasets.pictures import endpoints as picture_endpoints
@@ -89,6 +95,9 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         deletion_endpoints.router,
         label_endpoints.router,
         look_endpoints.router,
+        ledger_endpoints.router,
+        by_hand_endpoints.router,
+        version_endpoints.router,
         upload_endpoints.router,
         upload_endpoints.tus,
         home_pages.router,
@@ -97,6 +106,9 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         label_pages.router,
         source_pages.router,
         look_pages.router,
+        by_hand_pages.router,
+        ledger_pages.router,
+        version_pages.router,
         picture_pages.router,
         system_endpoints.router,
         training_endpoints.router,

@@ -1,8 +1,18 @@
 """Every table of the product, imported once so that migrations and tests see them all."""
 
 from backend.db.base import Base
-from backend.tables import accounts, datasets, examination, interpretation, ledger, training, uploads
+from backend.tables import accounts, datasets, examination, interpretation, labels, ledger, training, uploads
 
-__all__ = ["accounts", "datasets", "examination", "interpretation", "ledger", "metadata", "training", "uploads"]
+__all__ = [
+    "accounts",
+    "datasets",
+    "examination",
+    "interpretation",
+    "labels",
+    "ledger",
+    "metadata",
+    "training",
+    "uploads",
+]
 
 metadata = Base.metadata

@@ -4,6 +4,7 @@ import { onReturn } from "./lib/events";
 import { ApiError, api, errorOf, request } from "./lib/http";
 import { bindKey } from "./lib/keys";
 import { patternFor } from "./lib/pattern_for";
+import { type UndoBar, undoBar } from "./lib/undo_bar";
 
 const WAIT_MS = 200;
 
@@ -13,6 +14,7 @@ class LabelsPage {
   private timer = 0;
   private asked: AbortController | null = null;
   private shown = 0;
+  private readonly undo: UndoBar | null = undoBar(() => this.ask(0));
 
   constructor(private readonly form: HTMLFormElement) {
     form.addEventListener("input", () => this.ask(WAIT_MS));
@@ -20,6 +22,7 @@ class LabelsPage {
       // Enter in a field shows; only the button freezes.
       if (event.key !== "Enter" || !(event.target instanceof HTMLInputElement)) return;
       event.preventDefault();
+      if (event.target.matches("[data-edit-to]")) return;
       this.ask(0);
     });
     this.preview.addEventListener("click", (event) => {
@@ -28,6 +31,14 @@ class LabelsPage {
       const part = target?.closest<HTMLElement>("[data-part]");
       if (turn) this.turn(Number(turn.dataset["turn"]));
       if (part) void this.takePart(part);
+      const edited = target?.closest<HTMLElement>("[data-edit-class]");
+      if (edited) this.edit(edited.dataset["editClass"] ?? "");
+    });
+    form.addEventListener("submit", (event) => {
+      const button = event.submitter;
+      if (!(button instanceof HTMLButtonElement) || !button.matches("[data-class-change]")) return;
+      event.preventDefault();
+      void this.changeClasses(button);
     });
     onReturn(() => this.preview.dataset["stale"] && this.ask(0));
     this.follow();
@@ -55,6 +66,31 @@ class LabelsPage {
     if (!radio) return;
     radio.checked = true;
     radio.focus();
+    this.ask(0);
+  }
+
+  /** The fields for a class, with this one chosen. */
+  private edit(name: string): void {
+    const box = need<HTMLDetailsElement>("[data-edit-class-box]", this.preview);
+    box.open = true;
+    need<HTMLSelectElement>("[data-edit-from]", box).value = name;
+    const to = need<HTMLInputElement>("[data-edit-to]", box);
+    to.value = name;
+    to.focus();
+    to.select();
+  }
+
+  /** Rename, merge or leave out, and show what it gives. */
+  private async changeClasses(button: HTMLButtonElement): Promise<void> {
+    const fields = new URLSearchParams();
+    new FormData(this.form, button).forEach((value, name) => fields.append(name, String(value)));
+    button.setAttribute("aria-busy", "true");
+    const response = await request(button.formAction, { method: "POST", body: fields, headers: { Accept: "application/json", "HX-Request": "true" } }).catch(() => null);
+    button.removeAttribute("aria-busy");
+    if (!response) return;
+    const answer: unknown = await response.json().catch(() => null);
+    if (!response.ok) return this.undo?.show(errorOf(response.status, answer).sentence);
+    this.undo?.show((answer as { message: string }).message);
     this.ask(0);
   }
 
@@ -167,7 +203,7 @@ function offsetOf(part: HTMLElement): number {
 const form = find<HTMLFormElement>("[data-rule]");
 if (form) {
   const page = new LabelsPage(form);
-  ["The folder", "The file name", "A table", "An expression", "A list"].forEach((words, index) =>
+  ["The folder", "The file name", "A table", "An expression", "A list", "By hand"].forEach((words, index) =>
     bindKey(String(index + 1), words, () => page.choose(index)),
   );
   bindKey("[Shift]+<", "Previous file name", () => page.turn(-1));

@@ -181,7 +181,7 @@ class DatasetContent:
         return known[key]
 
     def _read(self, row: TableFileRow, delimiter: str | None, encoding: str | None) -> ReadTable:
-        content = self._content(row)
+        content = self.content_of(row)
         if is_json(row.path):
             return of_json(row.path, decoding_pool().run(json_table, content))
         return read_table(row.path, content, self.names.index, delimiter=delimiter, encoding=encoding)
@@ -199,7 +199,8 @@ class DatasetContent:
             known[key] = together(pattern, read, self.names.index)
         return known[key]
 
-    def _content(self, row: TableFileRow) -> bytes:
+    def content_of(self, row: TableFileRow) -> bytes:
+        """The bytes of a table. Raises InvalidTable: they are gone from the storage."""
         try:
             return self.storage.read_blob(Digest(row.digest))
         except FileNotFoundError:

@@ -30,6 +30,7 @@ KINDS: Final = (
     ("csv", "A table"),
     ("expression", "An expression"),
     ("list", "A list"),
+    ("hand", "By hand"),
 )
 LEVELS: Final = (
     ("1", "the folder each picture is in"),
@@ -124,6 +125,8 @@ class LabelForm:
                 return {"expression": _filled("expression", self.expression)}
             case "list":
                 return {"labels": _listed(_filled("labels", self.labels))}
+            case "hand":
+                return {"labels": {}}
             case _:
                 return {"level": _number(self.level)}
 
@@ -196,6 +199,7 @@ _RULES: Final[Mapping[str, type[RuleSpec]]] = {
     "csv": CsvRule,
     "expression": ExpressionRule,
     "list": ListRule,
+    "hand": ListRule,
 }
 _SPLITS: Final[Mapping[str, type[SplitSpec]]] = {"random": RandomSplit, "folder": FolderSplit, "csv": CsvSplit}
 _Spec = TypeVar("_Spec", bound=BaseModel)
@@ -299,6 +303,8 @@ def _rule_fields(rule: RuleSpec) -> dict[str, str]:
             return {"kind": "csv", **{name: value or "" for name, value in named.items()}}
         case ExpressionRule(expression=expression):
             return {"kind": "expression", "expression": expression}
+        case ListRule(labels=labels) if not labels:
+            return {"kind": "hand"}
         case ListRule(labels=labels):
             pairs = labels.items() if isinstance(labels, Mapping) else []
             return {"kind": "list", "labels": "\n".join(f"{path}\t{label or ''}" for path, label in pairs)}

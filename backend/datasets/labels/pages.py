@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from backend.datasets.context import dataset_context
 from backend.datasets.labels.apply import label_images
 from backend.datasets.labels.content import DatasetContent
+from backend.datasets.labels.corrections import present_rule
 from backend.datasets.labels.evaluation import rule_processes
 from backend.datasets.labels.form import EMPTY_HINTS, KINDS, LEVELS, SPLIT_FIELDS, LabelForm, fields_of
 from backend.datasets.labels.freeze import freeze
@@ -19,13 +20,11 @@ from backend.datasets.labels.version_view import version_lines
 from backend.datasets.labels.view import bare_samples, samples
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.datasets.urls import thumbnail_url
-from backend.datasets.versions import latest_version
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
 from backend.domain.errors import InvalidInput
 from backend.domain.labels.rules import ByTable, RuleSpec
-from backend.domain.labels.rules import parse_spec as parse_rule_spec
+from backend.domain.labels.warnings import LabelWarning
 from backend.domain.manifest import Split
-from backend.domain.splitting import parse_spec as parse_split_spec
 from backend.journey.steps import StepName
 from backend.templating import address, counted, page
 
@@ -92,12 +91,12 @@ def freeze_labels(request: Request, services: ServicesDep, dataset_id: str, form
 
 
 def _first_form(session: Session, dataset_id: str, suggestions: list[Suggestion], use: int | None) -> LabelForm:
-    """The suggestion that was asked for; else what the newest version has; else the best suggestion."""
-    version = latest_version(session, dataset_id)
-    if use is None and version is not None:
-        return LabelForm.of_specs(parse_rule_spec(version.rule), parse_split_spec(version.split))
+    """The suggestion that was asked for; else the rule that was chosen last; else the best suggestion."""
+    present = present_rule(session, dataset_id)
+    if use is None and present is not None:
+        return LabelForm.of_specs(present.rule, present.split)
     if not suggestions:
-        return LabelForm()
+        return LabelForm(kind="hand")
     chosen = suggestions[min(use or 0, len(suggestions) - 1)]
     return LabelForm.of_specs(chosen.rule, chosen.split)
 
@@ -175,7 +174,32 @@ def _preview_context(shown: Preview, rule: RuleSpec) -> dict[str, Any]:  # Any: 
         "samples": samples(shown, rule),
         "read_table": _read_table(shown),
         "thumbnail_of": _thumbnail_of,
+        "remedies": {warning.message: _remedy(warning, shown) for warning in shown.warnings},
+        "changed_by_hand": _changed_by_hand(shown),
     }
+
+
+def _remedy(warning: LabelWarning, shown: Preview) -> tuple[str, dict[str, Any]] | None:  # Any: JSON values
+    """What a button beside a warning does: its words, and the change of classes."""
+    if warning.code == "similar-names":
+        counts = {found.name: found.images for found in shown.classes}
+        largest = max(warning.classes, key=lambda name: (counts[name], len(name)))
+        return f"Merge into “{largest}”", {"classes": list(warning.classes), "to": largest}
+    if warning.code == "names-of-nothing":
+        return "Leave out", {"classes": list(warning.classes), "to": None}
+    return None
+
+
+def _changed_by_hand(shown: Preview) -> str:
+    """What people changed on top of the rule, in a sentence; empty where nobody did."""
+    parts = []
+    if shown.by_hand:
+        parts.append(f"{counted(shown.by_hand, 'picture')} labelled by hand")
+    if shown.dropped:
+        parts.append(f"{counted(shown.dropped, 'picture')} left out")
+    if shown.renamed:
+        parts.append(f"{counted(len(shown.renamed), 'class', 'classes')} renamed, merged or left out")
+    return ", ".join(parts)
 
 
 _NEEDED = {Split.TRAIN, Split.VALID}

@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from backend.datasets.labels.ledger.repository import LabelLedger
 from backend.datasets.repository import VersionRepository
 from backend.domain.errors import InvalidInput
 from backend.domain.json import Json
@@ -19,7 +20,7 @@ _LISTED: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class VersionLine:
-    """A version in a list. ``pictures`` are counted over all sides."""
+    """A version in a list. ``pictures`` are counted over all sides; ``by_hand`` counts what it froze of changes."""
 
     number: int
     path: str
@@ -28,9 +29,10 @@ class VersionLine:
     pictures: int
     created_at: datetime
     is_current: bool
+    by_hand: int = 0
 
     @classmethod
-    def of(cls, row: VersionRow, *, is_current: bool) -> "VersionLine":
+    def of(cls, row: VersionRow, *, is_current: bool, by_hand: int) -> "VersionLine":
         """The line of a stored version."""
         return cls(
             row.number,
@@ -40,13 +42,17 @@ class VersionLine:
             sum(count for sides in row.counts.values() for count in sides.values()),
             row.created_at,
             is_current,
+            by_hand,
         )
 
 
 def version_lines(session: Session, dataset_id: str, of: str | None = None) -> list[VersionLine]:
     """A dataset's versions, the newest first; ``of`` is the id of the one that is shown."""
     rows = VersionRepository(session).of_dataset(dataset_id, limit=_LISTED)
-    return [VersionLine.of(row, is_current=row.id == of) for row in rows]
+    frozen = LabelLedger(session).count_frozen([row.id for row in rows])
+    return [
+        VersionLine.of(row, is_current=row.id == of, by_hand=frozen.get(row.id, 0) + len(row.overrides)) for row in rows
+    ]
 
 
 def rule_words_of(content: Mapping[str, Json]) -> str:
@@ -72,5 +78,5 @@ def rule_words(rule: RuleSpec) -> str:
             return f"the table {file or 'among the files'}{left_out}"
         case ExpressionRule(expression=expression):
             return f"the expression {expression}{left_out}"
-        case ListRule():
-            return f"a list{left_out}"
+        case ListRule(labels=labels):
+            return f"a list{left_out}" if labels else "labelling by hand"

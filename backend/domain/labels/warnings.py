@@ -1,11 +1,10 @@
 """What looks odd about labels: a warning, never a refusal."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from backend.domain.images import normal
+from backend.domain.labels.alike import groups_alike, names_of_nothing, pairs_one_letter_apart
 
 FEW: Final = 5
 
@@ -37,86 +36,34 @@ def warnings_about(counts: Mapping[str, int]) -> list[LabelWarning]:
                 "one-class-per-image", "Every picture would be a class of its own. Does the rule take the whole name?"
             )
         ]
-    return [
-        *_missing_values(counts),
-        *_similar_names(counts),
-        *_typing_mistakes(counts),
-        *_small_classes(counts),
-        *_dominating(counts, total),
-    ]
-
-
-_MISSING: Final = frozenset({"nan", "none", "null", "nil", "n/a", "#n/a", "<na>", "undefined", "-", "?"})
-"""What programs write where a label is missing."""
-
-
-def _missing_values(classes: Iterable[str]) -> list[LabelWarning]:
-    found = sorted(name for name in classes if name.casefold() in _MISSING)
-    if not found:
-        return []
-    it = "looks like a missing label" if len(found) == 1 else "look like missing labels"
-    message = f"{_quoted(found)} {it}, not like a class. If so, write it into “Classes to leave out”."
-    return [LabelWarning("missing-value-class", message, tuple(found))]
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return " and ".join(f"“{name}”" for name in names)
-
-
-def _typing_mistakes(counts: Mapping[str, int]) -> list[LabelWarning]:
-    """Names that differ by one letter, of which one is much rarer: most of them are the same word."""
-    near: dict[str, list[str]] = defaultdict(list)
-    for name in counts:
-        if len(name) >= _LONG_ENOUGH:
-            # Two names that are one letter apart have a key in common: with that letter left out.
-            for key in {name, *(name[:at] + name[at + 1 :] for at in range(min(len(name), _LOOKED_AT)))}:
-                near[key].append(name)
-    pairs = {
-        (rare, common)
-        for names in near.values()
-        if 1 < len(names) <= _CROWD
-        for rare in names
-        for common in names
-        if counts[rare] * _RARER <= counts[common] and _is_one_letter_off(rare, common)
-    }
-    return [
-        LabelWarning(
-            "similar-names",
-            f"“{rare}” differs by one letter from “{common}”, which is far more frequent. Is it a typing mistake?",
-            (rare, common),
-        )
-        for rare, common in sorted(pairs)[:_SHOWN_PAIRS]
-    ]
-
-
-_LONG_ENOUGH: Final = 4
-_LOOKED_AT: Final = 60
-_CROWD: Final = 50
-"""Names with the same key, above which they are numbered rather than mistyped."""
-_RARER: Final = 3
-_SHOWN_PAIRS: Final = 20
-
-
-def _is_one_letter_off(one: str, other: str) -> bool:
-    """Whether a letter was left out, added or changed; figures count things, and cases are compared elsewhere."""
-    if one.casefold() == other.casefold():
-        return False
-    short, long = sorted((one, other), key=len)
-    start = next((at for at, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
-    changed = long[start] + (short[start] if len(short) == len(long) and start < len(short) else "")
-    rest = short[start + (len(short) == len(long)) :]
-    return len(long) - len(short) < 2 and changed.isalpha() and rest == long[start + 1 :]
+    return [*_similar_names(counts), *_names_of_nothing(counts), *_small_classes(counts), *_dominating(counts, total)]
 
 
 def _similar_names(classes: Iterable[str]) -> list[LabelWarning]:
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in classes:
-        alike["".join(c for c in normal(name).casefold() if c.isalnum())].append(name)
-    return [
-        LabelWarning("similar-names", f"Names that look alike: {' / '.join(names)}.", tuple(names))
-        for names in map(sorted, alike.values())
-        if len(names) > 1
+    names = [*classes]
+    alike = [
+        LabelWarning("similar-names", f"Names that look alike: {' / '.join(group)}.", group)
+        for group in groups_alike(names)
     ]
+    slips = [
+        LabelWarning("similar-names", f"Names that differ by one letter: {' / '.join(pair)}.", pair)
+        for pair in pairs_one_letter_apart(names)[:_PAIRS]
+    ]
+    return alike + slips
+
+
+_PAIRS: Final = 10
+
+
+def _names_of_nothing(counts: Mapping[str, int]) -> list[LabelWarning]:
+    names = names_of_nothing(counts)
+    if not names:
+        return []
+    images = sum(counts[name] for name in names)
+    called = " and ".join(f"“{name}”" for name in names[:3]) if len(names) < 4 else listed(names)
+    are = "is" if images == 1 else "are"
+    message = f"{pictures(images)} {are} labelled {called}, which usually means that there is no label."
+    return [LabelWarning("names-of-nothing", message, tuple(names))]
 
 
 def _small_classes(counts: Mapping[str, int]) -> list[LabelWarning]:
