@@ -12,6 +12,7 @@ from backend.datasets.errors import DatasetNotFound, ImageNotFound, ImportNotFou
 from backend.db.base import Base
 from backend.domain.ids import Digest, new_id
 from backend.imaging.facts import Note
+from backend.imaging.measures import Measures
 from backend.ledger.job import JobState
 from backend.tables.datasets import (
     DatasetRow,
@@ -23,6 +24,7 @@ from backend.tables.datasets import (
     VersionImageRow,
     VersionRow,
 )
+from backend.tables.examination import ImageMeasuresRow
 from backend.tables.ledger import JobRow
 from backend.tables.training import RunRow
 
@@ -40,6 +42,7 @@ class NewImage:
     height: int
     bytes: int
     notes: tuple[Note, ...] = ()
+    measures: Measures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,8 @@ class DatasetRepository:
         if is_new:
             dataset.images += 1
             dataset.bytes += image.bytes
+        if image.measures is not None:
+            self._insert_new(ImageMeasuresRow, image_id=row.id, dataset_id=dataset.id, **asdict(image.measures))
         self._insert_new(ImagePathRow, id=new_id(), dataset_id=dataset.id, image_id=row.id, path=image.path)
         return is_new
 

@@ -1,7 +1,9 @@
 """What is known of a readable picture besides its pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
+
+from backend.imaging.origin import Origin
 
 MEDIA_TYPES: Final[dict[str, str]] = {
     "JPEG": "image/jpeg",
@@ -36,6 +38,7 @@ class ImageFacts:
     width: int
     height: int
     notes: tuple[Note, ...] = ()
+    origin: Origin = field(default=Origin(), compare=False)
 
     @property
     def media_type(self) -> str:
