@@ -21,6 +21,7 @@ from backend.datasets import endpoints as dataset_endpoints
 from backend.datasets import pages as dataset_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
+from backend.datasets.labels.ledger import endpoints as ledger_endpoints
 from backend.datasets.pictures import pages as picture_pages
 from backend.db.session import Database
 from backend.dependencies import Services
@@ -72,6 +73,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         prediction_endpoints.router,
         dataset_endpoints.router,
         label_endpoints.router,
+        ledger_endpoints.router,
         home_pages.router,
         dataset_pages.router,
         label_pages.router,

@@ -21,11 +21,16 @@ SMALL_BODY: Final = 256 * 1024
 LABELS_BODY: Final = 8 * 1024 * 1024
 """A label for each of about 100,000 pictures; a longer list comes as a table among the pictures."""
 _LABELS: Final = ("/labels", "/labels/preview", "/labels/show", "/labels/suggestions", "/versions")
+TABLE_BODY: Final = 32 * 1024 * 1024
+"""Labels of a million pictures as CSV."""
+_TABLES: Final = ("/labels.csv",)
 PICTURES_BODY: Final = 256 * 1024 * 1024
 _PICTURES: Final = ("/predictions", "/try")
 _UPLOADS: Final = ("/images", "/archive")
 MOST_PARTS: Final = 1000
 """Lists and objects in a JSON body. A real one has a few dozen; a report of millions of wrong ones fills the memory."""
+MOST_CHANGES: Final = 20_000
+"""The same where labels of pictures are changed, each by an object of its own."""
 _PARSED_IN_THREAD: Final = 64 * 1024
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -50,8 +55,9 @@ class BodyLimit:
         try:
             if _is_json(request):
                 body = await _whole(receive)
-                if await _has_too_many_parts(body):
-                    await _too_many_parts(request)(scope, receive, send)
+                most = most_parts(scope)
+                if await _has_too_many_parts(body, most):
+                    await _too_many_parts(request, most)(scope, receive, send)
                     return
                 receive = read_again(body, receive)
             await self._app(scope, receive, send)
@@ -88,7 +94,15 @@ def body_limit(scope: Scope) -> int | None:
     is_form = Headers(scope=scope).get("content-type", "").startswith("multipart/form-data")
     if path.endswith(_UPLOADS) or (is_form and not path.startswith("/api/") and path != "/sign-in"):
         return None
+    if path.endswith(_TABLES):
+        return TABLE_BODY
     return LABELS_BODY if path.endswith(_LABELS) else SMALL_BODY
+
+
+def most_parts(scope: Scope) -> int:
+    """How many lists and objects the JSON of a request may hold."""
+    is_change = scope["method"] == "PATCH" and get_route_path(scope).endswith("/labels")
+    return MOST_CHANGES if is_change else MOST_PARTS
 
 
 def read_again(body: bytes, receive: Receive) -> Receive:
@@ -119,11 +133,11 @@ async def _whole(receive: Receive) -> bytes:
             return bytes(body)
 
 
-async def _has_too_many_parts(body: bytes) -> bool:
-    if body.count(b"[") + body.count(b"{") <= MOST_PARTS:
+async def _has_too_many_parts(body: bytes, most: int) -> bool:
+    if body.count(b"[") + body.count(b"{") <= most:
         return False
     # Brackets in names don't count; leaving the names out takes longer.
-    return await to_thread.run_sync(_parts, body) > MOST_PARTS
+    return await to_thread.run_sync(_parts, body) > most
 
 
 def _parts(body: bytes) -> int:
@@ -153,6 +167,7 @@ def _too_large(request: Request, limit: int) -> Response:
     return respond(request, 413, error_body("too-large", message, advice, {"limit_bytes": limit}))
 
 
-def _too_many_parts(request: Request) -> Response:
-    message = f"This JSON has more than {MOST_PARTS} lists and objects in it, which no request here needs."
-    return respond(request, 413, error_body("too-many-parts", message, "Check what your program sends."))
+def _too_many_parts(request: Request, most: int) -> Response:
+    message = f"This JSON has more than {most} lists and objects in it, which no request here needs."
+    advice = "Send fewer changes at once, or all as CSV to labels.csv." if most == MOST_CHANGES else ""
+    return respond(request, 413, error_body("too-many-parts", message, advice or "Check what your program sends."))

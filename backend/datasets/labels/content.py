@@ -155,11 +155,12 @@ class DatasetContent:
         key = (row.id, delimiter, encoding)
         known = self.names.read_tables
         if key not in known:
-            content = self._content(row)
+            content = self.content_of(row)
             known[key] = read_table(row.path, content, self.names.index, delimiter=delimiter, encoding=encoding)
         return known[key]
 
-    def _content(self, row: TableFileRow) -> bytes:
+    def content_of(self, row: TableFileRow) -> bytes:
+        """The bytes of a table. Raises InvalidTable: they are gone from the storage."""
         try:
             return self.storage.read_blob(Digest(row.digest))
         except FileNotFoundError:

@@ -3,11 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.orm import Session
 
 from backend.bodies import LargeJsonRoute
 from backend.datasets.batch import MAX_SEED, batch, batch_image
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.freeze import freeze
+from backend.datasets.labels.ledger.repository import LabelLedger
 from backend.datasets.labels.preview import preview, preview_of
 from backend.datasets.labels.schemas import (
     BatchItemRead,
@@ -25,8 +27,10 @@ from backend.datasets.serving import picture_headers
 from backend.datasets.urls import batch_image_url
 from backend.datasets.versions import find_version
 from backend.dependencies import ReadDep, ServicesDep, StorageDep
+from backend.domain.json import Json
 from backend.imaging.pool import decoding_pool
 from backend.pagination import IdCursorDep, LimitQuery, Page
+from backend.tables.datasets import VersionRow
 
 router = APIRouter(prefix="/api/v1", tags=["labels and versions"], route_class=LargeJsonRoute)
 Seed = Annotated[int, Query(ge=0, le=MAX_SEED)]
@@ -64,7 +68,9 @@ def suggest_rules(
 @router.post("/datasets/{dataset_id}/versions", status_code=201)
 def create_version(dataset_id: str, body: VersionCreate, services: ServicesDep) -> VersionRead:
     """Freeze a rule and a split: what a training reads and what never changes again."""
-    return VersionRead.of(freeze(services.database, services.storage, dataset_id, body.rule, body.split))
+    row = freeze(services.database, services.storage, dataset_id, body.rule, body.split)
+    with services.database.read() as session:
+        return _whole(session, row)
 
 
 @router.get("/datasets/{dataset_id}/versions")
@@ -77,13 +83,25 @@ def list_versions(
     """A dataset's versions, the newest first."""
     DatasetRepository(session).get(dataset_id)
     rows = VersionRepository(session).of_dataset(dataset_id, limit=limit + 1, after=after)
-    return Page[VersionRead].of(rows, limit, VersionRead.of)
+    frozen = LabelLedger(session).count_frozen([row.id for row in rows])
+    return Page[VersionRead].of(
+        rows, limit, lambda row: VersionRead.of(row, None, len(row.overrides) + frozen.get(row.id, 0))
+    )
 
 
 @router.get("/versions/{version_id}")
 def get_version(version_id: str, session: ReadDep) -> VersionRead:
     """One frozen version."""
-    return VersionRead.of(find_version(session, version_id))
+    return _whole(session, find_version(session, version_id))
+
+
+def _whole(session: Session, row: VersionRow) -> VersionRead:
+    images = LabelLedger(session).frozen(row.id)
+    overrides: list[Json] = [
+        *row.overrides,
+        *({"image_id": image_id, "path": path, "label": label} for image_id, path, label in images),
+    ]
+    return VersionRead.of(row, overrides, len(overrides))
 
 
 @router.get("/versions/{version_id}/batch")

@@ -1,6 +1,6 @@
 """Freeze a version: every image that has a label and a side, for ever."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,6 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from backend.datasets.errors import DatasetChanging
 from backend.datasets.labels.apply import Labelled, label_images
 from backend.datasets.labels.content import DatasetContent
+from backend.datasets.labels.corrections import Corrected, corrected
+from backend.datasets.labels.ledger.repository import LabelLedger
 from backend.datasets.labels.sides import split_labelled
 from backend.datasets.repository import DatasetRepository, VersionRepository
 from backend.datasets.versions import latest_version
@@ -32,6 +34,8 @@ class _Draft:
     row: VersionRow
     images: list[tuple[str, str, str]]
     """(image id, label, split) of each image, by id."""
+    overrides: Sequence[tuple[str, str, str | None]]
+    """(image id, path, label) of each picture that was changed by hand; None: left out."""
     newest: str | None
     """Id of the dataset's newest version when this was made: splits follow from it."""
 
@@ -39,7 +43,7 @@ class _Draft:
 def freeze(
     database: Database, storage: Storage, dataset_id: str, rule: RuleSpec, split: SplitSpec | None = None
 ) -> VersionRow:
-    """A new version of a dataset: every image that has a label and a side, for ever.
+    """A new version of a dataset: every image that has a label and a side, for ever, with what was changed by hand.
 
     Rules are evaluated before the transaction that stores: a slow one must not keep others from writing.
 
@@ -63,7 +67,7 @@ def freeze(
 
 def _draft(content: DatasetContent, rule: RuleSpec, split: SplitSpec) -> _Draft:
     newest = latest_version(content.session, content.dataset_id)
-    labelled = label_images(content, rule)
+    labelled = corrected(content, label_images(content, rule))
     if len(labelled.counts) < 2:
         raise OneClassOnly([*labelled.counts])
     splits = split_labelled(content, labelled, split).splits
@@ -78,14 +82,23 @@ def _draft(content: DatasetContent, rule: RuleSpec, split: SplitSpec) -> _Draft:
         counts=counts,
         rule=rule.model_dump(mode="json", exclude_none=True),
         split=split.model_dump(mode="json", exclude_none=True),
-        overrides=[],
+        overrides=[{"class": name, "label": label} for name, label in sorted(labelled.overrides.classes.items())],
     )
     images = sorted(
         (found.image.id, found.label, splits[found.image.id]) for found in labelled.images if found.image.id in splits
     )
     return _Draft(
-        row, [(image_id, label, side.value) for image_id, label, side in images], newest.id if newest else None
+        row,
+        [(image_id, label, side.value) for image_id, label, side in images],
+        _overrides(content, labelled),
+        newest.id if newest else None,
     )
+
+
+def _overrides(content: DatasetContent, labelled: Corrected) -> list[tuple[str, str, str | None]]:
+    """What was changed by hand of the pictures that are here: deleted ones have no part in a version."""
+    given = labelled.overrides.images
+    return [(image.id, image.path, given[image.digest]) for image in content.images if image.digest in given]
 
 
 def _store(session: WriteSession, draft: _Draft) -> bool:
@@ -96,6 +109,9 @@ def _store(session: WriteSession, draft: _Draft) -> bool:
     if (newest.id if newest else None) != draft.newest:
         return False
     VersionRepository(session).add(draft.row, draft.images)
+    ledger = LabelLedger(session)
+    ledger.freeze(draft.row.id, draft.overrides)
+    ledger.set_rule(draft.row.dataset_id, draft.row.rule, draft.row.split)
     return True
 
 

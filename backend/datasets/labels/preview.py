@@ -3,16 +3,17 @@
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from backend.datasets.labels.apply import Labelled, label_images
 from backend.datasets.labels.content import DatasetContent
+from backend.datasets.labels.corrections import Corrected, corrected
 from backend.datasets.labels.sides import DatasetSplit, split_labelled
 from backend.datasets.labels.tables import ReadTable
 from backend.datasets.repository import ImageNames
 from backend.domain.labels.rules import ByTable, LabelRule, RuleSpec
-from backend.domain.labels.warnings import LabelWarning, pictures_have, warnings_about
+from backend.domain.labels.warnings import LabelWarning, pictures, pictures_have, warnings_about
 from backend.domain.manifest import Split
 from backend.domain.splitting import RandomSplit, SplitSpec
 from backend.domain.trainable import NoTrainingImages, NoValidationImages
@@ -38,6 +39,8 @@ class Preview:
 
     Attributes:
         groups: images of each group that the split's pattern found; empty where there is none.
+        by_hand, dropped: images that somebody gave a label, and that somebody left out.
+        renamed: what classes are called, by the rule's name for them; None where they are left out.
     """
 
     classes: Sequence[ClassPreview]
@@ -47,6 +50,9 @@ class Preview:
     table: ReadTable | None
     rule: LabelRule
     groups: Mapping[str, int]
+    by_hand: int = 0
+    dropped: int = 0
+    renamed: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def preview(content: DatasetContent, rule: RuleSpec, split: SplitSpec | None = None) -> Preview:
@@ -55,10 +61,12 @@ def preview(content: DatasetContent, rule: RuleSpec, split: SplitSpec | None = N
 
 
 def preview_of(content: DatasetContent, labelled: Labelled, split: SplitSpec | None = None) -> Preview:
-    """What ``split`` would give for labels that are there already. Raises InvalidInput."""
+    """What ``split`` would give for a rule's labels, with what was changed by hand. Raises InvalidInput."""
+    labelled = corrected(content, labelled)
     warnings = [
         *warnings_about(labelled.counts),
         *_left_out(labelled),
+        *_dropped(labelled),
         *_table_warnings(labelled),
         *_conflicts(labelled),
     ]
@@ -78,6 +86,9 @@ def preview_of(content: DatasetContent, labelled: Labelled, split: SplitSpec | N
         labelled.table,
         labelled.rule,
         found.groups,
+        len(labelled.by_hand),
+        len(labelled.dropped),
+        labelled.overrides.classes,
     )
 
 
@@ -103,6 +114,13 @@ def _left_out(labelled: Labelled) -> list[LabelWarning]:
         return []
     message = f"{pictures_have(len(labelled.left_out))} a label that you leave out."
     return [LabelWarning("left-out", message)]
+
+
+def _dropped(labelled: Corrected) -> list[LabelWarning]:
+    many = len(labelled.dropped)
+    return [LabelWarning("left-out-by-hand", f"{pictures(many)} {'is' if many == 1 else 'are'} left out by hand.")] * (
+        many > 0
+    )
 
 
 def _table_warnings(labelled: Labelled) -> list[LabelWarning]:

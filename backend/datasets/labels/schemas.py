@@ -1,6 +1,6 @@
 """What the API of labels and versions takes and gives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -96,6 +96,14 @@ class GroupsRead(BaseModel):
         return cls(count=len(groups), smallest=min(groups.values()), largest=max(groups.values()))
 
 
+class OverridesRead(BaseModel):
+    """What was changed by hand on top of the rule: numbers of pictures, and new names of classes (null: left out)."""
+
+    labelled: int
+    left_out: int
+    classes: dict[str, str | None]
+
+
 class PreviewRead(BaseModel):
     """What a rule and a split would give; nothing is stored."""
 
@@ -105,6 +113,7 @@ class PreviewRead(BaseModel):
     warnings: list[WarningRead]
     table: TableRead | None
     groups: GroupsRead | None
+    overrides: OverridesRead
 
     @classmethod
     def of(cls, preview: Preview, root_path: str) -> Self:
@@ -131,6 +140,7 @@ class PreviewRead(BaseModel):
             ],
             table=_table(preview),
             groups=GroupsRead.of(preview.groups) if preview.groups else None,
+            overrides=OverridesRead(labelled=preview.by_hand, left_out=preview.dropped, classes=dict(preview.renamed)),
         )
 
 
@@ -182,7 +192,11 @@ class VersionCreate(PreviewRequest):
 
 
 class VersionRead(BaseModel):
-    """A frozen version. ``classes`` stand in the order of the outputs."""
+    """A frozen version. ``classes`` stand in the order of the outputs.
+
+    ``overrides`` are the changes by hand that it froze: ``{"image_id", "path", "label"}`` of pictures and
+    ``{"class", "label"}`` of classes; null as a label means left out. In lists they are null; ask for the version.
+    """
 
     id: str
     dataset_id: str
@@ -191,12 +205,15 @@ class VersionRead(BaseModel):
     counts: Mapping[str, Mapping[str, int]]
     rule: dict[str, Json]
     split: dict[str, Json]
-    overrides: list[Json]
+    overrides: list[Json] | None
+    override_count: int
     created_at: datetime
 
     @classmethod
-    def of(cls, row: VersionRow) -> Self:
-        return cls.model_validate(row, from_attributes=True)
+    def of(cls, row: VersionRow, overrides: Sequence[Json] | None, count: int) -> Self:
+        """A version with its overrides, or with their number only."""
+        fields = {name: getattr(row, name) for name in cls.model_fields.keys() - {"overrides", "override_count"}}
+        return cls(**fields, overrides=None if overrides is None else [*overrides], override_count=count)
 
 
 class BatchItemRead(BaseModel):

@@ -1,11 +1,10 @@
 """What looks odd about labels: a warning, never a refusal."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from backend.domain.images import normal
+from backend.domain.labels.alike import groups_alike, names_of_nothing, pairs_one_letter_apart
 
 FEW: Final = 5
 
@@ -37,18 +36,34 @@ def warnings_about(counts: Mapping[str, int]) -> list[LabelWarning]:
                 "one-class-per-image", "Every picture would be a class of its own. Does the rule take the whole name?"
             )
         ]
-    return [*_similar_names(counts), *_small_classes(counts), *_dominating(counts, total)]
+    return [*_similar_names(counts), *_names_of_nothing(counts), *_small_classes(counts), *_dominating(counts, total)]
 
 
 def _similar_names(classes: Iterable[str]) -> list[LabelWarning]:
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in classes:
-        alike["".join(c for c in normal(name).casefold() if c.isalnum())].append(name)
-    return [
-        LabelWarning("similar-names", f"Names that look alike: {' / '.join(names)}.", tuple(names))
-        for names in map(sorted, alike.values())
-        if len(names) > 1
+    names = [*classes]
+    alike = [
+        LabelWarning("similar-names", f"Names that look alike: {' / '.join(group)}.", group)
+        for group in groups_alike(names)
     ]
+    slips = [
+        LabelWarning("similar-names", f"Names that differ by one letter: {' / '.join(pair)}.", pair)
+        for pair in pairs_one_letter_apart(names)[:_PAIRS]
+    ]
+    return alike + slips
+
+
+_PAIRS: Final = 10
+
+
+def _names_of_nothing(counts: Mapping[str, int]) -> list[LabelWarning]:
+    names = names_of_nothing(counts)
+    if not names:
+        return []
+    images = sum(counts[name] for name in names)
+    called = " and ".join(f"“{name}”" for name in names[:3]) if len(names) < 4 else listed(names)
+    are = "is" if images == 1 else "are"
+    message = f"{pictures(images)} {are} labelled {called}, which usually means that there is no label."
+    return [LabelWarning("names-of-nothing", message, tuple(names))]
 
 
 def _small_classes(counts: Mapping[str, int]) -> list[LabelWarning]:
