@@ -19,6 +19,8 @@ from backend.bodies import BodyLimit
 from backend.built_files import BuiltFiles
 from backend.datasets import endpoints as dataset_endpoints
 from backend.datasets import pages as dataset_pages
+from backend.datasets.health import endpoints as health_endpoints
+from backend.datasets.health import pages as health_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
 from backend.datasets.labels.ledger import endpoints as ledger_endpoints
@@ -72,10 +74,12 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         interpretation_pages.router,
         prediction_endpoints.router,
         dataset_endpoints.router,
+        health_endpoints.router,
         label_endpoints.router,
         ledger_endpoints.router,
         home_pages.router,
         dataset_pages.router,
+        health_pages.router,
         label_pages.router,
         picture_pages.router,
         system_endpoints.router,

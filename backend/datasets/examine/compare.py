@@ -15,6 +15,7 @@ from backend.datasets.examine.copies import Pictures, find_pairs
 from backend.datasets.examine.embeddings import Embeddings
 from backend.datasets.examine.near import typical_distance
 from backend.datasets.images import thumbnail
+from backend.datasets.pictures.limits import BLANK_ENTROPY
 from backend.datasets.repository import DatasetRepository
 from backend.db.session import WriteSession
 from backend.domain.errors import AppError
@@ -26,8 +27,6 @@ from backend.storage.base import Storage
 _NEW_AT_ONCE: Final = 4_096
 """New pictures that are compared before what was found is written down."""
 _READ_AT_ONCE: Final = 10_000
-BLANK_ENTROPY: Final = 1.0
-"""Bits of grey values below which a picture shows so little that hashes mean nothing."""
 _EPOCH: Final = datetime(1970, 1, 1)  # cameras know no zone
 
 

@@ -1,37 +1,30 @@
-"""Flags that follow from a picture's size and names alone; filters and lists use the same conditions."""
+"""Flags of pictures by size, names, measures and copies; filters and lists use the same conditions."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, not_, or_, select
 
+from backend.datasets.pictures.limits import (
+    BLANK_CONTRAST,
+    BLANK_ENTROPY,
+    BLURRED_SHARPNESS,
+    DARK_LIGHT,
+    ENDINGS,
+    HUGE_PIXELS,
+    LIGHT_DARK,
+    ODD_ASPECT,
+    TINY_SIDE,
+)
 from backend.tables.datasets import ImagePathRow, ImageRow
-
-TINY_SIDE: Final = 32
-"""Pixels of the shorter side, below which a picture is tiny."""
-HUGE_PIXELS: Final = 50_000_000
-ODD_ASPECT: Final = 5
-"""Times that the longer side is as long as the shorter one, above which the shape is odd."""
-_ENDINGS: Final = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".jpg", ".jpeg", ".jpe", ".mpo"),
-    "PNG": (".png",),
-    "WEBP": (".webp",),
-    "BMP": (".bmp", ".dib"),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-    "AVIF": (".avif",),
-    "HEIF": (".heic", ".heif", ".hif"),
-}
-"""Endings that a name may have, by the format of the file; names of other formats are not checked."""
-
+from backend.tables.examination import ImageMeasuresRow, ImagePairRow
 
 def _has_wrong_ending() -> ColumnElement[bool]:
     name = func.lower(ImageRow.path)
     return or_(
         *(
             and_(func.upper(ImageRow.format) == format, ~or_(*(name.endswith(ending) for ending in endings)))
-            for format, endings in _ENDINGS.items()
+            for format, endings in ENDINGS.items()
         )
     )
 
@@ -46,10 +39,33 @@ def _has_note(code: str) -> ColumnElement[bool]:
     return cast(ImageRow.notes, Text).contains(f'"{code}"', autoescape=True)
 
 
+def _is_measured(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    of_image = ImageMeasuresRow.image_id == ImageRow.id
+    return exists(select(1).where(of_image, condition).correlate(ImageRow))
+
+
+def _is_paired(*kinds: str) -> ColumnElement[bool]:
+    """Two subqueries, each with an index of its own: an OR of both columns would have none."""
+
+    def paired(column: ColumnElement[str]) -> ColumnElement[bool]:
+        return exists(select(1).where(column == ImageRow.id, ImagePairRow.kind.in_(kinds)).correlate(ImageRow))
+
+    return or_(paired(ImagePairRow.first_id), paired(ImagePairRow.second_id))
+
+
+_BLANK: Final = or_(
+    ImageMeasuresRow.entropy < BLANK_ENTROPY, ImageMeasuresRow.light - ImageMeasuresRow.dark < BLANK_CONTRAST
+)
 _WIDTH, _HEIGHT = ImageRow.width, ImageRow.height
 FLAGS: Final[Mapping[str, ColumnElement[bool]]] = {
-    # The same bytes came under several names.
-    "exact_duplicate": _has_several_names(),
+    # The same bytes came under several names, or other bytes with the same pixels.
+    "exact_duplicate": or_(_has_several_names(), _is_paired("same-pixels")),
+    "near_duplicate": _is_paired("same-picture"),
+    "moment": _is_paired("same-moment"),
+    "blank": _is_measured(_BLANK),
+    "blurred": _is_measured(and_(ImageMeasuresRow.sharpness < BLURRED_SHARPNESS, not_(_BLANK))),
+    "dark": _is_measured(and_(ImageMeasuresRow.light < DARK_LIGHT, not_(_BLANK))),
+    "light": _is_measured(and_(ImageMeasuresRow.dark > LIGHT_DARK, not_(_BLANK))),
     "tiny": or_(_WIDTH < TINY_SIDE, _HEIGHT < TINY_SIDE),
     "huge": _WIDTH * _HEIGHT > HUGE_PIXELS,
     "odd_aspect": or_(_WIDTH > ODD_ASPECT * _HEIGHT, _HEIGHT > ODD_ASPECT * _WIDTH),

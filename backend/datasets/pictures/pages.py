@@ -24,7 +24,13 @@ FOLDERS_SHOWN = 500
 SHOWN_WHOLE = 2_000_000
 """Bytes up to which a picture's page shows the picture itself, and not a smaller copy."""
 _FLAG_WORDS = {
-    "exact_duplicate": "Added under several names",
+    "exact_duplicate": "Exact copies",
+    "near_duplicate": "Near copies",
+    "moment": "Taken moments apart",
+    "blank": "Nearly blank",
+    "blurred": "Blurred",
+    "dark": "Nearly black",
+    "light": "Nearly white",
     "tiny": "Very small",
     "huge": "Very large",
     "odd_aspect": "Very long or very wide",
@@ -104,7 +110,8 @@ def image(request: Request, session: ReadDep, dataset_id: str, image_id: str) ->
         image=row,
         label=found.label,
         split=found.split,
-        flags=[_FLAG_WORDS[flag] for flag in found.flags],
+        # Of flags without words the picture's own notes say more.
+        flags=[_FLAG_WORDS[flag] for flag in found.flags if flag in _FLAG_WORDS],
         names=lists.names_of(image_id),
         large=image_url(image_id, row.digest) if row.bytes <= SHOWN_WHOLE else thumbnail_url(image_id, 768, row.digest),
         original=original_url(image_id, row.digest),

@@ -1,0 +1,42 @@
+"""The heavy check, for shortcuts, beside the web process's requests: one at a time, remembered by what it read."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from backend.datasets.health.shortcuts import Shortcut
+
+_REMEMBERED: Final = 32
+Found = tuple[Shortcut, ...]
+
+
+class Background:
+    """Computes an answer for each key once; whoever asks meanwhile gets None."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._answers: OrderedDict[tuple[str, ...], Future[Found]] = OrderedDict()
+
+    def answer(self, key: tuple[str, ...], compute: Callable[[], Found]) -> Found | None:
+        """What ``compute`` gave for this key; None while it is being computed."""
+        with self._lock:
+            if (known := self._answers.get(key)) is None:
+                known = self._answers[key] = self._threads.submit(compute)
+                while len(self._answers) > _REMEMBERED:
+                    self._answers.popitem(last=False)
+            self._answers.move_to_end(key)
+        return known.result() if known.done() else None
+
+    def wait_for_all(self) -> None:
+        """Wait for every answer that was asked for; for tests."""
+        with self._lock:
+            asked = [*self._answers.values()]
+        for answer in asked:
+            answer.result()
+
+
+SHORTCUTS: Final = Background()
+"""Of this process."""
