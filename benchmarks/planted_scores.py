@@ -44,7 +44,9 @@ def score(planted: Planted, answer: Answer) -> list[dict[str, Json]]:
                 named = set(answer.reported[fault])
                 said = sum(set(pair) <= named for pair in pairs)
                 rows.append({"kind": f"{kind}: reported", "planted": len(pairs), "found": said})
-    pairs_found = {frozenset((one, other)) for group in answer.groups for one in group for other in group if one != other}
+    pairs_found = {
+        frozenset((one, other)) for group in answer.groups for one in group for other in group if one != other
+    }
     wrong = [sorted(pair) for pair in pairs_found if not _are_joined(truth, tuple(pair))]
     rows.append({"kind": "pairs", "found": len(pairs_found), "wrong": len(wrong), "examples": sorted(wrong)[:60]})
     for kind, paths in planted.faults.items():

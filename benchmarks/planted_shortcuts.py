@@ -1,4 +1,4 @@
-"""Ten shortcuts, each planted into one class (or one side) of a clean set: is it found, and what is found without any?"""
+"""Ten shortcuts, each planted into one class or side of a clean set: is it found, and what is said without any?"""
 
 import io
 from collections import Counter
@@ -31,14 +31,19 @@ def measure_shortcuts(one: PictureSet, seed: int) -> list[dict[str, Json]]:
     sides = ["valid" if random.random() < _HELD_OUT else "train" for _ in clean]
     found = [*_found(clean, labels), *_found(clean, sides)]
     rows: list[dict[str, Json]] = [
-        {"kind": "clean", "found": [f"{shortcut.label}: {shortcut.trait} ({shortcut.accuracy:.2f})" for shortcut in found]}
+        {
+            "kind": "clean",
+            "found": [f"{shortcut.label}: {shortcut.trait} ({shortcut.accuracy:.2f})" for shortcut in found],
+        }
     ]
     frequent = [label for label, count in Counter(labels).items() if count >= 10]
     for kind, change in CHANGES.items():
         target = str(random.choice(sorted(frequent)))
         changed = _changed(clean, contents, labels, target, change)
         said = _found(changed, labels)
-        rows.append({"kind": kind, "is_found": any(shortcut.label == target or len({*labels}) == 2 for shortcut in said)})
+        rows.append(
+            {"kind": kind, "is_found": any(shortcut.label == target or len({*labels}) == 2 for shortcut in said)}
+        )
     changed = _changed(clean, contents, sides, "valid", CHANGES["compression"])
     rows.append({"kind": "held-out pictures compressed", "is_found": bool(_found(changed, sides))})
     return [{"set": one.name, "seed": seed, **row} for row in rows]

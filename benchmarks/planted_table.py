@@ -42,7 +42,10 @@ def _copies(rows: Rows, sets: Sequence[str]) -> str:
 
 def _poor(rows: Rows, sets: Sequence[str]) -> str:
     tools = TOOLS[:2]
-    lines = ["| poor pictures, found of planted; others flagged | set | " + " | ".join(tools) + " |", "|---|---|---|---|"]
+    lines = [
+        "| poor pictures, found of planted; others flagged | set | " + " | ".join(tools) + " |",
+        "|---|---|---|---|",
+    ]
     for kind in ("dark", "light", "blank", "blurred", "cut file"):
         for name in sets:
             found = [_of(rows, name, tool, kind) for tool in tools]

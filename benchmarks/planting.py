@@ -35,7 +35,7 @@ class Planted:
 
 
 def plant(one: PictureSet, seed: int) -> Planted:
-    """Clean pictures of a set in folders ``train`` and ``valid`` with everything planted; the same for the same seed."""
+    """Clean pictures of a set in folders ``train`` and ``valid``, with everything planted; the same for a seed."""
     random = np.random.default_rng(seed)
     planted = Planted()
     order = random.permutation(len(one.images))[:MOST]
@@ -119,7 +119,7 @@ def _plant_series(
     supply: Iterator[int],
     random: np.random.Generator,
 ) -> None:
-    """Series of three: the camera moves and turns a little, what is in the middle moves more, light and noise change."""
+    """Series of three: the camera moves and turns a little, the middle moves more, light and noise change."""
     for number in range(EACH):
         _, label, image = clean[next(supply)]
         frames = [f"train/{label}/series{number:02}_{frame}.jpg" for frame in range(3)]

@@ -8,7 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_CLEANVISION = {"dark": "is_dark_issue", "light": "is_light_issue", "blurred": "is_blurry_issue", "blank": "is_low_information_issue"}
+_CLEANVISION = {
+    "dark": "is_dark_issue",
+    "light": "is_light_issue",
+    "blurred": "is_blurry_issue",
+    "blank": "is_low_information_issue",
+}
 
 
 def cleanvision(folder: Path) -> dict[str, Any]:  # Any: JSON values
@@ -19,7 +24,9 @@ def cleanvision(folder: Path) -> dict[str, Any]:  # Any: JSON values
     lab.find_issues(n_jobs=1, verbose=False)
     sets = [group for kind in ("exact_duplicates", "near_duplicates") for group in lab.info[kind]["sets"]]
     issues = lab.issues
-    reported = {kind: [_path(folder, name) for name in issues.index[issues[column]]] for kind, column in _CLEANVISION.items()}
+    reported = {
+        kind: [_path(folder, name) for name in issues.index[issues[column]]] for kind, column in _CLEANVISION.items()
+    }
     return {"groups": [[_path(folder, name) for name in group] for group in sets], "reported": reported}
 
 

@@ -52,7 +52,9 @@ class Measures:
     method: int = METHOD
 
 
-def measure(image: Image.Image, origin: Origin | None = None, copies: Mapping[int, Image.Image] | None = None) -> Measures:
+def measure(
+    image: Image.Image, origin: Origin | None = None, copies: Mapping[int, Image.Image] | None = None
+) -> Measures:
     """Measure an upright RGB image.
 
     Args:

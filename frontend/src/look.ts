@@ -1,4 +1,4 @@
-import { followChecks } from "./lib/checks";
+import { showWorst } from "./lib/checks";
 import { need } from "./lib/dom";
 import { bindKey } from "./lib/keys";
 import { refreshLive } from "./lib/live";
@@ -8,14 +8,10 @@ function setUpLook(form: HTMLFormElement): void {
   const seed = need<HTMLInputElement>("[name=seed]", form);
   const box = need<HTMLInputElement>("[type=checkbox]", form);
   const parts = need("[data-live=batch]");
-  const keepAddress = (): URL => {
+  const show = (): void => {
     const address = new URL(location.href);
     address.search = new URLSearchParams({ seed: seed.value, augmented: String(box.checked) }).toString();
     history.replaceState(null, "", address);
-    return address;
-  };
-  const show = (): void => {
-    const address = keepAddress();
     parts.dataset["stale"] = "true";
     void refreshLive(address.href).finally(() => delete parts.dataset["stale"]);
   };
@@ -23,8 +19,6 @@ function setUpLook(form: HTMLFormElement): void {
     seed.value = String(Math.floor(Math.random() * 1e6));
     show();
   };
-  // What the checks find is fetched from this address, which must not bring another nine along.
-  keepAddress();
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     another();
@@ -34,5 +28,5 @@ function setUpLook(form: HTMLFormElement): void {
   bindKey("a", "Random changes on or off", () => box.click());
 }
 
-followChecks();
+void showWorst();
 setUpLook(need<HTMLFormElement>("[data-look]"));

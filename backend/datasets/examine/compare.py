@@ -42,8 +42,8 @@ def compare(
 ) -> None:
     """Write down the pairs of pictures that show the same, for pictures that were not compared yet against all.
 
-    It goes on where it was broken off. Without embeddings only hashes bring pictures together, so that crops and moments
-    are missed; whoever computes embeddings later sets ``compared_until`` back to None for them to be found.
+    It goes on where it was broken off. Without embeddings only hashes bring pictures together, so that crops and
+    moments are missed; whoever computes embeddings later sets ``compared_until`` to None for them to be found.
 
     Args:
         fence: called inside every transaction; raises where another attempt has taken over.

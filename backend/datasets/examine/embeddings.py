@@ -1,4 +1,4 @@
-"""Embeddings of a dataset's pictures as the examination leaves them: short vectors whose cosine says how alike they are."""
+"""Embeddings of a dataset's pictures, as the examination leaves them: their cosine says how alike pictures are."""
 
 import os
 import tempfile

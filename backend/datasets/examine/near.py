@@ -47,7 +47,9 @@ def hash_candidates(
     yield _best(np.concatenate(rows), np.concatenate(columns), np.concatenate(distances), kept)
 
 
-def hash_distances(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def hash_distances(
+    first: NDArray[np.uint64], second: NDArray[np.uint64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """(P,) bits in which pairs differ in the best of the 8 flips and turns of the first, and (P,) which that is."""
     if not len(first):
         return np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64)
@@ -104,7 +106,7 @@ def _all_blocks(turns: NDArray[np.uint64], known: int) -> Iterator[Positions]:
 
 
 def _equal_parts(turns: NDArray[np.uint64], known: NDArray[np.uint64]) -> Iterator[Positions]:
-    """Blocks of hashes that share a part; together they hold all pairs that differ in fewer bits than there are parts."""
+    """Blocks of hashes that share a part: together all pairs that differ in fewer bits than there are parts."""
     asked = turns.ravel()
     for first, width in _CHUNKS:
         shift, mask = np.uint64(first), np.uint64((1 << width) - 1)

@@ -81,9 +81,7 @@ def act(
             return _kept_together(database, storage, dataset_id, found)
         case _:
             assert action in _ASKED
-            return _labelled(
-                database, storage, dataset_id, asked, label if action is Action.RELABEL else None, author
-            )
+            return _labelled(database, storage, dataset_id, asked, label if action is Action.RELABEL else None, author)
 
 
 def freeze_again(database: Database, storage: Storage, dataset_id: str) -> VersionRow:
@@ -137,4 +135,3 @@ def _kept_together(database: Database, storage: Storage, dataset_id: str, found:
     version = freeze(database, storage, dataset_id, present.rule, split.model_copy(update={"group": found.about}))
     words = f"Version {version.number} keeps each group on one side. Earlier versions stay as they were."
     return Acted(words, version_id=version.id)
-

@@ -83,7 +83,9 @@ def _label_conflicts_of_names(material: Material) -> list[Finding]:
     if not found:
         return []
     one = len(found) == 1
-    message = f"{pictures(len(found))} {'was' if one else 'were'} added under names that give different labels, such as "
+    message = (
+        f"{pictures(len(found))} {'was' if one else 'were'} added under names that give different labels, such as "
+    )
     message += f"{listed(found[0].paths, 2)}. The first name counts, which may be wrong."
     ids = [[picture.id] for picture in found]
     actions = (Action.SEE, Action.RELABEL, Action.LEAVE_OUT)

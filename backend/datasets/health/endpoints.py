@@ -14,7 +14,7 @@ router = APIRouter(prefix="/api/v1", tags=["datasets"])
 
 @router.get("/datasets/{dataset_id}/health")
 def get_health(dataset_id: str, session: ReadDep, storage: StorageDep) -> HealthRead:
-    """What is wrong with a dataset's pictures, labels and split, the worst first; what was found clean; what is still checked.
+    """What is wrong with a dataset's pictures, labels and split, the worst first, and what was found clean.
 
     It answers at once with what is known; ask again while `status` is `running`.
     """
@@ -23,8 +23,10 @@ def get_health(dataset_id: str, session: ReadDep, storage: StorageDep) -> Health
 
 @router.post("/datasets/{dataset_id}/health/actions")
 def act_on_finding(dataset_id: str, body: ActionRequest, services: ServicesDep, caller: CallerDep) -> ActedRead:
-    """Do what a finding offers: leave pictures out, keep one of each copy, relabel (undone through the ledger of labels); move
-    copies to training or keep groups together (by a new version).
+    """Do what a finding offers.
+
+    Leaving out, keeping one of each and relabelling are entries of the ledger of labels, where they are undone; moving
+    copies to training and keeping groups together make a new version.
     """
     acted = act(
         services.database,

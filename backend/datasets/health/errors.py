@@ -26,5 +26,3 @@ class ActionImpossible(InvalidInput):
             advice=f"Possible: {', '.join(possible)}." if possible else "",
             details={"actions": possible},
         )
-
-

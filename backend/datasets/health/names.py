@@ -28,7 +28,7 @@ GROUP_PATTERNS: Final = (
     r"/([^/]*?[0-9]+)[^/0-9]+[0-9]+[^/0-9]*\.[^./]+$",
     r"/([^/]*[0-9][^/]*)/[^/]+$",
 )
-"""Patterns that may find what belongs together: a word with a number, the first of two numbers, a folder with a number."""
+"""Patterns that may find what belongs together: a word and a number, the first of two numbers, a numbered folder."""
 _GROUPS_AT_LEAST: Final = 5
 _COVERED: Final = 0.9
 
@@ -62,7 +62,8 @@ def _masks(material: Material) -> list[Finding]:
     one = len(found) == 1
     message = (
         f"{pictures(len(found))} {'looks' if one else 'look'} like {'a mask' if one else 'masks'} beside the real "
-        f"{'picture' if one else 'pictures'}, such as {listed([found[0].path])}. A mask shows the answer and no photograph."
+        f"{'picture' if one else 'pictures'}, such as {listed([found[0].path])}. "
+        "A mask shows the answer and no photograph."
     )
     ids = [[picture.id] for picture in found]
     return [Finding("mask", "bad", len(found), message, ids, (Action.SEE, Action.LEAVE_OUT))]
@@ -134,8 +135,8 @@ def _groups(material: Material) -> list[Finding]:
         names = [name for name, group in groups.items() if _is_torn(group)]
         message = (
             f"By their names, the pictures come in {len(groups):,} groups, such as {listed(names, 2)}, and "
-            f"{len(torn):,} of them {'lies' if len(torn) == 1 else 'lie'} on both sides. Pictures of one patient, animal, "
-            "place or series are alike, so the score comes out too good."
+            f"{len(torn):,} of them {'lies' if len(torn) == 1 else 'lie'} on both sides. Pictures of one patient, "
+            "animal, place or series are alike, so the score comes out too good."
         )
         ids = [[picture.id for picture in group] for group in torn]
         count = sum(len(group) for group in torn)

@@ -15,17 +15,19 @@ from backend.datasets.health.view import health_view
 from backend.datasets.labels.ledger.errors import NothingToUndo
 from backend.datasets.labels.ledger.repository import LabelLedger
 from backend.datasets.labels.ledger.undo import undo
+from backend.datasets.repository import DatasetRepository
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
 from backend.journey.steps import StepName
 from backend.templating import go_to, page
 
 router = APIRouter(include_in_schema=False)
 
+WORST = 3
+"""Findings that are shown beside the first batch."""
+
 
 @router.get("/datasets/{dataset_id}/health")
-def show_health(
-    request: Request, session: ReadDep, storage: StorageDep, dataset_id: str, done: str = ""
-) -> Response:
+def show_health(request: Request, session: ReadDep, storage: StorageDep, dataset_id: str, done: str = "") -> Response:
     """What is wrong with a dataset, the worst first; after an action, what was done, with undo."""
     context = dataset_context(session, dataset_id, StepName.LOOK) | {"here": "Health"}
     found = health(session, storage, dataset_id)
@@ -36,6 +38,19 @@ def show_health(
         **context,
         health=health_view(session, storage, dataset_id, found),
         undoable=undoable if undoable is not None and undoable.undone_order is None else None,
+    )
+
+
+@router.get("/datasets/{dataset_id}/health/worst")
+def show_worst(request: Request, session: ReadDep, storage: StorageDep, dataset_id: str) -> Response:
+    """The worst findings, a sentence each, as a part of other pages."""
+    found = health(session, storage, dataset_id)
+    return page(
+        request,
+        "datasets/_worst.html",
+        dataset=DatasetRepository(session).get(dataset_id),
+        health=health_view(session, storage, dataset_id, found, most=WORST),
+        more_findings=len(found.findings) - WORST,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the health check knows of a dataset: its pictures with their measures and labels, and pairs that show the same."""
+"""What the health check knows of a dataset: pictures with measures and labels, and pairs that show the same."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -55,8 +55,8 @@ class HealthRead(BaseModel):
     """A dataset's health: findings, the worst first, and what was checked and found clean.
 
     `status` is `running` while checks go on (`waiting` names them, `progress` says how far the examination is), `none`
-    where near copies have not been searched, `done` otherwise. `unfrozen` pictures have another label now than in the newest
-    version, which trainings read.
+    where near copies have not been searched, `done` otherwise. `unfrozen` pictures have another label now than in the
+    newest version, which trainings read.
     """
 
     status: Literal["none", "running", "done"]

@@ -232,8 +232,8 @@ def _artifact(material: Material, found: Shortcut) -> Finding:
     if found.label == _SIDE:
         held = [picture for picture in material.pictures if picture.split == "valid"]
         message = (
-            f"Training and held-out pictures differ by something trivial: {found.trait} tells which is which ({right}). "
-            "They come from different sources, so the score says little about new pictures like those learnt from."
+            f"Training and held-out pictures differ by something trivial: {found.trait} tells which is which "
+            f"({right}). They come from different sources, so the score says little about new pictures."
         )
         return Finding("class_artifact", "warn", len(held), message, [[one.id] for one in held], about="sides")
     of_class = [picture for picture in material.pictures if picture.label == found.label]

@@ -1,8 +1,8 @@
 """Whether something trivial gives a class away: a size, a format, a border, a camera.
 
-A network learns the easiest thing that tells classes apart. Where one class was photographed with another camera or saved
-in another format, it learns that, scores well here and fails elsewhere. Each trivial trait is tried as a shallow tree
-that never sees what the pictures show.
+A network learns the easiest thing that tells classes apart. Where one class was photographed with another camera or
+saved in another format, it learns that, scores well here and fails elsewhere. Each trivial trait is tried as a shallow
+tree that never sees what the pictures show.
 """
 
 from collections.abc import Mapping, Sequence
@@ -137,8 +137,6 @@ def _accuracy(values: Columns, is_class: NDArray[np.bool_], groups: NDArray[np.i
     return float((right[of_class].mean() + right[of_rest].mean()) / 2)
 
 
-def _beats_chance(
-    values: Columns, is_class: NDArray[np.bool_], groups: NDArray[np.int64], accuracy: float
-) -> bool:
+def _beats_chance(values: Columns, is_class: NDArray[np.bool_], groups: NDArray[np.int64], accuracy: float) -> bool:
     generator = np.random.default_rng(_SEED)
     return all(_accuracy(values, generator.permutation(is_class), groups) < accuracy for _ in range(_TRIALS))

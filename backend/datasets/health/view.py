@@ -99,7 +99,9 @@ class ShownHealth:
     version: int | None
 
 
-def health_view(session: Session, storage: Storage, dataset_id: str, found: Health, most: int | None = None) -> ShownHealth:
+def health_view(
+    session: Session, storage: Storage, dataset_id: str, found: Health, most: int | None = None
+) -> ShownHealth:
     """The health of a dataset for a page; at most ``most`` findings."""
     material = material_of(session, storage, dataset_id)
     digests = {image.id: image.digest for image in DatasetContent.of(session, storage, dataset_id).images}
@@ -120,9 +122,7 @@ def health_view(session: Session, storage: Storage, dataset_id: str, found: Heal
     )
 
 
-def _shown(
-    dataset_id: str, found: Finding, by_id: Mapping[str, Picture], digests: Mapping[str, str]
-) -> ShownFinding:
+def _shown(dataset_id: str, found: Finding, by_id: Mapping[str, Picture], digests: Mapping[str, str]) -> ShownFinding:
     def shown(image_id: str) -> ShownPicture:
         picture = by_id[image_id]
         return ShownPicture(
@@ -135,7 +135,7 @@ def _shown(
         )
 
     groups = [[image_id for image_id in group if image_id in by_id] for group in found.groups]
-    are_single = all(len(group) < 2 for group in groups) and not found.about == "names"
+    are_single = all(len(group) < 2 for group in groups) and found.about != "names"
     shown_groups = [] if are_single else groups[:GROUPS_SHOWN]
     singles = groups[:SINGLE_SHOWN] if are_single else []
     them = "it" if found.images == 1 else "them"

@@ -9,8 +9,6 @@ from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.batch import batch
 from backend.datasets.context import dataset_context
-from backend.datasets.health.service import health
-from backend.datasets.health.view import health_view
 from backend.datasets.labels.apply import label_images
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.evaluation import rule_processes
@@ -38,8 +36,6 @@ router = APIRouter(include_in_schema=False)
 CLASSES_OPEN = 40
 UNLABELLED = 24
 IMAGE_SIZE = 224
-FINDINGS = 3
-"""Findings of the health check that are shown beside the first batch."""
 VERY_FEW = 60
 """Pictures below which scores are unreliable."""
 
@@ -104,17 +100,15 @@ def freeze_labels(request: Request, services: ServicesDep, dataset_id: str, form
 def look(
     request: Request,
     session: ReadDep,
-    storage: StorageDep,
     version_id: str,
     seed: Annotated[int | None, Query(ge=0, le=2**53 - 1)] = None,
     augmented: Annotated[list[str] | None, Query(max_length=2)] = None,
 ) -> Response:
-    """Step 3: nine pictures exactly as the network gets them, and the worst that the health check found."""
+    """Step 3: nine pictures exactly as the network gets them."""
     version = find_version(session, version_id)
     # A box that isn't ticked sends nothing, so the form sends “false” along with every answer.
     is_augmented = augmented is None or "true" in augmented
     used = secrets.randbelow(10**6) if seed is None else seed
-    found = health(session, storage, version.dataset_id)
     return page(
         request,
         "datasets/look.html",
@@ -128,8 +122,6 @@ def look(
             for item in batch(session, version_id, n=9, seed=used)
         ],
         versions=version_lines(session, version.dataset_id, of=version.id),
-        findings=health_view(session, storage, version.dataset_id, found, most=FINDINGS),
-        more_findings=len(found.findings) - FINDINGS,
         **_class_table(version),
     )
 

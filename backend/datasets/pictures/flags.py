@@ -19,6 +19,7 @@ from backend.datasets.pictures.limits import (
 from backend.tables.datasets import ImagePathRow, ImageRow
 from backend.tables.examination import ImageMeasuresRow, ImagePairRow
 
+
 def _has_wrong_ending() -> ColumnElement[bool]:
     name = func.lower(ImageRow.path)
     return or_(

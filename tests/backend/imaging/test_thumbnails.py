@@ -8,7 +8,9 @@ from backend.imaging.thumbnails import small_copies, thumbnails
 
 
 def test_it_fits_an_image_into_both_sizes() -> None:
-    small = {side: Image.open(io.BytesIO(file)) for side, file in thumbnails(small_copies(Image.new("RGB", (2000, 1000)))).items()}
+    files = thumbnails(small_copies(Image.new("RGB", (2000, 1000))))
+
+    small = {side: Image.open(io.BytesIO(file)) for side, file in files.items()}
 
     assert {side: (image.format, image.size) for side, image in small.items()} == {
         192: ("WEBP", (192, 96)),

@@ -53,7 +53,9 @@ def test_a_clean_dataset_says_what_was_checked(pets: Ana, examine: Examine) -> N
     health = health_of(pets)
 
     assert (health["status"], health["findings"]) == ("done", [])
-    assert {"leak", "label_conflict", "near_duplicate", "dark", "mask"} <= {clean["kind"] for clean in health["checked"]}
+    assert {"leak", "label_conflict", "near_duplicate", "dark", "mask"} <= {
+        clean["kind"] for clean in health["checked"]
+    }
 
 
 def test_a_recompressed_copy_in_training_is_a_leak_that_one_click_moves(pets: Ana, examine: Examine) -> None:
@@ -71,7 +73,9 @@ def test_a_recompressed_copy_in_training_is_a_leak_that_one_click_moves(pets: An
     assert finding(health_of(pets), "leak") is None
 
 
-def test_a_picture_with_two_labels_is_found_and_relabelled_and_the_label_comes_back(pets: Ana, examine: Examine) -> None:
+def test_a_picture_with_two_labels_is_found_and_relabelled_and_the_label_comes_back(
+    pets: Ana, examine: Examine
+) -> None:
     pets.bring({"train/dog/smaller.jpg": jpeg(scene(1).resize((100, 100)))})
     pets.freeze(FOLDERS, BY_FOLDER)
     examine()
@@ -100,13 +104,17 @@ def test_names_with_different_labels_of_the_same_bytes_are_a_conflict(pets: Ana)
 
 
 def test_of_copies_the_largest_is_kept(pets: Ana, examine: Examine) -> None:
-    pets.bring({"train/cat/flipped.png": encode(scene(2).transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((320, 320)))})
+    pets.bring(
+        {"train/cat/flipped.png": encode(scene(2).transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((320, 320)))}
+    )
     pets.freeze(FOLDERS, BY_FOLDER)
     examine()
 
     act(pets, "near_duplicate", "keep_one")
 
-    labels = {image["path"]: image["label"] for image in pets.images("version=" + pets.freeze(FOLDERS, BY_FOLDER)["id"])}
+    labels = {
+        image["path"]: image["label"] for image in pets.images("version=" + pets.freeze(FOLDERS, BY_FOLDER)["id"])
+    }
     assert "train/cat/cat2.jpg" not in labels
     assert labels["train/cat/flipped.png"] == "cat"
 
