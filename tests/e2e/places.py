@@ -145,6 +145,7 @@ PLACES: Final = {
     "labels, expression": Place("/datasets/{dataset}/labels", _choose_rule("An expression"), ("422",)),
     "labels, list": Place("/datasets/{dataset}/labels", _choose_rule("A list"), ("422",)),
     "look": Place("/versions/{version}"),
+    "health": Place("/datasets/{dataset}/health"),
     "train": Place("/versions/{version}/train", _open_all),
     "train, from a model": Place("/versions/{version}/train?starts_from={first_checkpoint}", _open_all),
     "train, a card of three stages": Place("/versions/{version}/train", _add_a_stage),
