@@ -6,10 +6,26 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
+import structlog
+
 from backend.datasets.health.shortcuts import Shortcut
+
+log = structlog.get_logger()
 
 _REMEMBERED: Final = 32
 Found = tuple[Shortcut, ...]
+
+
+class Failed:
+    """The check failed, which is a fault of ours: it says nothing about the dataset."""
+
+
+def _attempted(compute: Callable[[], Found]) -> Found | Failed:
+    try:
+        return compute()
+    except Exception:  # whatever it is: the other checks are still shown
+        log.exception("health_check_failed")
+        return Failed()
 
 
 class Background:
@@ -18,13 +34,13 @@ class Background:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="health")
-        self._answers: OrderedDict[tuple[str, ...], Future[Found]] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, ...], Future[Found | Failed]] = OrderedDict()
 
-    def answer(self, key: tuple[str, ...], compute: Callable[[], Found]) -> Found | None:
+    def answer(self, key: tuple[str, ...], compute: Callable[[], Found]) -> Found | Failed | None:
         """What ``compute`` gave for this key; None while it is being computed."""
         with self._lock:
             if (known := self._answers.get(key)) is None:
-                known = self._answers[key] = self._threads.submit(compute)
+                known = self._answers[key] = self._threads.submit(_attempted, compute)
                 while len(self._answers) > _REMEMBERED:
                     self._answers.popitem(last=False)
             self._answers.move_to_end(key)

@@ -1,6 +1,7 @@
 """Checks of pictures that show the same: with different labels, on both sides of the split, or only twice."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from backend.datasets.examine.copies import PairKind
 from backend.datasets.health.finding import Action, Finding
@@ -107,7 +108,7 @@ def _leaks(groups: Sequence[Sequence[Picture]]) -> list[Finding]:
 
 def _leaks_of_names(material: Material) -> list[Finding]:
     """Pictures whose bytes lie in folders of both sides: they are one picture here, on one side."""
-    found = [picture for picture in material.pictures if len(picture.paths) > 1 and len(_folder_sides(picture)) > 1]
+    found = [picture for picture in material.pictures if len(picture.paths) > 1 and len(_sides(picture.paths)) > 1]
     if not found:
         return []
     lies = "lies" if len(found) == 1 else "lie"
@@ -118,10 +119,17 @@ def _leaks_of_names(material: Material) -> list[Finding]:
     return [Finding("leak", "note", len(found), message, [[picture.id] for picture in found], about="folders")]
 
 
-def _folder_sides(picture: Picture) -> set[str]:
-    sides = {word: side.value for side, words in FOLDER_WORDS.items() for word in words}
-    parts = (part.casefold() for path in picture.paths for part in path.split("/")[:-1])
-    return {sides[part] for part in parts if part in sides}
+def folder_side(paths: Sequence[str]) -> str | None:
+    """The side that folders of these names mean, for datasets of which nobody has made a version yet."""
+    return min(_sides(paths), default=None)
+
+
+_SIDE_OF_WORD: Final = {word: side.value for side, words in FOLDER_WORDS.items() for word in words}
+
+
+def _sides(paths: Sequence[str]) -> set[str]:
+    parts = (part.casefold() for path in paths for part in path.split("/")[:-1])
+    return {_SIDE_OF_WORD[part] for part in parts if part in _SIDE_OF_WORD}
 
 
 def _near(groups: Sequence[Sequence[Picture]]) -> list[Finding]:

@@ -168,28 +168,30 @@ def _odd_sizes(found: Sequence[Picture]) -> Finding | None:
 
 
 _LEFT_OUT: Final = {
-    "image-truncated": ("truncated", "were left out because they end too early"),
-    "image-broken": ("unreadable", "were left out because they are damaged"),
-    "image-empty": ("unreadable", "were left out because they are empty"),
-    "image-crashed-decoder": ("unreadable", "were left out because they are damaged"),
-    "image-format-unknown": ("unreadable", "were left out because they are no pictures of a known format"),
+    "image-truncated": ("truncated", "", "ends too early", "end too early"),
+    "image-broken": ("unreadable", "", "is damaged", "are damaged"),
+    "image-crashed-decoder": ("unreadable", "", "is damaged", "are damaged"),
+    "image-empty": ("unreadable", "empty", "is empty", "are empty"),
+    "image-format-unknown": ("unreadable", "format", "is no picture", "are no pictures"),
 }
+"""Kind of finding, what tells it from others of its kind, and why one file or several were left out, by code."""
 
 
 def _files_left_out(material: Material) -> list[Finding]:
-    counts: Counter[tuple[str, str]] = Counter()
-    examples: dict[tuple[str, str], str] = {}
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    examples: dict[tuple[str, str, str, str], str] = {}
     for code, (count, example) in material.rejected.items():
         if code in _LEFT_OUT:
             counts[_LEFT_OUT[code]] += count
             examples.setdefault(_LEFT_OUT[code], example)
     findings = []
-    for (kind, words), count in counts.items():
-        files = "1 file" if count == 1 else f"{count:,} files"
-        said = words if count > 1 else words.replace("were", "was").replace("they are", "it is").replace("they", "it")
-        said = said.replace("it end ", "it ends ").replace("it is no pictures", "it is no picture")
-        example = f", such as {examples[kind, words]}" if count > 1 else f": {examples[kind, words]}"
-        findings.append(Finding(kind, "note", count, f"{files} {said}{example}.", actions=(), about=words[-12:]))
+    for reason, count in counts.items():
+        kind, about, why_one, why_several = reason
+        if count == 1:
+            message = f"1 file was left out because it {why_one}: {examples[reason]}."
+        else:
+            message = f"{count:,} files were left out because they {why_several}, such as {examples[reason]}."
+        findings.append(Finding(kind, "note", count, message, actions=(), about=about))
     return findings
 
 

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from sqlalchemy.orm import Session
 
-from backend.datasets.health.background import SHORTCUTS, Found
-from backend.datasets.health.duplicates import duplicates
+from backend.datasets.health.background import SHORTCUTS, Failed, Found
+from backend.datasets.health.duplicates import duplicates, folder_side
 from backend.datasets.health.errors import FindingGone
 from backend.datasets.health.finding import Finding, ranked
 from backend.datasets.health.names import names
@@ -89,7 +89,7 @@ def health(session: Session, storage: Storage, dataset_id: str) -> Health:
     findings, clean, waiting = [*checked.findings], [*checked.clean], list[str]()
     if found is None:
         waiting.append("Whether something trivial gives a class away")
-    elif _can_have_shortcuts(material):
+    elif not isinstance(found, Failed) and _can_have_shortcuts(material):
         findings += _artifacts(material, found)
         if not found:
             clean.append(("class_artifact", "No class that a size, format, border or camera gives away"))
@@ -177,7 +177,7 @@ def _material(
             facts.bytes,
             facts.measured,
             label_of.get(facts.id),
-            splits.get(facts.id),
+            splits.get(facts.id) if version else folder_side(paths[facts.id]),
         )
         for facts in repository.images()
         if facts.id in paths and facts.id not in dropped
