@@ -27,6 +27,7 @@ from backend.imaging.pool import DecodingPool
 from backend.ledger.unit_of_work import NoNotifier, UnitOfWork, unit_of_work
 from backend.storage.local import LocalStorage
 from benchmarks import measuring
+from benchmarks.in_process import InProcess
 from benchmarks.linear_heads import FrozenNetwork, View
 from benchmarks.planted_scores import Answer, score
 from benchmarks.planted_shortcuts import measure_shortcuts
@@ -59,7 +60,7 @@ def _ours(planted: Planted, folder: Path, weights: Path) -> Answer:
     """What the product says after an import, an examination and the freezing of a version."""
     url = f"sqlite:///{folder / 'planted.sqlite3'}"
     migrations.upgrade(url)
-    database, storage, decoders = Database(url), LocalStorage(folder / "storage"), DecodingPool(2)
+    database, storage, decoders = Database(url), LocalStorage(folder / "storage"), InProcess()
     try:
         return _checked(planted, database, storage, decoders, weights)
     finally:
