@@ -6,6 +6,7 @@
 #   make nightly     the tests that kill processes, at full length and each on both databases
 #   make bench DATA=folder FASTAI_PYTHON=interpreter [PATTERN=expression]     compare training with fastai
 #   make suite SETS="folder archive.zip digits" FASTAI_PYTHON=interpreter     errors and time on several sets, beside fastai
+#   make planted SETS="folder archive.zip" YARDSTICKS_PYTHON=interpreter     plant faults, and count which are found
 #   make contact-sheet    draw every page in every state: build/contact-sheet.png and .html
 #   make screenshots      the same, and renew the pictures that tests compare with
 #   make readme-pictures RUN=http://127.0.0.1:8000/runs/...    renew docs/images from a training; key in TELLAPART_TOKEN
@@ -14,7 +15,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: contact-sheet screenshots readme-pictures help run demo test nightly check check-types check-style bench suite migration install install-dev frontend browser clean
+.PHONY: contact-sheet screenshots readme-pictures help run demo test nightly check check-types check-style bench suite planted migration install install-dev frontend browser clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -72,6 +73,14 @@ bench: install
 	$(PYTHON) -m benchmarks.training --data "$(DATA)" $(if $(PATTERN),--pattern '$(PATTERN)') --json $(BENCH_JSON) \
 	    $(if $(FASTAI_PYTHON),--fastai-python "$(FASTAI_PYTHON)") $(BENCH_ARGS)
 	$(PYTHON) -m benchmarks.table $(BENCH_JSON)
+
+PLANTED_JSON := build/planted.json
+
+planted: install
+	@test -n "$(SETS)" || { echo 'Name folders and archives of pictures: make planted SETS="pets clothing.zip" YARDSTICKS_PYTHON=interpreter' >&2; exit 2; }
+	@mkdir -p build
+	$(PYTHON) -m benchmarks.planted $(SETS) --json $(PLANTED_JSON) --cache build/sets --draw \
+	    $(if $(YARDSTICKS_PYTHON),--yardsticks-python "$(YARDSTICKS_PYTHON)") $(PLANTED_ARGS)
 
 SUITE_JSON := build/suite.json
 

@@ -23,6 +23,8 @@ from backend.datasets.deletion import endpoints as deletion_endpoints
 from backend.datasets.deletion import pages as deletion_pages
 from backend.datasets.examine import endpoints as examine_endpoints
 from backend.datasets.examine import pages as examine_pages
+from backend.datasets.health import endpoints as health_endpoints
+from backend.datasets.health import pages as health_pages
 from backend.datasets.labels import endpoints as label_endpoints
 from backend.datasets.labels import pages as label_pages
 from backend.datasets.labels.by_hand import endpoints as by_hand_endpoints
@@ -93,6 +95,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         source_endpoints.router,
         picture_endpoints.router,
         deletion_endpoints.router,
+        health_endpoints.router,
         label_endpoints.router,
         look_endpoints.router,
         ledger_endpoints.router,
@@ -103,6 +106,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         home_pages.router,
         dataset_pages.router,
         deletion_pages.router,
+        health_pages.router,
         label_pages.router,
         source_pages.router,
         look_pages.router,

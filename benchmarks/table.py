@@ -51,10 +51,10 @@ def put(document: str, figures: str, begin: str = BEGIN, end: str = END) -> str:
     return f"{before}{begin}\n\n{figures}\n\n{end}{after}"
 
 
-def redraw(file: Path, draw: Callable[[Results], str], begin: str, end: str) -> None:
+def redraw(file: Path, draw: Callable[[Results], str], begin: str, end: str, document: Path = DOCUMENT) -> None:
     """Draw a file's results between the marks of the document, and print them."""
     figures = draw(measuring.read(file))
-    DOCUMENT.write_text(put(DOCUMENT.read_text("utf-8"), figures, begin, end), "utf-8")
+    document.write_text(put(document.read_text("utf-8"), figures, begin, end), "utf-8")
     print(figures)
 
 

@@ -205,7 +205,10 @@ def _stored(storage: Storage, file: IncomingFile, answer: ReadImage) -> _Image:
         write_file(storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, side), thumbnail)
     facts = answer.facts
     size = len(file.content)
-    return _Image(NewImage(file.path, digest, facts.format, facts.width, facts.height, size, facts.notes), file.content)
+    new = NewImage(
+        file.path, digest, facts.format, facts.width, facts.height, size, facts.notes, measures=answer.measures
+    )
+    return _Image(new, file.content)
 
 
 def thumbnail_name(digest: Digest, side: int) -> str:

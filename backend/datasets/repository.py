@@ -13,6 +13,7 @@ from backend.db.base import Base
 from backend.domain.ids import Digest, new_id
 from backend.domain.json import Json
 from backend.imaging.facts import REMARKS_ON_DRAWN, SOUND_TYPES, TRACK_TYPES, Note
+from backend.imaging.measures import Measures
 from backend.ledger.job import JobState
 from backend.tables.datasets import (
     BinnedPathRow,
@@ -26,6 +27,7 @@ from backend.tables.datasets import (
     VersionImageRow,
     VersionRow,
 )
+from backend.tables.examination import ImageMeasuresRow
 from backend.tables.ledger import JobRow
 from backend.tables.training import RunRow
 
@@ -45,6 +47,7 @@ class NewImage:
     height: int
     bytes: int
     notes: tuple[Note, ...] = ()
+    measures: Measures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,8 @@ class DatasetRepository:
         if is_new:
             dataset.images += 1
             dataset.bytes += image.bytes
+        if image.measures is not None:
+            self._insert_new(ImageMeasuresRow, image_id=row.id, dataset_id=dataset.id, **asdict(image.measures))
         self._insert_new(ImagePathRow, id=new_id(), dataset_id=dataset.id, image_id=row.id, path=image.path)
         return is_new
 

@@ -16,6 +16,7 @@ from backend.imaging.drawn.drawing import drawn
 from backend.imaging.errors import UnreadableImage
 from backend.imaging.facts import PICTURE_TYPES, ImageFacts, Note
 from backend.imaging.levels import Levels, to_8_bits
+from backend.imaging.origin import origin_of
 from backend.imaging.repairs import are_same, repaired, with_end
 
 MAX_PIXELS: Final = 64_000_000
@@ -85,7 +86,8 @@ def decode(content: bytes) -> tuple[ImageFacts, Image.Image]:
         width, height = image.size
     notes = tuple(note for note in (pages, frames, levels) if note is not None)
     format = "JPEG" if read.format == "MPO" else read.format
-    return ImageFacts(format, width, height, notes), _turned(image, orientation)
+    origin = origin_of(read.image, read.image.mode, orientation)
+    return ImageFacts(format, width, height, notes, origin), _turned(image, orientation)
 
 
 def decode_near(content: bytes, short_side: int, *, is_accepted: bool = False) -> Image.Image:

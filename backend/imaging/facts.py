@@ -1,9 +1,10 @@
 """What is known of a readable picture besides its pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from backend.domain.drawn import Drawn
+from backend.imaging.origin import Origin
 
 PICTURE_TYPES: Final[dict[str, str]] = {
     "JPEG": "image/jpeg",
@@ -70,6 +71,7 @@ class ImageFacts:
     width: int
     height: int
     notes: tuple[Note, ...] = ()
+    origin: Origin = field(default=Origin(), compare=False)
 
     @property
     def media_type(self) -> str:

@@ -10,26 +10,40 @@ from backend.domain.training import Augmentation
 from backend.imaging.about import FileAbout, about
 from backend.imaging.decoding import decode, decode_near
 from backend.imaging.facts import ImageFacts
+from backend.imaging.measures import Measures, measure
 from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, training_view
-from backend.imaging.thumbnails import copy_to_look_at, thumbnails
+from backend.imaging.thumbnails import copy_to_look_at, small_copies, thumbnails
 
 
 @dataclass(frozen=True, slots=True)
 class ReadImage:
-    """What is kept of a readable image besides its bytes: facts, and WebP thumbnails by longest side."""
+    """What is kept of a readable image besides its bytes: facts, WebP thumbnails by longest side, and measures."""
 
     facts: ImageFacts
     thumbnails: dict[int, bytes]
+    measures: Measures
 
 
 def read_image(content: bytes) -> ReadImage:
-    """Decode all pixels of an image and make it small.
+    """Decode all pixels of an image, make it small and measure it.
 
     Raises:
         UnreadableImage
     """
     facts, image = decode(content)
-    return ReadImage(facts, thumbnails(image))
+    copies = small_copies(image)
+    measures = measure(image, facts.origin, copies)
+    return ReadImage(facts, thumbnails(copies), measures)
+
+
+def measures_of(content: bytes) -> Measures:
+    """Measures of an image that was added before any were taken.
+
+    Raises:
+        UnreadableImage
+    """
+    facts, image = decode(content)
+    return measure(image, facts.origin)
 
 
 def about_file(content: bytes) -> FileAbout:

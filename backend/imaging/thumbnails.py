@@ -1,6 +1,7 @@
 """Small copies of images for pages, drawn by us: nothing of the original file but its pixels gets in."""
 
 import io
+from collections.abc import Mapping
 from typing import Final
 
 from PIL import Image
@@ -16,11 +17,16 @@ RENDERING: Final = 2
 MEDIA_TYPE: Final = "image/webp"
 
 
-def thumbnails(image: Image.Image) -> dict[int, bytes]:
-    """WebP files of an upright RGB image by their longest side; a smaller image keeps its size."""
+def small_copies(image: Image.Image) -> dict[int, Image.Image]:
+    """An upright RGB image made small, by longest side; a smaller image keeps its size."""
     # The small one is made from the large one, which is nearly as good and much faster.
     detail = _fitting(image, DETAIL)
-    return {DETAIL: _webp(detail), GRID: _webp(_fitting(detail, GRID))}
+    return {DETAIL: detail, GRID: _fitting(detail, GRID)}
+
+
+def thumbnails(copies: Mapping[int, Image.Image]) -> dict[int, bytes]:
+    """WebP files of ``small_copies``."""
+    return {side: _webp(copy) for side, copy in copies.items()}
 
 
 def copy_to_look_at(image: Image.Image) -> bytes:

@@ -1,3 +1,4 @@
+import { showWorst } from "./lib/checks";
 import { all, find, need } from "./lib/dom";
 import { bindKey } from "./lib/keys";
 import { refreshAnew } from "./lib/live";
@@ -53,4 +54,5 @@ function setUpLook(form: HTMLFormElement): void {
   bindKey("a", "Random changes on or off", () => box.click());
 }
 
+void showWorst();
 setUpLook(need<HTMLFormElement>("[data-look]"));

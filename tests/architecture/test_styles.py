@@ -19,6 +19,7 @@ SHARED = {
     "frame.css",
     "components.css",
     "dropzone.css",
+    "findings.css",
     "glossary.css",
     "states.css",
 }

@@ -164,6 +164,7 @@ PLACES: Final = {
     "labels, list": Place("/datasets/{dataset}/labels", _choose_rule("A list"), ("422",)),
     "look": Place("/versions/{version}"),
     "look, other changes": Place("/versions/{version}?seed=1&max_rotate=40&max_lighting=0.5"),
+    "health": Place("/datasets/{dataset}/health"),
     "train": Place("/versions/{version}/train", _open_all),
     "train, from a model": Place("/versions/{version}/train?starts_from={first_checkpoint}", _open_all),
     "train, a card of three stages": Place("/versions/{version}/train", _add_a_stage),

@@ -1,55 +1,71 @@
-"""Each picture of a dataset as a short vector: those of alike pictures have a large product."""
+"""Embeddings of a dataset's pictures, as the examination leaves them: their cosine says how alike pictures are."""
 
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
-from backend.storage.local import write_file
-
-_FOLDER: Final = "embeddings"
+MAX_DIMENSIONS: Final = 128
+_ID_LENGTH: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """The pictures of a dataset as vectors.
+    """Embeddings of N images.
 
     Attributes:
-        image_ids: N ids.
-        values: (N, D) float32, D at most 128, rows of length 1.
+        image_ids: their ids, in the order of the rows.
+        values: (N, D) with D <= ``MAX_DIMENSIONS``; rows of length 1.
     """
 
     image_ids: tuple[str, ...]
     values: NDArray[np.float32]
 
 
-def embeddings_file(folder: Path, dataset_id: str) -> Path:
-    """Where the embeddings of a dataset are, or will be, in the folder of features."""
-    return folder / _FOLDER / f"{dataset_id}.safetensors"
-
-
 def read_embeddings(folder: Path, dataset_id: str) -> Embeddings | None:
-    """A dataset's embeddings in the folder of features; None where there are none, or they are damaged."""
+    """The embeddings that were written last; None where there are none or their file is damaged."""
     try:
-        tensors = safetensors.numpy.load(embeddings_file(folder, dataset_id).read_bytes())
-        ids = tuple(bytes(row).decode("ascii") for row in tensors["ids"])
-        values = tensors["values"].astype(np.float32)
-    except (OSError, SafetensorError, KeyError, ValueError):
+        tensors = load_file(embeddings_file(folder, dataset_id))
+        ids, values = tensors["ids"], tensors["values"]
+        is_sound = ids.dtype == np.uint8 and ids.shape == (len(values), _ID_LENGTH) and values.ndim == 2
+        if not is_sound or not np.isfinite(values).all():
+            return None
+        image_ids = tuple(bytes(row).decode("ascii") for row in ids)
+    except (OSError, SafetensorError, KeyError, UnicodeDecodeError, ValueError):
         return None
-    return Embeddings(ids, values) if values.shape[:1] == (len(ids),) else None
+    return Embeddings(image_ids, unit_rows(values.astype(np.float32)))
 
 
 def write_embeddings(folder: Path, dataset_id: str, embeddings: Embeddings) -> None:
-    """Replace a dataset's embeddings, whole or not at all."""
-    ids = np.frombuffer("".join(embeddings.image_ids).encode("ascii"), dtype=np.uint8)
-    tensors = {
-        "ids": ids.reshape(len(embeddings.image_ids), -1),
-        "values": embeddings.values.astype(np.float16),
-    }
+    """Keep embeddings in place of earlier ones; a reader sees the old ones or the new ones, never a mixture."""
+    count, dimensions = embeddings.values.shape
+    assert len(embeddings.image_ids) == count, "a row for each image"
+    assert dimensions <= MAX_DIMENSIONS, dimensions
+    ids = np.frombuffer("".join(embeddings.image_ids).encode("ascii"), dtype=np.uint8).reshape(count, _ID_LENGTH)
     file = embeddings_file(folder, dataset_id)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_file(file, safetensors.numpy.save(tensors))
+    descriptor, name = tempfile.mkstemp(dir=file.parent)
+    os.close(descriptor)
+    partial = Path(name)
+    try:
+        save_file({"ids": ids.copy(), "values": embeddings.values.astype(np.float16)}, partial)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def unit_rows(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, D) rows made one long; rows of zeros stay so."""
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0)
+
+
+def embeddings_file(folder: Path, dataset_id: str) -> Path:
+    """Where the embeddings of a dataset are, or will be, in the folder of features."""
+    return folder / "embeddings" / f"{dataset_id}.safetensors"

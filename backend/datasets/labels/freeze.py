@@ -20,7 +20,7 @@ from backend.domain.json import Json
 from backend.domain.labels.rules import RuleSpec
 from backend.domain.manifest import Split
 from backend.domain.splitting import RandomSplit, SplitSpec
-from backend.domain.trainable import OneClassOnly
+from backend.domain.trainable import NoTrainingImages, NoValidationImages, OneClassOnly
 from backend.storage.base import Storage
 from backend.tables.datasets import VersionRow
 
@@ -41,11 +41,20 @@ class _Draft:
 
 
 def freeze(
-    database: Database, storage: Storage, dataset_id: str, rule: RuleSpec, split: SplitSpec | None = None
+    database: Database,
+    storage: Storage,
+    dataset_id: str,
+    rule: RuleSpec,
+    split: SplitSpec | None = None,
+    *,
+    moved: Mapping[str, Split] | None = None,
 ) -> VersionRow:
     """A new version of a dataset: every image that has a label and a side, for ever, with what was changed by hand.
 
     Rules are evaluated before the transaction that stores: a slow one must not keep others from writing.
+
+    Args:
+        moved: sides of images, by their ids, whatever the split says.
 
     Raises:
         DatasetNotFound, InvalidInput
@@ -55,7 +64,8 @@ def freeze(
     """
     for _ in range(_ATTEMPTS):
         with database.read() as session:
-            draft = _draft(DatasetContent.of(session, storage, dataset_id), rule, split or RandomSplit())
+            content = DatasetContent.of(session, storage, dataset_id)
+            draft = _draft(content, rule, split or RandomSplit(), moved or {})
         try:
             with database.write() as session:
                 if _store(session, draft):
@@ -65,12 +75,16 @@ def freeze(
     raise DatasetChanging
 
 
-def _draft(content: DatasetContent, rule: RuleSpec, split: SplitSpec) -> _Draft:
+def _draft(content: DatasetContent, rule: RuleSpec, split: SplitSpec, moved: Mapping[str, Split]) -> _Draft:
     newest = latest_version(content.session, content.dataset_id)
     labelled = corrected(content, label_images(content, rule))
     if len(labelled.counts) < 2:
         raise OneClassOnly([*labelled.counts])
-    splits = split_labelled(content, labelled, split).splits
+    splits = {**split_labelled(content, labelled, split).splits, **moved}
+    if Split.VALID not in splits.values():
+        raise NoValidationImages
+    if Split.TRAIN not in splits.values():
+        raise NoTrainingImages
     counts = _counts(labelled, splits)
     if len(counts) < 2:
         raise OneClassOnly([*counts])

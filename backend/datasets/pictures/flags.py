@@ -1,33 +1,23 @@
-"""Flags that follow from a picture's size and names alone; filters and lists use the same conditions."""
+"""Flags of pictures by size, names, measures and copies; filters and lists use the same conditions."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, not_, or_, select
 
+from backend.datasets.pictures.limits import (
+    BLANK_CONTRAST,
+    BLANK_ENTROPY,
+    BLURRED_SHARPNESS,
+    DARK_LIGHT,
+    ENDINGS,
+    HUGE_PIXELS,
+    LIGHT_DARK,
+    ODD_ASPECT,
+    TINY_SIDE,
+)
 from backend.tables.datasets import ImagePathRow, ImageRow
-
-TINY_SIDE: Final = 32
-"""Pixels of the shorter side, below which a picture is tiny."""
-HUGE_PIXELS: Final = 50_000_000
-ODD_ASPECT: Final = 5
-"""Times that the longer side is as long as the shorter one, above which the shape is odd."""
-_ENDINGS: Final = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".jpg", ".jpeg", ".jpe", ".mpo"),
-    "PNG": (".png",),
-    "WEBP": (".webp",),
-    "BMP": (".bmp", ".dib"),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-    "AVIF": (".avif",),
-    "HEIF": (".heic", ".heif", ".hif"),
-    "WAV": (".wav", ".wave"),
-    "FLAC": (".flac",),
-    "MP3": (".mp3",),
-    "OGG": (".ogg", ".oga", ".opus"),
-}
-"""Endings that a name may have, by the format of the file; names of other formats are not checked."""
+from backend.tables.examination import ImageMeasuresRow, ImagePairRow
 
 
 def _has_wrong_ending() -> ColumnElement[bool]:
@@ -35,7 +25,7 @@ def _has_wrong_ending() -> ColumnElement[bool]:
     return or_(
         *(
             and_(func.upper(ImageRow.format) == format, ~or_(*(name.endswith(ending) for ending in endings)))
-            for format, endings in _ENDINGS.items()
+            for format, endings in ENDINGS.items()
         )
     )
 
@@ -50,10 +40,33 @@ def _has_note(code: str) -> ColumnElement[bool]:
     return cast(ImageRow.notes, Text).contains(f'"{code}"', autoescape=True)
 
 
+def _is_measured(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    of_image = ImageMeasuresRow.image_id == ImageRow.id
+    return exists(select(1).where(of_image, condition).correlate(ImageRow))
+
+
+def _is_paired(*kinds: str) -> ColumnElement[bool]:
+    """Two subqueries, each with an index of its own: an OR of both columns would have none."""
+
+    def paired(column: ColumnElement[str]) -> ColumnElement[bool]:
+        return exists(select(1).where(column == ImageRow.id, ImagePairRow.kind.in_(kinds)).correlate(ImageRow))
+
+    return or_(paired(ImagePairRow.first_id), paired(ImagePairRow.second_id))
+
+
+_BLANK: Final = or_(
+    ImageMeasuresRow.entropy < BLANK_ENTROPY, ImageMeasuresRow.light - ImageMeasuresRow.dark < BLANK_CONTRAST
+)
 _WIDTH, _HEIGHT = ImageRow.width, ImageRow.height
 FLAGS: Final[Mapping[str, ColumnElement[bool]]] = {
-    # The same bytes came under several names.
-    "exact_duplicate": _has_several_names(),
+    # The same bytes came under several names, or other bytes with the same pixels.
+    "exact_duplicate": or_(_has_several_names(), _is_paired("same-pixels")),
+    "near_duplicate": _is_paired("same-picture"),
+    "moment": _is_paired("same-moment"),
+    "blank": _is_measured(_BLANK),
+    "blurred": _is_measured(and_(ImageMeasuresRow.sharpness < BLURRED_SHARPNESS, not_(_BLANK))),
+    "dark": _is_measured(and_(ImageMeasuresRow.light < DARK_LIGHT, not_(_BLANK))),
+    "light": _is_measured(and_(ImageMeasuresRow.dark > LIGHT_DARK, not_(_BLANK))),
     "tiny": or_(_WIDTH < TINY_SIDE, _HEIGHT < TINY_SIDE),
     "huge": _WIDTH * _HEIGHT > HUGE_PIXELS,
     "odd_aspect": or_(_WIDTH > ODD_ASPECT * _HEIGHT, _HEIGHT > ODD_ASPECT * _WIDTH),
@@ -71,7 +84,13 @@ FLAGS: Final[Mapping[str, ColumnElement[bool]]] = {
 }
 
 FLAG_WORDS: Final[Mapping[str, tuple[str, str]]] = {
-    "exact_duplicate": ("Added under several names", "The same file came under several names. It counts once."),
+    "exact_duplicate": ("Exact copies", "The same file came under several names, or another file has the same pixels."),
+    "near_duplicate": ("Near copies", "Another picture shows the same, resized, saved anew, cropped or mirrored."),
+    "moment": ("Taken moments apart", "Another picture was taken moments before or after it."),
+    "blank": ("Nearly blank", "It shows hardly anything: one even area."),
+    "blurred": ("Blurred", "It has no sharp edges."),
+    "dark": ("Nearly black", "Even its brightest parts are dark."),
+    "light": ("Nearly white", "Even its darkest parts are light."),
     "tiny": ("Very small", f"One side has fewer than {TINY_SIDE} pixels, so the network sees mostly blur."),
     "huge": ("Very large", f"It has more than {HUGE_PIXELS // 10**6} million pixels, which takes long to read."),
     "odd_aspect": (
@@ -85,7 +104,7 @@ FLAG_WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "pages_left_out": ("Pages left out", "It has several pages; only the first is used."),
     "frames_left_out": ("Frames left out", "It is an animation; only its first frame is used."),
     "levels_nearly_unused": (
-        "Nearly black",
+        "Range hardly used",
         "It uses a small part of its range of brightness, so it looks nearly black.",
     ),
     "levels_half_unused": ("Washed out", "It uses only half of its range of brightness, so it looks washed out."),

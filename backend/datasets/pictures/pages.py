@@ -39,7 +39,8 @@ _SIDES: Final = {
 _ORDERS: Final = {"": "As they came", "newest": "Newest first", "name": "By name", "class": "By class"}
 _SETS: Final = {"train": "Training", "valid": "Validation", "test": "Test"}
 
-_SHAPES = ("exact_duplicate", "tiny", "huge", "odd_aspect", "wrong_extension")
+_SAID_BY_NOTES: Final = frozenset({"pages_left_out", "frames_left_out", "levels_nearly_unused", "levels_half_unused"})
+"""Flags of which the notes of a picture say more."""
 
 
 @router.get("/datasets/{dataset_id}/images")
@@ -97,7 +98,7 @@ def image(
         "sets": _SETS,
         "version": found.version,
         # What a note says in a sentence needs no second word.
-        "flags": [FLAG_WORDS[flag] for flag in details.image.flags if flag in _SHAPES],
+        "flags": [FLAG_WORDS[flag] for flag in details.image.flags if flag not in _SAID_BY_NOTES],
         "notes": [note for note in row.notes if note["code"] not in DRAWN_NOTES],
         "drawn_from": next((note["message"] for note in row.notes if note["code"] in DRAWN_NOTES), ""),
         "is_sound": row.format in SOUND_TYPES,

@@ -1,0 +1,3 @@
+import { followChecks } from "./lib/checks";
+
+followChecks();
