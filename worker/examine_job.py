@@ -1,21 +1,26 @@
 """One attempt at looking at a dataset's new pictures: their features, and what follows from these."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import structlog
 
+from backend.datasets.examine.compare import compare
 from backend.datasets.examine.embeddings import Embeddings, write_embeddings
+from backend.datasets.examine.measuring import fill_missing
 from backend.datasets.examine.repository import ExaminationRepository
 from backend.db.session import DATABASE_AWAY, Database, WriteSession
 from backend.domain.ids import Digest, ImageId
 from backend.domain.manifest import Manifest, ManifestImage, Split
 from backend.domain.training import TrainingRequest, resolve
+from backend.imaging.pool import allow_megapixels, decoding_pool
 from backend.ledger.job import Claim
 from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
+from backend.ledger.unit_of_work import NoNotifier, UnitOfWork, unit_of_work
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from worker import exits
@@ -41,6 +46,7 @@ def examine_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal)
         return exits.YIELDED
     if claim is None:
         return exits.LOST
+    allow_megapixels(settings.max_megapixels)
     record = ExaminationRecord(database, claim, stop)
     with recording(record) as code:
         write_with_retry(database, record.begin, stop)
@@ -60,6 +66,10 @@ class ExaminationRecord(JobRecord):
     def begin(self, session: WriteSession) -> None:
         """The attempt has begun."""
         Ledger(session).begin(self.claim.job_id, self.claim.attempt)
+
+    def fence(self, session: WriteSession) -> None:
+        """Take the fence for a transaction in which something was found out."""
+        Ledger(session).progressed(self.claim.job_id, self.claim.attempt)
 
     def images(self) -> list[tuple[str, Digest, str]]:
         """Id, digest and path of every picture that is there now."""
@@ -103,10 +113,22 @@ class ExaminationRecord(JobRecord):
             raise Stopped
 
 
+class _Rules(TypedDict):
+    """What every part of an examination keeps to."""
+
+    fence: Callable[[WriteSession], None]
+    should_stop: Callable[[], bool]
+
+
 class _Examination:
     def __init__(self, settings: Settings, record: ExaminationRecord) -> None:
         self._settings, self._record = settings, record
         self._dataset_id = record.claim.subject_id
+        self._storage = LocalStorage(settings.storage_folder)
+        self._rules: _Rules = {"fence": record.fence, "should_stop": record.stop.requested}
+
+    def _open_unit(self) -> AbstractContextManager[UnitOfWork]:
+        return unit_of_work(self._record.database, NoNotifier())
 
     def run(self) -> None:
         """Look at every picture that is there, also at those that arrive meanwhile."""
@@ -120,10 +142,14 @@ class _Examination:
             if self._record.seen == looked_at:
                 return
             looked_at = self._record.seen
+            fill_missing(self._open_unit, self._storage, decoding_pool(), self._dataset_id, **self._rules)
             self._compute(embedder, images)
             kept = embedder.embeddings([digest for _, digest, _ in images])
-            self._keep(images, kept)
+            embeddings = self._keep(images, kept)
             embedder.keep_export()
+            compare(self._open_unit, self._storage, self._dataset_id, embeddings, **self._rules)
+            if self._record.stop.requested():
+                raise Stopped
             self._record.show(len(images), len(images), kept.group, at_once=True)
             log.info("pictures_examined", dataset_id=self._dataset_id, images=len(images))
 
@@ -143,21 +169,22 @@ class _Examination:
     def _show(self, before: int, total: int, done: int) -> None:
         self._record.show(before + done, total, None)
 
-    def _keep(self, images: Sequence[tuple[str, Digest, str]], kept: "Kept") -> None:
+    def _keep(self, images: Sequence[tuple[str, Digest, str]], kept: "Kept") -> Embeddings:
         """The embeddings of the pictures that could be read, for the pages."""
         row_of = {digest: row for row, digest in enumerate(kept.digests)}
         found = [(id, row_of[digest]) for id, digest, _ in images if digest in row_of]
         embeddings = Embeddings(tuple(id for id, _ in found), kept.embeddings[[row for _, row in found]])
         write_embeddings(self._settings.features_folder, self._dataset_id, embeddings)
+        return embeddings
 
     def _order(self) -> TrainingOrder:
         """With what ``recommended`` trains; nothing is written but features."""
-        storage, nowhere = LocalStorage(self._settings.storage_folder), self._settings.features_folder / "nothing"
+        nowhere = self._settings.features_folder / "nothing"
         return TrainingOrder(
             # Whatever the head is, it is not used.
             manifest=Manifest(("any",), ()),
             config=resolve(TrainingRequest()),
-            open_bytes=storage.read_blob,
+            open_bytes=self._storage.read_blob,
             output_folder=nowhere,
             state_folder=nowhere,
             weights_folder=self._settings.weights_folder,
