@@ -8,6 +8,7 @@ numbers need no saving: each step seeds its own from (seed, stage of the lineage
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
 from itertools import chain
@@ -172,11 +173,11 @@ def _kept_backbone(folder: Path, run: StageRun) -> KeptBackbone:
 
 def _require_finite(run: StageRun) -> None:
     moments = (tensor for of_one in run.optimizer.state.values() for tensor in of_one.values())
-    # What doesn't change is as finite as it was.
-    weights = run.model.head.state_dict() if run.stage.features_are_constant else run.model.state_dict()
-    for tensor in chain(weights.values(), moments):
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise NotFinite
+    found = chain(run.model.state_dict().values(), moments)
+    tensors = [tensor for tensor in found if tensor.is_floating_point() and tensor.numel()]
+    # The largest of them all is no number where any is none; faster than asking each.
+    if not bool(torch.isfinite(torch.nn.utils.get_total_norm(tensors, math.inf))):
+        raise NotFinite
 
 
 def newest(folder: Path, points: Sequence[StatePoint], order: str) -> tuple[State | None, list[tuple[StatePoint, str]]]:
