@@ -5,7 +5,7 @@ import os
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from backend.db.session import Database
 from backend.ledger.celery_notifier import notifier_of
@@ -15,6 +15,9 @@ from backend.ledger.unit_of_work import JobNotifier
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from worker.standby import Standby
+
+
+TRAINER: Final = "worker.trainer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class WorkerIdentity:
     device: str
     drain_flag: str
     timers: Timers = Timers()
-    trainer: str = "worker.trainer"
+    trainer: str = TRAINER
     importer: str = "worker.importer"
     examiner: str = "worker.examiner"
 
@@ -81,7 +84,7 @@ class WorkerContext:
     database: Database
     storage: LocalStorage
     notifier: JobNotifier
-    standby: Standby = field(default_factory=lambda: Standby(WorkerIdentity.trainer))
+    standby: Standby = field(default_factory=lambda: Standby(TRAINER))
 
 
 def open_context(identity: WorkerIdentity, settings: Settings) -> WorkerContext:

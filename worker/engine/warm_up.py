@@ -6,14 +6,13 @@ import torch
 from torch.nn import functional as F
 
 from backend.domain.training import TrainingRequest, resolve
-from worker.engine import recipe
+from worker.engine import recipe  # noqa: F401  # all that a training needs
 from worker.engine.network import architectures
 from worker.engine.network.optim import build_optimizer, set_learning
 
 
 def warm_up() -> None:
     """A step of the default network's head on drawn numbers; nothing is kept, and no other device is touched."""
-    assert recipe.train
     config = resolve(TrainingRequest())
     stage = config.stages[0]
     with warnings.catch_warnings():
