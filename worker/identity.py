@@ -16,7 +16,6 @@ from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from worker.standby import Standby
 
-
 TRAINER: Final = "worker.trainer"
 
 

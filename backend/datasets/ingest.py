@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, TypeVar
 
-from backend.datasets.examine.start import want_examination
 from backend.datasets.import_queue.address_lists import MOST_ADDRESSES, addresses_in, keep_addresses, label_in
+from backend.datasets.import_queue.examination import want_examination
 from backend.datasets.import_queue.queueing import queue_links
 from backend.datasets.repository import DatasetRepository, NewImage, Rejection
 from backend.datasets.table_files import is_json, is_table, json_layout

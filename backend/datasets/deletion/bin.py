@@ -12,7 +12,7 @@ from backend.datasets.deletion.bin_repository import BinKind, BinRepository
 from backend.datasets.deletion.remove import delete_rows
 from backend.datasets.deletion.repository import DatasetDeletion
 from backend.datasets.errors import BinEntryNotFound, DatasetInUse
-from backend.datasets.examine.start import want_examination
+from backend.datasets.import_queue.examination import want_examination
 from backend.datasets.repository import DatasetRepository
 from backend.domain.ids import Digest
 from backend.ledger.repository import Ledger

@@ -47,18 +47,6 @@ class ExaminationRepository:
         row = found.ExaminationRow
         return Examination(row.job_id, JobState(found.state), row.images_done, row.images_total, row.features)
 
-    def locked(self, dataset_id: str) -> tuple[ExaminationRow, JobState] | None:
-        """The row and its job's state; whoever ends the job waits for the end of this transaction, or this for it."""
-        row = self._session.get(ExaminationRow, dataset_id)
-        if row is None:
-            return None
-        state = self._session.scalars(select(JobRow.state).where(JobRow.id == row.job_id).with_for_update()).one()
-        return row, JobState(state)
-
-    def add(self, dataset_id: str, job_id: str) -> None:
-        """The first examination of a dataset."""
-        self._session.add(ExaminationRow(dataset_id=dataset_id, job_id=job_id))
-
     def images(self, dataset_id: str) -> list[tuple[str, Digest, str]]:
         """Id, digest and path of every picture of a dataset, in the order in which they came."""
         query = select(ImageRow.id, ImageRow.digest, ImageRow.path)

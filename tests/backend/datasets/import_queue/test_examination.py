@@ -1,7 +1,6 @@
 from backend.datasets.examine.repository import Examination, ExaminationRepository
-from backend.datasets.examine.start import want_examination
+from backend.datasets.import_queue.examination import want_examination
 from backend.ledger.job import WORKER_LOST, Claim, JobKind, JobState, Outcome, Worker
-from backend.ledger.queries import Jobs
 from backend.ledger.repository import Ledger
 from tests.backend.datasets.conftest import Ana
 from tests.fixtures.pictures import folder_of_shapes
@@ -48,15 +47,19 @@ def test_pictures_that_arrive_after_its_end_need_another_job(ana: Ana) -> None:
     assert found.state is JobState.QUEUED
 
 
-def test_a_deleted_dataset_takes_its_examination_along(ana: Ana) -> None:
+def test_a_dataset_in_the_bin_is_not_looked_at_until_it_is_restored(ana: Ana) -> None:
     ana.bring(folder_of_shapes(1, 24))
     claim = _claim(ana)
 
     assert ana.client.delete(f"/api/v1/datasets/{ana.dataset_id}").status_code == 204
 
-    with ana.services.database.read() as session:
-        assert ExaminationRepository(session).find(ana.dataset_id) is None
-        assert Jobs(session).find(claim.job_id) is None
+    stopping = _examination(ana)
+    assert (stopping.job_id, stopping.state) == (claim.job_id, JobState.STOPPING)
+    [binned] = ana.client.get("/api/v1/bin").json()["items"]
+    assert ana.client.post(f"/api/v1/bin/{binned['id']}/restore").status_code == 200
+    again = _examination(ana)
+    assert again.job_id != claim.job_id
+    assert again.state is JobState.QUEUED
 
 
 def _examination(ana: Ana) -> Examination:
