@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
 
     from backend import log
     from backend.settings import load
-    from worker.examine_job import examine_job
+    from worker.jobs.examine_job import examine_job
     from worker.stop_signals import SignalStop
 
     log.configure()

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
 
     from backend import log
     from backend.settings import load
-    from worker.import_job import import_job
+    from worker.jobs.import_job import import_job
     from worker.stop_signals import SignalStop
 
     log.configure()

@@ -21,10 +21,10 @@ from worker.engine.order import Stopped, TrainingOrder
 from worker.engine.parallel.joined import joined
 from worker.engine.parallel.ranks import PeerLost, Ranks
 from worker.engine.recipe import train
+from worker.jobs.recording import is_device_failure
+from worker.jobs.train_job import train_job
 from worker.parent_death import end_with_parent
-from worker.recording import is_device_failure
 from worker.stop_signals import REQUESTS, SignalStop
-from worker.train_job import train_job
 
 _CRASHED: Final = 1
 

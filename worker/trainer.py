@@ -34,8 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     from backend import log
     from backend.settings import load
     from worker import exits
+    from worker.jobs.train_job import train_job
     from worker.stop_signals import SignalStop
-    from worker.train_job import train_job
 
     log.configure()
     code = train_job(load(), job_id, attempt, SignalStop(parent))

@@ -26,6 +26,7 @@ ALLOWED: Final = {
     "backend/outbound/": "the client itself",
     "backend/cli.py": "asks what this machine is called",
     "backend/demo.py": "talks to its own server on this machine",
+    "backend/upload_command/": "runs in the shell of the person who names its server",
     "backend/serve.py": "opens the server's own port and asks its own processes how they are",
     "backend/security.py": "asks what this machine is called",
     "worker/hardware.py": "asks what this machine is called",

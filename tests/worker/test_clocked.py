@@ -13,7 +13,7 @@ from backend.training.forecast.work import Counts
 from tests.backend.training.scene import STAGES, Scene, epoch_finished, state_saved
 from worker.engine.order import NeverStop
 from worker.hardware import machine
-from worker.train_recorder import TrainRecorder
+from worker.jobs.train_recorder import TrainRecorder
 
 CONFIG = resolve(TrainingRequest(stages=STAGES))
 

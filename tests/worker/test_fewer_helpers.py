@@ -5,7 +5,7 @@ import os
 import pytest
 
 from worker.engine.hardware import devices
-from worker.train_job import loader_processes_after
+from worker.jobs.train_job import loader_processes_after
 
 
 @pytest.mark.parametrize(("kills", "processes"), [(1, 1), (2, 0), (3, 0)])

@@ -25,10 +25,10 @@ from backend.training.repository import RunRepository
 from tests.fixtures.full_disk import fill_up
 from worker import exits
 from worker.engine.order import Stopped
+from worker.jobs.recording import recording, write_with_retry
+from worker.jobs.train_recorder import TrainRecorder
 from worker.parent_death import end_with_parent
-from worker.recording import recording, write_with_retry
 from worker.stop_signals import SignalStop
-from worker.train_recorder import TrainRecorder
 
 STEPS = 4
 STEP_S = 0.08

@@ -15,7 +15,7 @@ from tests.fixtures.archives import tarred, zipped
 from tests.fixtures.pictures import draw, encode
 from worker import exits
 from worker.engine.order import NeverStop, StopSignal
-from worker.import_job import import_job
+from worker.jobs.import_job import import_job
 
 
 class StopAfter(NeverStop):
@@ -64,7 +64,7 @@ class Imports:
 @pytest.fixture
 def imports(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch) -> Imports:
     # The job's own connections would end with its process, which here is the test's.
-    monkeypatch.setattr("worker.import_job.Database", lambda url: database)
+    monkeypatch.setattr("worker.jobs.import_job.Database", lambda url: database)
     return Imports(settings, database)
 
 

@@ -21,9 +21,9 @@ from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from tests.fixtures.engine import frozen, tiny_config
 from tests.fixtures.pictures import draw, encode
-from worker import examine_job as module
 from worker import exits
 from worker.engine.order import NeverStop, StopSignal
+from worker.jobs import examine_job as module
 
 
 @dataclass

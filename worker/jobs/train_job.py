@@ -30,11 +30,11 @@ from backend.training.forecast.follower import RunFollower
 from backend.training.forecast.work import Counts
 from worker import exits
 from worker.engine.order import BESIDE_STATES, StatePoint, Stopped, StopSignal, TrainingOrder
-from worker.find_rate_job import find_job
 from worker.hardware import machine
+from worker.jobs.find_rate_job import find_job
+from worker.jobs.recording import read_with_retry, recording, write_with_retry
+from worker.jobs.train_recorder import TrainRecorder
 from worker.processors import QuietClock
-from worker.recording import read_with_retry, recording, write_with_retry
-from worker.train_recorder import TrainRecorder
 
 if TYPE_CHECKING:  # it imports torch
     from worker.engine.parallel.ranks import Ranks

@@ -31,7 +31,7 @@ from backend.training.forecast.measurements import keep_speeds
 from backend.training.forecast.speeds import speeds_of
 from backend.training.record import StoredCheckpoint
 from worker.engine.order import StopSignal
-from worker.recording import JobRecord
+from worker.jobs.recording import JobRecord
 
 log = structlog.get_logger()
 

@@ -31,8 +31,8 @@ from tests.backend.training.scene import STAGES, Scene, epoch_finished, stage_fi
 from worker.engine.checkpoints import checkpoint
 from worker.engine.errors import DiskFull
 from worker.engine.order import Stopped
-from worker.recording import recording
-from worker.train_recorder import TrainRecorder
+from worker.jobs.recording import recording
+from worker.jobs.train_recorder import TrainRecorder
 
 CONFIG = resolve(TrainingRequest(stages=STAGES))
 

@@ -8,7 +8,7 @@ from backend.training.find import find_run
 from backend.training.forecast.eta import Standing
 from tests.backend.training.scene import Scene, epoch_finished, state_saved
 from worker.engine.order import NeverStop
-from worker.train_job import make_order
+from worker.jobs.train_job import make_order
 
 
 def test_an_attempt_is_given_the_states_and_best_weights_of_the_one_before(

@@ -13,7 +13,7 @@ from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from worker import exits
 from worker.engine.order import Stopped, StopSignal
-from worker.recording import JobRecord, read_with_retry, recording, write_with_retry
+from worker.jobs.recording import JobRecord, read_with_retry, recording, write_with_retry
 
 
 def import_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:

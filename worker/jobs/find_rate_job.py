@@ -26,7 +26,7 @@ from backend.training.find import folder_to_start_from
 from backend.training.lr_finds import record
 from backend.training.phases import phase_in_words
 from worker.engine.order import StopSignal, TrainingOrder
-from worker.recording import JobRecord, read_with_retry, recording, write_with_retry
+from worker.jobs.recording import JobRecord, read_with_retry, recording, write_with_retry
 
 log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ from tests.fixtures.engine import SIDE, TINY, StopNow, tiny_registered
 from tests.fixtures.versions import add_shapes
 from worker import exits
 from worker.engine.order import NeverStop, StopSignal
-from worker.train_job import train_job
+from worker.jobs.train_job import train_job
 
 
 class Searches:
@@ -52,7 +52,7 @@ class Searches:
 @pytest.fixture
 def searches(settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Searches]:
     # The job's own connections would end with its process, which here is the test's.
-    monkeypatch.setattr("worker.train_job.Database", lambda url: database)
+    monkeypatch.setattr("worker.jobs.train_job.Database", lambda url: database)
     with tiny_registered(settings.weights_folder):
         yield Searches(settings, database, LocalStorage(settings.storage_folder))
 

@@ -25,7 +25,7 @@ from backend.settings import Settings
 from backend.storage.local import LocalStorage
 from worker import exits
 from worker.engine.order import Stopped, StopSignal, TrainingOrder
-from worker.recording import JobRecord, read_with_retry, recording, write_with_retry
+from worker.jobs.recording import JobRecord, read_with_retry, recording, write_with_retry
 
 if TYPE_CHECKING:  # it imports torch
     from worker.engine.embedding import Embedder, Kept
