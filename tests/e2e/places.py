@@ -127,7 +127,7 @@ def _look_at_one(page: Page, furnished: Furnished) -> None:
 
 
 def _choose_pictures(page: Page, furnished: Furnished) -> None:
-    options = page.get_by_role("option")
+    options = page.locator("[data-grid-list] [role=option]")
     options.nth(1).click()
     options.nth(3).click(modifiers=["Shift"])
     expect(page.locator(".panel")).to_be_visible() if _is_wide(page) else None
