@@ -10,13 +10,12 @@ from starlette.responses import StreamingResponse
 from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.deletion.remove import remove_dataset, remove_images
 from backend.datasets.errors import EmptyUpload, ImportFromLinksUnavailable
-from backend.datasets.images import copy_to_look_at, find_image, opened, thumbnail
+from backend.datasets.images import copy_to_look_at, find_image, opened, present_files, thumbnail
 from backend.datasets.imports import cancel_import, take_archive, take_sample
 from backend.datasets.ingest import ingest
 from backend.datasets.pictures.flags import FLAGS
 from backend.datasets.pictures.listing import ImageQuery, checked
 from backend.datasets.pictures.repository import PictureLists
-from backend.datasets.present import present_files
 from backend.datasets.repository import DatasetRepository, Rejection
 from backend.datasets.samples import SAMPLES
 from backend.datasets.schemas import (

@@ -1,6 +1,7 @@
 import { type Drop, type Picked, type PickedFile, isArchive, isIgnored, nameFor, nothing, put } from "./picked";
 
-const A_BATCH = 200;
+/** Fewer than a bundle: files that are to be sent are opened in between. */
+const A_BATCH = 50;
 
 /** A file of a dropped folder: known by its entry, and opened anew each time, so that nothing of it stays in memory. */
 class WalkedFile implements PickedFile {
