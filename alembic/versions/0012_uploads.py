@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("expires_at", TIME, nullable=False),
     )
-    op.create_index("ix_uploads_dataset_id", "uploads", ["dataset_id", "token_id"])
+    op.create_index("ix_uploads_dataset_id_token_id", "uploads", ["dataset_id", "token_id"])
     op.create_index("ix_uploads_import_id", "uploads", ["import_id"])
     op.create_index("ix_uploads_state", "uploads", ["state"])
     # PostgreSQL's usual index takes no text of more than 2,700 bytes; a path may be longer.

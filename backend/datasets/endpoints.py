@@ -8,11 +8,10 @@ from starlette.responses import StreamingResponse
 
 from backend.datasets.body import files_of_form, read_in_thread
 from backend.datasets.errors import EmptyUpload
-from backend.datasets.images import copy_to_look_at, find_image, opened, thumbnail
+from backend.datasets.images import copy_to_look_at, find_image, opened, present_files, thumbnail
 from backend.datasets.import_view import read_import
 from backend.datasets.imports import cancel_import, take_archive
 from backend.datasets.ingest import ingest
-from backend.datasets.present import present_files
 from backend.datasets.repository import DatasetRepository, Rejection
 from backend.datasets.samples import SAMPLES
 from backend.datasets.schemas import (

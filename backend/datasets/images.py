@@ -1,7 +1,7 @@
-"""Serve pictures: original files, copies that browsers can show, and thumbnails."""
+"""Find pictures and serve them: original files, copies that browsers can show, and thumbnails."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
@@ -11,13 +11,14 @@ from backend.datasets.ingest import thumbnail_name
 from backend.datasets.repository import DatasetRepository
 from backend.datasets.serving import FileAnswer
 from backend.domain.ids import Digest
+from backend.domain.images import as_given
 from backend.imaging.errors import Refused
 from backend.imaging.pool import DecodingPool
 from backend.imaging.tasks import large_copy, read_image
 from backend.imaging.thumbnails import VIEW
 from backend.storage.base import Storage
 from backend.storage.local import write_file
-from backend.tables.datasets import ImageRow
+from backend.tables.datasets import DatasetRow, ImageRow
 
 Answer = TypeVar("Answer")
 
@@ -25,6 +26,29 @@ Answer = TypeVar("Answer")
 def find_image(session: Session, image_id: str) -> ImageRow:
     """Raises ImageNotFound."""
     return DatasetRepository(session).image(image_id)
+
+
+def find_dataset(session: Session, dataset_id: str) -> DatasetRow:
+    """A dataset that isn't being deleted; for features that don't use our repository. Raises DatasetNotFound."""
+    return DatasetRepository(session).get(dataset_id)
+
+
+def present_files(session: Session, dataset_id: str, paths: Sequence[str], sizes: Sequence[int]) -> list[list[str]]:
+    """For each path, the SHA-256 of the dataset's files with that path and size; none where there is no such file.
+
+    A client compares the hash with its own file's: two pictures of one name and size may differ.
+
+    Raises:
+        DatasetNotFound
+    """
+    repository = DatasetRepository(session)
+    repository.get(dataset_id)
+    known = [as_given(path) for path in paths]
+    found = repository.files_named(dataset_id, known)
+    return [
+        sorted(file.digest for file in found.get(path, ()) if file.bytes == size)
+        for path, size in zip(known, sizes, strict=True)
+    ]
 
 
 def content_of(storage: Storage, digest: Digest) -> bytes:

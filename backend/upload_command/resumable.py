@@ -54,7 +54,7 @@ def _continued(client: Client, upload_id: str, file: LocalFile, on_offset: Calla
 
 
 def earlier_import(client: Client, dataset_id: str, file: LocalFile) -> str | None:
-    """The import that the same archive became in the last week; None where it didn't. Raises as ``send_resumable``."""
+    """The import that the same archive became within the last week; None where it didn't."""
     found = [one for one in _uploads_of(client, dataset_id, file, "archive", complete=True) if one["import_id"]]
     return str(found[0]["import_id"]) if found else None
 

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 from backend.caller import CallerDep
 from backend.datasets.body import read_in_thread
-from backend.datasets.find import find_dataset
+from backend.datasets.images import find_dataset
 from backend.datasets.imports import MAX_ARCHIVE_BYTES
 from backend.dependencies import ReadDep, Services, ServicesDep
 from backend.imaging.pool import decoding_pool

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
 
-from backend.datasets.find import find_dataset
+from backend.datasets.images import find_dataset
 from backend.db.base import utc_now
 from backend.tables.datasets import ImportRow
 from backend.tables.uploads import UploadRow

@@ -1,6 +1,8 @@
 """Adding pictures in a real browser: nothing jumps, what never came is reported, and one press trains."""
 
+import random
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,42 @@ def test_an_upload_that_a_closed_page_interrupted_is_asked_when_the_page_is_open
 
     notice = later.get_by_role("alert").filter(has_text="The last upload was interrupted.")
     expect(notice).to_contain_text("45 of 45 files didn't arrive. Drop the folder again to send the rest")
+
+
+def test_u16_an_archive_continues_where_a_closed_page_left_it(
+    page: Page, server: Server, tmp_path: Path, complaints: Complaints
+) -> None:
+    complaints.expected = ("ERR_FAILED",)
+    archive = tmp_path / "pets.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a/1.bmp", random.Random(1).randbytes(36_000_000))
+    url = _empty_dataset(page, server)
+
+    def cut_after_the_first_part(route: Route) -> None:
+        offset = route.request.headers.get("upload-offset", "0")
+        if route.request.method == "PATCH" and offset != "0":
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/uploads/*", cut_after_the_first_part)
+    page.locator("input[type=file]:not([webkitdirectory])").first.set_input_files(archive)
+    expect(page.get_by_text("Connection lost at 33.6 MB.")).to_be_visible(timeout=SLOW)
+    later = page.context.new_page()
+    page.close()
+    later.goto(url)
+    expect(later.get_by_text("pets.zip: 33.6 MB of 36.0 MB have arrived.")).to_be_visible(timeout=SLOW)
+    sent: list[str] = []
+    later.on(
+        "request",
+        lambda request: sent.append(request.headers["upload-offset"]) if request.method == "PATCH" else None,
+    )
+
+    later.locator("input[type=file]:not([webkitdirectory])").first.set_input_files(archive)
+
+    expect(later.get_by_text("Queued: starts as soon as a worker is free.")).to_be_visible(timeout=SLOW)
+    expect(later.get_by_text("have arrived")).to_have_count(0)
+    assert sent == ["33554432"]
 
 
 def test_pictures_are_chosen_and_deleted(page: Page, server: Server, folder: Path) -> None:

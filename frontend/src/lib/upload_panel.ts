@@ -12,6 +12,7 @@ import { dropped } from "./walk";
 const TILES_EVERY_MS = 1500;
 const BAR_AFTER_MS = 800;
 const LISTED_AT_MOST = 200;
+const MANY_FILES = 20_000;
 
 type Progress = Pick<Totals, "files" | "filesDone">;
 
@@ -212,10 +213,14 @@ export class UploadPanel implements Listener {
     need("[data-count]", this.progress).textContent = this.countWords();
     need("[data-time]", this.progress).textContent = this.timeWords(size - sent);
     need("[data-pause]", this.progress).textContent = this.uploader.isPaused ? "Resume" : "Pause";
-    need("[data-stay]", this.progress).textContent = this.archive
-      ? "Keep this page open until the archive is uploaded; if it closes, drop the archive again to continue. The server then unpacks it without this page."
-      : "Keep this page open. If it closes, drop the same folder again to send the rest.";
+    need("[data-stay]", this.progress).textContent = this.stayWords();
     this.drawCounts();
+  }
+
+  private stayWords(): string {
+    if (this.archive) return "Keep this page open until the archive is uploaded; if it closes, drop the archive again to continue. The server then unpacks it without this page.";
+    const hint = this.uploader.totals.files > MANY_FILES ? " For so many files, a .zip or the command “tellapart upload” needs less patience." : "";
+    return `Keep this page open. If it closes, drop the same folder again to send the rest.${hint}`;
   }
 
   private countWords(): string {

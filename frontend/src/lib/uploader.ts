@@ -200,17 +200,19 @@ export class Uploader {
 
   /** A file that vanished since it was chosen would spoil its whole bundle. */
   private async opened(bundle: PickedFile[]): Promise<OpenFile[]> {
-    const files: OpenFile[] = [];
     const lost: LeftOut[] = [];
-    for (const picked of bundle) {
+    // Side by side: while a folder is read, each answer of the browser takes its time.
+    const opened = await Promise.all(bundle.map(async (picked) => {
       try {
         const file = await picked.open();
         await file.slice(0, 1).arrayBuffer();
-        files.push({ path: picked.path, file });
+        return [{ path: picked.path, file }];
       } catch {
         lost.push({ path: picked.path, message: "Your browser can't read this file any more." });
+        return [];
       }
-    }
+    }));
+    const files: OpenFile[] = opened.flat();
     if (lost.length) {
       this.totals.leftOut += lost.length;
       this.listener.leftOut(lost);
