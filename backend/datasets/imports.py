@@ -27,6 +27,7 @@ from backend.storage.base import Storage
 
 MAX_ARCHIVE_BYTES: Final = 50 << 30
 BYTES_NOTED_EVERY_S: Final = 1.0
+ALIVE_EVERY_S: Final = 30.0
 _PLACES: Final = {"links": "list", "folder": "folder", "bucket": "bucket"}
 """What sentences call it, where it is no archive."""
 
@@ -103,7 +104,14 @@ def run_import(
     """
     progress = _Progress(open_unit, import_id, fence, on_progress)
     opening = Opening(
-        storage, elsewhere or Elsewhere(), import_id, should_stop, progress.note_bytes, progress.remember, wait
+        storage,
+        elsewhere or Elsewhere(),
+        import_id,
+        should_stop,
+        progress.note_bytes,
+        progress.remember,
+        progress.alive,
+        wait,
     )
     source = progress.source
     # The archive is deleted only after the import has ended, so here it can be missing only by accident.
@@ -122,7 +130,7 @@ def run_import(
             storage,
             decoders or decoding_pool(),
             progress.dataset_id,
-            _until(should_stop, archive.files(progress.done), failures),
+            _until(should_stop, archive.files(progress.done), failures, progress.alive),
             import_id=import_id,
             before_commit=progress.record,
         )
@@ -156,7 +164,7 @@ class _Progress:
             self.dataset_id, self.source, self.done = row.dataset_id, row.source, row.entries_done
         self._pace, self._noted_at = Pace(), -BYTES_NOTED_EVERY_S
         self._name_encoding: Callable[[], str | None] = lambda: None
-        self._total = 0
+        self._total, self._alive_at = 0, time.monotonic()
 
     def remember(self, source: dict[str, Json]) -> None:
         """The source has become this: what was downloaded or listed isn't again."""
@@ -171,6 +179,12 @@ class _Progress:
         left = self._pace.seconds_left(total - done) if total else None
         self._write(bytes_done=done, bytes_total=total, seconds_left=left)
         self._on_progress(0, 0)
+
+    def alive(self) -> None:
+        """It isn't stuck: a batch may take long to come from slow servers."""
+        if time.monotonic() - self._alive_at > ALIVE_EVERY_S:
+            self._alive_at = time.monotonic()
+            self._write()
 
     def begin(self, archive: Archive) -> None:
         """Its files come from now on."""
@@ -199,7 +213,8 @@ class _Progress:
     def _write(self, **values: Json) -> None:
         with self._open_unit() as unit:
             self._fence(unit.session)
-            DatasetRepository(unit.session).update_import(self._import_id, **values)
+            if values:
+                DatasetRepository(unit.session).update_import(self._import_id, **values)
 
 
 def _check_result(repository: DatasetRepository, import_id: str, kind: str, failures: list[AppError]) -> None:
@@ -213,13 +228,17 @@ def _check_result(repository: DatasetRepository, import_id: str, kind: str, fail
 
 
 def _until(
-    should_stop: Callable[[], bool], files: Iterator[IncomingFile], failures: list[AppError]
+    should_stop: Callable[[], bool],
+    files: Iterator[IncomingFile],
+    failures: list[AppError],
+    alive: Callable[[], None],
 ) -> Iterator[IncomingFile]:
     # Ends instead of raising, so that what was read until then is still recorded.
     try:
         for file in files:
             if should_stop():
                 return
+            alive()
             yield file
     except AppError as error:
         failures.append(error)

@@ -14,13 +14,13 @@ import httpcore
 
 from backend.outbound.addresses import Address, parse
 from backend.outbound.dialling import CONNECT_S, CheckedBackend, Pace, Resolve, resolve
-from backend.outbound.errors import Stopped, Unfetched, broke_off, no_answer, too_large, unproved
+from backend.outbound.errors import Stopped, Unfetched, broke_off, no_answer, too_large, too_slow, unproved
 from backend.outbound.networks import Network, Reach
 
 MOST_REDIRECTS: Final = 5
 CONNECTIONS_A_HOST: Final = 4
-REQUESTS_A_SECOND: Final = 20
-"""Of one host, at most."""
+REQUESTS_A_SECOND: Final = 20.0
+"""To one host, at most."""
 IDLE_S: Final = 30.0
 LONGEST_WAIT_S: Final = 60.0
 """How long a server may ask to be left alone; what asks for more is given up."""
@@ -36,6 +36,7 @@ class Limits:
     bytes: int
     connect_s: float = CONNECT_S
     idle_s: float = IDLE_S
+    total_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Client:
         should_stop: asked before each request and between chunks.
         resolve: how names become addresses.
         pace: how slowly a server may send.
+        requests_a_second: to one server, at most.
         context: for TLS; without it, the system's authorities and Mozilla's.
     """
 
@@ -78,6 +80,7 @@ class Client:
         should_stop: Callable[[], bool] = lambda: False,
         resolve: Resolve = resolve,
         pace: Pace | None = None,
+        requests_a_second: float = REQUESTS_A_SECOND,
         context: ssl.SSLContext | None = None,
     ) -> None:
         self._backend = CheckedBackend(Reach(tuple(trusted)), resolve, pace or Pace())
@@ -86,7 +89,7 @@ class Client:
             ssl_context=context or _context(), network_backend=self._backend, max_connections=64, keepalive_expiry=10
         )
         self._should_stop = should_stop
-        self._hosts = _Hosts()
+        self._hosts = _Hosts(1 / requests_a_second)
         self._ended = Event()
 
     def __enter__(self) -> Self:
@@ -166,10 +169,12 @@ class Client:
         return Answer(address, response.status, headers, size, self._limited(response, limits))
 
     def _limited(self, response: httpcore.Response, limits: Limits) -> Iterator[bytes]:
-        total = 0
+        total, began = 0, monotonic()
         for chunk in response.iter_stream():
             self._check_stop()
             total += len(chunk)
+            if limits.total_s is not None and monotonic() - began > limits.total_s:
+                raise too_slow()
             if total > limits.bytes:
                 raise too_large(limits.bytes)
             yield chunk
@@ -201,8 +206,9 @@ class Client:
 class _Host:
     """How busy a server is with us."""
 
-    def __init__(self) -> None:
+    def __init__(self, apart_s: float) -> None:
         self.places = BoundedSemaphore(CONNECTIONS_A_HOST)
+        self._apart_s = apart_s
         self._lock = Lock()
         self._next = 0.0
 
@@ -210,18 +216,19 @@ class _Host:
         """Seconds until the next request is due."""
         with self._lock:
             due = max(monotonic(), self._next)
-            self._next = due + 1 / REQUESTS_A_SECOND
+            self._next = due + self._apart_s
             return due - monotonic()
 
 
 class _Hosts:
-    def __init__(self) -> None:
+    def __init__(self, apart_s: float) -> None:
+        self._apart_s = apart_s
         self._hosts: dict[str, _Host] = {}
         self._lock = Lock()
 
     def get(self, authority: str) -> _Host:
         with self._lock:
-            return self._hosts.setdefault(authority, _Host())
+            return self._hosts.setdefault(authority, _Host(self._apart_s))
 
 
 def _check(answer: Answer) -> None:

@@ -20,7 +20,9 @@ from backend.storage.base import Storage
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 REGION: Final = re.compile(r"[a-z0-9-]{1,40}")
-_LIMITS: Final = Limits(bytes=MAX_FILE_BYTES)
+REQUESTS_A_SECOND: Final = 200.0
+"""An S3 server is made for many."""
+_LIMITS: Final = Limits(bytes=MAX_FILE_BYTES, total_s=120.0)
 _TOO_LARGE: Final = Refused("image-file-too-large", f"larger than {MAX_FILE_BYTES >> 20} MB")
 _REASONS: Final = {
     "NoSuchBucket": "there is none of that name",

@@ -22,7 +22,7 @@ from backend.storage.base import Storage
 TRIES: Final = 3
 FIRST_WAIT_S: Final = 2.0
 """Before the second try; then twice as long."""
-LIMITS: Final = Limits(bytes=MAX_FILE_BYTES)
+LIMITS: Final = Limits(bytes=MAX_FILE_BYTES, total_s=120.0)
 _LONGEST_NAME: Final = 80
 _SUFFIXES: Final = {
     "image/jpeg": ".jpg",

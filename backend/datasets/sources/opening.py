@@ -1,15 +1,16 @@
 """From what an import was asked for to its files: what is elsewhere is listed or downloaded first, once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from backend.datasets.archives.reading import Archive, first_bytes, kind_of, open_archive
 from backend.datasets.blobs import DOWNLOADS, uploaded_file
 from backend.datasets.import_queue.lists import keep_list
 from backend.datasets.samples import Sample, find_sample
+from backend.datasets.sources.buckets import REQUESTS_A_SECOND as BUCKET_REQUESTS_A_SECOND
 from backend.datasets.sources.buckets import Bucket, BucketFiles, BucketKeys, ServerBucketKeys
 from backend.datasets.sources.downloads import Download, Wanted
 from backend.datasets.sources.errors import KeysLost, SourceEmpty
@@ -19,12 +20,14 @@ from backend.datasets.sources.sealing import Unsealable, unseal
 from backend.datasets.sources.server_folders import FolderFiles, ServerFolders
 from backend.domain.ids import Digest
 from backend.domain.json import Json
-from backend.outbound.client import Client
+from backend.outbound.client import REQUESTS_A_SECOND, Client
 from backend.outbound.dialling import Resolve, resolve
+from backend.outbound.errors import Stopped
 from backend.outbound.networks import Network
 from backend.settings import Settings
 from backend.storage.base import Storage
 
+Name = TypeVar("Name")
 _LISTED: Final = frozenset({"folder", "bucket"})
 
 
@@ -64,6 +67,7 @@ class Opening:
         should_stop: asked while something is downloaded or listed.
         note_bytes: called with (bytes that have come, bytes in all or 0) while something is downloaded.
         remember: called with the source as it is from now on.
+        alive: called again and again while something is listed.
         wait: lets some seconds pass, between tries of a download.
     """
 
@@ -73,6 +77,7 @@ class Opening:
     should_stop: Callable[[], bool]
     note_bytes: Callable[[int, int], None]
     remember: Callable[[Json], None]
+    alive: Callable[[], None]
     wait: Callable[[float], None]
 
     def brought(self, source: Json) -> Json:
@@ -99,7 +104,7 @@ class Opening:
             case "folder":
                 yield FolderFiles(ServerFolders(self.elsewhere.roots), self.storage, source)
             case "bucket":
-                with self._client() as client:
+                with self._client(BUCKET_REQUESTS_A_SECOND) as client:
                     yield BucketFiles(client, self.storage, source, self._keys(source))
             case "sample" if "digest" not in source:
                 yield DrawnFiles(find_sample(source["name"]))
@@ -112,8 +117,21 @@ class Opening:
                     is_sample = source["kind"] == "sample"
                     yield PickedFiles(find_sample(source["name"]), archive) if is_sample else archive
 
-    def _client(self) -> Client:
-        return Client(self.elsewhere.networks, should_stop=self.should_stop, resolve=self.elsewhere.resolve)
+    def _client(self, requests_a_second: float = REQUESTS_A_SECOND) -> Client:
+        return Client(
+            self.elsewhere.networks,
+            should_stop=self.should_stop,
+            resolve=self.elsewhere.resolve,
+            requests_a_second=requests_a_second,
+        )
+
+    def _slowly(self, names: Iterable[Name]) -> Iterator[Name]:
+        """A list that may be long, with a sign of life on the way."""
+        for name in names:
+            if self.should_stop():
+                raise Stopped
+            self.alive()
+            yield name
 
     def _downloaded(self, source: Json, wanted: Wanted) -> Json:
         self.remember(source := {**source, "partial": True})
@@ -130,12 +148,13 @@ class Opening:
     def _listed(self, source: Json) -> Json:
         if source["kind"] == "folder":
             what = f"the folder “{source['path']}”"
-            digest, entries = keep_list(self.storage, ServerFolders(self.elsewhere.roots).walk(source["path"]))
+            names = ServerFolders(self.elsewhere.roots).walk(source["path"])
+            digest, entries = keep_list(self.storage, self._slowly(names))
         else:
             what = f"the bucket “{source['bucket']}”" + (f" below “{source['prefix']}”" if source["prefix"] else "")
             with self._client() as client:
                 found = Bucket(client, source, self._keys(source)).keys()
-                digest, entries = keep_list(self.storage, (list(pair) for pair in found))
+                digest, entries = keep_list(self.storage, map(list, self._slowly(found)))
         if not entries:
             raise SourceEmpty(what)
         self.remember(source := {**source, "digest": digest, "entries": entries})

@@ -175,6 +175,12 @@ def test_s05_a_server_that_drips_is_left(server: WebServer, head: bytes) -> None
     ended.set()
 
 
+def test_s05_one_answer_may_take_only_so_long(server: WebServer, trusting: Client) -> None:
+    server.answers["/"] = _endless
+
+    assert refusal(trusting, f"{server.url}/", Limits(bytes=1 << 40, total_s=0.05)).code == "link-too-slow"
+
+
 def test_s05_a_server_that_falls_silent_is_left(server: WebServer, trusting: Client) -> None:
     ended = threading.Event()
 
