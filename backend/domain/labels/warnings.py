@@ -54,8 +54,8 @@ def _missing_values(classes: Iterable[str]) -> list[LabelWarning]:
     found = sorted(name for name in classes if name.casefold() in _MISSING)
     if not found:
         return []
-    it = "looks like a missing label" if len(found) == 1 else "look like missing labels"
-    message = f"{_quoted(found)} {it}, not like a class. If so, write it into “Classes to leave out”."
+    looks = "looks like a missing label" if len(found) == 1 else "look like missing labels"
+    message = f"{_quoted(found)} {looks}, not like a class. If so, add {_it(found)} to “Classes to leave out”."
     return [LabelWarning("missing-value-class", message, tuple(found))]
 
 
