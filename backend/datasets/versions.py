@@ -1,5 +1,6 @@
 """Find frozen versions of a dataset, and what is known of their pictures."""
 
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -11,11 +12,20 @@ from backend.imaging.facts import drawn_from
 from backend.tables.datasets import VersionRow
 
 _LOOKED_AT: Final = 100
+_REMEMBERED: Final = 1_000
+_KINDS: Final[dict[str, Drawn | None]] = {}
+"""Kinds of versions that were asked for, by their ids: a version never changes."""
 
 
 def drawn_kind(session: Session, version_id: str) -> Drawn | None:
     """What most pictures of a version were drawn from, by its first ones; None where they are pictures."""
-    return most_are(map(drawn_from, VersionRepository(session).formats_of(version_id, _LOOKED_AT)))
+    with suppress(KeyError):
+        return _KINDS[version_id]
+    kind = most_are(map(drawn_from, VersionRepository(session).formats_of(version_id, _LOOKED_AT)))
+    if len(_KINDS) >= _REMEMBERED:
+        _KINDS.clear()
+    _KINDS[version_id] = kind
+    return kind
 
 
 def find_version(session: Session, version_id: str) -> VersionRow:

@@ -1,6 +1,6 @@
 """What looks odd about labels: a warning, never a refusal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,20 +39,27 @@ def warnings_about(counts: Mapping[str, int]) -> list[LabelWarning]:
     return [*_similar_names(counts), *_names_of_nothing(counts), *_small_classes(counts), *_dominating(counts, total)]
 
 
-def _similar_names(classes: Iterable[str]) -> list[LabelWarning]:
-    names = [*classes]
+def _similar_names(counts: Mapping[str, int]) -> list[LabelWarning]:
+    names = [*counts]
     alike = [
         LabelWarning("similar-names", f"Names that look alike: {' / '.join(group)}.", group)
         for group in groups_alike(names)
     ]
     slips = [
         LabelWarning("similar-names", f"Names that differ by one letter: {' / '.join(pair)}.", pair)
-        for pair in pairs_one_letter_apart(names)[:_PAIRS]
+        for pair in [pair for pair in pairs_one_letter_apart(names) if _one_is_rare(counts, pair)][:_PAIRS]
     ]
     return alike + slips
 
 
 _PAIRS: Final = 10
+_RARER: Final = 3
+
+
+def _one_is_rare(counts: Mapping[str, int], pair: Sequence[str]) -> bool:
+    """A typing mistake is rare; “horse” and “house” that are both frequent are two classes."""
+    few, many = sorted(counts[name] for name in pair)
+    return _RARER * few <= many
 
 
 def _names_of_nothing(counts: Mapping[str, int]) -> list[LabelWarning]:

@@ -27,8 +27,8 @@ _FINER: Final = 2
 """The line is drawn so many times as large and made smaller, so that its edges are smooth."""
 _WIDTH: Final = 4
 """Pixels of the line."""
-_RING: Final = 9
-"""Pixels from the middle to the edge of the ring around the first point."""
+_CIRCLE: Final = 9
+"""Pixels from the middle to the edge of the circle around the first point."""
 _BRISK: Final = 95
 """Percentile of a track's speeds that is drawn brightest: one jump of a sensor doesn't darken all the rest."""
 _SLOWEST: Final = 0.25
@@ -43,7 +43,7 @@ def settings() -> dict[str, Json]:
         "columns": "x, y, t",
         "colour": "speed",
         "brightest": f"{_BRISK}th percentile of the speeds",
-        "first_point": "ring",
+        "first_point": "circle",
         "y": "downwards",
         "scale": "the whole track, both axes alike",
         "points": MAX_POINTS,
@@ -75,7 +75,7 @@ def is_track(content: bytes) -> bool:
 
 
 def draw(content: bytes) -> tuple[ImageFacts, Image.Image]:
-    """Facts and picture of a movement: y downwards as on a screen, bright where it is fast, a ring where it begins.
+    """Facts and picture of a movement: y downwards as on a screen, bright where it is fast, a circle where it begins.
 
     Raises:
         UnreadableImage: a row has no number where there should be one, or there are fewer than two points.
@@ -100,7 +100,7 @@ def _note(points: int, lines: int, duration: float) -> Note:
     return Note(
         "drawn-track",
         f"Drawn from a movement of {points:,} points{several} over {shown} (in the units of t): the line is "
-        "brighter where it is faster, a ring marks where it begins, y goes down, and the whole movement fills the "
+        "brighter where it is faster, a circle marks where it begins, y goes down, and the whole movement fills the "
         "picture.",
     )
 
@@ -176,7 +176,7 @@ def _drawn(lines: list[Points]) -> Image.Image:
     pen = ImageDraw.Draw(picture)
     every = np.concatenate([line[:, :2] for line in lines])
     low, high = every.min(axis=0), every.max(axis=0)
-    border = (_RING + _WIDTH) * _FINER
+    border = (_CIRCLE + _WIDTH) * _FINER
     scale = (side - 2 * border) / max(float((high - low).max()), 1e-12)
     speeds = [_speeds(line) for line in lines]
     brisk = max(float(np.percentile(np.concatenate([*speeds, np.zeros(1)]), _BRISK)), 1e-12)
@@ -203,5 +203,5 @@ def _stroke(pen: ImageDraw.ImageDraw, at: Points, colours: NDArray[np.uint8]) ->
         pen.line((x0, y0, x1, y1), fill=ink, width=width)
         # Round ends: else the corners of a sharp turn stay open.
         pen.ellipse((x1 - half, y1 - half, x1 + half, y1 + half), fill=ink)
-    x, y, ring = at[0, 0], at[0, 1], _RING * _FINER
-    pen.ellipse((x - ring, y - ring, x + ring, y + ring), outline=(255, 255, 255), width=width // 2)
+    x, y, circle = at[0, 0], at[0, 1], _CIRCLE * _FINER
+    pen.ellipse((x - circle, y - circle, x + circle, y + circle), outline=(255, 255, 255), width=width // 2)

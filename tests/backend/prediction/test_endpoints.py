@@ -16,6 +16,7 @@ from backend.tables.training import CheckpointRow, RunRow
 from tests.backend.interpretation.conftest import add_checkpoint, add_run, evaluation_of
 from tests.backend.prediction.conftest import COLOURS, SIZE, write_colour_model
 from tests.fixtures.pictures import encode
+from tests.fixtures.sounds import tone, track
 
 RED = encode(Image.new("RGB", (40, 30), (255, 0, 0)))
 
@@ -132,3 +133,14 @@ def test_the_try_page_gives_the_answers_alone_to_a_script(
 
     assert "<html" not in answer.text
     assert "It is a text, not a picture." in answer.text
+
+
+def test_a_sound_is_answered_as_it_is_drawn(client: TestClient, checkpoint: CheckpointId, trainable: None) -> None:
+    files = [("files", ("tone.wav", tone(440))), ("files", ("m.csv", track([(0, 0, 0), (1, 1, 1)])))]
+
+    answers = client.post(f"/api/v1/checkpoints/{checkpoint}/predictions", files=files).json()["items"]
+    page = client.post(f"/checkpoints/{checkpoint}/try", files=files).text
+
+    assert [item["file"] for item in answers] == ["tone.wav", "m.csv"]
+    assert all("predicted" in item for item in answers)
+    assert page.count('src="data:image/webp;base64,') == 2
