@@ -242,7 +242,7 @@ def test_a_list_takes_the_same_few_statements_however_long_it_is(ana: Ana, servi
     def statements(limit: int) -> int:
         with statements_of(services.database) as sent:
             ana.images(f"class=circle&split=train&text=.png&version={version['id']}&limit={limit}")
-        return len([statement for statement in sent if "images" in statement])
+        return len([statement for statement in sent if "FROM version_images" in statement])
 
     assert statements(1) == statements(12) == 2
 
