@@ -75,6 +75,7 @@ def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Fu
         empty_dataset_id = client.post("/datasets", json={"name": "nothing yet"}).json()["id"]
         dataset_id = client.post("/datasets", json={"name": wording.dataset}).json()["id"]
         _bring(client, dataset_id, wording, each)
+        _fill_bin(client, dataset_id, wording)
         frozen = client.post(
             f"/datasets/{dataset_id}/versions",
             json={"rule": {"kind": "folder", "level": 1}, "split": {"kind": "random", "valid": 0.4, "seed": 1}},
@@ -104,6 +105,17 @@ def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Fu
 def _client(server: Server) -> httpx.Client:
     headers = {"Authorization": f"Bearer {OWNER_TOKEN}"}
     return httpx.Client(base_url=f"{server.url}/api/v1", headers=headers, timeout=60, trust_env=False)
+
+
+def _fill_bin(client: httpx.Client, dataset_id: str, wording: Wording) -> None:
+    """Two pictures of the dataset, and another dataset."""
+    other = client.post("/datasets", json={"name": f"{wording.dataset}, earlier"}).json()["id"]
+    for place, of in enumerate((dataset_id, dataset_id, other)):
+        name = f"deleted {wording.file} {place}.png"
+        answer = client.post(f"/datasets/{of}/images", files=[("files", (name, encode(draw("circle", 9000 + place))))])
+        assert answer.status_code == 200, answer.text
+    client.request("DELETE", f"/datasets/{dataset_id}/images", json={"filter": "text=deleted"})
+    client.delete(f"/datasets/{other}")
 
 
 def _bring(client: httpx.Client, dataset_id: str, wording: Wording, each: int) -> None:

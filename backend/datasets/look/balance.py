@@ -71,6 +71,8 @@ def balance_of(names: Sequence[Any], counts: Mapping[str, Any]) -> Balance:  # A
 def _sentence(by_size: Sequence[ClassCount]) -> str:
     largest, smallest = by_size[0], by_size[-1]
     most, least = largest.images, smallest.images
+    if most == least:
+        return f"Each class has {counted(most, 'picture')}."
     if least and most / least < _UNEVEN:
         return f"The classes are about even: from {counted(least, 'picture')} to {most:,}."
     times = f"{most / least:.0f} times as many pictures as" if least else "pictures, but not"

@@ -3,17 +3,10 @@ import { all, find } from "./dom";
 export function openDialog(name: string): void {
   const dialog = find<HTMLDialogElement>(`dialog[data-dialog="${CSS.escape(name)}"]`);
   if (!dialog) return;
-  all<HTMLInputElement>("input[data-typed]", dialog).forEach(freeOnceTyped);
   dialog.showModal();
 }
 
-/** What can't be undone needs the name typed; without scripts the server checks it alone. */
-function freeOnceTyped(input: HTMLInputElement): void {
-  const button = input.form?.querySelector<HTMLButtonElement>("button[data-needs-typed]");
-  if (button) button.disabled = input.value.trim() !== input.dataset["typed"]?.trim();
-}
-
-/** `data-opens="name"` opens a dialog, `data-closes` closes it; `data-typed="name"` frees a button once it is typed. */
+/** `data-opens="name"` opens a dialog, `data-closes` closes it. */
 export function setUpDialogs(): void {
   document.addEventListener("click", (event) => {
     const target = event.target instanceof Element ? event.target : null;
@@ -23,9 +16,6 @@ export function setUpDialogs(): void {
     target?.closest("[data-closes]")?.closest("dialog")?.close();
     if (target instanceof HTMLDialogElement) target.close();
     if (!target?.closest("[data-menu]") || opener) all<HTMLDetailsElement>("[data-menu][open]").forEach((menu) => (menu.open = false));
-  });
-  document.addEventListener("input", (event) => {
-    if (event.target instanceof HTMLInputElement && event.target.dataset["typed"]) freeOnceTyped(event.target);
   });
   document.addEventListener("keydown", (event) => {
     const menu = find<HTMLDetailsElement>("[data-menu][open]");

@@ -164,7 +164,7 @@ def test_a_dataset_that_is_being_filled_offers_to_cancel_the_import_instead_of_i
     text = seen(ana.client, f"/datasets/{ana.dataset_id}")
 
     assert "Cancel the import first, then delete the dataset." in text
-    assert "data-needs-typed" not in text
+    assert "Delete the dataset" not in text
 
 
 # All pictures, and one of them
@@ -175,8 +175,8 @@ def test_pictures_are_filtered_by_folder(ana: Ana) -> None:
 
     text = seen(ana.client, f"/datasets/{ana.dataset_id}/images?folder=shapes/circle")
 
-    assert "<h1>2 pictures</h1>" in text
-    assert text.count('class="tile"') == 2
+    assert "<h1 data-grid-count>2 pictures</h1>" in text
+    assert text.count('class="cell"') == 2
 
 
 def test_pictures_that_are_ticked_are_deleted(ana: Ana) -> None:
@@ -192,7 +192,7 @@ def test_pictures_that_are_ticked_are_deleted(ana: Ana) -> None:
     ).headers["location"]
 
     assert led_to == f"{path}?folder=shapes"
-    assert "2 pictures deleted." in seen(ana.client, led_to)
+    assert "2 pictures are in the bin for 7 days." in seen(ana.client, led_to)
     assert ana.dataset()["images"] == 4
 
 
@@ -210,7 +210,7 @@ def test_a_picture_has_a_page_with_what_is_known_of_it(ana: Ana) -> None:
 
     text = seen(ana.client, f"/datasets/{ana.dataset_id}/images/{image['id']}")
 
-    for words in ("<dd>circle</dd>", "24 × 24 pixels", "PNG", "shapes/circle/0.png", "Added under several names"):
+    for words in ("<b>circle</b>, ", "24 × 24 pixels", "PNG", "shapes/circle/0.png", "Added under several names"):
         assert words in text
     assert ana.client.get(f"/datasets/{ana.another().dataset_id}/images/{image['id']}").status_code == 404
 
@@ -244,15 +244,15 @@ def test_it_is_renamed(ana: Ana) -> None:
     assert "<h1>Cats</h1>" in seen(ana.client, path)
 
 
-def test_it_goes_when_its_name_was_typed(ana: Ana) -> None:
-    assert sent(ana.client, f"/datasets/{ana.dataset_id}/delete", typed="Pets") == "/"
+def test_a_deleted_dataset_is_gone_and_its_way_back_is_offered_once(ana: Ana) -> None:
+    led_to = sent(ana.client, f"/datasets/{ana.dataset_id}/delete")
+    first, second = seen(ana.client, "/"), seen(ana.client, "/")
+
+    assert led_to == "/"
     assert ana.client.get(f"/api/v1/datasets/{ana.dataset_id}").status_code == 404
-
-
-def test_it_stays_when_another_name_was_typed(ana: Ana) -> None:
-    sent(ana.client, f"/datasets/{ana.dataset_id}/delete", typed="Dogs")
-
-    assert ana.dataset()["name"] == "Pets"
+    assert "“Pets” is in the bin for 7 days." in first
+    assert "data-undo-line" in first
+    assert "data-undo-line" not in second
 
 
 def test_the_gallery_shows_one_class(ana: Ana) -> None:
@@ -261,5 +261,5 @@ def test_the_gallery_shows_one_class(ana: Ana) -> None:
 
     text = seen(ana.client, f"/datasets/{ana.dataset_id}/images?class=circle")
 
-    assert "<h1>3 pictures</h1>" in text
-    assert text.count('class="tile"') == 3
+    assert "<h1 data-grid-count>3 pictures</h1>" in text
+    assert text.count('class="cell"') == 3

@@ -53,13 +53,13 @@ def test_deleted_pictures_come_back_as_they_were_with_all_their_names(ana: Ana, 
     ana.bring_shapes(2)
     ana.bring({"b/twice.png": twice, "a/twice.png": twice})
     before = state(services)
-    ids = [image["id"] for image in ana.images() if image["path"] != "square/1.png"]
+    ids = [image["id"] for image in ana.images() if image["path"] != "shapes/square/1.png"]
 
     answer = deleted(ana, ids=ids)
     left = [image["path"] for image in ana.images()]
     back = restored(ana, answer["bin_id"])
 
-    assert (answer["deleted"], answer["skipped"], left) == (6, 0, ["square/1.png"])
+    assert (answer["deleted"], answer["skipped"], left) == (6, 0, ["shapes/square/1.png"])
     assert (back["kind"], back["images"]) == ("pictures", 6)
     assert state(services) == before
     assert entries(ana) == []

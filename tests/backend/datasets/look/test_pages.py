@@ -89,5 +89,5 @@ def test_uneven_classes_are_told_in_a_sentence() -> None:
     even = balance_of(["cat", "dog"], {"cat": counts["cat"], "dog": counts["cat"]})
 
     assert uneven.sentence.startswith("“cat” (200) has 20 times as many pictures as “owl” (10).")
-    assert even.sentence == "The classes are about even: from 200 pictures to 200."
+    assert even.sentence == "Each class has 200 pictures."
     assert [bar.name for bar in uneven.bars] == ["cat", "owl"]

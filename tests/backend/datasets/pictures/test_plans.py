@@ -18,7 +18,8 @@ LISTS = {
     "by class": (ImageFilter(VERSION, order=ListOrder.CLASS), "ix_version_images_version_id_label_image_id"),
     "a class": (ImageFilter(VERSION, label="cat"), "ix_version_images_version_id_label_image_id"),
     "a set": (ImageFilter(VERSION, split="valid"), "ix_version_images_split"),
-    "a class and set": (ImageFilter(VERSION, label="cat", split="test"), "ix_version_images_version_id_label_image_id"),
+    # Either of the two indexes, as the database thinks fit.
+    "a class and set": (ImageFilter(VERSION, label="cat", split="test"), "ix_version_images_"),
     "a version": (ImageFilter(VERSION, only_version=True), "version_images"),
     "a run's mistakes": (ImageFilter(VERSION, checkpoint_id=CHECKPOINT, is_right=False), "predictions"),
     "a part of a path": (ImageFilter(text="cat"), "ix_images_listed"),
