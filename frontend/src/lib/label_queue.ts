@@ -46,12 +46,11 @@ export class LabelQueue {
     return this.filter.show === "unlabelled";
   }
 
-  /** Fetch more where few are left. `stored` is done when the server knows all labels given so far. */
-  async fill(stored: Promise<unknown>, isForced = false): Promise<void> {
+  /** Fetch more where few are left; the server should know all labels given so far. */
+  async fill(isForced = false): Promise<void> {
     if (this.isAsking || (!isForced && (this.isAtEnd || this.waiting.length >= FEW))) return;
     this.isAsking = true;
     try {
-      await stored;
       const answer = await this.ask();
       const fresh = answer.items.filter((picture) => !this.dealtWith.has(picture.image_id));
       // The next few are loaded already; what comes after them may be ordered anew.
@@ -86,12 +85,12 @@ export class LabelQueue {
   }
 
   /** Begin anew, skipped ones among them. */
-  async restart(stored: Promise<unknown>): Promise<void> {
+  async restart(): Promise<void> {
     this.dealtWith.clear();
     this.waiting = [];
     this.after = null;
     this.isAtEnd = false;
-    await this.fill(stored, true);
+    await this.fill(true);
   }
 
   /** The picture as an element, loaded beforehand where it was near enough. */
