@@ -3,7 +3,7 @@ import { classFinder } from "./lib/class_finder";
 import { number } from "./lib/format";
 import { ApiError } from "./lib/http";
 import { bindKey, lettersAct } from "./lib/keys";
-import { LabelQueue, type Picture } from "./lib/label_queue";
+import { type Answer, LabelQueue, type Picture } from "./lib/label_queue";
 import { type Changed, SaveQueue } from "./lib/save_queue";
 import { TileSelection } from "./lib/tile_selection";
 import { type UndoBar, undoBar } from "./lib/undo_bar";
@@ -27,7 +27,7 @@ class ByHandPage {
   private readonly counts = new Map<string, number>();
   private readonly done: Action[] = [];
   private readonly undone: Action[] = [];
-  private labelled: number;
+  private labelled = 0;
   private left = 0;
   /** Counts what was changed here: an answer that was asked for before knows nothing of it. */
   private stamp = 0;
@@ -69,17 +69,15 @@ class ByHandPage {
     for (const button of all("[data-view-as]", root)) button.addEventListener("click", () => this.view(button.dataset["viewAs"] === "grid"));
     document.addEventListener("keydown", (event) => this.key(event, () => finder?.open()), true);
     this.listKeys();
-    this.labelled = need<HTMLProgressElement>("[data-progress]", root).value;
-    this.left = Number(data["left"]);
-    for (const button of all<HTMLButtonElement>("[data-classes] button", root)) this.counts.set(button.value, Number(button.dataset["images"]));
-    void this.fill(true);
+    this.queue.begin(JSON.parse(data["first"] ?? "{}") as Answer);
+    void this.fill();
   }
 
   /** Fetch more pictures where few are left; how many have a label is taken from the answer if nothing changed meanwhile. */
-  private async fill(isForced = false): Promise<void> {
+  private async fill(): Promise<void> {
     await this.saves.done;
     this.askedAt = this.stamp;
-    await this.queue.fill(isForced);
+    await this.queue.fill();
   }
 
   private async restart(): Promise<void> {
