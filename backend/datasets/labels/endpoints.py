@@ -9,8 +9,8 @@ from backend.bodies import LargeJsonRoute
 from backend.datasets.batch import MAX_SEED, batch, batch_image
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.freeze import freeze
-from backend.datasets.labels.ledger.repository import LabelLedger
 from backend.datasets.labels.preview import preview, preview_of
+from backend.datasets.labels.repository import LabelLedger
 from backend.datasets.labels.schemas import (
     BatchItemRead,
     BatchRead,

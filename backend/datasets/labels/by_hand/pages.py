@@ -12,7 +12,7 @@ from backend.datasets.labels.by_hand.queue import POLICY_WORDS, queue
 from backend.datasets.labels.by_hand.schemas import QueueRead
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.ledger.changes import Wish, change_labels
-from backend.datasets.labels.ledger.repository import Author, LabelLedger
+from backend.datasets.labels.repository import Author, LabelLedger
 from backend.datasets.labels.selection import Selection, Show
 from backend.datasets.urls import thumbnail_url
 from backend.dependencies import ReadDep, ServicesDep, SettingsDep, StorageDep
