@@ -3,7 +3,7 @@ import { classFinder } from "./lib/class_finder";
 import { number } from "./lib/format";
 import { ApiError } from "./lib/http";
 import { bindKey, lettersAct } from "./lib/keys";
-import { LabelQueue, type Picture } from "./lib/label_queue";
+import { type Answer, LabelQueue, type Picture } from "./lib/label_queue";
 import { type Changed, SaveQueue } from "./lib/save_queue";
 import { TileSelection } from "./lib/tile_selection";
 import { type UndoBar, undoBar } from "./lib/undo_bar";
@@ -29,6 +29,9 @@ class ByHandPage {
   private readonly undone: Action[] = [];
   private labelled = 0;
   private left = 0;
+  /** Counts what was changed here: an answer that was asked for before knows nothing of it. */
+  private stamp = 0;
+  private askedAt = 0;
   private isGrid = false;
   private isAll = false;
 
@@ -36,10 +39,12 @@ class ByHandPage {
     const data = root.dataset;
     const path = data["path"] ?? "";
     this.queue = new LabelQueue(path, { show: data["show"] ?? "", class: data["class"] ?? "", text: data["text"] ?? "" }, (answer) => {
-      this.labelled = answer.labelled;
-      this.left = answer.left;
-      this.counts.clear();
-      for (const { name, images } of answer.classes) this.counts.set(name, images);
+      if (this.stamp === this.askedAt) {
+        this.labelled = answer.labelled;
+        this.left = answer.left;
+        this.counts.clear();
+        for (const { name, images } of answer.classes) this.counts.set(name, images);
+      }
       const policy = need("[data-policy]", root);
       policy.textContent = answer.policy.message;
       policy.dataset["policy"] = answer.policy.code;
@@ -47,7 +52,7 @@ class ByHandPage {
     });
     this.saves = new SaveQueue(path, (open) => (need("[data-saving]", root).hidden = open === 0));
     this.selection = new TileSelection(need("[data-tiles]", root), () => this.drawSelection());
-    this.bar = undoBar(() => void this.queue.restart(this.saves.done), { undo: () => void this.undo(), redo: () => void this.redo() });
+    this.bar = undoBar(() => void this.restart(), { undo: () => void this.undo(), redo: () => void this.redo() });
     const finder = classFinder(() => this.names, (name) => this.give(name));
     const form = need<HTMLFormElement>("[data-label-form]", root);
     form.addEventListener("submit", (event) => {
@@ -59,12 +64,26 @@ class ByHandPage {
     });
     need("[data-skip]", root).addEventListener("click", () => this.skip());
     need("[data-accept]", root).addEventListener("click", () => this.accept());
-    need("[data-again]", root).addEventListener("click", () => void this.queue.restart(this.saves.done));
+    need("[data-again]", root).addEventListener("click", () => void this.restart());
     need("[data-select-all]", root).addEventListener("click", () => this.selectAll());
     for (const button of all("[data-view-as]", root)) button.addEventListener("click", () => this.view(button.dataset["viewAs"] === "grid"));
     document.addEventListener("keydown", (event) => this.key(event, () => finder?.open()), true);
     this.listKeys();
-    void this.queue.fill(Promise.resolve(), true);
+    this.queue.begin(JSON.parse(data["first"] ?? "{}") as Answer);
+    void this.fill();
+  }
+
+  /** Fetch more pictures where few are left; how many have a label is taken from the answer if nothing changed meanwhile. */
+  private async fill(): Promise<void> {
+    await this.saves.done;
+    this.askedAt = this.stamp;
+    await this.queue.fill();
+  }
+
+  private async restart(): Promise<void> {
+    await this.saves.done;
+    this.askedAt = this.stamp;
+    await this.queue.restart();
   }
 
   private get names(): string[] {
@@ -100,7 +119,7 @@ class ByHandPage {
     if (taken.length > 1) announce(`${number(taken.length)} pictures skipped.`);
     need("[data-again]", this.root).hidden = false;
     this.draw();
-    void this.queue.fill(this.saves.done);
+    void this.fill();
   }
 
   private accept(): void {
@@ -122,7 +141,7 @@ class ByHandPage {
     this.count(pictures, label);
     need("[data-problem]", this.root).hidden = true;
     this.draw();
-    void this.queue.fill(this.saves.done);
+    void this.fill();
   }
 
   private async giveAll(label: string | null): Promise<void> {
@@ -137,7 +156,7 @@ class ByHandPage {
     }
     this.isAll = false;
     this.selection.clear();
-    await this.queue.restart(this.saves.done);
+    await this.restart();
   }
 
   private say(changed: Changed): void {
@@ -180,7 +199,7 @@ class ByHandPage {
   private async undo(): Promise<void> {
     const action = this.done.pop();
     if (!action) {
-      if (await this.bar?.undoBatch()) await this.queue.restart(this.saves.done);
+      if (await this.bar?.undoBatch()) await this.restart();
       return;
     }
     // What is taken back is seen at once; the server hears of it when it has heard of the change.
@@ -195,7 +214,7 @@ class ByHandPage {
     const action = this.undone.pop();
     const batch = await action?.batch;
     if (!action || !batch) {
-      if (await this.bar?.redoBatch()) await this.queue.restart(this.saves.done);
+      if (await this.bar?.redoBatch()) await this.restart();
       return;
     }
     if (!(await this.bar?.redoBatch(batch))) return;
@@ -212,6 +231,7 @@ class ByHandPage {
       this.labelled += by * (Number(label !== null) - Number(picture.label !== null));
     }
     this.left -= by * pictures.length;
+    this.stamp += 1;
   }
 
   // What is seen
@@ -227,7 +247,7 @@ class ByHandPage {
     this.drawClasses();
     need("[data-labelled]").textContent = number(this.labelled);
     need<HTMLProgressElement>("[data-progress]", this.root).value = this.labelled;
-    need("[data-left]", this.root).textContent = number(Math.max(0, this.left));
+    need("[data-left-words]", this.root).textContent = number(Math.max(0, this.left));
   }
 
   private drawOne(picture: Picture): void {

@@ -98,6 +98,17 @@ def _choose_rule(words: str) -> Callable[[Page, Furnished], None]:
     return choose
 
 
+def _wait_for_classes(page: Page, furnished: Furnished) -> None:
+    expect(page.locator("[data-next] img")).to_have_count(5)
+
+
+def _label_many(page: Page, furnished: Furnished) -> None:
+    _wait_for_classes(page, furnished)
+    page.keyboard.press("v")
+    page.keyboard.press("Control+a")
+    expect(page.get_by_text(re.compile("^All .* pictures are selected"))).to_be_visible()
+
+
 def _order_nonsense(page: Page, furnished: Furnished) -> None:
     _open_all(page, furnished)
     page.locator("[name=stage_freeze_0]").select_option("true")
@@ -162,6 +173,10 @@ PLACES: Final = {
     "labels, table": Place("/datasets/{dataset}/labels", _choose_rule("A table"), ("422",)),
     "labels, expression": Place("/datasets/{dataset}/labels", _choose_rule("An expression"), ("422",)),
     "labels, list": Place("/datasets/{dataset}/labels", _choose_rule("A list"), ("422",)),
+    "label by hand": Place("/datasets/{dataset}/labels/by-hand?show=all", _wait_for_classes),
+    "label by hand, many": Place("/datasets/{dataset}/labels/by-hand?show=all", _label_many),
+    "label by hand, nothing left": Place("/datasets/{dataset}/labels/by-hand"),
+    "versions": Place("/datasets/{dataset}/versions", _open_all),
     "look": Place("/versions/{version}"),
     "look, other changes": Place("/versions/{version}?seed=1&max_rotate=40&max_lighting=0.5"),
     "health": Place("/datasets/{dataset}/health"),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.datasets.labels.apply import Labelled, LabelledNames, label_images
 from backend.datasets.labels.content import DatasetContent, Names
-from backend.datasets.labels.ledger.repository import LabelLedger
+from backend.datasets.labels.repository import LabelLedger
 from backend.datasets.repository import ImageNames
 from backend.datasets.versions import latest_version
 from backend.domain.labels.overrides import Overrides

@@ -6,8 +6,8 @@ from sqlalchemy.orm import Session
 from backend.bodies import LargeJsonRoute
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.freeze import freeze
-from backend.datasets.labels.ledger.repository import LabelLedger
 from backend.datasets.labels.preview import preview, preview_of
+from backend.datasets.labels.repository import LabelLedger
 from backend.datasets.labels.schemas import (
     PreviewRead,
     PreviewRequest,

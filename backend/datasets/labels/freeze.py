@@ -10,7 +10,7 @@ from backend.datasets.errors import DatasetChanging
 from backend.datasets.labels.apply import Labelled, label_images
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.corrections import Corrected, corrected
-from backend.datasets.labels.ledger.repository import LabelLedger
+from backend.datasets.labels.repository import LabelLedger
 from backend.datasets.labels.sides import split_labelled
 from backend.datasets.repository import DatasetRepository, VersionRepository
 from backend.datasets.versions import latest_version

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from backend.datasets.labels.ledger.repository import LabelLedger
+from backend.datasets.labels.repository import LabelLedger
 from backend.datasets.repository import VersionRepository
 from backend.domain.errors import InvalidInput
 from backend.domain.json import Json

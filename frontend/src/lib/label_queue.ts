@@ -11,7 +11,7 @@ export interface Picture {
   thumbnail_url: string;
 }
 
-interface Answer {
+export interface Answer {
   items: Picture[];
   next: string | null;
   left: number;
@@ -46,26 +46,33 @@ export class LabelQueue {
     return this.filter.show === "unlabelled";
   }
 
-  /** Fetch more where few are left. `stored` is done when the server knows all labels given so far. */
-  async fill(stored: Promise<unknown>, isForced = false): Promise<void> {
+  /** Fetch more where few are left; the server should know all labels given so far. */
+  async fill(isForced = false): Promise<void> {
     if (this.isAsking || (!isForced && (this.isAtEnd || this.waiting.length >= FEW))) return;
     this.isAsking = true;
     try {
-      await stored;
-      const answer = await this.ask();
-      const fresh = answer.items.filter((picture) => !this.dealtWith.has(picture.image_id));
-      // The next few are loaded already; what comes after them may be ordered anew.
-      const kept = this.isOrdered ? this.waiting.slice(0, PRELOADED + 1) : this.waiting;
-      const here = new Set(kept.map((picture) => picture.image_id));
-      const newest = new Map(answer.items.map((picture) => [picture.image_id, picture]));
-      this.waiting = [...kept.map((picture) => newest.get(picture.image_id) ?? picture), ...fresh.filter((picture) => !here.has(picture.image_id))];
-      this.after = answer.next;
-      this.isAtEnd = this.isOrdered ? fresh.length === 0 || answer.items.length >= answer.left : answer.next === null;
-      this.preload();
-      this.renewed(answer);
+      this.join(await this.ask());
     } finally {
       this.isAsking = false;
     }
+  }
+
+  /** Begin with what came with the page, so that the first key finds a picture. */
+  begin(answer: Answer): void {
+    this.join(answer);
+  }
+
+  private join(answer: Answer): void {
+    const fresh = answer.items.filter((picture) => !this.dealtWith.has(picture.image_id));
+    // The next few are loaded already; what comes after them may be ordered anew.
+    const kept = this.isOrdered ? this.waiting.slice(0, PRELOADED + 1) : this.waiting;
+    const here = new Set(kept.map((picture) => picture.image_id));
+    const newest = new Map(answer.items.map((picture) => [picture.image_id, picture]));
+    this.waiting = [...kept.map((picture) => newest.get(picture.image_id) ?? picture), ...fresh.filter((picture) => !here.has(picture.image_id))];
+    this.after = answer.next;
+    this.isAtEnd = this.isOrdered ? fresh.length === 0 || answer.items.length >= answer.left : answer.next === null;
+    this.preload();
+    this.renewed(answer);
   }
 
   /** Take pictures out of the front or the middle. */
@@ -86,12 +93,12 @@ export class LabelQueue {
   }
 
   /** Begin anew, skipped ones among them. */
-  async restart(stored: Promise<unknown>): Promise<void> {
+  async restart(): Promise<void> {
     this.dealtWith.clear();
     this.waiting = [];
     this.after = null;
     this.isAtEnd = false;
-    await this.fill(stored, true);
+    await this.fill(true);
   }
 
   /** The picture as an element, loaded beforehand where it was near enough. */

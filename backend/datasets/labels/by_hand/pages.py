@@ -9,9 +9,10 @@ from starlette.responses import Response
 from backend.caller import CallerDep
 from backend.datasets.context import dataset_context
 from backend.datasets.labels.by_hand.queue import POLICY_WORDS, queue
+from backend.datasets.labels.by_hand.schemas import QueueRead
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.ledger.changes import Wish, change_labels
-from backend.datasets.labels.ledger.repository import Author, LabelLedger
+from backend.datasets.labels.repository import Author, LabelLedger
 from backend.datasets.labels.selection import Selection, Show
 from backend.datasets.urls import thumbnail_url
 from backend.dependencies import ReadDep, ServicesDep, SettingsDep, StorageDep
@@ -57,6 +58,7 @@ def label_by_hand(
         "datasets/by_hand.html",
         **context,
         queue=found,
+        first=QueueRead.of(found, request.scope.get("root_path", "")).model_dump(mode="json"),
         current=found.pictures[0] if found.pictures else None,
         policy=POLICY_WORDS[found.policy],
         policy_code=found.policy.value,

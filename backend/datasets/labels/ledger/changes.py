@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.corrections import BY_HAND, RuleLabels, corrected, labels_by_rule, present_labels
 from backend.datasets.labels.ledger.errors import ClassesUnknown, EmptyLabel, LabelChanged, PicturesUnknown
-from backend.datasets.labels.ledger.repository import CLASS, IMAGE, Author, Change, LabelLedger
+from backend.datasets.labels.repository import CLASS, IMAGE, Author, Change, LabelLedger
 from backend.datasets.labels.selection import Selection, selected
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.db.session import Database, ReadSession, WriteSession

@@ -10,10 +10,9 @@ from backend.bodies import LargeJsonRoute
 from backend.caller import Caller, CallerDep
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.corrections import present_rule
-from backend.datasets.labels.csv_in import read_labels, report_csv, stored_table, take_labels
-from backend.datasets.labels.csv_out import changes_csv, labels_csv
 from backend.datasets.labels.ledger.changes import Wish, change_classes, change_labels, change_selected, set_rule
-from backend.datasets.labels.ledger.repository import Author, ChangeFilter, LabelLedger
+from backend.datasets.labels.ledger.csv_in import read_labels, report_csv, stored_table, take_labels
+from backend.datasets.labels.ledger.csv_out import changes_csv, labels_csv
 from backend.datasets.labels.ledger.schemas import (
     BatchRequest,
     ChangedRead,
@@ -26,6 +25,7 @@ from backend.datasets.labels.ledger.schemas import (
     UndoneRead,
 )
 from backend.datasets.labels.ledger.undo import redo, undo
+from backend.datasets.labels.repository import Author, ChangeFilter, LabelLedger
 from backend.datasets.repository import DatasetRepository
 from backend.datasets.serving import download_headers
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep

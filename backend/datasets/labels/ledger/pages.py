@@ -12,11 +12,11 @@ from backend.caller import Caller, CallerDep
 from backend.datasets.body import files_of_form, limited, read_in_thread
 from backend.datasets.errors import EmptyUpload
 from backend.datasets.labels.content import DatasetContent
-from backend.datasets.labels.csv_in import TableLabels, read_labels, report_csv, take_labels
 from backend.datasets.labels.form import LabelForm
 from backend.datasets.labels.ledger.changes import Done, change_classes, set_rule
+from backend.datasets.labels.ledger.csv_in import TableLabels, read_labels, report_csv, take_labels
 from backend.datasets.labels.ledger.errors import EmptyLabel
-from backend.datasets.labels.ledger.repository import Author, LabelLedger
+from backend.datasets.labels.repository import Author, LabelLedger
 from backend.datasets.labels.selection import Show
 from backend.datasets.labels.tables import MAX_TABLE_BYTES
 from backend.datasets.serving import download_headers

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from backend.datasets.labels.csv_in import TableLabels
 from backend.datasets.labels.ledger.changes import Done, Wish
-from backend.datasets.labels.ledger.repository import CLASS, Author
+from backend.datasets.labels.ledger.csv_in import TableLabels
+from backend.datasets.labels.repository import CLASS, Author
 from backend.datasets.labels.selection import Selection, Show
 from backend.domain.json import Json
 from backend.domain.labels.rules import RuleSpec

@@ -1,7 +1,7 @@
 """Undo actions on labels and bring them back, in any order: what counts is always the last change that isn't undone."""
 
 from backend.datasets.labels.ledger.errors import BatchNotFound, NothingToRedo, NothingToUndo
-from backend.datasets.labels.ledger.repository import LabelLedger
+from backend.datasets.labels.repository import LabelLedger
 from backend.datasets.repository import DatasetRepository
 from backend.db.session import Database
 from backend.tables.labels import LabelBatchRow

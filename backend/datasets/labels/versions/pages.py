@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from backend.caller import CallerDep
 from backend.datasets.context import dataset_context
-from backend.datasets.labels.ledger.repository import LabelLedger
 from backend.datasets.labels.ledger.undo import redo, undo
+from backend.datasets.labels.repository import LabelLedger
 from backend.datasets.labels.version_view import version_lines
 from backend.datasets.labels.versions.compare import compared
 from backend.datasets.labels.versions.repository import Difference, VersionComparison

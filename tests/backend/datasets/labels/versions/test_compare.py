@@ -82,7 +82,7 @@ def test_classes_are_merged_on_the_labels_page(ana: Ana) -> None:
     )
     page = f"/datasets/{ana.dataset_id}/labels"
 
-    assert "Merge into “cat”" in seen(ana.client, page)
+    assert "Merge into “Cat”" in seen(ana.client, page)
     change = '{"classes": ["Cat", "cat"], "to": "cat"}'
     sent(ana.client, f"{page}/classes", kind="folder", level="1", change=change)
     sent(ana.client, f"{page}/classes", kind="folder", level="1", edit="leave-out", edit_class="nan")

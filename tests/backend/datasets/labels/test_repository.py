@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.datasets.labels.ledger.repository import CLASS, IMAGE, Author, Change, LabelLedger
+from backend.datasets.labels.repository import CLASS, IMAGE, Author, Change, LabelLedger
 from backend.db.session import Database, WriteSession
 from backend.domain.ids import new_id
 from backend.domain.labels.overrides import Overrides

@@ -8,7 +8,7 @@ from typing import Final
 
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.corrections import present_labels
-from backend.datasets.labels.ledger.repository import CLASS, ChangeFilter, LabelLedger
+from backend.datasets.labels.repository import CLASS, ChangeFilter, LabelLedger
 from backend.db.session import Database
 from backend.domain.labels.cells import guarded
 

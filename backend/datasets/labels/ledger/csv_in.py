@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.corrections import corrected, labels_by_rule
-from backend.datasets.labels.csv_out import LABELS_HEADER, csv_of
 from backend.datasets.labels.ledger.changes import Done, Wish, change_labels
-from backend.datasets.labels.ledger.repository import Author
+from backend.datasets.labels.ledger.csv_out import LABELS_HEADER, csv_of
+from backend.datasets.labels.repository import Author
 from backend.datasets.labels.tables import read_table
 from backend.datasets.repository import ImageNames
 from backend.db.session import Database
