@@ -154,4 +154,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print(draw(results))
     return 0
-
