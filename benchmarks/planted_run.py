@@ -32,7 +32,7 @@ from benchmarks.linear_heads import FrozenNetwork, View
 from benchmarks.planted_scores import Answer, score
 from benchmarks.planted_shortcuts import measure_shortcuts
 from benchmarks.planted_table import BEGIN, END, PAGE, draw
-from benchmarks.planting import Planted, plant
+from benchmarks.planting import MOST, Planted, plant
 from benchmarks.processes import CantMeasure, machine
 from benchmarks.sets import PictureSet, prepare
 from benchmarks.table import redraw
@@ -41,9 +41,9 @@ from benchmarks.yardsticks import yardsticks
 _CANT: Final = 2
 
 
-def measure(one: PictureSet, seed: int, weights: Path, python: Path | None) -> list[dict[str, Json]]:
+def measure(one: PictureSet, seed: int, weights: Path, python: Path | None, pictures: int) -> list[dict[str, Json]]:
     """A row for each tool and kind of fault."""
-    planted = plant(one, seed)
+    planted = plant(one, seed, pictures)
     with tempfile.TemporaryDirectory(prefix="tellapart-planted-") as name:
         folder = Path(name)
         answers = {"tellapart": _ours(planted, folder, weights)}
@@ -130,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("sources", nargs="*", help="folders and archives of pictures")
     parser.add_argument("--json", type=Path, required=True, help="file of results; what is in it is not measured again")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--pictures", type=int, default=MOST, help="clean pictures of each set, at most")
     parser.add_argument("--cache", type=Path, required=True, help="folder for extracted archives")
     parser.add_argument("--weights-folder", type=Path, default=Path("data/weights"), help="downloaded weights, if any")
     parser.add_argument("--yardsticks-python", type=Path, help="interpreter that has cleanvision and imagededup")
@@ -143,8 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             one = prepare(source, given.cache)
             for seed in given.seeds:
                 if (one.name, seed) not in {(row["set"], row["seed"]) for row in results["rows"]}:
-                    results["rows"] += measure(one, seed, given.weights_folder, given.yardsticks_python)
-                    results["shortcuts"] += measure_shortcuts(one, seed)
+                    results["rows"] += measure(one, seed, given.weights_folder, given.yardsticks_python, given.pictures)
+                    results["shortcuts"] += measure_shortcuts(one, seed, given.pictures)
                     measuring.write(given.json, results)
     except (CantMeasure, OSError) as error:
         print(error, file=sys.stderr)

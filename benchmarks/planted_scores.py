@@ -51,9 +51,14 @@ def score(planted: Planted, answer: Answer) -> list[dict[str, Json]]:
     rows.append({"kind": "pairs", "found": len(pairs_found), "wrong": len(wrong), "examples": sorted(wrong)[:60]})
     for kind, paths in planted.faults.items():
         if kind in answer.reported:
-            said = set(answer.reported[kind])
+            flagged = set(answer.reported[kind])
             rows.append(
-                {"kind": kind, "planted": len(paths), "found": len(said & set(paths)), "wrong": len(said - set(paths))}
+                {
+                    "kind": kind,
+                    "planted": len(paths),
+                    "found": len(flagged & set(paths)),
+                    "wrong": len(flagged - set(paths)),
+                }
             )
     if answer.seconds:
         rows.append({"kind": "seconds", **answer.seconds})

@@ -15,16 +15,15 @@ from backend.domain.json import Json
 from backend.imaging.tasks import read_image
 from benchmarks.sets import PictureSet
 
-MOST: Final = 600
 _ORIENTATION, _MODEL = 0x0112, 0x0110
 _HELD_OUT: Final = 0.25
 Change = Callable[[Image.Image], bytes]
 
 
-def measure_shortcuts(one: PictureSet, seed: int) -> list[dict[str, Json]]:
+def measure_shortcuts(one: PictureSet, seed: int, most: int) -> list[dict[str, Json]]:
     """A row for each planted shortcut, and one for the set as it is."""
     random = np.random.default_rng(1000 + seed)
-    chosen = [one.images[place] for place in random.permutation(len(one.images))[:MOST]]
+    chosen = [one.images[place] for place in random.permutation(len(one.images))[:most]]
     contents = [(one.folder / image.paths[0]).read_bytes() for image in chosen]
     labels = [image.label for image in chosen]
     clean = [_picture(content, label) for content, label in zip(contents, labels, strict=True)]

@@ -11,9 +11,11 @@ from PIL import Image, ImageEnhance, ImageFilter
 from benchmarks.sets import PictureSet
 
 MOST: Final = 600
-"""Clean pictures that are taken of a set."""
-EACH: Final = 20
-"""Planted pictures of each kind of fault."""
+"""Clean pictures that are taken of a set, unless fewer are asked for."""
+_EACH: Final = 20
+"""Planted pictures of each kind of fault, where there are pictures enough."""
+_PICTURES_OF_EACH: Final = 15
+"""Clean pictures that one planted picture of each kind takes."""
 COPIES: Final = ("same pixels", "resized", "recompressed", "cropped by 5 %", "flipped", "turned")
 _HELD_OUT: Final = 0.25
 
@@ -34,11 +36,12 @@ class Planted:
     faults: dict[str, list[str]] = field(default_factory=dict)
 
 
-def plant(one: PictureSet, seed: int) -> Planted:
+def plant(one: PictureSet, seed: int, most: int = MOST) -> Planted:
     """Clean pictures of a set in folders ``train`` and ``valid``, with everything planted; the same for a seed."""
     random = np.random.default_rng(seed)
     planted = Planted()
-    order = random.permutation(len(one.images))[:MOST]
+    order = random.permutation(len(one.images))[:most]
+    each = min(_EACH, len(order) // _PICTURES_OF_EACH)
     clean: list[tuple[str, str, Image.Image]] = []
     for place in order:
         image = one.images[place]
@@ -56,7 +59,7 @@ def plant(one: PictureSet, seed: int) -> Planted:
         return path
 
     def copies(kind: str, make: Callable[[Image.Image], bytes], ending: str = "jpg") -> None:
-        for _ in range(EACH):
+        for _ in range(each):
             path, label, image = clean[next(supply)]
             side = path.split("/")[0]
             made = add(f"{side}/{label}/{_name(random)}.{ending}", make(image), label)
@@ -65,12 +68,12 @@ def plant(one: PictureSet, seed: int) -> Planted:
     copies("same pixels", _png, "png")
     for kind, change in _changes(random).items():
         copies(kind, change)
-    for _ in range(EACH):  # the same bytes once more
+    for _ in range(each):  # the same bytes once more
         path, label, _image = clean[next(supply)]
         made = f"{path.split('/')[0]}/{label}/{_name(random)}.{path.rpartition('.')[2]}"
         planted.pairs.setdefault("exact copy", []).append((path, add(made, planted.files[path], label)))
     for kind in ("two labels, exact copy", "two labels, recompressed"):
-        for _ in range(EACH):
+        for _ in range(each):
             path, label, image = clean[next(supply)]
             other = classes[(classes.index(label) + 1 + int(random.integers(len(classes) - 1))) % len(classes)]
             exact = kind.endswith("exact copy")
@@ -79,7 +82,7 @@ def plant(one: PictureSet, seed: int) -> Planted:
             add(made, planted.files[path] if exact else _jpeg(image, int(random.integers(40, 85))), other)
             planted.pairs.setdefault(kind, []).append((path, made))
     for kind in ("leak, exact copy", "leak, recompressed"):
-        for _ in range(EACH):
+        for _ in range(each):
             path, label, image = clean[next(supply)]
             side = "train" if path.startswith("valid/") else "valid"
             exact = kind.endswith("exact copy")
@@ -87,8 +90,8 @@ def plant(one: PictureSet, seed: int) -> Planted:
             made = f"{side}/{label}/{_name(random)}.{ending}"
             add(made, planted.files[path] if exact else _jpeg(image, int(random.integers(40, 85))), label)
             planted.pairs.setdefault(kind, []).append((path, made))
-    _plant_series(planted, clean, supply, random)
-    _plant_poor(planted, clean, supply, random)
+    _plant_series(planted, clean, supply, random, each)
+    _plant_poor(planted, clean, random, each)
     return planted
 
 
@@ -118,9 +121,10 @@ def _plant_series(
     clean: Sequence[tuple[str, str, Image.Image]],
     supply: Iterator[int],
     random: np.random.Generator,
+    each: int,
 ) -> None:
     """Series of three: the camera moves and turns a little, the middle moves more, light and noise change."""
-    for number in range(EACH):
+    for number in range(each):
         _, label, image = clean[next(supply)]
         frames = [f"train/{label}/series{number:02}_{frame}.jpg" for frame in range(3)]
         for path in frames:
@@ -138,7 +142,7 @@ def _frame(image: Image.Image, random: np.random.Generator) -> Image.Image:
     part = image.crop((width // 3, height // 3, 2 * width // 3, 2 * height // 3))
     mask = Image.new("L", part.size, 0)
     mask.paste(255, (part.width // 6, part.height // 6, 5 * part.width // 6, 5 * part.height // 6))
-    moved = tuple(int(side * (1 / 3 + random.uniform(-0.08, 0.08))) for side in (width, height))
+    moved = (int(width * (1 / 3 + random.uniform(-0.08, 0.08))), int(height * (1 / 3 + random.uniform(-0.08, 0.08))))
     frame.paste(part, moved, mask.filter(ImageFilter.GaussianBlur(max(1, part.width / 10))))
     pixels = np.asarray(ImageEnhance.Brightness(frame).enhance(random.uniform(0.93, 1.07)), dtype=np.float32)
     noisy = pixels + random.normal(0, 4, pixels.shape)
@@ -148,8 +152,8 @@ def _frame(image: Image.Image, random: np.random.Generator) -> Image.Image:
 def _plant_poor(
     planted: Planted,
     clean: Sequence[tuple[str, str, Image.Image]],
-    supply: Iterator[int],
     random: np.random.Generator,
+    each: int,
 ) -> None:
     poor: dict[str, Callable[[Image.Image], bytes]] = {
         "dark": lambda image: _jpeg(ImageEnhance.Brightness(image).enhance(random.uniform(0.1, 0.22)), 90),
@@ -163,7 +167,7 @@ def _plant_poor(
         "cut file": lambda image: (content := _jpeg(image, 90))[: int(len(content) * random.uniform(0.3, 0.9))],
     }
     for kind, make in poor.items():
-        for _ in range(EACH // 2):
+        for _ in range(each // 2):
             # Taken from other pictures than those with copies; those run out in small sets.
             _, label, image = clean[int(random.integers(len(clean)))]
             path = f"train/{label}/{_name(random)}.jpg"

@@ -18,7 +18,7 @@ METHOD: Final = 1
 SMALL: Final = 64
 """Longest side at which brightness, colours and information are measured, in pixels.
 
-Sharpness is measured on the copy for grids: at 64 pixels, slight blur can't be told from none.
+Sharpness is measured on the copy for grids: at 64 pixels, slight blur doesn't show.
 """
 HASH_SIDE: Final = 32
 HASH_TERMS: Final = 8

@@ -61,4 +61,4 @@ def _coarseness(image: Image.Image) -> float:
     if not tables:
         return 0.0
     first = next(iter(tables.values()))
-    return round(sum(first) / len(first), 1)
+    return round(float(sum(first)) / len(first), 1)

@@ -14,7 +14,7 @@ class ImageMeasuresRow(Base):
 
     ``perceptual_hash`` are 64 bits as a signed number, ``pixels`` is a hash of the pixels themselves. ``dark`` and
     ``light`` are the 5th and 99th percentile of brightness in 0 to 1, ``entropy`` is in bits. ``traits`` are what a
-    class could be told by without looking at what is shown: colour mode, border colour, camera, and the like.
+    class could be known by without looking at what is shown: colour mode, border colour, camera, and the like.
     ``taken_at`` is the camera's own time, which knows no zone. ``method`` is the version of the measuring.
     """
 

@@ -79,7 +79,8 @@ def _compared(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[Floa
 
 
 def _halved(pictures: Floats) -> Floats:
-    return pictures.reshape(len(pictures), _COARSE, 2, _COARSE, 2).mean(axis=(2, 4))
+    found: Floats = pictures.reshape(len(pictures), _COARSE, 2, _COARSE, 2).mean(axis=(2, 4))
+    return found
 
 
 def _standard(pictures: Floats) -> Floats:

@@ -83,7 +83,7 @@ class ComparisonRepository:
             .order_by(ImageRow.id)
             .limit(limit)
         )
-        return [MeasuredImage(*row) for row in self._session.execute(query)]
+        return [MeasuredImage(row.id, Digest(row.digest), *row[2:]) for row in self._session.execute(query)]
 
     def compared_until(self) -> str | None:
         """Id of the newest image whose copies have been searched."""

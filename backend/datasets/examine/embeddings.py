@@ -63,7 +63,8 @@ def write_embeddings(folder: Path, dataset_id: str, embeddings: Embeddings) -> N
 def unit_rows(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, D) rows made one long; rows of zeros stay so."""
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0)
+    found: NDArray[np.float32] = np.divide(values, lengths, out=np.zeros_like(values), where=lengths > 0)
+    return found
 
 
 def embeddings_file(folder: Path, dataset_id: str) -> Path:

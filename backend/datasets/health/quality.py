@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from backend.datasets.health.finding import Action, Finding
+from backend.datasets.health.finding import Action, Finding, Severity
 from backend.datasets.health.picture import Material, Picture
 from backend.datasets.health.words import are, listed, pictures, share_words
 from backend.datasets.pictures.limits import (
@@ -41,7 +41,7 @@ class _Check:
     kind: str
     is_so: Callable[[Picture], bool]
     words: tuple[str, str, str]
-    severity: str = "warn"
+    severity: Severity = "warn"
 
 
 def _is_blank(picture: Picture) -> bool:
@@ -144,8 +144,7 @@ def _finding(check: _Check, found: Sequence[Picture], asked: int) -> Finding:
         here = here.replace("are ", "is ", 1).replace("show ", "shows ", 1).replace("have ", "has ", 1)
         here = here.replace("lie on their", "lies on its", 1)
     actions = (Action.SEE, Action.LEAVE_OUT) if check.severity == "warn" else (Action.SEE,)
-    severity = "note" if check.severity == "note" else "warn"
-    return Finding(check.kind, severity, len(found), f"{pictures(len(found))} {here}.", ids, actions)
+    return Finding(check.kind, check.severity, len(found), f"{pictures(len(found))} {here}.", ids, actions)
 
 
 def _odd_sizes(found: Sequence[Picture]) -> Finding | None:

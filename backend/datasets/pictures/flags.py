@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, not_, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from backend.datasets.pictures.limits import (
     BLANK_CONTRAST,
@@ -48,7 +49,7 @@ def _is_measured(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 def _is_paired(*kinds: str) -> ColumnElement[bool]:
     """Two subqueries, each with an index of its own: an OR of both columns would have none."""
 
-    def paired(column: ColumnElement[str]) -> ColumnElement[bool]:
+    def paired(column: InstrumentedAttribute[str]) -> ColumnElement[bool]:
         return exists(select(1).where(column == ImageRow.id, ImagePairRow.kind.in_(kinds)).correlate(ImageRow))
 
     return or_(paired(ImagePairRow.first_id), paired(ImagePairRow.second_id))

@@ -11,10 +11,10 @@ DARK_LIGHT: Final = 0.32
 """99th percentile of brightness, below which a picture is dark (as cleanvision has it)."""
 LIGHT_DARK: Final = 0.95
 """5th percentile of brightness, above which a picture is light (as cleanvision has it)."""
-BLANK_ENTROPY: Final = 1.0
+BLANK_ENTROPY: Final = 0.3
 """Bits of grey values, below which a picture shows nearly nothing.
 
-cleanvision's 3 bits would be most of a set of scanned digits.
+cleanvision's 3 bits would be most of a set of scanned digits, and one bit all drawings of two colours.
 """
 BLANK_CONTRAST: Final = 0.04
 BLURRED_SHARPNESS: Final = 0.15

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from backend.datasets.health.shortcuts import TRAITS, shortcuts
+from backend.datasets.health.shortcuts import TRAITS, Columns, shortcuts
 
 COUNT = 120
 LABELS = ["cat", "dog", "owl"] * (COUNT // 3)
 
 
-def columns(**given: object) -> dict[str, np.ndarray]:  # type: ignore[type-arg]  # of floats
+def columns(**given: Columns) -> dict[str, Columns]:
     """Traits that say nothing, but for those given."""
     random = np.random.default_rng(5)
     return {name: random.normal(size=COUNT) for trait in TRAITS for name in trait.columns} | given
