@@ -13,7 +13,7 @@ Answer = TypeVar("Answer")
 class InProcess(DecodingPool):
     """A decoding pool without processes."""
 
-    def run(self, function: Callable[..., Answer], *arguments: object) -> Answer | Refused:
+    def run(self, function: Callable[..., Answer], *arguments: object, wait_s: float | None = None) -> Answer | Refused:
         """``function(*arguments)``, or why the picture was refused."""
         try:
             return function(*arguments)

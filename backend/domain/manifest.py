@@ -1,8 +1,9 @@
 """What the engine trains on: a frozen list of images with their labels and splits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from backend.domain.ids import Digest, ImageId
 
@@ -13,6 +14,22 @@ class Split(StrEnum):
     TRAIN = "train"
     VALID = "valid"
     TEST = "test"
+
+
+FOLDER_WORDS: Final[Mapping[Split, tuple[str, ...]]] = {
+    Split.TRAIN: ("train", "training"),
+    Split.VALID: ("valid", "validation", "val", "eval", "evaluation"),
+    Split.TEST: ("test", "testing"),
+}
+"""What folders of a side are called; the first is the default of a split by folder. Capitals don't matter."""
+
+SIDE_WORDS: Final = {
+    **dict.fromkeys(
+        ("true", "1", "1.0", "yes", "t", "y", "valid", "validation", "val", "eval", "evaluation", "dev"), Split.VALID
+    ),
+    **dict.fromkeys(("false", "0", "0.0", "no", "f", "n", "train", "training"), Split.TRAIN),
+    **dict.fromkeys(("test", "testing"), Split.TEST),
+}
 
 
 @dataclass(frozen=True, slots=True)

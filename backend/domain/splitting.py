@@ -18,7 +18,7 @@ from backend.domain.json import Json
 from backend.domain.labels.names import NameIndex
 from backend.domain.labels.patterns import Pattern
 from backend.domain.labels.tables import Lookup, NoTable, Table, image_column
-from backend.domain.manifest import Split
+from backend.domain.manifest import FOLDER_WORDS, SIDE_WORDS, Split
 from backend.domain.stratified import Member, Shares, stratified, stratified_singles
 from backend.domain.trainable import NoTrainingImages, NoValidationImages
 
@@ -207,14 +207,6 @@ def _by_path(images: Iterable[LabelledImage], side_of: Callable[[str], Split | N
     return splits
 
 
-FOLDER_WORDS: Final[Mapping[Split, tuple[str, ...]]] = {
-    Split.TRAIN: ("train", "training"),
-    Split.VALID: ("valid", "validation", "val", "eval", "evaluation"),
-    Split.TEST: ("test", "testing"),
-}
-"""What folders of a side are called; the first is the default of a split by folder. Capitals don't matter."""
-
-
 def _by_folder(images: Sequence[LabelledImage], spec: FolderSplit) -> Assignment:
     sides = _folder_names(spec)
     splits = _by_path(images, lambda path: _side_of_folder(path, sides))
@@ -244,15 +236,6 @@ def _folder_names(spec: FolderSplit) -> dict[str, Split]:
 
 def _side_of_folder(path: str, sides: Mapping[str, Split]) -> Split | None:
     return _first(path.split("/")[:-1], lambda part: sides.get(part.casefold()))
-
-
-SIDE_WORDS: Final = {
-    **dict.fromkeys(
-        ("true", "1", "1.0", "yes", "t", "y", "valid", "validation", "val", "eval", "evaluation", "dev"), Split.VALID
-    ),
-    **dict.fromkeys(("false", "0", "0.0", "no", "f", "n", "train", "training"), Split.TRAIN),
-    **dict.fromkeys(("test", "testing"), Split.TEST),
-}
 
 
 def _index_of(images: Sequence[LabelledImage]) -> NameIndex:

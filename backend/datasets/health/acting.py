@@ -13,7 +13,7 @@ from backend.datasets.health.words import pictures
 from backend.datasets.labels.corrections import present_rule
 from backend.datasets.labels.freeze import freeze
 from backend.datasets.labels.ledger.changes import Wish, change_labels
-from backend.datasets.labels.ledger.repository import Author
+from backend.datasets.labels.repository import Author
 from backend.db.session import Database
 from backend.domain.manifest import Split
 from backend.domain.splitting import RandomSplit

@@ -7,7 +7,7 @@ from backend.datasets.examine.copies import PairKind
 from backend.datasets.health.finding import Action, Finding
 from backend.datasets.health.picture import Material, Picture
 from backend.datasets.health.words import listed, pictures
-from backend.domain.splitting import FOLDER_WORDS
+from backend.domain.manifest import FOLDER_WORDS
 
 COPIES = (PairKind.SAME_PIXELS, PairKind.SAME_PICTURE)
 _HELD_OUT = frozenset({"valid", "test"})

@@ -6,7 +6,7 @@ from backend.caller import Caller, CallerDep
 from backend.datasets.health.acting import act
 from backend.datasets.health.schemas import ActedRead, ActionRequest, HealthRead
 from backend.datasets.health.service import health
-from backend.datasets.labels.ledger.repository import LabelLedger
+from backend.datasets.labels.repository import LabelLedger
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])

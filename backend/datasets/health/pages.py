@@ -13,8 +13,8 @@ from backend.datasets.health.finding import Action
 from backend.datasets.health.service import health
 from backend.datasets.health.view import health_view
 from backend.datasets.labels.ledger.errors import NothingToUndo
-from backend.datasets.labels.ledger.repository import LabelLedger
 from backend.datasets.labels.ledger.undo import undo
+from backend.datasets.labels.repository import LabelLedger
 from backend.datasets.repository import DatasetRepository
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
 from backend.journey.steps import StepName

@@ -16,8 +16,8 @@ from backend.domain.images import normal
 from backend.domain.labels.rules import CsvRule, FolderRule, PatternRule, RuleSpec, parse_spec
 from backend.domain.labels.sense import is_container, masks_among, nests, sense_of
 from backend.domain.labels.tables import Table
-from backend.domain.manifest import Split
-from backend.domain.splitting import FOLDER_WORDS, SIDE_WORDS, CsvSplit, FolderSplit, RandomSplit, SplitSpec
+from backend.domain.manifest import FOLDER_WORDS, SIDE_WORDS, Split
+from backend.domain.splitting import CsvSplit, FolderSplit, RandomSplit, SplitSpec
 from backend.domain.splitting import parse_spec as parse_split
 
 SHOWN: Final = 5

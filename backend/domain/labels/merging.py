@@ -7,7 +7,7 @@ from typing import Final
 from backend.domain.images import normal
 from backend.domain.labels.names import NameIndex
 from backend.domain.labels.tables import InvalidTable, Table, image_column
-from backend.domain.splitting import FOLDER_WORDS, SIDE_WORDS
+from backend.domain.manifest import FOLDER_WORDS, SIDE_WORDS
 
 SIDE_COLUMN: Final = "split"
 """A column that is added where the tables' own names say which side they are about."""

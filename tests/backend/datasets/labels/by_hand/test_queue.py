@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
-from backend.datasets.examine.embeddings import read_embeddings
+from backend.datasets.examine.embeddings import Embeddings, read_embeddings, write_embeddings
 from backend.domain.json import Json
 from tests.backend.datasets.conftest import Ana
 from tests.backend.datasets.test_pages import seen, sent
@@ -32,10 +31,7 @@ def give(ana: Ana, labels: dict[str, str | None]) -> None:
 
 def write_features(folder: Path, dataset_id: str, ids: list[str], values: NDArray[np.float32]) -> None:
     """As the job that examines pictures writes them."""
-    letters = np.array([list(image_id.ljust(36).encode()) for image_id in ids], dtype=np.uint8)
-    (folder / "embeddings").mkdir(parents=True, exist_ok=True)
-    content = {"ids": letters, "values": values.astype(np.float16)}
-    save_file(content, folder / "embeddings" / f"{dataset_id}.safetensors")
+    write_embeddings(folder, dataset_id, Embeddings(tuple(ids), values))
 
 
 def test_without_features_the_order_is_random_and_says_so(ana: Ana) -> None:
