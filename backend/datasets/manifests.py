@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from backend.datasets.repository import VersionRepository
+from backend.datasets.version_repository import VersionRepository
 from backend.datasets.versions import find_version
 from backend.domain.ids import ImageId
 from backend.domain.manifest import Manifest, ManifestImage, Split

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import VersionNotFound
-from backend.datasets.repository import VersionRepository
+from backend.datasets.version_repository import VersionRepository
 from backend.domain.drawn import Drawn, most_are
 from backend.imaging.facts import drawn_from
 from backend.tables.datasets import VersionRow

@@ -8,7 +8,6 @@ Source of the recipes' numbers: fastai v1 (the 2019 course) and fastai v2; the
 places where we differ on purpose are listed in ``docs/recipes.md``.
 """
 
-import math
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -448,48 +447,6 @@ def _with_random_views(stage: Stage, request: TrainingRequest, place: int) -> St
     """Who changes the random changes means them: frozen layers see them as well, unless it is said that they don't."""
     is_given = request.stages is not None and request.stages[place].views is not None
     return stage if is_given or stage.views else stage.model_copy(update={"views": FROZEN_VIEWS})
-
-
-def group_rates(max_lr: MaxLearningRate, groups: int) -> tuple[float, ...]:
-    """Peak learning rate of each layer group, lowest layers first.
-
-    One number: every group below the head gets a tenth of it. A pair: spread
-    geometrically from the first to the second. Source: fastai 2 ``Optimizer``
-    hyper-parameters, ``even_mults``.
-    """
-    if isinstance(max_lr, tuple):
-        low, high = max_lr
-        if groups == 1:
-            return (high,)
-        return tuple(low * (high / low) ** (place / (groups - 1)) for place in range(groups))
-    return (max_lr / 10,) * (groups - 1) + (max_lr,)
-
-
-def one_cycle(progress: float, *, peak: float, warmup: float, start_div: float, final_div: float) -> float:
-    """Learning rate once a share ``progress`` in [0, 1] of the stage's steps is done.
-
-    Rises along a cosine from ``peak / start_div`` to ``peak`` during the first
-    ``warmup`` share, then falls along a cosine to ``peak / final_div``.
-
-    Source: Smith & Topin, "Super-Convergence", arXiv:1708.07120. The paper's legs
-    are straight lines; cosine legs and the defaults follow fastai.
-    """
-    return _two_legs(progress, peak / start_div, peak, peak / final_div, warmup)
-
-
-def one_cycle_momentum(progress: float, *, high: float, low: float, warmup: float) -> float:
-    """Momentum at the same ``progress``: falls from ``high`` to ``low``, then rises again."""
-    return _two_legs(progress, high, low, high, warmup)
-
-
-def _two_legs(progress: float, start: float, turn: float, end: float, warmup: float) -> float:
-    if progress < warmup:
-        return _cosine(start, turn, progress / warmup)
-    return _cosine(turn, end, (progress - warmup) / (1 - warmup))
-
-
-def _cosine(start: float, end: float, share: float) -> float:
-    return start + (1 - math.cos(math.pi * share)) * (end - start) / 2
 
 
 class RunStatus(StrEnum):

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from backend.datasets.repository import VersionRepository
+from backend.datasets.version_repository import VersionRepository
 from backend.db.session import WriteSession
 from backend.dependencies import Services
 from backend.domain.events import EpochFinished, Phase, PhaseStarted, StageFinished, StageStarted, StepFinished

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from backend.datasets.examine.embeddings import Embeddings, embeddings_file, read_embeddings
 from backend.datasets.examine.repository import ExaminationRepository
-from backend.datasets.repository import VersionRepository
+from backend.datasets.version_repository import VersionRepository
 from backend.datasets.versions import find_version
 from backend.domain.manifest import Split
 from backend.domain.results import accuracy_words

@@ -21,7 +21,7 @@ from backend.datasets.health.traits import copy_groups, trait_columns
 from backend.datasets.health.words import share_words
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.corrections import Corrected, present_labels
-from backend.datasets.repository import VersionRepository
+from backend.datasets.version_repository import VersionRepository
 from backend.datasets.versions import latest_version
 from backend.domain.errors import InvalidInput
 from backend.domain.splitting import RandomSplit, parse_spec

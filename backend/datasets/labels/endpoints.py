@@ -17,7 +17,8 @@ from backend.datasets.labels.schemas import (
     VersionRead,
 )
 from backend.datasets.labels.suggestions import suggest
-from backend.datasets.repository import DatasetRepository, VersionRepository
+from backend.datasets.repository import DatasetRepository
+from backend.datasets.version_repository import VersionRepository
 from backend.datasets.versions import find_version
 from backend.dependencies import ReadDep, ServicesDep, StorageDep
 from backend.domain.json import Json

@@ -12,7 +12,8 @@ from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.corrections import Corrected, corrected
 from backend.datasets.labels.repository import LabelLedger
 from backend.datasets.labels.sides import split_labelled
-from backend.datasets.repository import DatasetRepository, VersionRepository
+from backend.datasets.repository import DatasetRepository
+from backend.datasets.version_repository import VersionRepository
 from backend.datasets.versions import latest_version
 from backend.db.session import Database, WriteSession
 from backend.domain.ids import VersionId, new_id

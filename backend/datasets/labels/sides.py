@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from backend.datasets.labels.apply import Labelled
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.evaluation import groups_in_process
-from backend.datasets.repository import VersionRepository
+from backend.datasets.version_repository import VersionRepository
 from backend.domain.images import LabelledImage
 from backend.domain.labels.warnings import LabelWarning, listed, pictures, pictures_have
 from backend.domain.manifest import Split

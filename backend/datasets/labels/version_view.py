@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from backend.datasets.labels.repository import LabelLedger
-from backend.datasets.repository import VersionRepository
+from backend.datasets.version_repository import VersionRepository
 from backend.domain.errors import InvalidInput
 from backend.domain.json import Json
 from backend.domain.labels.rules import CsvRule, ExpressionRule, FolderRule, ListRule, PatternRule, RuleSpec, parse_spec

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from backend.datasets.errors import ImageNotFound
 from backend.datasets.images import content_of, or_raised
-from backend.datasets.repository import DatasetRepository, VersionRepository
+from backend.datasets.repository import DatasetRepository
+from backend.datasets.version_repository import VersionRepository
 from backend.datasets.versions import find_version
 from backend.domain.ids import Digest
 from backend.domain.training import Augmentation, TrainingRequest, resolve

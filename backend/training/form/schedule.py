@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from backend.domain.lr_finder import words
-from backend.domain.schedule import SHARES, momentum_at, rate_at
-from backend.domain.training import Stage, group_rates
+from backend.domain.schedule import SHARES, group_rates, momentum_at, rate_at
+from backend.domain.training import Stage
 
 WIDTH: Final = 240
 HEIGHT: Final = 48

@@ -98,8 +98,8 @@ export class PictureList {
     this.onChange();
   }
 
-  private fetchOnce(page: number, fetch: () => Promise<void>): Promise<void> {
-    const running = this.asked.get(page) ?? fetch().finally(() => this.asked.delete(page));
+  private fetchOnce(page: number, load: () => Promise<void>): Promise<void> {
+    const running = this.asked.get(page) ?? load().finally(() => this.asked.delete(page));
     this.asked.set(page, running);
     return running;
   }

@@ -1,6 +1,6 @@
 import type { Upload } from "tus-js-client";
 import { doubted, reached, signedOut } from "./connection";
-import { ApiError, address, api, csrfToken, errorOf } from "./http";
+import { ApiError, address, api, csrfToken, errorOf, request } from "./http";
 import type { Pausing } from "./pausing";
 import { isPassing, persist } from "./send";
 
@@ -43,10 +43,7 @@ export async function unfinishedUploads(datasetId: string, fingerprint = ""): Pr
 }
 
 export async function discard(uploadId: string): Promise<void> {
-  const response = await fetch(address(`${UPLOADS}/${uploadId}`), {
-    method: "DELETE",
-    headers: { "X-CSRF-Token": csrfToken(), "Tus-Resumable": "1.0.0" },
-  });
+  const response = await request(address(`${UPLOADS}/${uploadId}`), { method: "DELETE", headers: { "Tus-Resumable": "1.0.0" } });
   if (!response.ok && response.status !== 404 && response.status !== 410) throw errorOf(response.status, await response.json().catch(() => null));
 }
 

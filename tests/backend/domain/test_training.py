@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.catalogue import UnknownArchitecture, UnknownWeights
+from backend.domain.schedule import group_rates, one_cycle, one_cycle_momentum
 from backend.domain.training import (
     Augmentation,
     Recipe,
@@ -13,9 +14,6 @@ from backend.domain.training import (
     StageRequest,
     TrainingConfig,
     TrainingRequest,
-    group_rates,
-    one_cycle,
-    one_cycle_momentum,
     resolve,
 )
 from tests.fixtures.fastai import figures

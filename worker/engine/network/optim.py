@@ -4,7 +4,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import AdamW
 
-from backend.domain.training import Stage, TrainingConfig, group_rates, one_cycle, one_cycle_momentum
+from backend.domain.schedule import group_rates, one_cycle, one_cycle_momentum
+from backend.domain.training import Stage, TrainingConfig
 from worker.engine.network.architectures import Classifier
 
 

@@ -14,8 +14,8 @@ from backend.datasets.labels.repository import LabelLedger
 from backend.datasets.labels.version_view import version_lines
 from backend.datasets.labels.versions.compare import compared
 from backend.datasets.labels.versions.repository import Difference, VersionComparison
-from backend.datasets.repository import VersionRepository
 from backend.datasets.urls import thumbnail_url
+from backend.datasets.version_repository import VersionRepository
 from backend.dependencies import ReadDep, ServicesDep
 from backend.domain.errors import Conflict
 from backend.journey.steps import StepName
