@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from backend.datasets.examine.copies import PairKind
 from backend.datasets.health.picture import KnownPair, Measured
@@ -96,8 +96,14 @@ class HealthRepository:
 
     def pairs(self) -> list[KnownPair]:
         """Pairs of images that show the same."""
-        query = select(ImagePairRow.first_id, ImagePairRow.second_id, ImagePairRow.kind)
-        query = query.where(ImagePairRow.dataset_id == self._dataset_id).order_by(ImagePairRow.id)
+        first, second = aliased(ImageRow), aliased(ImageRow)
+        query = (
+            select(ImagePairRow.first_id, ImagePairRow.second_id, ImagePairRow.kind)
+            .join(first, first.id == ImagePairRow.first_id)
+            .join(second, second.id == ImagePairRow.second_id)
+            .where(ImagePairRow.dataset_id == self._dataset_id, ~first.is_deleted, ~second.is_deleted)
+            .order_by(ImagePairRow.id)
+        )
         return [KnownPair(first, second, PairKind(kind)) for first, second, kind in self._session.execute(query)]
 
     def rejected(self) -> Mapping[str, tuple[int, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, not_, or_, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from backend.datasets.pictures.limits import (
     BLANK_CONTRAST,
@@ -49,10 +49,16 @@ def _is_measured(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 def _is_paired(*kinds: str) -> ColumnElement[bool]:
     """Two subqueries, each with an index of its own: an OR of both columns would have none."""
 
-    def paired(column: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-        return exists(select(1).where(column == ImageRow.id, ImagePairRow.kind.in_(kinds)).correlate(ImageRow))
+    def paired(column: InstrumentedAttribute[str], other: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+        partner = aliased(ImageRow)
+        query = select(1).select_from(ImagePairRow).join(partner, partner.id == other)
+        return exists(
+            query.where(column == ImageRow.id, ImagePairRow.kind.in_(kinds), ~partner.is_deleted).correlate(ImageRow)
+        )
 
-    return or_(paired(ImagePairRow.first_id), paired(ImagePairRow.second_id))
+    return or_(
+        paired(ImagePairRow.first_id, ImagePairRow.second_id), paired(ImagePairRow.second_id, ImagePairRow.first_id)
+    )
 
 
 _BLANK: Final = or_(
