@@ -27,6 +27,7 @@ GENTLY = settings(
 )
 ENDLESS = {"stream_run", "stream_events"}
 load_all_checks()
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 CHECKED: list[Any] = CHECKS.get_by_names(  # Any: functions and classes, of which the call wants functions
     [
         "not_a_server_error",
