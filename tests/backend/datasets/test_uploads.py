@@ -28,7 +28,15 @@ def bomb(side: int = 50_000) -> bytes:
 def test_it_keeps_folders_and_the_totals(ana: Ana) -> None:
     answer = ana.bring({"train/3/7463.png": PICTURE, "train/é 7/1.png": encode(draw("square", 2))})
 
-    assert answer == {"added": 2, "already_there": 0, "ignored": 0, "tables": 0, "rejected": [], "notes": []}
+    assert answer == {
+        "added": 2,
+        "already_there": 0,
+        "ignored": 0,
+        "tables": 0,
+        "rejected": [],
+        "notes": [],
+        "imports": [],
+    }
     assert sorted(image["path"] for image in ana.images()) == ["train/3/7463.png", "train/é 7/1.png"]
     dataset = ana.dataset()
     assert (dataset["images"], dataset["bytes"]) == (2, len(PICTURE) + len(encode(draw("square", 2))))
