@@ -15,10 +15,10 @@ from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.datasets.samples import SAMPLES, Sample
 from backend.datasets.table_files import is_json, json_table
 from backend.domain.ids import Digest
-from backend.domain.labels.merging import families, members
 from backend.domain.labels.names import NameIndex
 from backend.domain.labels.rules import Evaluate
 from backend.domain.labels.tables import InvalidTable, NoTable, image_column
+from backend.domain.table_families import families, members
 from backend.imaging.pool import decoding_pool
 from backend.storage.base import Storage
 from backend.tables.datasets import TableFileRow
