@@ -139,6 +139,18 @@ class RunHasNoResults(InvalidInput):
         )
 
 
+class FilterUnknown(InvalidInput):
+    """A bulk action names a filter that lists don't have."""
+
+    code = "filter-unknown"
+
+    def __init__(self, given: str) -> None:
+        super().__init__(
+            f"“{given[:60]}” is no filter of a list of pictures.",
+            advice="Send the query of the list as it is, such as “class=cat&split=train”; nothing was changed.",
+        )
+
+
 class SelectionUnclear(InvalidInput):
     """A bulk action names both pictures and a filter, or neither."""
 

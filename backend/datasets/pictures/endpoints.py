@@ -1,12 +1,13 @@
 """Lists of pictures, and one of them with all that is known of it, by REST."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
 from backend.datasets.pictures.details import details_of, file_about
-from backend.datasets.pictures.listing import ImageQuery, ImageQueryDep, checked
-from backend.datasets.pictures.repository import PictureLists
+from backend.datasets.pictures.listing import ImageQueryDep, checked
+from backend.datasets.pictures.repository import ListOrder, PictureLists
 from backend.datasets.pictures.schemas import ImageDetailsRead, ImageRead
 from backend.datasets.repository import DatasetRepository
 from backend.dependencies import ReadDep, StorageDep
@@ -34,7 +35,7 @@ def list_images(
     fewer items than `limit` although the list goes on; only `next: null` is its end. `newest=true` is `order=newest`.
     """
     if newest and not query.order:
-        query = ImageQuery.of_address(f"{query.address}&order=newest")
+        query = replace(query, order=ListOrder.NEWEST)
     chosen = checked(session, dataset_id, query).chosen
     found = PictureLists(session).page(dataset_id, chosen, limit=limit, after=after, offset=offset)
     root_path: str = request.scope.get("root_path", "")

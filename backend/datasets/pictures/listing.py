@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.datasets.errors import (
     ClassUnknown,
+    FilterUnknown,
     FlagUnknown,
     NoVersionYet,
     RunHasNoResults,
@@ -25,6 +26,12 @@ from backend.tables.datasets import VersionRow
 
 _ADDRESS: Final = {"label": "class", "begins_with": "from"}
 """Fields that have another name in an address."""
+_VALUES: Final = {
+    "split": ("", "train", "valid", "test"),
+    "result": ("", "right", "wrong"),
+    "order": ("", *ListOrder),
+}
+"""What a field may be, where that is one of few."""
 _RANGE: Final = re.compile(r"(\d{0,6})-(\d{0,6})")
 
 
@@ -59,9 +66,20 @@ class ImageQuery:
 
     @classmethod
     def of_address(cls, address: str) -> "ImageQuery":
-        """The inverse of ``address``; what it doesn't know is passed over."""
-        given = dict(parse_qsl(address))
-        return cls(**{field.name: given.get(_ADDRESS.get(field.name, field.name), "") for field in fields(cls)})
+        """The inverse of ``address``. A misspelt filter is refused: a bulk action would be for too many pictures.
+
+        Raises:
+            FilterUnknown
+        """
+        names = {_ADDRESS.get(field.name, field.name): field.name for field in fields(cls)}
+        try:
+            given = parse_qsl(address, keep_blank_values=True, strict_parsing=True) if address else []
+        except ValueError:
+            raise FilterUnknown(address) from None
+        for name, value in given:
+            if name not in names or value not in _VALUES.get(name, (value,)):
+                raise FilterUnknown(f"{name}={value}")
+        return cls(**{names[name]: value for name, value in given})
 
     def at(self, beginning: str) -> str:
         """The address of the same list, beginning elsewhere."""

@@ -1,6 +1,7 @@
 """Pages of a dataset's pictures: all of them with filters, one of them, and deleting some."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -50,7 +51,7 @@ def images(
     """All pictures, or those that filters choose."""
     if query.result and not query.run:
         # A form without a script sends all of its fields.
-        query = ImageQuery.of_address(query.address.replace(f"result={query.result}", ""))
+        query = replace(query, result="")
     lists = PictureLists(session)
     context = dataset_context(session, dataset_id, StepName.PICTURES) | {"here": "All pictures"}
     found = checked(session, dataset_id, query)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
@@ -94,6 +95,17 @@ def test_a_selection_that_is_both_or_neither_is_refused(ana: Ana) -> None:
     for body in ({}, {"ids": ["a"], "filter": ""}):
         answer = ana.client.request("DELETE", path, json=body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "selection-unclear")
+
+
+@pytest.mark.parametrize("filter", ["clas=cat", "class", "split=tran", "order=x", "side=1"])
+def test_a_misspelt_filter_deletes_nothing(ana: Ana, filter: str) -> None:
+    ana.bring_shapes(1)
+
+    path = f"/api/v1/datasets/{ana.dataset_id}/images"
+    answer = ana.client.request("DELETE", path, json={"filter": filter})
+
+    assert answer.status_code == 422
+    assert len(ana.images()) == 3
 
 
 def test_a_dataset_in_the_bin_is_nowhere_to_be_seen_and_comes_back_whole(ana: Ana, services: Services) -> None:
