@@ -106,8 +106,8 @@ def test_what_counts_is_what_a_replay_says(
 
 
 def test_both_databases_replay_alike(database: Database) -> None:
-    first = {(IMAGE, "a"): "x", (IMAGE, "b"): "x", (CLASS, "cat"): None}
-    second = {(IMAGE, "a"): "y", (IMAGE, "b"): RULE}
+    first: dict[tuple[str, str], str | None] = {(IMAGE, "a"): "x", (IMAGE, "b"): "x", (CLASS, "cat"): None}
+    second: dict[tuple[str, str], str | None] = {(IMAGE, "a"): "y", (IMAGE, "b"): RULE}
     with database.write() as session:
         play(
             session,

@@ -33,7 +33,7 @@ def test_once_there_are_five_a_class_the_doubtful_ones_come_first() -> None:
 
     assert found.policy is Policy.MARGIN
     # The first picture of each cluster that has a doubtful one is doubtful.
-    first = {}
+    first: dict[int, int] = {}
     for at, place in enumerate(found.order.tolist()):
         if at % 5 != 4:
             first.setdefault(int(clusters.of[place]), place)

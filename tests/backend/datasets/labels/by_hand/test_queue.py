@@ -34,8 +34,8 @@ def write_features(folder: Path, dataset_id: str, ids: list[str], values: NDArra
     """As the job that examines pictures writes them."""
     letters = np.array([list(image_id.ljust(36).encode()) for image_id in ids], dtype=np.uint8)
     (folder / "embeddings").mkdir(parents=True, exist_ok=True)
-    content = {"ids": letters, "values": values.astype(np.float16)}
-    save_file(content, folder / "embeddings" / f"{dataset_id}.safetensors")
+    file = folder / "embeddings" / f"{dataset_id}.safetensors"
+    save_file({"ids": letters, "values": values.astype(np.float16)}, file)
 
 
 def test_without_features_the_order_is_random_and_says_so(ana: Ana) -> None:
