@@ -49,7 +49,7 @@ def test_pictures_are_labelled_with_keys_and_taken_back(page: Page, server: Serv
     expect(page.get_by_text("Undone:")).to_be_visible()
 
     page.keyboard.press("v")
-    tiles = page.get_by_role("option")
+    tiles = page.locator("[data-tile]")
     expect(tiles).to_have_count(9)
     tiles.nth(0).click()
     tiles.nth(2).click(modifiers=["Shift"])

@@ -40,7 +40,7 @@ class Overrides:
 
 
 def renamed(classes: Mapping[str, str | None], names: Iterable[str], to: str | None) -> dict[str, str | None]:
-    """Changes of the mapping that put the pictures called ``names`` at present into ``to``; None leaves them out.
+    """Changes of the mapping that give the pictures called ``names`` at present the name ``to``; None leaves them out.
 
     Args:
         classes: the present mapping, by the rule's names.
