@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for seed in given.seeds:
                 if (one.name, seed) not in {(row["set"], row["seed"]) for row in results["rows"]}:
                     results["rows"] += measure(one, seed, given.weights_folder, given.yardsticks_python, given.pictures)
-                    results["shortcuts"] += measure_shortcuts(one, seed, given.pictures)
+                    results["shortcuts"] += measure_shortcuts(one, seed)
                     measuring.write(given.json, results)
     except (CantMeasure, OSError) as error:
         print(error, file=sys.stderr)

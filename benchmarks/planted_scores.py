@@ -28,7 +28,8 @@ class Answer:
 def score(planted: Planted, answer: Answer) -> list[dict[str, Json]]:
     """A row for each kind: how many were planted and found; for copies also how many pairs are wrongly called so."""
     together = _joined(answer.groups)
-    truth = _joined([pair for kind, pairs in planted.pairs.items() if kind != "series" for pair in pairs])
+    copies = [pair for kind, pairs in planted.pairs.items() if kind != "series" for pair in pairs]
+    truth = _joined([*copies, *planted.related])
     rows: list[dict[str, Json]] = []
     for kind, pairs in planted.pairs.items():
         found = sum(_are_joined(together, pair) for pair in pairs)

@@ -15,15 +15,18 @@ from backend.domain.json import Json
 from backend.imaging.tasks import read_image
 from benchmarks.sets import PictureSet
 
+MOST: Final = 600
+"""Clean pictures of a set; fewer would leave too few of each class."""
+_OFTEN: Final = 10
 _ORIENTATION, _MODEL = 0x0112, 0x0110
 _HELD_OUT: Final = 0.25
 Change = Callable[[Image.Image], bytes]
 
 
-def measure_shortcuts(one: PictureSet, seed: int, most: int) -> list[dict[str, Json]]:
+def measure_shortcuts(one: PictureSet, seed: int) -> list[dict[str, Json]]:
     """A row for each planted shortcut, and one for the set as it is."""
     random = np.random.default_rng(1000 + seed)
-    chosen = [one.images[place] for place in random.permutation(len(one.images))[:most]]
+    chosen = [one.images[place] for place in random.permutation(len(one.images))[:MOST]]
     contents = [(one.folder / image.paths[0]).read_bytes() for image in chosen]
     labels = [image.label for image in chosen]
     clean = [_picture(content, label) for content, label in zip(contents, labels, strict=True)]
@@ -35,8 +38,8 @@ def measure_shortcuts(one: PictureSet, seed: int, most: int) -> list[dict[str, J
             "found": [f"{shortcut.label}: {shortcut.trait} ({shortcut.accuracy:.2f})" for shortcut in found],
         }
     ]
-    frequent = [label for label, count in Counter(labels).items() if count >= 10]
-    for kind, change in CHANGES.items():
+    frequent = [label for label, count in Counter(labels).items() if count >= _OFTEN]
+    for kind, change in CHANGES.items() if frequent else ():
         target = str(random.choice(sorted(frequent)))
         changed = _changed(clean, contents, labels, target, change)
         said = _found(changed, labels)

@@ -28,12 +28,14 @@ class Planted:
         labels: class of each path as its folder says.
         pairs: (path, path of its copy) by kind.
         faults: paths by kind of fault of a single picture.
+        related: (path, path) of poor pictures and what they were made of: to call them copies is not wrong.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     pairs: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     faults: dict[str, list[str]] = field(default_factory=dict)
+    related: list[tuple[str, str]] = field(default_factory=list)
 
 
 def plant(one: PictureSet, seed: int, most: int = MOST) -> Planted:
@@ -169,8 +171,9 @@ def _plant_poor(
     for kind, make in poor.items():
         for _ in range(each // 2):
             # Taken from other pictures than those with copies; those run out in small sets.
-            _, label, image = clean[int(random.integers(len(clean)))]
+            source, label, image = clean[int(random.integers(len(clean)))]
             path = f"train/{label}/{_name(random)}.jpg"
+            planted.related.append((source, path))
             planted.files[path], planted.labels[path] = make(image), label
             planted.faults.setdefault(kind, []).append(path)
 

@@ -28,7 +28,7 @@ class Agreement:
 
     Attributes:
         correlation: (P,) of all grey values where both have some, -1 to 1.
-        worst: (P,) the strongest disagreement of any of 8 x 8 parts, as a share of the pictures' contrast. A
+        worst: (P,) the strongest disagreement of any of 6 x 6 inner parts, as a share of the pictures' contrast. A
             recompressed copy differs a little everywhere, the next photograph of a burst much where something moved.
     """
 
@@ -148,5 +148,7 @@ def _agreement_of(fixed: Floats, moved: Floats, inside: Floats) -> tuple[Floats,
     size = SIDE // _BLOCKS
     blocks = rest.reshape(len(rest), _BLOCKS, size, _BLOCKS, size).mean(axis=(2, 4))
     contrast = of_one / share[:, 0, 0]
-    worst = np.sqrt(blocks.max(axis=(1, 2)) / np.maximum(contrast, 1e-6))
+    # Without the outermost parts: there a crop leaves next to nothing to compare.
+    inner = blocks[:, 1:-1, 1:-1].max(axis=(1, 2))
+    worst = np.sqrt(inner / np.maximum(contrast, 1e-6))
     return correlation.astype(np.float32), worst.astype(np.float32)

@@ -29,7 +29,7 @@ _MOMENT_SHARE: Final = 0.35
 _FURTHEST: Final = 0.25
 """Cosine distance beyond which pictures are never compared, however different the others are."""
 _CORRELATION: Final = 0.95
-_WORST: Final = 0.42
+_WORST: Final = 0.45
 _WORST_OF_NEIGHBOURS: Final = 0.25
 """The disagreement that is allowed between pictures that were taken or numbered one after the other."""
 _MOMENT_S: Final = 10.0

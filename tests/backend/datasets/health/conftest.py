@@ -22,11 +22,8 @@ def examine(ana: Ana) -> Examine:
         services, dataset_id = ana.services, ana.dataset_id
         with services.open_unit()() as unit:
             job_id = unit.enqueue(JobKind.IMPORT, dataset_id)
-            row = unit.session.get(ExaminationRow, dataset_id)
-            if row is None:
-                unit.session.add(ExaminationRow(dataset_id=dataset_id, job_id=job_id, images_done=5, images_total=10))
-            else:
-                row.job_id = job_id
+            row = unit.session.get_one(ExaminationRow, dataset_id)
+            row.job_id, row.images_done, row.images_total = job_id, 5, 10
         if is_over:
             compare(
                 services.open_unit(),
