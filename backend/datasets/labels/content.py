@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from backend.datasets.labels.table_families import families, members
 from backend.datasets.labels.tables import ReadTable, of_json, read_table, together
 from backend.datasets.repository import DatasetRepository, ImageNames
 from backend.datasets.samples import SAMPLES, Sample
@@ -18,7 +19,6 @@ from backend.domain.ids import Digest
 from backend.domain.labels.names import NameIndex
 from backend.domain.labels.rules import Evaluate
 from backend.domain.labels.tables import InvalidTable, NoTable, image_column
-from backend.domain.table_families import families, members
 from backend.imaging.pool import decoding_pool
 from backend.storage.base import Storage
 from backend.tables.datasets import TableFileRow

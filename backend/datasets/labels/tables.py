@@ -8,10 +8,10 @@ from typing import Final
 
 import charset_normalizer
 
+from backend.datasets.labels.table_families import merged
 from backend.domain.labels.json_tables import JsonLayout, JsonTable
 from backend.domain.labels.names import NameIndex
 from backend.domain.labels.tables import InvalidTable, Table
-from backend.domain.table_families import merged
 from backend.imaging.errors import Refused
 
 DELIMITERS: Final = (",", ";", "\t", "|")
