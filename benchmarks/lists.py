@@ -249,7 +249,8 @@ def main() -> None:
             filled = fill(found, arguments.images)
             print(f"{kind}: {arguments.images:,} pictures, filled in {time.perf_counter() - start:.0f} s")
             print(
-                "| list | median ms | p95 ms | processor: median ms | p95 ms | times the bare query |\n|---|---|---|---|---|---|"
+                "| list | median ms | p95 ms | processor: median ms | p95 ms | times the bare query |"
+                "\n|---|---|---|---|---|---|"
             )
             for timed in measure(found, filled, arguments.rounds):
                 print(timed.line, flush=True)
