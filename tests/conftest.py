@@ -1,5 +1,6 @@
 """Real databases, a real data folder, and clients at the front door."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ from tests.fixtures.postgres import running_postgres
 from tests.fixtures.tested_machine import count_as_tested
 
 OWNER_TOKEN = "test-token-of-ana-0123456789"
+
+# Work in the background that takes seconds is switched on only by tests that are about it.
+os.environ |= {"TELLAPART_EXAMINE": "false", "TELLAPART_STANDBY": "false"}
 
 
 class CollectingNotifier:

@@ -61,7 +61,11 @@ def test_it_returns_at_once_where_nothing_waits(context: WorkerContext) -> None:
 
 
 def test_looking_at_pictures_makes_way_for_a_training(context: WorkerContext) -> None:
-    context = replace(context, identity=replace(context.identity, examiner="tests.worker.kill.patient_examiner"))
+    context = replace(
+        context,
+        identity=replace(context.identity, examiner="tests.worker.kill.patient_examiner"),
+        settings=context.settings.model_copy(update={"examine": True}),
+    )
     with unit_of_work(context.database, NoNotifier()) as unit:
         looking = unit.enqueue(JobKind.EXAMINE, new_id())
     ordered = list[str]()
