@@ -26,7 +26,6 @@ from backend.ledger.sweep import Sweeper
 from backend.training.forecast.measurements import needs_test
 from backend.version import version
 from worker.hardware import device_name, machine, memory_of
-from worker.housekeeping import EVERY_S, clear_leftovers
 from worker.identity import WorkerContext
 from worker.logfile import attempt_logs
 from worker.processors import LoadMeter, processors
@@ -37,6 +36,8 @@ GRACE_S: Final = 110.0
 HURRIED_S: Final = 5.0
 TEST_AFTER_S: Final = 8.0
 """After its start a worker has other things to do, and may be needed at once."""
+TIDY_AFTER_S: Final = 20.0
+TIDY_EVERY_S: Final = 3600.0
 _MISSED_TOO_OFTEN: Final = 3
 _SLEEP_S: Final = 0.1
 _TITLE_OF: Final = {JobKind.TRAIN: "The listener for trainings", JobKind.IMPORT: "The listener for imports"}
@@ -57,8 +58,9 @@ class Host:
         self._listeners = {kind: self._child(kind) for kind in LISTENED} if self._has_broker else {}
         self._pollers: dict[JobKind, Child] = {}
         self._missed = dict.fromkeys(LISTENED, 0)
-        self._heartbeat_at = self._looked_at = self._tidied_at = float("-inf")
+        self._heartbeat_at = self._looked_at = float("-inf")
         self._began = time.monotonic()
+        self._tidied_at = self._began - TIDY_EVERY_S + TIDY_AFTER_S
         self._load = LoadMeter()
         self._test: Child | None = None
 
@@ -106,8 +108,11 @@ class Host:
             self._take_without_notification(listener)
 
     def _tidy(self) -> None:
-        if time.monotonic() - self._tidied_at >= EVERY_S:
+        if time.monotonic() - self._tidied_at >= TIDY_EVERY_S:
             self._tidied_at = time.monotonic()
+            # Here: most of a second of loading, which a worker that has just started has no time for.
+            from worker.housekeeping import clear_leftovers
+
             try:
                 clear_leftovers(
                     self._context.database, self._context.storage, attempt_logs(self._context.settings.data)

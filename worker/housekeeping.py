@@ -25,7 +25,6 @@ log = structlog.get_logger()
 
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 24 * _HOUR_S
-EVERY_S: Final = _HOUR_S
 
 
 @dataclass(frozen=True, slots=True)
