@@ -115,7 +115,10 @@ class Host:
 
             try:
                 clear_leftovers(
-                    self._context.database, self._context.storage, attempt_logs(self._context.settings.data)
+                    self._context.database,
+                    self._context.storage,
+                    attempt_logs(self._context.settings.data),
+                    self._context.settings.features_folder,
                 )
             except OSError as error:  # another worker was faster, or the disk is ill: there is another time
                 log.warning("leftovers_stay", error=str(error))

@@ -14,6 +14,7 @@ import structlog
 from backend.datasets.blobs import forget_archives
 from backend.datasets.deletion.bin import delete_expired
 from backend.datasets.deletion.remove import finish_deletions
+from backend.datasets.examine.repository import remove_unneeded
 from backend.db.session import Database
 from backend.ledger.unit_of_work import NoNotifier, UnitOfWork, unit_of_work
 from backend.storage.local import LocalStorage
@@ -39,9 +40,10 @@ class Cleared:
     binned: int = 0
     datasets: int = 0
     uploads: int = 0
+    embeddings: int = 0
 
 
-def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cleared:
+def clear_leftovers(database: Database, storage: LocalStorage, logs: Path, features: Path) -> Cleared:
     """Remove what is no longer needed. Safe to repeat, and for several workers at once."""
     states = storage.old_folders("states", _HOUR_S)
     checkpoints = storage.old_folders("checkpoints", _DAY_S)
@@ -64,6 +66,7 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
         delete_expired(open_unit, storage),
         finish_deletions(open_unit, storage),
         clear_uploads(open_unit, storage, storage.old_folders("uploads", _DAY_S)),
+        remove_unneeded(database, features),
     )
     if cleared != Cleared(0, 0, 0):
         log.info(
@@ -76,5 +79,6 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path) -> Cl
             binned=cleared.binned,
             datasets=cleared.datasets,
             uploads=cleared.uploads,
+            embeddings=cleared.embeddings,
         )
     return cleared

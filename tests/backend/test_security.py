@@ -340,7 +340,8 @@ class TestPaths:
                 path = re.sub(r"\{[^}]+\}", lambda _, payload=payload: payload, address.template)  # type: ignore[misc]
                 status, body = answer_to(app, address.method, unquote(path, errors="surrogateescape"))
 
-                assert status in (303, 307, 400, 404, 405, 409, 413, 415, 422), (str(address), payload, body)
+                # 412: a request of a resumable upload that doesn't say which version of the protocol it speaks.
+                assert status in (303, 307, 400, 404, 405, 409, 412, 413, 415, 422), (str(address), payload, body)
                 assert b"root:" not in body
 
     def test_control_characters_are_nothing_of_ours(self, app: FastAPI) -> None:

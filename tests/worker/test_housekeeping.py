@@ -2,9 +2,13 @@
 
 import os
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from backend.datasets.examine.embeddings import Embeddings, write_embeddings
+from backend.datasets.repository import DatasetRepository
 from backend.db.session import Database
 from backend.domain.ids import new_id
 from backend.storage.local import LocalStorage
@@ -30,7 +34,7 @@ def test_states_of_a_run_that_continues_are_kept(scene: Scene, storage: LocalSto
     storage.folder("states", run_id)
     age(storage, "states", run_id, 5)
 
-    assert clear_leftovers(scene.database, storage, storage.root / "logs") == Cleared(
+    assert clear_leftovers(scene.database, storage, storage.root / "logs", storage.root / "features") == Cleared(
         states=0, checkpoints=0, incoming=0
     )
     assert (storage.root / "states" / run_id).is_dir()
@@ -41,9 +45,9 @@ def test_states_of_an_ended_run_go_after_an_hour(scene: Scene, storage: LocalSto
     scene.finish(scene.claim())
     storage.folder("states", run_id)
 
-    young = clear_leftovers(scene.database, storage, storage.root / "logs")
+    young = clear_leftovers(scene.database, storage, storage.root / "logs", storage.root / "features")
     age(storage, "states", run_id, 2)
-    old = clear_leftovers(scene.database, storage, storage.root / "logs")
+    old = clear_leftovers(scene.database, storage, storage.root / "logs", storage.root / "features")
 
     assert (young.states, old.states) == (0, 1)
     assert not (storage.root / "states" / run_id).exists()
@@ -62,7 +66,7 @@ def test_a_checkpoint_without_a_row_goes_after_a_day_and_one_with_a_row_stays(
         storage.folder("checkpoints", name)
         age(storage, "checkpoints", name, 30)
 
-    assert clear_leftovers(scene.database, storage, storage.root / "logs").checkpoints == 1
+    assert clear_leftovers(scene.database, storage, storage.root / "logs", storage.root / "features").checkpoints == 1
     assert (storage.root / "checkpoints" / stored.folder).is_dir()
     assert not (storage.root / "checkpoints" / orphan).exists()
     assert scene.view(run_id).checkpoints[0].id == stored.id
@@ -74,5 +78,17 @@ def test_broken_uploads_go_after_a_day(scene: Scene, storage: LocalStorage) -> N
     old = time.time() - 2 * 86_400
     os.utime(partial, (old, old))
 
-    assert clear_leftovers(scene.database, storage, storage.root / "logs").incoming == 1
+    assert clear_leftovers(scene.database, storage, storage.root / "logs", storage.root / "features").incoming == 1
     assert not partial.exists()
+
+
+def test_embeddings_go_with_their_dataset(scene: Scene, tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path / "storage")
+    with scene.database.write() as session:
+        kept = DatasetRepository(session).add("Leaves").id
+    features = tmp_path / "features"
+    for dataset_id in (kept, "0" * 32):
+        write_embeddings(features, dataset_id, Embeddings((), np.empty((0, 1), np.float32)))
+
+    assert clear_leftovers(scene.database, storage, storage.root / "logs", features).embeddings == 1
+    assert [file.stem for file in (features / "embeddings").iterdir()] == [kept]

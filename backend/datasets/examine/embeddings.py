@@ -69,4 +69,9 @@ def unit_rows(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def embeddings_file(folder: Path, dataset_id: str) -> Path:
     """Where the embeddings of a dataset are, or will be, in the folder of features."""
-    return folder / "embeddings" / f"{dataset_id}.safetensors"
+    return embeddings_folder(folder) / f"{dataset_id}.safetensors"
+
+
+def embeddings_folder(folder: Path) -> Path:
+    """Where the embeddings of all datasets are in the folder of features."""
+    return folder / "embeddings"

@@ -1,13 +1,16 @@
 """All SQL over how far the examination of a dataset's pictures is."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from backend.datasets.examine.embeddings import embeddings_folder
+from backend.db.session import Database
 from backend.domain.ids import Digest
 from backend.ledger.job import JobState
-from backend.tables.datasets import ImageRow
+from backend.tables.datasets import DatasetRow, ImageRow
 from backend.tables.examination import ExaminationRow
 from backend.tables.ledger import JobRow
 
@@ -30,6 +33,17 @@ class Examination:
     def is_over(self) -> bool:
         """Whether no job goes on with it, as far as pictures were known to it."""
         return self.state.is_final
+
+
+def remove_unneeded(database: Database, features: Path) -> int:
+    """Remove embeddings of datasets that aren't there any more from the folder of features; how many."""
+    files = {file.stem: file for file in embeddings_folder(features).glob("*.safetensors")}
+    with database.read() as session:
+        known = set(session.scalars(select(DatasetRow.id).where(DatasetRow.id.in_([*files]))))
+    unneeded = [file for dataset_id, file in files.items() if dataset_id not in known]
+    for file in unneeded:
+        file.unlink(missing_ok=True)
+    return len(unneeded)
 
 
 class ExaminationRepository:
