@@ -76,6 +76,7 @@ def _result(found: Ingested) -> dict[str, Json]:
         "already_there": found.already_there,
         "ignored": found.ignored,
         "tables": found.tables,
+        "imports": list(found.imports),
         "rejected": [{"path": one.path, "code": one.code, "message": one.message} for one in found.rejected],
         "notes": [
             {"path": noted.path, "code": noted.note.code, "message": noted.note.message} for noted in found.noted

@@ -16,7 +16,7 @@ from backend.datasets.pictures.selection import Selection
 from backend.dependencies import ReadDep, ServicesDep
 from backend.pagination import IdCursorDep, LimitQuery, Page
 
-router = APIRouter(prefix="/api/v1", tags=["bin"], route_class=LargeJsonRoute)
+router = APIRouter(prefix="/api/v1", tags=["datasets"], route_class=LargeJsonRoute)
 
 
 @router.delete("/datasets/{dataset_id}", status_code=204)

@@ -9,7 +9,7 @@ from backend.datasets.examine.first_guess import Standing, first_guess
 from backend.dependencies import ReadDep, SettingsDep
 from backend.domain.results import wilson_interval
 
-router = APIRouter(prefix="/api/v1", tags=["versions"])
+router = APIRouter(prefix="/api/v1", tags=["labels and versions"])
 
 
 class FirstGuessRead(BaseModel):

@@ -210,7 +210,7 @@ def test_a_picture_has_a_page_with_what_is_known_of_it(ana: Ana) -> None:
 
     text = seen(ana.client, f"/datasets/{ana.dataset_id}/images/{image['id']}")
 
-    for words in ("<b>circle</b>, ", "24 × 24 pixels", "PNG", "shapes/circle/0.png", "Added under several names"):
+    for words in ("<b>circle</b>, ", "24 × 24 pixels", "PNG", "shapes/circle/0.png", "Exact copies"):
         assert words in text
     assert ana.client.get(f"/datasets/{ana.another().dataset_id}/images/{image['id']}").status_code == 404
 
