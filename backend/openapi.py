@@ -146,7 +146,7 @@ def _statuses(path: str, method: str, call: dict[str, Any]) -> list[int]:
         400: has_body or is_tus,
         401: not is_open(path),
         403: changes,
-        404: "{" in path or changes or path.endswith("/server-folders"),
+        404: "{" in path or changes or path.endswith("/server-folders") or path == _RESUMABLE,
         409: changes or path.startswith(_HAVE_STATES),
         410: path.startswith(f"{_RESUMABLE}/"),
         412: is_tus,

@@ -136,9 +136,14 @@ class RunRepository:
         self._session.execute(update(RunRow).where(RunRow.id == claim.subject_id, holds).values(**values))
 
     def version(self, version_id: VersionId) -> VersionRow | None:
-        """The version that a run is to learn from, of a dataset that isn't deleted."""
-        query = select(VersionRow).join(DatasetRow, DatasetRow.id == VersionRow.dataset_id)
-        return self._session.scalar(query.where(VersionRow.id == version_id, ~DatasetRow.is_being_deleted))
+        """The version that a run is to learn from, of a dataset that isn't deleted; read once in a session."""
+        known: dict[str, VersionRow | None] = self._session.info.setdefault("versions of runs", {})
+        if version_id not in known:
+            query = select(VersionRow).join(DatasetRow, DatasetRow.id == VersionRow.dataset_id)
+            known[version_id] = self._session.scalar(
+                query.where(VersionRow.id == version_id, ~DatasetRow.is_being_deleted)
+            )
+        return known[version_id]
 
     def dataset_name(self, dataset_id: str) -> str:
         """Name of the dataset that a version belongs to."""
