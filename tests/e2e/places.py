@@ -61,6 +61,10 @@ def _wait_for_marker(page: Page, furnished: Furnished) -> None:
     _open_all(page, furnished)
 
 
+def _wait_for_shortcuts(page: Page, furnished: Furnished) -> None:
+    expect(page.get_by_text(re.compile("^Something trivial gives")).first).to_be_visible(timeout=30_000)
+
+
 def _open_menu(page: Page, furnished: Furnished) -> None:
     page.get_by_label("Menu").click()
 
@@ -179,7 +183,7 @@ PLACES: Final = {
     "versions": Place("/datasets/{dataset}/versions", _open_all),
     "look": Place("/versions/{version}"),
     "look, other changes": Place("/versions/{version}?seed=1&max_rotate=40&max_lighting=0.5"),
-    "health": Place("/datasets/{dataset}/health"),
+    "health": Place("/datasets/{dataset}/health", _wait_for_shortcuts),
     "train": Place("/versions/{version}/train", _open_all),
     "train, from a model": Place("/versions/{version}/train?starts_from={first_checkpoint}", _open_all),
     "train, a card of three stages": Place("/versions/{version}/train", _add_a_stage),

@@ -34,7 +34,7 @@ def page(browser: Browser, served: ServeProcess, complaints: Complaints) -> Iter
 
 
 def test_a_sample_is_a_trained_model_after_two_clicks(page: Page, served: ServeProcess) -> None:
-    page.get_by_role("button", name="Use Handwritten digits").click()
+    page.get_by_role("button", name="Use it: Handwritten digits").click()
     page.get_by_role("button", name="Train now").click(timeout=SLOW)
 
     _wait_until_trained(page, served)

@@ -85,6 +85,8 @@ def test_classes_are_called_what_they_are_called(page: Page, furnished: Furnishe
     assert page.locator(".class-name").all_inner_texts() == [IMAGE, SCRIPT, TEMPLATE]
 
     PLACES["look"].open(page, furnished)
+    assert page.locator(".balance-name").all_inner_texts() == [IMAGE, SCRIPT, TEMPLATE]
+    page.get_by_text("As a table").click()
     assert page.locator(".look tbody th").all_inner_texts() == [IMAGE, SCRIPT, TEMPLATE, "All 3 classes"]
     assert set(page.locator(".batch-title").all_inner_texts()) <= {IMAGE, SCRIPT, TEMPLATE}
 
@@ -92,7 +94,7 @@ def test_classes_are_called_what_they_are_called(page: Page, furnished: Furnishe
 def test_a_class_leads_to_its_pictures(page: Page, furnished: Furnished) -> None:
     PLACES["look"].open(page, furnished)
 
-    page.get_by_role("link", name=SCRIPT, exact=True).click()
+    page.get_by_role("link", name=f"{SCRIPT} 8", exact=True).click()
 
     expect(page.get_by_role("heading", name="8 pictures")).to_be_visible()
     expect(page.get_by_label("Class", exact=True)).to_have_value(SCRIPT)

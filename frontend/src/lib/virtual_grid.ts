@@ -179,12 +179,12 @@ export class VirtualGrid {
     }
     image.src = picture.thumbnail_url;
     const name = picture.path.slice(picture.path.lastIndexOf("/") + 1);
-    cell.setAttribute("aria-label", picture.label === null ? wordsOf(picture) : `${wordsOf(picture)}, ${name}`);
+    cell.setAttribute("aria-label", nameOf(picture, name));
     cell.append(element("span", { class: "cell-mark" }, element("span", { "aria-hidden": "true" }, "✓")));
-    if (picture.answer) cell.append(answerOf(picture.answer));
     const text = element("span", { class: "cell-text", title: picture.path }, name);
     if (picture.label !== null) text.prepend(element("b", {}, picture.label), " ");
     cell.append(text);
+    if (picture.answer) cell.append(" ", answerOf(picture.answer));
     this.markCell(cell);
     return cell;
   }
@@ -196,7 +196,20 @@ export class VirtualGrid {
   }
 }
 
-function answerOf(answer: NonNullable<Picture["answer"]>): HTMLElement {
-  const words = answer.is_right ? "right" : `predicted ${answer.predicted}`;
-  return element("span", { class: "cell-answer", "data-right": String(answer.is_right) }, words);
+type Answer = NonNullable<Picture["answer"]>;
+
+/** What a cell is called; it holds what is seen in the cell, in the same order, so that speech can choose it. */
+function nameOf(picture: Picture, file: string): string {
+  const { label, answer } = picture;
+  if (label === null) return wordsOf(picture);
+  const words = `labelled ${label}, ${file}`;
+  return answer ? `${words}, ${answerWords(answer)} (${Math.round(100 * answer.probability)}%)` : words;
+}
+
+function answerWords(answer: Answer): string {
+  return answer.is_right ? "right" : `predicted ${answer.predicted}`;
+}
+
+function answerOf(answer: Answer): HTMLElement {
+  return element("span", { class: "cell-answer", "data-right": String(answer.is_right) }, answerWords(answer));
 }

@@ -17,7 +17,7 @@ def test_it_asks_for_pictures_where_there_are_none(client: TestClient) -> None:
     text = client.get("/", headers=PAGE).text
 
     assert "Drop a folder of pictures anywhere on this page" in text
-    assert "Use Handwritten digits" in text
+    assert "Use it: Handwritten digits" in text
 
 
 def test_it_shows_datasets_with_their_faces(client: TestClient) -> None:
