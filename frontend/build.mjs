@@ -29,7 +29,7 @@ async function bundle() {
   const styles = await build({
     ...shared,
     absWorkingDir: HERE,
-    entryPoints: ["styles/main.css"],
+    entryPoints: ["styles/main.css", "styles/datasets.css"],
     outdir: "static/css",
     entryNames: "[name]-[hash]",
     target: ["chrome123", "firefox120", "safari17.5"],

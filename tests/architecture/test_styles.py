@@ -23,7 +23,8 @@ SHARED = {
     "glossary.css",
     "states.css",
 }
-PAGES = sorted(file for file in STYLES.glob("*.css") if file.name not in {"main.css", *SHARED})
+BUNDLES = ("main.css", "datasets.css")
+PAGES = sorted(file for file in STYLES.glob("*.css") if file.name not in {*BUNDLES, *SHARED})
 CLASS = re.compile(r"\.(-?[_a-zA-Z][\w-]*)")
 OTHER_PARTS = re.compile(r":(?:has|not|is|where)\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\]]*\]|::?[\w-]+(?:\([^)]*\))?")
 
@@ -34,6 +35,11 @@ class Rule:
 
     selector: str
     inside: tuple[str, ...]
+
+
+def imports_of(bundle: str) -> list[str]:
+    """The stylesheets that one imports into a layer."""
+    return re.findall(r'@import "([\w.]+)" layer\(\w+\);', (STYLES / bundle).read_text("utf-8"))
 
 
 def rules_of(css: str) -> Iterator[Rule]:
@@ -106,9 +112,17 @@ def test_every_page_has_the_name_that_its_styles_have() -> None:
 
 
 def test_every_stylesheet_is_imported_into_a_layer() -> None:
-    imported = re.findall(r'@import "([\w.]+)" layer\(\w+\);', (STYLES / "main.css").read_text("utf-8"))
+    imported = [name for bundle in BUNDLES for name in imports_of(bundle)]
 
-    assert sorted(imported) == sorted(file.name for file in STYLES.glob("*.css") if file.name != "main.css")
+    assert sorted(imported) == sorted(file.name for file in STYLES.glob("*.css") if file.name not in BUNDLES)
+
+
+def test_every_page_of_a_dataset_has_their_stylesheet() -> None:
+    roots = {root for name in imports_of("datasets.css") for root in pages_reached_from((STYLES / name).read_text("utf-8"))}
+    condition = re.search(r"self\.page_name\(\) in \(([^)]*)\)", (TEMPLATES / "base.html").read_text("utf-8"))
+
+    assert condition is not None
+    assert {f".page-{name}" for name in re.findall(r'"([\w-]+)"', condition[1])} == roots
 
 
 def test_it_finds_a_class_that_two_stylesheets_style() -> None:

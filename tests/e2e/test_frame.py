@@ -27,7 +27,7 @@ def test_a_dropped_folder_becomes_a_version_to_look_at(page: Page, shapes: Path)
     expect(page.get_by_text("Suggested: the folder each picture is in; this fits 24 of 24 pictures")).to_be_visible()
     page.get_by_role("button", name="These labels are right").click()
     expect(page.get_by_role("heading", name="What the network will see")).to_be_visible()
-    expect(page.locator(".batch img")).to_have_count(9)
+    expect(page.locator(".batch-item > img")).to_have_count(9)
 
 
 def test_it_takes_all_of_a_folder_with_more_than_a_hundred_files(page: Page, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_no_page_scrolls_sideways(page: Page, shapes: Path, server: Server, widt
     expect(page.get_by_text("24 pictures added")).to_be_visible()
     page.get_by_role("link", name="Next: check the labels").click()
     page.get_by_role("button", name="These labels are right").click()
-    expect(page.locator(".batch img")).to_have_count(9)
+    expect(page.locator(".batch-item > img")).to_have_count(9)
     steps = [link.get_attribute("href") or "" for link in page.locator(".journey-wide a").all()[:3]]
     page.set_viewport_size({"width": width, "height": 800})
 

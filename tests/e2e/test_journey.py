@@ -116,7 +116,7 @@ def _say_what_they_show(page: Page) -> None:
 
 def _look(page: Page) -> None:
     _arrive(page, "What the network will see")
-    shown = page.locator(".batch img")
+    shown = page.locator(".batch-item > img")
     expect(shown).to_have_count(9)
     first_nine = _sources(shown)
     assert set(page.locator(".batch-title").all_inner_texts()) <= set(CLASSES)

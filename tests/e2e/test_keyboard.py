@@ -66,10 +66,10 @@ def test_from_labels_to_a_training_with_keys_only(page: Page, furnished: Furnish
 
     expect(page.get_by_role("heading", name="What the network will see")).to_be_visible()
     page.wait_for_load_state()
-    first = page.locator(".batch img").first.get_attribute("src") or ""
+    first = page.locator(".batch-item > img").first.get_attribute("src") or ""
     _tab_to(page, re.compile("^Another nine"))
     page.keyboard.press("Enter")
-    expect(page.locator(".batch img").first).not_to_have_attribute("src", first)
+    expect(page.locator(".batch-item > img").first).not_to_have_attribute("src", first)
     assert _focused(page).startswith("Another nine"), "the focus survives the swap"
     _tab_to(page, "Looks right: train", "Shift+Tab")
     page.keyboard.press("Enter")
