@@ -118,7 +118,8 @@ def test_every_stylesheet_is_imported_into_a_layer() -> None:
 
 
 def test_every_page_of_a_dataset_has_their_stylesheet() -> None:
-    roots = {root for name in imports_of("datasets.css") for root in pages_reached_from((STYLES / name).read_text("utf-8"))}
+    files = [STYLES / name for name in imports_of("datasets.css")]
+    roots = {root for file in files for root in pages_reached_from(file.read_text("utf-8"))}
     condition = re.search(r"self\.page_name\(\) in \(([^)]*)\)", (TEMPLATES / "base.html").read_text("utf-8"))
 
     assert condition is not None
