@@ -49,7 +49,7 @@ def _is_panel(request: object) -> bool:
 
 def test_pictures_are_selected_as_in_a_file_manager_and_come_back(server: Server, page: Page, dataset_id: str) -> None:
     page.goto(f"{server.url}/datasets/{dataset_id}/images")
-    cells, selected = page.get_by_role("option"), page.locator("[data-selected]")
+    cells, selected = page.get_by_role("listbox").get_by_role("option"), page.locator("[data-selected]")
 
     cells.nth(1).click()
     cells.nth(5).click(modifiers=["Shift"])
@@ -72,7 +72,7 @@ def test_pictures_are_selected_as_in_a_file_manager_and_come_back(server: Server
 
 def test_a_small_part_of_many_pictures_is_drawn_wherever_one_looks(server: Server, page: Page, dataset_id: str) -> None:
     page.goto(f"{server.url}/datasets/{dataset_id}/images")
-    cells = page.get_by_role("option")
+    cells = page.get_by_role("listbox").get_by_role("option")
     expect(cells.first).to_have_attribute("aria-setsize", "12000")
 
     page.get_by_role("listbox").focus()
