@@ -15,7 +15,7 @@ from backend import migrations
 from backend.datasets.examine.compare import compare
 from backend.datasets.examine.copies import PairKind
 from backend.datasets.examine.embeddings import MAX_DIMENSIONS, Embeddings, unit_rows
-from backend.datasets.health.service import health, material_of
+from backend.datasets.health.service import health
 from backend.datasets.ingest import IncomingFile, ingest
 from backend.datasets.labels.freeze import freeze
 from backend.datasets.repository import DatasetRepository
@@ -87,8 +87,8 @@ def _checked(
     times.append(time.perf_counter())
     freeze(database, storage, dataset_id, FolderRule(level=1), FolderSplit())
     with database.read() as session:
-        findings = health(session, storage, dataset_id).findings
-        material = material_of(session, storage, dataset_id)
+        checked = health(session, storage, dataset_id)
+    findings, material = checked.findings, checked.material
     paths_of = {picture.id: picture.paths for picture in material.pictures}
     # Exact copies are one picture with several names.
     groups = [list(paths) for paths in paths_of.values() if len(paths) > 1]

@@ -18,7 +18,7 @@ def register(app: Any, context: Callable[[], WorkerContext]) -> None:  # Any: Ce
 
     def import_pictures() -> None:
         """Do the imports that wait."""
-        run_waiting_jobs(context(), JobKind.IMPORT, goes_on=True)
+        run_waiting_jobs(context(), JobKind.IMPORT)
 
     app.task(name=TASK_OF[JobKind.TRAIN], ignore_result=True)(train)
     app.task(name=TASK_OF[JobKind.IMPORT], ignore_result=True)(import_pictures)

@@ -58,7 +58,11 @@ class Address:
         """Where a redirect from here leads. Raises Unfetched: it can't be used."""
         # The next address is parsed as strictly as the first, so joining only has to complete relative ones.
         _check_signs(location)
-        return parse(urljoin(str(self), location))
+        try:
+            joined = urljoin(str(self), location)
+        except ValueError:
+            raise odd("it leads on to an address that can't be read") from None
+        return parse(joined)
 
 
 def parse(text: str) -> Address:

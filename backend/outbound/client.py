@@ -25,7 +25,6 @@ IDLE_S: Final = 30.0
 LONGEST_WAIT_S: Final = 60.0
 """How long a server may ask to be left alone; what asks for more is given up."""
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_HEAD: Final = 1_024
 AGENT: Final = "Tellapart (imports pictures that a person has asked for)"
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from backend.domain.ids import Digest
+
+KEEP_FREE: Final = 200_000_000
+"""Bytes that stay free on the disk, whatever is brought in."""
 
 
 class Storage(Protocol):

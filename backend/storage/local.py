@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from backend.domain.errors import NoRoom
 from backend.domain.ids import Digest
+from backend.storage.base import KEEP_FREE
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9a-z-]{1,64}")
@@ -19,8 +20,6 @@ _NAME = re.compile(r"[0-9a-z-]{1,64}")
 
 class LocalStorage:
     """Blobs lie under ``blobs/aa/bb/<sha256>``; each is written beside its place, synced and renamed."""
-
-    KEEP_FREE = 200_000_000
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
@@ -132,7 +131,7 @@ class LocalStorage:
 
     def _check_room(self, coming: int) -> None:
         free = self.free_bytes()
-        if free - coming < self.KEEP_FREE:
+        if free - coming < KEEP_FREE:
             raise NoRoom(free)
 
 

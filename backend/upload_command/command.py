@@ -15,7 +15,7 @@ from backend.domain.json import Json
 from backend.settings import Settings
 from backend.templating import counted
 from backend.upload_command.client import Client
-from backend.upload_command.errors import ImportFailed, NothingToSend, PlaceMissing
+from backend.upload_command.errors import ImportFailed, KeyMissing, NothingToSend, PlaceMissing
 from backend.upload_command.files import LocalFile, files_in
 from backend.upload_command.folder import FolderUpload
 from backend.upload_command.resumable import earlier_import, send_resumable
@@ -33,12 +33,14 @@ def run_upload(settings: Settings, place: Path, dataset: str, *, server: str | N
         waits: whether to wait until the server has read an archive.
 
     Raises:
+        KeyMissing: another server is named, and no key for it is set.
         AppError: it can't go on; the message says why, and repeating the command sends what is missing.
     """
     if not place.exists():
         raise PlaceMissing(str(place))
     with _Shown() as shown:
-        client = Client(server or _address(settings), owner_key(settings), on_wait=shown.wait_for)
+        address = server or _address(settings)
+        client = Client(address, _key_for(address, settings), on_wait=shown.wait_for)
         try:
             _send(client, place, dataset, shown, waits=waits)
         finally:
@@ -142,6 +144,13 @@ def _address(settings: Settings) -> str:
         return settings.base_url
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def _key_for(address: str, settings: Settings) -> str:
+    """The key that is sent there: this machine's own goes to its own server alone."""
+    if not settings.token and address.rstrip("/") != _address(settings).rstrip("/"):
+        raise KeyMissing(address)
+    return owner_key(settings)
 
 
 class _Shown:

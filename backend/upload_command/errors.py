@@ -26,6 +26,18 @@ class NoServer(Unavailable):
         super().__init__(f"There is no answer from {server}: {reason or 'the connection was closed'}.", advice=advice)
 
 
+class KeyMissing(InvalidInput):
+    """Another server is named, and no key for it is set."""
+
+    code = "upload-key-missing"
+
+    def __init__(self, server: str) -> None:
+        super().__init__(
+            f"No key for {server} is set.",
+            advice="Set TELLAPART_TOKEN to an access key of that server.",
+        )
+
+
 class NothingToSend(InvalidInput):
     """There is no file in the folder."""
 

@@ -6,7 +6,7 @@ from typing import Final
 from backend.db.base import utc_now
 from backend.domain.ids import new_id
 from backend.ledger.unit_of_work import OpenUnit
-from backend.storage.base import Storage
+from backend.storage.base import KEEP_FREE, Storage
 from backend.tables.uploads import UploadRow
 from backend.uploads.errors import NoRoomForUpload
 from backend.uploads.headers import NewUpload
@@ -16,12 +16,11 @@ KEPT_FOR: Final = timedelta(days=7)
 """How long an upload waits for its next bytes."""
 _KEEP_FREE: Final = 5 << 30
 _KEEP_FREE_SHARE: Final = 0.05
-_LEAST_FREE: Final = 200_000_000
 
 
 def kept_free(disk_bytes: int) -> int:
     """Bytes of a disk that uploads leave to others: trainings, thumbnails and the database write as well."""
-    return max(_LEAST_FREE, min(_KEEP_FREE, round(_KEEP_FREE_SHARE * disk_bytes)))
+    return max(KEEP_FREE, min(_KEEP_FREE, round(_KEEP_FREE_SHARE * disk_bytes)))
 
 
 def create_upload(open_unit: OpenUnit, storage: Storage, new: NewUpload, token_id: str) -> UploadRow:

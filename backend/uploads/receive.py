@@ -10,7 +10,7 @@ from backend.datasets.errors import NotAnArchive
 from backend.db.base import utc_now
 from backend.domain.errors import NoRoom, is_disk_full
 from backend.ledger.unit_of_work import OpenUnit
-from backend.storage.base import Storage
+from backend.storage.base import KEEP_FREE, Storage
 from backend.tables.uploads import UploadRow
 from backend.uploads.create import KEPT_FOR
 from backend.uploads.errors import BodyTooLarge, ChecksumMismatch, UploadBusy, WrongOffset
@@ -21,7 +21,6 @@ from backend.uploads.repository import COMPLETE, UploadRepository
 
 SYNCED_EVERY: Final = 16 << 20
 """Bytes after which the offset moves, however long a request is: at most so many are sent again after a kill."""
-_LEAST_FREE: Final = 200_000_000
 """Bytes that the database and others need when the disk is nearly full, which reservations don't prevent."""
 _HEAD: Final = 512
 """Bytes by which an archive is recognised."""
@@ -145,7 +144,7 @@ class _Taking:
             return
         if self.row.kind == Kind.ARCHIVE and before < _HEAD and (after >= _HEAD or after == self.row.length):
             kind_of(self._part.first_bytes(_HEAD))
-        if (free := self._storage.free_bytes()) < _LEAST_FREE:
+        if (free := self._storage.free_bytes()) < KEEP_FREE:
             self._part.cut(before)
             raise NoRoom(free)
         self._part.sync()

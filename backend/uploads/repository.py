@@ -46,10 +46,6 @@ class UploadRepository:
             raise UploadExpired
         return row
 
-    def find(self, upload_id: str) -> UploadRow | None:
-        """An upload, whoever began it and however it stands."""
-        return self._session.get(UploadRow, upload_id, populate_existing=True)
-
     def lock(self, upload_id: str) -> UploadRow:
         """An upload, with others who want to change it made to wait. Raises UploadNotFound."""
         query = select(UploadRow).where(UploadRow.id == upload_id).with_for_update()
@@ -121,8 +117,10 @@ class UploadRepository:
         return list(self._session.scalars(query))
 
     def expire(self, upload_id: str) -> None:
-        """Give up an upload for which nothing came."""
-        query = update(UploadRow).where(UploadRow.id == upload_id, UploadRow.state == OPEN)
+        """Give up an upload for which nothing came; nothing happens where something came after all."""
+        query = update(UploadRow).where(
+            UploadRow.id == upload_id, UploadRow.state == OPEN, UploadRow.expires_at <= utc_now()
+        )
         self._session.execute(query.values(state=EXPIRED))
 
     def forget_closed(self, before: datetime) -> None:

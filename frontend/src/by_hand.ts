@@ -146,10 +146,9 @@ class ByHandPage {
 
   private async giveAll(label: string | null): Promise<void> {
     const { show, class: name, text } = this.queue.filter;
-    const before = this.queue.waiting.slice();
     try {
       const changed = await this.saves.save({ select: { show, class: name, text }, label, reason: REASON });
-      this.done.push({ pictures: before, label, batch: Promise.resolve(changed.batch_id) });
+      this.done.push({ pictures: [], label, batch: Promise.resolve(changed.batch_id) });
       this.say(changed);
     } catch (reason) {
       this.problem(reason);
@@ -207,7 +206,9 @@ class ByHandPage {
     this.count(action.pictures, action.label, -1);
     this.draw();
     const batch = await action.batch;
-    if (batch && (await this.bar?.undoBatch(batch))) this.undone.push(action);
+    if (!batch || !(await this.bar?.undoBatch(batch))) return;
+    this.undone.push(action);
+    if (isOfAll(action)) await this.restart();
   }
 
   private async redo(): Promise<void> {
@@ -218,6 +219,10 @@ class ByHandPage {
       return;
     }
     if (!(await this.bar?.redoBatch(batch))) return;
+    if (isOfAll(action)) {
+      this.done.push(action);
+      return this.restart();
+    }
     this.queue.take(new Set(action.pictures.map((picture) => picture.image_id)));
     this.count(action.pictures, action.label);
     this.done.push(action);
@@ -345,6 +350,9 @@ class ByHandPage {
     bindKey("v", "One picture or many", nothing);
   }
 }
+
+/** Of everything that matched, which is more than what has been fetched: the server knows which pictures these are. */
+const isOfAll = (action: Action): boolean => action.pictures.length === 0;
 
 const thumbnail = (picture: Picture): HTMLImageElement =>
   element("img", { class: "thumb", src: picture.thumbnail_url, alt: "", width: "192", height: "192", decoding: "async" });

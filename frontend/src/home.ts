@@ -1,4 +1,4 @@
-import { announce, find } from "./lib/dom";
+import { all, announce, find } from "./lib/dom";
 import { ApiError, address, api, request } from "./lib/http";
 import { onReturn, onServerEvent } from "./lib/events";
 import { bindKey } from "./lib/keys";
@@ -20,7 +20,9 @@ async function begin(drop: Drop): Promise<void> {
   const main = find("main");
   const freshMain = find("main", fresh);
   if (!main || !freshMain) return location.assign(path);
+  await takeStyles(fresh);
   main.replaceWith(document.adoptNode(freshMain));
+  document.body.className = fresh.body.className;
   document.title = fresh.title;
   history.pushState(null, "", path);
   window.addEventListener("popstate", () => location.reload());
@@ -30,9 +32,23 @@ async function begin(drop: Drop): Promise<void> {
   await panel.take({ ...drop, batches: continued(found, drop.batches) });
 }
 
+/** Stylesheets of another page that this one lacks; it isn't shown before they are here. */
+async function takeStyles(page: Document): Promise<void> {
+  const lacking = all<HTMLLinkElement>("link[rel=stylesheet]", page).filter((sheet) => !find(`link[href="${CSS.escape(sheet.getAttribute("href") ?? "")}"]`));
+  const arrived = lacking.map((sheet) => {
+    const own = document.adoptNode(sheet);
+    const settled = new Promise((done) => ["load", "error"].forEach((name) => own.addEventListener(name, done, { once: true })));
+    document.head.append(own);
+    return settled;
+  });
+  await Promise.all(arrived);
+}
+
 async function firstWithFiles(batches: AsyncIterator<Picked>): Promise<Picked | null> {
+  let ignored = 0;
   for (let batch = await batches.next(); !batch.done; batch = await batches.next()) {
-    if (batch.value.files.length || batch.value.archives.length) return batch.value;
+    ignored += batch.value.ignored;
+    if (batch.value.files.length || batch.value.archives.length) return { ...batch.value, ignored };
   }
   return null;
 }

@@ -17,7 +17,8 @@ function setUpLook(form: HTMLFormElement): void {
     const address = new URL(location.href);
     const before = new URLSearchParams(address.search);
     const query = new URLSearchParams({ seed: seed.value, augmented: String(box.checked) });
-    for (const [name, value] of new FormData(form)) {
+    // Of a box and the hidden field before it, the last one counts, as on the server.
+    for (const [name, value] of new Map(new FormData(form))) {
       // What nobody has touched stays out of the address, unless it was there before.
       if (name === "seed" || name === "augmented" || typeof value !== "string") continue;
       if (before.has(name) || usual.get(name) !== value) query.set(name, value);

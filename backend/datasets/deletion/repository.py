@@ -117,9 +117,8 @@ class DatasetDeletion:
         blobs += [Digest(row.source["digest"]) for row in imports if "digest" in row.source]
         finds = LearningRateFindRow.version_id.in_(self._versions)
         jobs = [row.job_id for row in imports]
-        jobs += self._session.scalars(
-            select(ExaminationRow.job_id).where(ExaminationRow.dataset_id == self._dataset_id)
-        )
+        if (job_id := self.examination()) is not None:
+            jobs.append(job_id)
         jobs += self._session.scalars(select(LearningRateFindRow.job_id).where(finds))
         self._session.execute(delete(LearningRateFindRow).where(finds))
         for table in (ImportRow, TableFileRow, VersionRow, ExaminationRow):

@@ -72,8 +72,8 @@ def first_guess(session: Session, features_folder: Path, version_id: str) -> Sta
     examination = ExaminationRepository(session).find(version.dataset_id)
     if examination is None:
         return Standing(None)
-    share = examination.images_done / examination.images_total if examination.images_total else 0.0
-    return Standing(_answer(session, features_folder, version_id, version.dataset_id), share, not examination.is_over)
+    guess = _answer(session, features_folder, version_id, version.dataset_id)
+    return Standing(guess, examination.share or 0.0, not examination.is_over)
 
 
 def _answer(session: Session, features_folder: Path, version_id: str, dataset_id: str) -> FirstGuess | None:

@@ -34,6 +34,12 @@ class Examination:
         """Whether no job goes on with it, as far as pictures were known to it."""
         return self.state.is_final
 
+    @property
+    def share(self) -> float | None:
+        """How far it is, in 0 to 1; None before it is known how much there is to do."""
+        # Pictures may have been deleted since they were counted.
+        return min(1.0, self.images_done / self.images_total) if self.images_total else None
+
 
 def remove_unneeded(database: Database, features: Path) -> int:
     """Remove embeddings of datasets that aren't there any more from the folder of features; how many."""

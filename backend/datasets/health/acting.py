@@ -8,9 +8,9 @@ from backend.datasets.errors import NoVersionYet
 from backend.datasets.health.errors import ActionImpossible
 from backend.datasets.health.finding import Action, Finding
 from backend.datasets.health.picture import Picture
-from backend.datasets.health.service import health, material_of
+from backend.datasets.health.service import health
 from backend.datasets.health.words import pictures
-from backend.datasets.labels.corrections import present_rule
+from backend.datasets.labels.corrections import PresentRule, present_rule
 from backend.datasets.labels.freeze import freeze
 from backend.datasets.labels.ledger.changes import Wish, change_labels
 from backend.datasets.labels.repository import Author
@@ -63,12 +63,13 @@ def act(
         NoVersionYet, NoValidationImages, NoTrainingImages, DatasetChanging
     """
     with database.read() as session:
-        found = health(session, storage, dataset_id).finding(name)
-        by_id = material_of(session, storage, dataset_id).by_id
+        checked = health(session, storage, dataset_id)
+    found, by_id = checked.finding(name), checked.material.by_id
     possible = [offered.value for offered in found.actions if offered is not Action.SEE]
     if action.value not in possible or (action is Action.RELABEL and not label):
         raise ActionImpossible(action.value, possible)
-    asked = [image_id for image_id in found.image_ids if not image_ids or image_id in set(image_ids)]
+    only = set(image_ids)
+    asked = [image_id for image_id in found.image_ids if not only or image_id in only]
     author = Author(who, f"health: {found.kind}")
     match action:
         case Action.KEEP_ONE:
@@ -91,11 +92,16 @@ def freeze_again(database: Database, storage: Storage, dataset_id: str) -> Versi
         DatasetNotFound, NoVersionYet
         As ``freeze`` does.
     """
+    present = _present(database, dataset_id)
+    return freeze(database, storage, dataset_id, present.rule, present.split)
+
+
+def _present(database: Database, dataset_id: str) -> PresentRule:
     with database.read() as session:
         present = present_rule(session, dataset_id)
     if present is None:
         raise NoVersionYet
-    return freeze(database, storage, dataset_id, present.rule, present.split)
+    return present
 
 
 def _all_but_the_best(group: Sequence[Picture]) -> list[Picture]:
@@ -116,10 +122,7 @@ def _labelled(
 
 
 def _moved(database: Database, storage: Storage, dataset_id: str, image_ids: Sequence[str]) -> Acted:
-    with database.read() as session:
-        present = present_rule(session, dataset_id)
-    if present is None:
-        raise NoVersionYet
+    present = _present(database, dataset_id)
     moved = dict.fromkeys(image_ids, Split.TRAIN)
     version = freeze(database, storage, dataset_id, present.rule, present.split, moved=moved)
     words = f"{pictures(len(moved))} moved to training in version {version.number}. Earlier versions stay as they were."
@@ -127,10 +130,7 @@ def _moved(database: Database, storage: Storage, dataset_id: str, image_ids: Seq
 
 
 def _kept_together(database: Database, storage: Storage, dataset_id: str, found: Finding) -> Acted:
-    with database.read() as session:
-        present = present_rule(session, dataset_id)
-    if present is None:
-        raise NoVersionYet
+    present = _present(database, dataset_id)
     split = present.split if isinstance(present.split, RandomSplit) else RandomSplit()
     version = freeze(database, storage, dataset_id, present.rule, split.model_copy(update={"group": found.about}))
     words = f"Version {version.number} keeps each group on one side. Earlier versions stay as they were."

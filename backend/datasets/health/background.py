@@ -37,9 +37,18 @@ class Background:
         self._answers: OrderedDict[tuple[str, ...], Future[Found | Failed]] = OrderedDict()
 
     def answer(self, key: tuple[str, ...], compute: Callable[[], Found]) -> Found | Failed | None:
-        """What ``compute`` gave for this key; None while it is being computed."""
+        """What ``compute`` gave for this key; None while it is being computed.
+
+        Args:
+            key: the dataset, then what its answer depends on. Of one dataset one answer is remembered or computed at
+                a time: while pictures are coming, each question has another key.
+        """
         with self._lock:
             if (known := self._answers.get(key)) is None:
+                for earlier in [other for other in self._answers if other[0] == key[0]]:
+                    if not self._answers[earlier].done() and not self._answers[earlier].cancel():
+                        return None
+                    del self._answers[earlier]
                 known = self._answers[key] = self._threads.submit(_attempted, compute)
                 while len(self._answers) > _REMEMBERED:
                     self._answers.popitem(last=False)

@@ -5,12 +5,11 @@ from typing import Final
 
 from backend.datasets.examine.copies import PairKind
 from backend.datasets.health.finding import Action, Finding
-from backend.datasets.health.picture import Material, Picture
+from backend.datasets.health.picture import HELD_OUT, Material, Picture, is_torn
 from backend.datasets.health.words import listed, pictures
 from backend.domain.manifest import FOLDER_WORDS
 
 COPIES = (PairKind.SAME_PIXELS, PairKind.SAME_PICTURE)
-_HELD_OUT = frozenset({"valid", "test"})
 
 
 def duplicates(material: Material, *, is_compared: bool) -> tuple[list[Finding], list[tuple[str, str]]]:
@@ -21,11 +20,13 @@ def duplicates(material: Material, *, is_compared: bool) -> tuple[list[Finding],
     """
     groups = material.groups(*COPIES)
     conflicts = [group for group in groups if len(_labels(group)) > 1]
-    leaks = [group for group in groups if group not in conflicts and _is_torn(group)]
-    rest = [group for group in groups if group not in conflicts and group not in leaks]
+    agreeing = [group for group in groups if len(_labels(group)) < 2]
+    leaks = [group for group in agreeing if is_torn(group)]
     same = {pair.second for pair in material.pairs if pair.kind is PairKind.SAME_PIXELS}
-    exact = [group for group in rest if sum(picture.id in same for picture in group) == len(group) - 1]
-    near = [group for group in rest if group not in exact]
+    exact, near = list[list[Picture]](), list[list[Picture]]()
+    for group in agreeing:
+        if not is_torn(group):
+            (exact if sum(picture.id in same for picture in group) == len(group) - 1 else near).append(group)
     findings = [
         *_label_conflicts(conflicts),
         *_label_conflicts_of_names(material),
@@ -53,11 +54,6 @@ _CLEAN = (
 
 def _labels(group: Sequence[Picture]) -> list[str]:
     return sorted({picture.label for picture in group if picture.label is not None})
-
-
-def _is_torn(group: Sequence[Picture]) -> bool:
-    splits = {picture.split for picture in group}
-    return "train" in splits and not _HELD_OUT.isdisjoint(splits)
 
 
 def _ids(groups: Sequence[Sequence[Picture]]) -> list[list[str]]:
@@ -96,7 +92,7 @@ def _label_conflicts_of_names(material: Material) -> list[Finding]:
 def _leaks(groups: Sequence[Sequence[Picture]]) -> list[Finding]:
     if not groups:
         return []
-    held = [picture.id for group in groups for picture in group if picture.split in _HELD_OUT]
+    held = [picture.id for group in groups for picture in group if picture.split in HELD_OUT]
     times = "lies" if len(groups) == 1 else "lie"
     message = (
         f"{pictures(len(groups))} {times} on both sides: copies of what the model learns from are held out for "
@@ -166,21 +162,18 @@ def _several_names(material: Material) -> list[Finding]:
 
 
 def _moments(material: Material) -> list[Finding]:
-    groups = [group for group in material.groups(PairKind.SAME_MOMENT, *COPIES) if _is_moment(material, group)]
-    torn = [group for group in groups if _is_torn(group)]
+    momentary = {pair.first for pair in material.pairs if pair.kind is PairKind.SAME_MOMENT}
+    connected = material.groups(PairKind.SAME_MOMENT, *COPIES)
+    groups = [group for group in connected if any(picture.id in momentary for picture in group)]
+    torn = [group for group in groups if is_torn(group)]
     if not groups:
         return []
-    what = f"{pictures(_count(groups))} were taken moments apart ({len(groups):,} {'series' if groups else ''})"
+    what = f"{pictures(_count(groups))} were taken moments apart ({len(groups):,} series)"
     if not torn:
         message = f"{what}. They are similar and no copies; keep them on one side when you split."
         return [Finding("group", "note", _count(groups), message, _ids(groups), about="moments")]
-    held = [picture.id for group in torn for picture in group if picture.split in _HELD_OUT]
+    held = [picture.id for group in torn for picture in group if picture.split in HELD_OUT]
     message = f"{what}, and {len(torn):,} of these {'series lies' if len(torn) == 1 else 'series lie'} on both sides. "
     message += "The model is tested on nearly what it has learnt, so its score comes out too good."
     actions = (Action.SEE, Action.MOVE_TO_TRAINING)
     return [Finding("group", "warn", _count(torn), message, _ids(torn), actions, about="moments", targets=held)]
-
-
-def _is_moment(material: Material, group: Sequence[Picture]) -> bool:
-    ids = {picture.id for picture in group}
-    return any(pair.kind is PairKind.SAME_MOMENT and pair.first in ids for pair in material.pairs)

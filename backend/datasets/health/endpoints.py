@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter
 
-from backend.caller import Caller, CallerDep
+from backend.caller import CallerDep
 from backend.datasets.health.acting import act
 from backend.datasets.health.schemas import ActedRead, ActionRequest, HealthRead
 from backend.datasets.health.service import health
-from backend.datasets.labels.repository import LabelLedger
-from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
+from backend.datasets.labels.repository import author_name
+from backend.dependencies import ReadDep, ServicesDep, StorageDep
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
 
@@ -34,13 +34,8 @@ def act_on_finding(dataset_id: str, body: ActionRequest, services: ServicesDep, 
         dataset_id,
         body.finding,
         body.action,
-        _who(services, caller),
+        author_name(services.database, caller.token_id),
         image_ids=body.image_ids,
         label=body.label,
     )
     return ActedRead.of(acted)
-
-
-def _who(services: Services, caller: Caller) -> str:
-    with services.database.read() as session:
-        return LabelLedger(session).name_of(caller.token_id)

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from backend.datasets.health.finding import Action, Finding
-from backend.datasets.health.picture import Material, Picture
+from backend.datasets.health.picture import HELD_OUT, Material, Picture, is_torn
 from backend.datasets.health.words import are, listed, pictures
 
-_HELD_OUT = frozenset({"valid", "test"})
 _VARIANT: Final = re.compile(
     r"(?:[._-]rf[._-][0-9a-f]{16,}"
     r"|[ _-]*\((?:\d+)\)"
@@ -98,15 +97,12 @@ def _leaks(material: Material) -> list[Finding]:
     torn = [
         group
         for source, group in sources.items()
-        if len(group) > 1
-        and any(_stem(picture.path) != source for picture in group)
-        and {picture.split for picture in group} & _HELD_OUT
-        and any(picture.split == "train" for picture in group)
+        if len(group) > 1 and any(_stem(picture.path) != source for picture in group) and is_torn(group)
     ]
     if not torn:
         return []
     count = sum(len(group) for group in torn)
-    held = [picture.id for group in torn for picture in group if picture.split in _HELD_OUT]
+    held = [picture.id for group in torn for picture in group if picture.split in HELD_OUT]
     example = listed([_stem(picture.path) for picture in torn[0]], 2)
     message = (
         f"By their names, {are(count)} versions of {len(torn):,} {'source' if len(torn) == 1 else 'sources'} that "
@@ -129,10 +125,10 @@ def _groups(material: Material) -> list[Finding]:
     labelled = [picture for picture in material.pictures if picture.label is not None and picture.split is not None]
     for pattern in GROUP_PATTERNS:
         groups = groups_of(pattern, labelled)
-        torn = [group for group in groups.values() if _is_torn(group)]
+        torn = [group for group in groups.values() if is_torn(group)]
         if not torn:
             continue
-        names = [name for name, group in groups.items() if _is_torn(group)]
+        names = [name for name, group in groups.items() if is_torn(group)]
         message = (
             f"By their names, the pictures come in {len(groups):,} groups, such as {listed(names, 2)}, and "
             f"{len(torn):,} of them {'lies' if len(torn) == 1 else 'lie'} on both sides. Pictures of one patient, "
@@ -161,8 +157,3 @@ def groups_of(pattern: str, pictures: Sequence[Picture]) -> dict[str, list[Pictu
     if len(groups) <= len(classes) and all(len(label) == 1 for label in labels):
         return {}
     return groups
-
-
-def _is_torn(group: Sequence[Picture]) -> bool:
-    splits = {picture.split for picture in group}
-    return "train" in splits and not _HELD_OUT.isdisjoint(splits)

@@ -14,9 +14,9 @@ from backend.datasets.health.service import health
 from backend.datasets.health.view import health_view
 from backend.datasets.labels.ledger.errors import NothingToUndo
 from backend.datasets.labels.ledger.undo import undo
-from backend.datasets.labels.repository import LabelLedger
+from backend.datasets.labels.repository import LabelLedger, author_name
 from backend.datasets.repository import DatasetRepository
-from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
+from backend.dependencies import ReadDep, ServicesDep, StorageDep
 from backend.journey.steps import StepName
 from backend.templating import go_to, page
 
@@ -36,7 +36,7 @@ def show_health(request: Request, session: ReadDep, storage: StorageDep, dataset
         request,
         "datasets/health.html",
         **context,
-        health=health_view(session, storage, dataset_id, found),
+        health=health_view(dataset_id, found),
         undoable=undoable if undoable is not None and undoable.undone_order is None else None,
     )
 
@@ -49,7 +49,7 @@ def show_worst(request: Request, session: ReadDep, storage: StorageDep, dataset_
         request,
         "datasets/_worst.html",
         dataset=DatasetRepository(session).get(dataset_id),
-        health=health_view(session, storage, dataset_id, found, most=WORST),
+        health=health_view(dataset_id, found, most=WORST),
         more_findings=len(found.findings) - WORST,
     )
 
@@ -74,7 +74,7 @@ def act_on_finding(
             dataset_id,
             finding,
             action,
-            _who(services, caller.token_id),
+            author_name(services.database, caller.token_id),
             image_ids=ids,
             label=label or None,
         )
@@ -93,7 +93,7 @@ def undo_action(
 ) -> Response:
     """Undo what was done about a finding."""
     try:
-        batch = undo(services.database, dataset_id, _who(services, caller.token_id), batch_id)
+        batch = undo(services.database, dataset_id, author_name(services.database, caller.token_id), batch_id)
     except NothingToUndo:
         return go_to(request, f"/datasets/{dataset_id}/health")
     return go_to(request, f"/datasets/{dataset_id}/health", f"Undone: {batch.words}")
@@ -104,8 +104,3 @@ def freeze_labels(request: Request, services: ServicesDep, dataset_id: str) -> R
     """A new version with the labels as they stand, which trainings read from then on."""
     version = freeze_again(services.database, services.storage, dataset_id)
     return go_to(request, f"/versions/{version.id}", f"Version {version.number} has your changes.")
-
-
-def _who(services: Services, token_id: str) -> str:
-    with services.database.read() as session:
-        return LabelLedger(session).name_of(token_id)

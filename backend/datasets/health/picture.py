@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from backend.datasets.examine.copies import PairKind
 from backend.domain.json import Json
@@ -32,11 +32,21 @@ class Picture(NamedTuple):
     measured: Measured | None = None
     label: str | None = None
     split: str | None = None
+    digest: str | None = None
 
     @property
     def path(self) -> str:
         """The name that is shown."""
         return self.paths[0]
+
+
+HELD_OUT: Final = frozenset({"valid", "test"})
+
+
+def is_torn(group: Sequence[Picture]) -> bool:
+    """Whether some of these are learnt from and others held out."""
+    splits = {picture.split for picture in group}
+    return "train" in splits and not HELD_OUT.isdisjoint(splits)
 
 
 class KnownPair(NamedTuple):

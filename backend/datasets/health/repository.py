@@ -7,12 +7,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from backend.datasets.examine.copies import PairKind
+from backend.datasets.examine.repository import ExaminationRepository
 from backend.datasets.health.picture import KnownPair, Measured
-from backend.ledger.job import JobState
 from backend.tables.datasets import ImageRow, RejectionRow, VersionRow
-from backend.tables.examination import ExaminationRow, ImageMeasuresRow, ImagePairRow
+from backend.tables.examination import ImageMeasuresRow, ImagePairRow
 from backend.tables.labels import LabelBatchRow, LabelRuleRow
-from backend.tables.ledger import JobRow
 
 
 class ImageFacts(NamedTuple):
@@ -24,13 +23,6 @@ class ImageFacts(NamedTuple):
     height: int
     bytes: int
     measured: Measured | None
-
-
-class Standing(NamedTuple):
-    """How far the examination of a dataset is; ``share`` is None before it is known how much there is to do."""
-
-    is_over: bool
-    share: float | None
 
 
 class HealthRepository:
@@ -61,17 +53,9 @@ class HealthRepository:
         parts = [*newest(ImageRow), *newest(VersionRow), *newest(ImagePairRow), *newest(RejectionRow)]
         parts += [str(self._session.scalar(measures)), str(self._session.scalar(rule))]
         parts += [str(value) for value in self._session.execute(batches).one()]
-        return (*parts, str(self._session.scalar(redone)), str(self.standing()))
-
-    def standing(self) -> Standing | None:
-        """How far the examination is; None where none was ever asked for."""
-        query = select(ExaminationRow, JobRow.state).join(JobRow, JobRow.id == ExaminationRow.job_id)
-        found = self._session.execute(query.where(ExaminationRow.dataset_id == self._dataset_id)).one_or_none()
-        if found is None:
-            return None
-        row: ExaminationRow = found.ExaminationRow
-        share = min(1.0, row.images_done / row.images_total) if row.images_total else None
-        return Standing(JobState(found.state).is_final, share)
+        # How far the examination is changes all the time and is no part of it; what it found is counted above.
+        examination = ExaminationRepository(self._session).find(self._dataset_id)
+        return (*parts, str(self._session.scalar(redone)), str(examination is not None and examination.is_over))
 
     def images(self) -> list[ImageFacts]:
         """Images by arrival, with their measures."""

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from sqlalchemy.orm import Session
 
+from backend.datasets.examine.repository import ExaminationRepository
 from backend.datasets.health.background import SHORTCUTS, Failed, Found
 from backend.datasets.health.duplicates import duplicates, folder_side
 from backend.datasets.health.errors import FindingGone
@@ -15,7 +16,7 @@ from backend.datasets.health.finding import Finding, ranked
 from backend.datasets.health.names import names
 from backend.datasets.health.picture import Material, Picture
 from backend.datasets.health.quality import quality
-from backend.datasets.health.repository import HealthRepository, Standing
+from backend.datasets.health.repository import HealthRepository
 from backend.datasets.health.shortcuts import Shortcut, shortcuts
 from backend.datasets.health.traits import copy_groups, trait_columns
 from backend.datasets.health.words import share_words
@@ -37,6 +38,7 @@ class Health:
     """A dataset's health.
 
     Attributes:
+        material: what was checked.
         status: ``none`` where pictures wait for an examination that nobody has asked for, ``running`` while checks go
             on; what they have found so far is among the findings.
         share: how far the examination is, in 0 to 1; None where that isn't known.
@@ -48,6 +50,7 @@ class Health:
         version: number of that version; None where there is none.
     """
 
+    material: Material
     status: Status
     share: float | None
     findings: Sequence[Finding]
@@ -74,7 +77,6 @@ class _Checked:
     clean: Sequence[tuple[str, str]]
     unfrozen: int
     version: int | None
-    standing: Standing | None
 
 
 def health(session: Session, storage: Storage, dataset_id: str) -> Health:
@@ -93,14 +95,15 @@ def health(session: Session, storage: Storage, dataset_id: str) -> Health:
         findings += _artifacts(material, found)
         if not found:
             clean.append(("class_artifact", "No class that a size, format, border or camera gives away"))
-    standing = checked.standing
-    if standing is not None and not standing.is_over:
+    examination = ExaminationRepository(session).find(dataset_id)
+    if examination is not None and not examination.is_over:
         waiting.append("Copies and near copies")
     status: Status = "running" if waiting else "done"
-    if standing is None and material.pictures and not waiting:
+    if examination is None and material.pictures and not waiting:
         status = "none"
-    share = standing.share if standing is not None and not standing.is_over else None
+    share = examination.share if examination is not None and not examination.is_over else None
     return Health(
+        material,
         status,
         share,
         ranked(findings),
@@ -112,11 +115,6 @@ def health(session: Session, storage: Storage, dataset_id: str) -> Health:
     )
 
 
-def material_of(session: Session, storage: Storage, dataset_id: str) -> Material:
-    """What the checks read of a dataset. Raises DatasetNotFound."""
-    return _checked(session, storage, dataset_id)[1].material
-
-
 def _checked(session: Session, storage: Storage, dataset_id: str) -> tuple[tuple[str, ...], _Checked]:
     content = DatasetContent.of(session, storage, dataset_id)
     stamp = (dataset_id, *HealthRepository(session, dataset_id).stamp())
@@ -125,13 +123,13 @@ def _checked(session: Session, storage: Storage, dataset_id: str) -> tuple[tuple
 
 def _check(content: DatasetContent) -> _Checked:
     repository = HealthRepository(content.session, content.dataset_id)
-    standing = repository.standing()
+    examination = ExaminationRepository(content.session).find(content.dataset_id)
     version = latest_version(content.session, content.dataset_id)
     labels = _labels(content)
     splits = VersionRepository(content.session).splits_of(version.id) if version else {}
     material = _material(content, repository, labels, splits, version)
     of_single, clean_single = quality(material)
-    is_compared = standing is not None and standing.is_over
+    is_compared = examination is not None and examination.is_over
     of_copies, clean_copies = duplicates(material, is_compared=is_compared)
     of_names, clean_names = names(material)
     findings = [*of_single, *of_copies, *of_names]
@@ -145,7 +143,6 @@ def _check(content: DatasetContent) -> _Checked:
         [*clean_copies, *clean_names, *clean_single],
         _unfrozen(content, labels, version),
         version.number if version else None,
-        standing,
     )
 
 
@@ -166,21 +163,22 @@ def _material(
 ) -> Material:
     dropped = {image.id for image in labels.dropped} if labels else set[str]()
     label_of = labels.label_of if labels else {}
-    paths = {image.id: image.paths for image in content.images}
+    names = {image.id: image for image in content.images}
     pictures = [
         Picture(
             facts.id,
-            paths[facts.id],
+            names[facts.id].paths,
             facts.format,
             facts.width,
             facts.height,
             facts.bytes,
             facts.measured,
             label_of.get(facts.id),
-            splits.get(facts.id) if version else folder_side(paths[facts.id]),
+            splits.get(facts.id) if version else folder_side(names[facts.id].paths),
+            names[facts.id].digest,
         )
         for facts in repository.images()
-        if facts.id in paths and facts.id not in dropped
+        if facts.id in names and facts.id not in dropped
     ]
     split = parse_spec(version.split) if version else None
     return Material(

@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy.orm import Session
-
 from backend.datasets.health.finding import Action, Finding
 from backend.datasets.health.picture import Picture
-from backend.datasets.health.service import Health, material_of
-from backend.datasets.labels.content import DatasetContent
+from backend.datasets.health.service import Health
+from backend.datasets.pictures.flags import FLAGS
 from backend.datasets.urls import thumbnail_url
-from backend.storage.base import Storage
 
 GROUPS_SHOWN: Final = 12
 SINGLE_SHOWN: Final = 18
@@ -22,19 +19,6 @@ _BUTTONS: Final = {
     Action.MOVE_TO_TRAINING: "Move all copies to training",
     Action.KEEP_TOGETHER: "Keep groups together",
 }
-_FLAG_OF: Final = {
-    "near_duplicate": "near_duplicate",
-    "exact_duplicate": "exact_duplicate",
-    "blank": "blank",
-    "blurred": "blurred",
-    "dark": "dark",
-    "light": "light",
-    "tiny": "tiny",
-    "huge": "huge",
-    "odd_aspect": "odd_aspect",
-    "wrong_extension": "wrong_extension",
-}
-"""Filters of the list of all pictures that show a finding's, by kind."""
 _SIDES: Final = {"train": "training", "valid": "held out", "test": "final test"}
 
 
@@ -73,7 +57,6 @@ class ShownFinding:
     """
 
     name: str
-    kind: str
     severity: str
     message: str
     buttons: Sequence[tuple[str, str]]
@@ -99,18 +82,14 @@ class ShownHealth:
     version: int | None
 
 
-def health_view(
-    session: Session, storage: Storage, dataset_id: str, found: Health, most: int | None = None
-) -> ShownHealth:
+def health_view(dataset_id: str, found: Health, most: int | None = None) -> ShownHealth:
     """The health of a dataset for a page; at most ``most`` findings."""
-    material = material_of(session, storage, dataset_id)
-    digests = {image.id: image.digest for image in DatasetContent.of(session, storage, dataset_id).images}
     running = ""
     if found.status == "running":
         share = "" if found.share is None else f" ({100 * found.share:.0f} %)"
         running = f"Checks are still running{share}. You can train now; what turns up will be shown here."
     return ShownHealth(
-        [_shown(dataset_id, finding, material.by_id, digests) for finding in found.findings[:most]],
+        [_shown(dataset_id, finding, found.material.by_id) for finding in found.findings[:most]],
         [words for _, words in found.checked],
         found.waiting,
         running,
@@ -122,14 +101,14 @@ def health_view(
     )
 
 
-def _shown(dataset_id: str, found: Finding, by_id: Mapping[str, Picture], digests: Mapping[str, str]) -> ShownFinding:
+def _shown(dataset_id: str, found: Finding, by_id: Mapping[str, Picture]) -> ShownFinding:
     def shown(image_id: str) -> ShownPicture:
         picture = by_id[image_id]
         return ShownPicture(
             image_id,
             picture.path,
             f"/datasets/{dataset_id}/images/{image_id}",
-            thumbnail_url(image_id, digest=digests.get(image_id)),
+            thumbnail_url(image_id, digest=picture.digest),
             picture.label or "",
             _SIDES.get(picture.split or "", ""),
         )
@@ -139,10 +118,9 @@ def _shown(dataset_id: str, found: Finding, by_id: Mapping[str, Picture], digest
     shown_groups = [] if are_single else groups[:GROUPS_SHOWN]
     singles = groups[:SINGLE_SHOWN] if are_single else []
     them = "it" if found.images == 1 else "them"
-    flag = _FLAG_OF.get(found.kind, "") if not found.about else ""
+    flag = found.kind if found.kind in FLAGS and not found.about else ""
     return ShownFinding(
         found.name,
-        found.kind,
         found.severity,
         found.message,
         [(action.value, _BUTTONS[action].format(them=them)) for action in found.actions if action in _BUTTONS],

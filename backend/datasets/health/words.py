@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from backend.templating import counted
+
 
 def pictures(count: int) -> str:
     """``1 picture``, ``1,200 pictures``."""
-    return f"{count:,} {'picture' if count == 1 else 'pictures'}"
+    return counted(count, "picture")
 
 
 def are(count: int) -> str:

@@ -37,6 +37,11 @@ class Labelled:
     table: ReadTable | None
 
     @cached_property
+    def label_of(self) -> Mapping[str, str]:
+        """Label of each image that has one, by its id."""
+        return {found.image.id: found.label for found in self.images}
+
+    @cached_property
     def counts(self) -> Counter[str]:
         """Images of each class."""
         return Counter(found.label for found in self.images)

@@ -13,6 +13,7 @@ from backend.datasets.labels.content import DatasetContent, Names
 from backend.datasets.labels.repository import LabelLedger
 from backend.datasets.repository import ImageNames
 from backend.datasets.versions import latest_version
+from backend.domain.errors import InvalidInput
 from backend.domain.labels.overrides import Overrides
 from backend.domain.labels.rules import ListRule, RuleSpec, parse_spec
 from backend.domain.splitting import SplitSpec
@@ -37,21 +38,14 @@ class Corrected(Labelled):
     by_hand: Sequence[LabelledNames]
     dropped: Sequence[ImageNames]
 
-    @cached_property
-    def label_of(self) -> Mapping[str, str]:
-        """Label of each image that has one, by its id."""
-        return {found.image.id: found.label for found in self.images}
-
 
 def corrected(content: DatasetContent, labelled: Labelled) -> Corrected:
     """What a rule gave, with what people changed on top."""
     overrides = LabelLedger(content.session).overrides(content.dataset_id)
-    if isinstance(labelled, Corrected):
-        return labelled
     kept = (labelled.conflicts, labelled.left_out, labelled.rule, labelled.table)
     if not overrides:
         return Corrected(labelled.images, labelled.unlabelled, *kept, overrides, (), ())
-    by_rule = {found.image.id: found.label for found in labelled.images}
+    by_rule = labelled.label_of
     images: list[LabelledNames] = []
     unlabelled: list[ImageNames] = []
     by_hand: list[LabelledNames] = []
@@ -98,10 +92,10 @@ class RuleLabels:
         """Every image, by its id."""
         return {image.id: image for image in self._images}
 
-    @cached_property
+    @property
     def label_of(self) -> Mapping[str, str]:
         """Label of each image that the rule gives one, by its id."""
-        return {found.image.id: found.label for found in self.labelled.images}
+        return self.labelled.label_of
 
 
 def labels_by_rule(content: DatasetContent, rule: RuleSpec | None = None) -> RuleLabels:
@@ -121,6 +115,18 @@ def labels_by_rule(content: DatasetContent, rule: RuleSpec | None = None) -> Rul
     found = RuleLabels(content, label_images(content, rule))
     _KNOWN[content.names] = [(tables, rule, found), *known][:_REMEMBERED]
     return found
+
+
+def rule_or_by_hand(content: DatasetContent) -> RuleLabels:
+    """What the present rule gives; nothing where it doesn't fit any more: labels by hand must still be possible.
+
+    Raises:
+        As ``labels_by_rule`` does for ``BY_HAND``.
+    """
+    try:
+        return labels_by_rule(content)
+    except InvalidInput:
+        return labels_by_rule(content, BY_HAND)
 
 
 _KNOWN: Final[WeakKeyDictionary[Names, list[tuple[tuple[str, ...], RuleSpec, RuleLabels]]]] = WeakKeyDictionary()

@@ -12,6 +12,7 @@ from sqlalchemy import delete, exists, func, insert, literal, select, update
 from sqlalchemy.orm import Session, aliased
 
 from backend.db.base import utc_now
+from backend.db.session import Database
 from backend.domain.ids import Digest, new_id
 from backend.domain.json import Json
 from backend.domain.labels.overrides import Overrides
@@ -328,3 +329,9 @@ def _values(batch: LabelBatchRow, change: Change) -> dict[str, Any]:  # Any: col
         "before": change.before,
         "after": change.after,
     }
+
+
+def author_name(database: Database, token_id: str) -> str:
+    """What whoever has this key is called in the ledger."""
+    with database.read() as session:
+        return LabelLedger(session).name_of(token_id)

@@ -1,8 +1,4 @@
-"""All that is known of one picture, for its page, the panel beside a grid, and REST.
-
-Near copies (``copies``) and nearest neighbours (``neighbours``) belong here: as fields of ``ImageDetails``, filled in
-``details_of`` and shown by ``datasets/_details.html`` and ``ImageDetailsRead``.
-"""
+"""All that is known of one picture, for its page, the panel beside a grid, and REST."""
 
 from dataclasses import dataclass
 from typing import Final

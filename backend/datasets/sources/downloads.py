@@ -13,13 +13,13 @@ from backend.datasets.sources.errors import DownloadDiffers, DownloadFailed, Lin
 from backend.datasets.sources.links import is_page
 from backend.domain.errors import NoRoom
 from backend.outbound.client import LONGEST_WAIT_S, Answer, Client, Limits
-from backend.outbound.errors import Unfetched, broke_off
-from backend.storage.base import Storage
+from backend.outbound.errors import Unfetched, broke_off, too_large
+from backend.storage.base import KEEP_FREE, Storage
 
 MAX_DOWNLOAD_BYTES: Final = 50 << 30
-KEEP_FREE: Final = 200_000_000
 _WAITS_S: Final = (2.0, 5.0, 10.0, 20.0, 30.0)
 _HEAD: Final = 512
+_CHECKED_EVERY: Final = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Download:
                 self._write(answer, file, start, total)
 
     def _write(self, answer: Answer, file: BinaryIO, done: int, total: int) -> None:
-        head = b""
+        head, checked = b"", done
         for chunk in answer.chunks:
             if done < _HEAD:
                 head += chunk
@@ -119,6 +119,12 @@ class Download:
                     kind_of(head[:_HEAD])
             file.write(chunk)
             done += len(chunk)
+            # An answer of many parts is limited as a whole, and one of unknown length as it comes.
+            if done > MAX_DOWNLOAD_BYTES:
+                raise too_large(MAX_DOWNLOAD_BYTES)
+            if not total and done - checked >= _CHECKED_EVERY:
+                self._check_room(0)
+                checked = done
             self._note(done, total)
         if done < _HEAD:
             kind_of(head)

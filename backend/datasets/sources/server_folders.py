@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ MOST_SHOWN: Final = 500
 """Folders that are listed of one folder."""
 MOST_LOOKED_AT: Final = 20_000
 """Entries of a folder that are looked at to list it."""
+_MOST_COUNTED: Final = 1_000
+"""Entries of each folder within it that are looked at, to say how many files it has."""
 _GONE: Final = Refused("server-file-unreadable", "it is gone, or the server may not read it")
 _NOT_A_FILE: Final = Refused("server-file-not-a-file", "it is a link that leads elsewhere, or no ordinary file")
 
@@ -73,7 +76,8 @@ class ServerFolders:
             FolderUnusable
         """
         if not path:
-            return Listing(None, (), [_described(name, real) for name, real in self._roots.items() if real.is_dir()])
+            roots = [_described(name, real) for name, real in self._roots.items() if real.is_dir()]
+            return Listing(None, (), roots)
         root, inner = self._split(path)
         shown = _joined(root, inner)
         folders, files, has_more = [], 0, False
@@ -89,8 +93,7 @@ class ServerFolders:
                     folders.append(entry.name)
         names = sorted(folders, key=str.casefold)
         below = [
-            _described(_joined(root, (*inner, name)), self._roots[root].joinpath(*inner, name))
-            for name in names[:MOST_SHOWN]
+            _described(_joined(root, (*inner, name)), self._roots[root], (*inner, name)) for name in names[:MOST_SHOWN]
         ]
         parents = [
             ServerFolder(_joined(root, inner[:depth]), inner[depth - 1] if depth else Path(root).name or root, 0)
@@ -189,12 +192,15 @@ class _Opened:
             self.descriptor = -1
 
 
-def _described(path: str, real: Path) -> ServerFolder:
+def _described(path: str, root: Path, inner: Sequence[str] = ()) -> ServerFolder:
     files = 0
-    with suppress(OSError), os.scandir(real) as entries:
-        for number, entry in enumerate(entries):
-            if number >= MOST_LOOKED_AT:
-                break
+    # A folder that was swapped for a link meanwhile, or may not be read, is shown as an empty one.
+    with (
+        suppress(OSError, FolderUnusable),
+        closing(_Opened(root, inner)) as folder,
+        os.scandir(folder.descriptor) as entries,
+    ):
+        for entry in islice(entries, _MOST_COUNTED):
             files += not is_junk(entry.name) and entry.is_file(follow_symlinks=False)
     return ServerFolder(path, Path(path).name or path, files)
 

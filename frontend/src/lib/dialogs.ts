@@ -20,6 +20,7 @@ export function setUpDialogs(): void {
   document.addEventListener("keydown", (event) => {
     const menu = find<HTMLDetailsElement>("[data-menu][open]");
     if (event.key !== "Escape" || !menu) return;
+    event.preventDefault();
     menu.open = false;
     find("summary", menu)?.focus();
   });

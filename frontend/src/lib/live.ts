@@ -1,5 +1,5 @@
 import htmx from "htmx.org";
-import { address, request } from "./http";
+import { request } from "./http";
 import { all } from "./dom";
 
 let running: Promise<void> | null = null;
@@ -35,5 +35,3 @@ async function fetchAndMorph(path: string): Promise<void> {
     }
   }
 }
-
-export const pageAddress = (path: string): string => new URL(address(path), location.href).href;

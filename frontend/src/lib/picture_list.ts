@@ -17,13 +17,6 @@ interface Answer {
 export const PAGE = 200;
 const MOST_PAGES = 100;
 
-/** What a picture shows, in words; as `backend/datasets/pictures/tile.py` says it. */
-export function wordsOf(picture: Picture): string {
-  const words = picture.label === null ? `Picture ${picture.path}` : `labelled ${picture.label}`;
-  const answer = picture.answer;
-  return answer ? `${words}, predicted ${answer.predicted} (${Math.round(100 * answer.probability)}%)` : words;
-}
-
 /**
  * The pictures of a list, fetched a page at a time.
  *

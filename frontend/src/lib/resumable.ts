@@ -93,16 +93,16 @@ async function prepare(task: Resumable): Promise<Upload> {
 /** Until one of `signals` aborts. */
 function attempt(upload: Upload, signals: AbortSignal[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      void upload.abort();
-      reject(new DOMException("Stopped.", "AbortError"));
-    };
-    if (signals.some((signal) => signal.aborted)) return stop();
-    for (const signal of signals) signal.addEventListener("abort", stop, { once: true });
     const done = (settle: () => void): void => {
       for (const signal of signals) signal.removeEventListener("abort", stop);
       settle();
     };
+    const stop = (): void => {
+      void upload.abort();
+      done(() => reject(new DOMException("Stopped.", "AbortError")));
+    };
+    if (signals.some((signal) => signal.aborted)) return stop();
+    for (const signal of signals) signal.addEventListener("abort", stop, { once: true });
     upload.options.onSuccess = () => done(resolve);
     upload.options.onError = (error) => done(() => reject(refusal(error)));
     upload.start();

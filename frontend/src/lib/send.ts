@@ -28,7 +28,10 @@ export function send(
       reject(errorOf(0, null));
     });
     request.addEventListener("abort", () => reject(new DOMException("Stopped.", "AbortError")));
-    signal.addEventListener("abort", () => request.abort(), { once: true });
+    const stop = (): void => request.abort();
+    signal.addEventListener("abort", stop, { once: true });
+    // One signal ends a whole upload: what listened to it must not outlive its own request.
+    request.addEventListener("loadend", () => signal.removeEventListener("abort", stop));
     request.send(body);
   });
 }

@@ -113,6 +113,7 @@ export class TileSelection {
   // A box around tiles
 
   private begin(event: PointerEvent): void {
+    this.end();
     this.hasDragged = false;
     if (event.pointerType !== "mouse" || event.button !== 0) return;
     this.from = { x: event.pageX, y: event.pageY };
@@ -122,6 +123,8 @@ export class TileSelection {
 
   private drag(event: PointerEvent): void {
     if (!this.box) return;
+    // The button was released where this list doesn't hear of it.
+    if (!event.buttons) return this.end();
     const width = Math.abs(event.pageX - this.from.x);
     const height = Math.abs(event.pageY - this.from.y);
     if (!this.hasDragged && width + height < 8) return;

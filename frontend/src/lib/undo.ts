@@ -1,4 +1,4 @@
-import { all, element, find } from "./dom";
+import { element, find } from "./dom";
 import { bindKey } from "./keys";
 
 /** What the way back does; it may fail, and then says why by itself. */
@@ -23,7 +23,7 @@ export function offerUndo(words: string, act: Act): void {
   });
 }
 
-/** `Z` presses the Undo button that is shown, whoever put it there. */
+/** `Z` presses the Undo button of the line that is shown, else that of the page's bar of changes (`undo_bar.ts`). */
 export function setUpUndo(): void {
-  bindKey("z", "Undo", () => all<HTMLButtonElement>("[data-undo]", line() ?? document.createDocumentFragment())[0]?.click());
+  bindKey("z", "Undo", () => find<HTMLButtonElement>("[data-undo]", line() ?? find("[data-undo-bar]") ?? document.createDocumentFragment())?.click());
 }

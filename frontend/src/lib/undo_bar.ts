@@ -27,8 +27,8 @@ export class UndoBar {
     this.path = bar.dataset["undoPath"] ?? "";
     need("[data-undo]", bar).addEventListener("click", () => this.undo());
     this.redoButton.addEventListener("click", () => this.redo());
-    bindKey("z", "Undo the last change of labels", () => this.undo());
-    bindKey("Shift+Z", "Redo it", () => this.redo());
+    // Z presses the button, see `setUpUndo`.
+    bindKey("Shift+Z", "Redo what was undone last", () => this.redo());
   }
 
   /** Say what was done. */

@@ -1,7 +1,6 @@
 import { Virtualizer, observeWindowOffset, observeWindowRect, windowScroll } from "@tanstack/virtual-core";
 import type { Range } from "@tanstack/virtual-core";
 import { element } from "./dom";
-import { wordsOf } from "./picture_list";
 import type { Picture, PictureList } from "./picture_list";
 
 /** Lists up to here are drawn whole, so that the browser's own search finds every name. */
@@ -201,8 +200,7 @@ type Answer = NonNullable<Picture["answer"]>;
 /** What a cell is called; it holds what is seen in the cell, in the same order, so that speech can choose it. */
 function nameOf(picture: Picture, file: string): string {
   const { label, answer } = picture;
-  if (label === null) return wordsOf(picture);
-  const words = `labelled ${label}, ${file}`;
+  const words = label === null ? `Picture ${picture.path}` : `labelled ${label}, ${file}`;
   return answer ? `${words}, ${answerWords(answer)} (${Math.round(100 * answer.probability)}%)` : words;
 }
 

@@ -1,8 +1,8 @@
 """Health, readiness, numbers and the state of the whole system."""
 
+import re
 from datetime import timedelta
 
-import re
 import anyio
 import httpx
 import pytest

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from backend.settings import Settings
 from backend.upload_command import command
 from backend.upload_command.client import Client
-from backend.upload_command.errors import NoServer, NothingToSend, PlaceMissing, Refused
+from backend.upload_command.errors import KeyMissing, NoServer, NothingToSend, PlaceMissing, Refused
 from backend.upload_command.files import LARGE, LocalFile, bundles, files_in
 from tests.conftest import OWNER_TOKEN, settings_in
 from tests.fixtures.archives import zipped
@@ -181,3 +181,13 @@ def test_a_folder_is_read_in_order_and_names_begin_with_it(folder: Path) -> None
         "shapes/circle/1.png",
         "shapes/cross/0.png",
     ]
+
+
+def test_this_machines_own_key_is_never_sent_to_another_server(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"a")
+
+    with pytest.raises(KeyMissing) as refused:
+        without = settings.model_copy(update={"token": None})
+        command.run_upload(without, tmp_path, "Shapes", server="https://tellapart.example.org")
+
+    assert refused.value.message == "No key for https://tellapart.example.org is set."

@@ -13,10 +13,9 @@ import numpy as np
 from backend.datasets.errors import ImageNotFound
 from backend.datasets.examine.embeddings import Embeddings, read_embeddings
 from backend.datasets.labels.content import DatasetContent
-from backend.datasets.labels.corrections import BY_HAND, Corrected, corrected, labels_by_rule
+from backend.datasets.labels.corrections import Corrected, corrected, rule_or_by_hand
 from backend.datasets.labels.selection import Selection, Show, selected
 from backend.datasets.repository import ImageNames
-from backend.domain.errors import InvalidInput
 from backend.domain.labels.next_pictures import (
     Clusters,
     Policy,
@@ -124,10 +123,7 @@ def queue(content: DatasetContent, folder: Path, chosen: Selection, *, limit: in
 
 def labels_to_correct(content: DatasetContent) -> Corrected:
     """The labels as they stand; those by hand alone where the present rule doesn't fit any more."""
-    try:
-        return corrected(content, labels_by_rule(content).labelled)
-    except InvalidInput:
-        return corrected(content, labels_by_rule(content, BY_HAND).labelled)
+    return corrected(content, rule_or_by_hand(content).labelled)
 
 
 def _place_after(images: Sequence[ImageNames], image_id: str) -> int:
@@ -149,7 +145,8 @@ def _ordered(
         return Policy.RANDOM, by_chance[:limit], {}
     places = features.places
     classes = sorted(labels.counts)
-    labelled = [(places[id_], classes.index(label)) for id_, label in labels.label_of.items() if id_ in places]
+    target_of = {label: target for target, label in enumerate(classes)}
+    labelled = [(places[id_], target_of[label]) for id_, label in labels.label_of.items() if id_ in places]
     known = np.array([place for place, _ in labelled], dtype=np.int64)
     targets = np.array([target for _, target in labelled], dtype=np.int64)
     probabilities = probabilities_of(features.embeddings.values, known, targets, len(classes))

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.datasets.labels.content import DatasetContent
-from backend.datasets.labels.corrections import BY_HAND, RuleLabels, corrected, labels_by_rule, present_labels
+from backend.datasets.labels.corrections import RuleLabels, corrected, labels_by_rule, present_labels, rule_or_by_hand
 from backend.datasets.labels.ledger.errors import ClassesUnknown, EmptyLabel, LabelChanged, PicturesUnknown
 from backend.datasets.labels.repository import CLASS, IMAGE, Author, Change, LabelLedger
 from backend.datasets.labels.selection import Selection, selected
 from backend.datasets.repository import DatasetRepository, ImageNames
-from backend.db.session import Database, ReadSession, WriteSession
-from backend.domain.errors import InvalidInput
+from backend.db.session import Database, WriteSession
 from backend.domain.ids import Digest
 from backend.domain.labels.overrides import Overrides, renamed
 from backend.domain.labels.rules import RuleSpec, clean_label
@@ -60,7 +59,7 @@ def change_labels(
     """
     cleaned = [Wish(wish.image_id, clean(wish.label), wish.to_rule, wish.seen) for wish in wishes]
     with database.read() as session:
-        by_rule = _labels_by_rule(session, storage, dataset_id)
+        by_rule = rule_or_by_hand(DatasetContent.of(session, storage, dataset_id))
     if unknown := sorted({wish.image_id for wish in cleaned} - by_rule.image_of.keys()):
         raise PicturesUnknown(unknown)
     with database.write() as session:
@@ -138,15 +137,6 @@ def clean(label: str | None) -> str | None:
     if (cleaned := clean_label(label)) is None:
         raise EmptyLabel
     return cleaned
-
-
-def _labels_by_rule(session: ReadSession, storage: Storage, dataset_id: str) -> RuleLabels:
-    """What the present rule gives; nothing where it doesn't fit any more: labels by hand must still be possible."""
-    content = DatasetContent.of(session, storage, dataset_id)
-    try:
-        return labels_by_rule(content)
-    except InvalidInput:
-        return labels_by_rule(content, BY_HAND)
 
 
 def _record(

@@ -25,7 +25,7 @@ from backend.datasets.labels.ledger.schemas import (
     UndoneRead,
 )
 from backend.datasets.labels.ledger.undo import redo, undo
-from backend.datasets.labels.repository import Author, ChangeFilter, LabelLedger
+from backend.datasets.labels.repository import Author, ChangeFilter, LabelLedger, author_name
 from backend.datasets.repository import DatasetRepository
 from backend.datasets.serving import download_headers
 from backend.dependencies import ReadDep, Services, ServicesDep, StorageDep
@@ -38,7 +38,7 @@ _CSV = "text/csv; charset=utf-8"
 @router.patch("/datasets/{dataset_id}/labels")
 def patch_labels(dataset_id: str, body: LabelsPatch, services: ServicesDep, caller: CallerDep) -> ChangedRead:
     """Give pictures labels by hand, all or none of them; one entry in the ledger each, undone together."""
-    author = body.by(_who(services, caller))
+    author = body.by(author_name(services.database, caller.token_id))
     if body.select is not None:
         wish = Wish("", body.label, body.to_rule)
         chosen = body.select.selection
@@ -52,7 +52,7 @@ def patch_labels(dataset_id: str, body: LabelsPatch, services: ServicesDep, call
 @router.post("/datasets/{dataset_id}/labels/classes")
 def change_class_names(dataset_id: str, body: ClassesChange, services: ServicesDep, caller: CallerDep) -> ChangedRead:
     """Rename a class, merge several, or leave them out; files and frozen versions stay as they are."""
-    author = body.by(_who(services, caller))
+    author = body.by(author_name(services.database, caller.token_id))
     return ChangedRead.of(
         change_classes(services.database, services.storage, dataset_id, body.classes, body.to, author)
     )
@@ -63,7 +63,7 @@ def undo_labels(
     dataset_id: str, services: ServicesDep, caller: CallerDep, body: BatchRequest | None = None
 ) -> UndoneRead:
     """Undo an action on labels: the newest that counts, or the one that is named, in any order."""
-    who = _who(services, caller)
+    who = author_name(services.database, caller.token_id)
     return UndoneRead.of(undo(services.database, dataset_id, who, body.batch_id if body else None))
 
 
@@ -172,11 +172,6 @@ def _take(
         if is_report:
             rows = report_csv(read_labels(content, name, body))
             return StreamingResponse(rows, media_type=_CSV, headers=download_headers("labels report.csv"))
-    author = Author(_who(services, caller), f"table {name}"[:200])
+    author = Author(author_name(services.database, caller.token_id), f"table {name}"[:200])
     found, done = take_labels(services.database, services.storage, dataset_id, name, body, author)
     return JSONResponse(TableTakenRead.of_table(found, done).model_dump(mode="json"))
-
-
-def _who(services: Services, caller: Caller) -> str:
-    with services.database.read() as session:
-        return LabelLedger(session).name_of(caller.token_id)

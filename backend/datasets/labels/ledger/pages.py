@@ -16,7 +16,7 @@ from backend.datasets.labels.form import LabelForm
 from backend.datasets.labels.ledger.changes import Done, change_classes, set_rule
 from backend.datasets.labels.ledger.csv_in import TableLabels, read_labels, report_csv, take_labels
 from backend.datasets.labels.ledger.errors import EmptyLabel
-from backend.datasets.labels.repository import Author, LabelLedger
+from backend.datasets.labels.repository import Author, author_name
 from backend.datasets.labels.selection import Show
 from backend.datasets.labels.tables import MAX_TABLE_BYTES
 from backend.datasets.serving import download_headers
@@ -53,7 +53,7 @@ def change_class_names_of_page(
         if to is not None and not to.strip():
             raise EmptyLabel
         set_rule(services.database, services.storage, dataset_id, *form.specs)
-        author = Author(_who(services, caller), "labels page")
+        author = Author(author_name(services.database, caller.token_id), "labels page")
         done = change_classes(services.database, services.storage, dataset_id, names, to, author)
     except AppError as error:
         if is_fragment(request):
@@ -125,7 +125,7 @@ def _taken(
             found = read_labels(DatasetContent.of(session, services.storage, dataset_id), name, content)
         headers = download_headers("labels report.csv")
         return StreamingResponse(report_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
-    author = Author(_who(services, caller), f"table {name}"[:200])
+    author = Author(author_name(services.database, caller.token_id), f"table {name}"[:200])
     found, done = take_labels(services.database, services.storage, dataset_id, name, content, author)
     return go_to(request, f"/datasets/{dataset_id}/labels", taken_words(found, done))
 
@@ -155,8 +155,3 @@ def _asked(change: str) -> tuple[list[str], str | None]:
     ):
         raise EmptyLabel
     return names, to
-
-
-def _who(services: Services, caller: Caller) -> str:
-    with services.database.read() as session:
-        return LabelLedger(session).name_of(caller.token_id)
