@@ -11,13 +11,21 @@ from tests.fixtures.pictures import draw, encode
 pytestmark = pytest.mark.e2e
 
 
+MORE_THAN_FETCHED = 150
+
+
 @pytest.fixture
 def dataset(server: Server) -> str:
     """The path of a dataset of a dozen pictures without a label."""
+    return unlabelled(server, 12)
+
+
+def unlabelled(server: Server, images: int) -> str:
+    """The path of a dataset of so many pictures without a label."""
     headers = {"Authorization": f"Bearer {OWNER_TOKEN}"}
     with httpx.Client(base_url=f"{server.url}/api/v1", headers=headers, timeout=60, trust_env=False) as client:
         dataset_id = client.post("/datasets", json={"name": "unsorted"}).json()["id"]
-        files = [("files", (f"IMG_{number:02}.png", encode(draw("circle", number)))) for number in range(12)]
+        files = [("files", (f"IMG_{number:03}.png", encode(draw("circle", number)))) for number in range(images)]
         assert client.post(f"/datasets/{dataset_id}/images", files=files).status_code == 200
     return f"/datasets/{dataset_id}"
 
@@ -68,3 +76,22 @@ def test_pictures_are_labelled_with_keys_and_taken_back(page: Page, server: Serv
     expect(page.get_by_text("6 pictures labelled by hand.")).to_be_visible()
     page.get_by_role("button", name="These labels are right").click()
     expect(page.get_by_role("heading", name="What the network will see")).to_be_visible()
+
+
+def test_all_that_match_are_taken_back_even_those_that_were_never_fetched(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}{unlabelled(server, MORE_THAN_FETCHED)}/labels/by-hand")
+    page.wait_for_load_state()
+    page.keyboard.press("/")
+    page.keyboard.type("cat")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-labelled]")).to_have_text("1")
+    page.keyboard.press("v")
+    page.get_by_role("button", name="Select all").click()
+    page.keyboard.press("1")
+    expect(page.get_by_role("heading", name="Every picture has a label or is left out")).to_be_visible()
+
+    page.keyboard.press("z")
+
+    expect(page.locator("[data-left-words]")).to_have_text(f"{MORE_THAN_FETCHED - 1}")
+    expect(page.locator("[data-labelled]")).to_have_text("1")
+    expect(page.locator("[data-tile]").first).to_be_visible()

@@ -84,7 +84,9 @@ def test_a_redirect_may_be_relative(location: str, leads_to: str) -> None:
     assert str(parse("https://example.org/a/b.jpg").joined(location)) == leads_to
 
 
-@pytest.mark.parametrize("location", ["file:///etc/passwd", "gopher://x/", "//u:p@evil.example/", "/\\evil.example", "//[x", "http://[::1/"])
+@pytest.mark.parametrize(
+    "location", ["file:///etc/passwd", "gopher://x/", "//u:p@evil.example/", "/\\evil.example", "//[x", "http://[::1/"]
+)
 def test_s02_a_redirect_is_read_as_strictly_as_an_address(location: str) -> None:
     with pytest.raises(Unfetched):
         parse("https://example.org/").joined(location)

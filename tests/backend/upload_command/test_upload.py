@@ -186,8 +186,9 @@ def test_a_folder_is_read_in_order_and_names_begin_with_it(folder: Path) -> None
 def test_this_machines_own_key_is_never_sent_to_another_server(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"a")
 
+    without = settings.model_copy(update={"token": None})
+
     with pytest.raises(KeyMissing) as refused:
-        without = settings.model_copy(update={"token": None})
         command.run_upload(without, tmp_path, "Shapes", server="https://tellapart.example.org")
 
     assert refused.value.message == "No key for https://tellapart.example.org is set."

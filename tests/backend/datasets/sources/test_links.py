@@ -4,6 +4,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from backend.datasets.imports import ImportStopped
+from backend.datasets.sources import downloads
 from backend.datasets.sources.opening import Elsewhere
 from backend.db.session import WriteSession
 from tests.backend.datasets.conftest import Ana
@@ -264,6 +265,32 @@ def test_a_file_that_changed_meanwhile_is_begun_anew(importer: Importer, server:
 
     assert importer.run(importer.ask(archive_url=f"{server.url}/pets.zip")["id"])["added"] == 12
     assert asked == ["", '"old"']
+
+
+def test_a_download_in_many_parts_is_limited_as_a_whole(
+    importer: Importer, server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "MAX_DOWNLOAD_BYTES", 10_000)
+    begin = zipped(folder_of_shapes(20, 32))[:4_000]
+
+    def endless(request: BaseHTTPRequestHandler) -> None:
+        asked = request.headers.get("Range", "")
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        request.send_response(206 if asked else 200)
+        request.send_header("ETag", '"1"')
+        request.send_header("Content-Length", "9000")
+        request.send_header("Content-Range", f"bytes {start}-{start + 8999}/*")
+        request.end_headers()
+        request.wfile.write(begin)
+        request.close_connection = True
+
+    server.answers["/pets.zip"] = endless
+
+    error = importer.failure(importer.ask(archive_url=f"{server.url}/pets.zip")["id"])
+
+    assert error is not None
+    assert "what is there is larger than" in error.message
+    assert len(server.paths) == 3
 
 
 def test_nothing_of_a_download_stays_once_its_import_has_ended(importer: Importer, server: WebServer) -> None:
