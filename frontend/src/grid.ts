@@ -28,6 +28,8 @@ class Browser {
   private anchor = -1;
   private panelTimer = 0;
   private panelShows = "";
+  /** What was chosen last, which may have to wait for its picture; what comes after it waits as well. */
+  private choices: Promise<void> = Promise.resolve();
 
   constructor(private readonly form: HTMLFormElement) {
     const data = form.dataset;
@@ -113,7 +115,7 @@ class Browser {
       if (index === null) return;
       const isMark = event.target instanceof Element && event.target.closest(".cell-mark") !== null;
       const isTouch = event instanceof PointerEvent && event.pointerType === "touch";
-      if (event.shiftKey) void this.selectRange(index, event.ctrlKey || event.metaKey);
+      if (event.shiftKey) this.selectRange(index, event.ctrlKey || event.metaKey);
       else if (isMark || event.ctrlKey || event.metaKey || (isTouch && !this.selection.isEmpty)) this.toggle(index);
       else if (isTouch) this.open(index);
       else this.select(index);
@@ -128,7 +130,7 @@ class Browser {
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       const bulk = event.submitter?.dataset["bulk"];
-      if (bulk === "delete") void this.remove();
+      if (bulk === "delete") this.remove();
     });
   }
 
@@ -139,8 +141,8 @@ class Browser {
       this.selectAll();
     });
     const isBusy = (): boolean => document.querySelector("dialog[open]") !== null;
-    bindKey("Delete", "Delete the selected pictures", () => void (!isBusy() && this.remove()));
-    bindKey("Escape", "Select nothing", () => void (!isBusy() && this.clear()));
+    bindKey("Delete", "Delete the selected pictures", () => !isBusy() && this.remove());
+    bindKey("Escape", "Select nothing", () => !isBusy() && this.clear());
   }
 
   private move(event: KeyboardEvent, grid: VirtualGrid): void {
@@ -152,7 +154,7 @@ class Browser {
     const step = steps[event.key];
     const next = ends[event.key] ?? (step === undefined ? null : Math.min(end, Math.max(0, this.active + step)));
     if (next !== null) {
-      if (event.shiftKey) void this.selectRange(next, false);
+      if (event.shiftKey) this.selectRange(next, false);
       else if (event.ctrlKey || event.metaKey) this.activate(next);
       else this.select(next);
     } else if (event.key === " ") this.toggle(this.active);
@@ -162,41 +164,52 @@ class Browser {
   }
 
   private select(index: number): void {
-    const picture = this.pictures.at(index);
-    this.selection.only(picture ? [picture.id] : []);
     this.anchor = index;
     this.activate(index);
-    this.drawBar();
+    this.choose(async () => this.selection.only(await this.ids(index, index)));
   }
 
   private toggle(index: number): void {
-    const picture = this.pictures.at(index);
-    if (picture) this.selection.toggle(picture.id);
     this.anchor = index;
     this.activate(index);
-    this.drawBar();
+    this.choose(async () => (await this.ids(index, index)).forEach((id) => this.selection.toggle(id)));
   }
 
-  private async selectRange(index: number, isAdded: boolean): Promise<void> {
+  private selectRange(index: number, isAdded: boolean): void {
     if (this.anchor < 0) return this.select(index);
     const [first, last] = [Math.min(this.anchor, index), Math.max(this.anchor, index)];
     this.activate(index);
     if (last - first >= MOST_IDS) return announce(`At most ${counted(MOST_IDS, "picture")} can be selected one by one. Ctrl+A selects all that match.`);
-    const ids = (await this.pictures.slice(first, last)).map((picture) => picture.id);
-    if (isAdded) this.selection.add(ids);
-    else this.selection.only(ids);
-    this.drawBar();
+    this.choose(async () => {
+      const ids = await this.ids(first, last);
+      if (isAdded) this.selection.add(ids);
+      else this.selection.only(ids);
+    });
   }
 
   private selectAll(): void {
-    this.selection.all();
-    this.drawBar();
-    announce(need("[data-selected]", this.form).textContent ?? "");
+    this.choose(() => this.selection.all());
+    void this.choices.then(() => announce(need("[data-selected]", this.form).textContent ?? ""));
   }
 
   private clear(): void {
-    this.selection.clear();
-    this.drawBar();
+    this.choose(() => this.selection.clear());
+  }
+
+  /**
+   * Choices take effect in their order, though some wait until their pictures have been fetched. Where that fails nothing
+   * stays selected: what comes next must not be done to other pictures than those that were meant.
+   */
+  private choose(act: () => void | Promise<void>): void {
+    this.choices = this.choices.then(act).catch((reason: unknown) => {
+      this.selection.clear();
+      announce(reason instanceof ApiError ? reason.sentence : "The pictures couldn't be fetched, so none is selected.");
+    });
+    void this.choices.then(() => this.drawBar());
+  }
+
+  private async ids(first: number, last: number): Promise<string[]> {
+    return (await this.pictures.slice(first, last)).map((picture) => picture.id);
   }
 
   private open(index: number): void {
@@ -206,7 +219,11 @@ class Browser {
 
   // Bulk actions. Another one takes `this.selection.body` just as this one does, and offers its undo.
 
-  private async remove(): Promise<void> {
+  private remove(): void {
+    this.choices = this.choices.then(() => this.removeChosen());
+  }
+
+  private async removeChosen(): Promise<void> {
     if (this.selection.isEmpty) return;
     try {
       const answer = await api<Deleted>(this.form.dataset["list"] ?? "", { method: "DELETE", body: this.selection.body });

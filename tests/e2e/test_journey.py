@@ -76,7 +76,7 @@ def test_trainings_wait_in_line_and_can_be_cancelled(page: Page, served: ServePr
         # The line moves on by itself.
         wait_until(lambda: _status(client, third) == "running", "the next one has begun", SLOW / 1000)
         client.post(f"/api/v1/runs/{third}/cancel")
-        wait_until(lambda: _status(client, third) == "cancelled", "it has ended", SOON / 1000)
+        wait_until(lambda: _status(client, third) == "cancelled", "it has ended", SLOW / 1000)
 
 
 def _bring(page: Page, brought: Path) -> None:
@@ -253,7 +253,7 @@ def _training_meanwhile(served: ServeProcess) -> Iterator[None]:
         yield
         assert _status(client, run_id) == "running"
         client.post(f"/api/v1/runs/{run_id}/cancel")
-        wait_until(lambda: _status(client, run_id) == "cancelled", "it has ended", SOON / 1000)
+        wait_until(lambda: _status(client, run_id) == "cancelled", "it has ended", SLOW / 1000)
 
 
 def _same_by_program(page: Page, served: ServeProcess, picture: Path) -> None:

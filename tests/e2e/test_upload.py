@@ -150,19 +150,18 @@ def test_pictures_are_chosen_and_deleted(page: Page, server: Server, folder: Pat
     _choose(page, folder)
     expect(page.get_by_text("45 pictures added")).to_be_visible(timeout=SLOW)
     page.goto(f"{url}/images")
-    boxes = page.get_by_role("checkbox")
-    boxes.nth(0).click()
-    boxes.nth(2).click(modifiers=["Shift"])
+    cells = page.get_by_role("listbox").get_by_role("option")
+    cells.nth(0).click()
+    cells.nth(2).click(modifiers=["Shift"])
     expect(page.get_by_text("3 pictures selected")).to_be_visible()
 
-    page.keyboard.press("Delete")
-    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name="Delete").click()
 
-    expect(page.get_by_text("3 pictures deleted.")).to_be_visible()
+    expect(page.get_by_text("3 pictures moved to the bin.")).to_be_visible()
     expect(page.get_by_role("heading", name="42 pictures")).to_be_visible()
 
 
-def test_a_press_on_a_picture_shows_it_with_its_details_and_arrows_lead_on(
+def test_a_click_on_a_picture_shows_its_details_a_second_opens_it_and_arrows_lead_on(
     page: Page, server: Server, folder: Path
 ) -> None:
     url = _empty_dataset(page, server)
@@ -170,8 +169,11 @@ def test_a_press_on_a_picture_shows_it_with_its_details_and_arrows_lead_on(
     expect(page.get_by_text("45 pictures added")).to_be_visible(timeout=SLOW)
     page.goto(f"{url}/images")
 
-    page.locator(".tile a").first.click()
+    cell = page.get_by_role("listbox").get_by_role("option").first
+    cell.click()
     expect(page.get_by_text("24 × 24 pixels")).to_be_visible()
+    cell.dblclick()
+    page.wait_for_url(re.compile(r"/images/[0-9a-f]{32}"))
     first = page.url
     page.keyboard.press("ArrowRight")
 

@@ -71,7 +71,11 @@ export class PictureList {
   async slice(first: number, last: number): Promise<Picture[]> {
     const found: Picture[] = [];
     for (let index = first; index <= last; index += 1) {
-      if (!this.at(index)) await this.need(index, index);
+      // A list that was reset meanwhile didn't keep what had been asked for.
+      for (let generation = -1; !this.at(index) && generation !== this.generation; ) {
+        generation = this.generation;
+        await this.need(index, index);
+      }
       const picture = this.at(index);
       if (picture) found.push(picture);
     }
