@@ -16,6 +16,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,6 +71,17 @@ def path_of(number: int) -> str:
 def measured(names: int, tries: int) -> Iterator[Figure]:
     """Every rule on so many names."""
     paths = [path_of(number) for number in range(names)]
+    with serving() as (client, services):
+        dataset_id = named_dataset(services, paths)
+        table = "name,label\n" + "\n".join(f"{path},{folder_of(path)}" for path in paths)
+        _send(client, dataset_id, "labels.csv", table.encode())
+        for rule, variants, bare in _rules(paths, table):
+            yield _figure(client, services, dataset_id, rule, variants, bare, names, tries)
+
+
+@contextmanager
+def serving() -> Iterator[tuple[TestClient, Services]]:
+    """The application in this process, with a data folder of its own; its owner's program."""
     with TemporaryDirectory(prefix="tellapart-benchmark-") as folder:
         settings = load(_env_file=None, data=Path(folder), token=_TOKEN)
         migrations.upgrade(settings.sql_url)
@@ -77,18 +89,14 @@ def measured(names: int, tries: int) -> Iterator[Figure]:
         services: Services = app.state.services
         ensure_owner_token(services.database, settings)
         with TestClient(app, base_url="http://127.0.0.1:8000", headers={"Authorization": f"Bearer {_TOKEN}"}) as client:
-            dataset_id = _dataset(services, paths)
-            table = "name,label\n" + "\n".join(f"{path},{_folder(path)}" for path in paths)
-            _send(client, dataset_id, "labels.csv", table.encode())
-            for rule, variants, bare in _rules(paths, table):
-                yield _figure(client, services, dataset_id, rule, variants, bare, names, tries)
+            yield client, services
         services.database.dispose()
 
 
 def _rules(paths: list[str], table: str) -> Iterator[tuple[str, list[dict[str, Json]], Callable[[], object]]]:
     """Each rule, as somebody types it: another value every time, so that nothing is answered from memory."""
     pattern = r"/([^/]+)_\d+\.jpg$"
-    yield "folder", [{"kind": "folder", "level": level} for level in (1, 2)], lambda: Counter(map(_folder, paths))
+    yield "folder", [{"kind": "folder", "level": level} for level in (1, 2)], lambda: Counter(map(folder_of, paths))
     patterns: list[dict[str, Json]] = [
         {"kind": "pattern", "pattern": rf"/([^/]{{1,{n}}})_\d+\.jpg$"} for n in range(30, 60)
     ]
@@ -98,7 +106,7 @@ def _rules(paths: list[str], table: str) -> Iterator[tuple[str, list[dict[str, J
     expressions: list[dict[str, Json]] = [
         {"kind": "expression", "expression": f"stem.split('_')[0] + '{n}'"} for n in range(60)
     ]
-    yield "expression", expressions, lambda: Counter(_folder(path).split("_")[0] for path in paths)
+    yield "expression", expressions, lambda: Counter(folder_of(path).split("_")[0] for path in paths)
 
 
 def _figure(
@@ -137,11 +145,12 @@ def _timed(call: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - begun)
 
 
-def _folder(path: str) -> str:
+def folder_of(path: str) -> str:
+    """The last folder of a name: its class."""
     return path.split("/")[-2]
 
 
-def _dataset(services: Services, paths: list[str]) -> str:
+def named_dataset(services: Services, paths: list[str]) -> str:
     """A dataset with these names, of which no file is there."""
     with services.database.write() as session:
         dataset_id = DatasetRepository(session).add("Benchmark").id
