@@ -20,7 +20,7 @@ from backend.dependencies import Services
 from backend.ledger.job import JobKind
 from backend.settings import Settings, load
 from backend.storage.local import LocalStorage
-from tests.fixtures.postgres import running_postgres
+from tests.fixtures.postgres import empty, running_postgres
 from tests.fixtures.tested_machine import count_as_tested
 
 OWNER_TOKEN = "test-token-of-ana-0123456789"
@@ -79,7 +79,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     url: str = request.getfixturevalue("postgres_url")
     yield url
-    _empty(url)
+    empty(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -179,16 +179,6 @@ def anonymous(app: FastAPI) -> Iterator[TestClient]:
         app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False, follow_redirects=False
     ) as client:
         yield client
-
-
-def _empty(url: str) -> None:
-    database = Database(url)
-    with database.write() as session:
-        tables = session.scalars(
-            text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
-        ).all()
-        session.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
-    database.dispose()
 
 
 _SHARED_BY: Final = {

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from backend.datasets.blobs import uploaded_file
+from backend.datasets.blobs import UPLOADS, uploaded_file
 from backend.storage.base import Storage
 from backend.storage.local import sync_folder
 from backend.uploads.errors import UploadBusy
@@ -72,4 +72,4 @@ def locked_part(storage: Storage, upload_id: str) -> Iterator[Part]:
 
 def delete_part(storage: Storage, upload_id: str) -> None:
     """Delete what has arrived."""
-    storage.delete_folder("uploads", upload_id)
+    storage.delete_folder(UPLOADS, upload_id)

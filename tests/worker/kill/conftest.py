@@ -32,8 +32,8 @@ from backend.training import control
 from backend.training.repository import RunRepository
 from backend.training.run_view import RunView, show_run
 from backend.training.start import RunOrder, start
-from tests.conftest import _empty
 from tests.fixtures.nightly import is_night
+from tests.fixtures.postgres import empty
 from tests.fixtures.tested_machine import count_as_tested
 from tests.fixtures.versions import add_shapes
 
@@ -316,7 +316,7 @@ def _cluster(
             wait_until(lambda: not cluster.processes(), 20)
             cluster.database.dispose()
             if request.param == "postgresql":
-                _empty(url)
+                empty(url)
     finally:
         broker.stop()
 
