@@ -31,7 +31,7 @@ from PIL import Image
 
 from benchmarks import measuring
 from benchmarks.processes import answer_of
-from tests.fixtures.serve_process import ServeProcess
+from tests.fixtures.serve_process import AS_DELIVERED, ServeProcess
 
 _BLANK_EVERY: Final = 1_000
 _EVERY: Final = 0.1
@@ -104,7 +104,7 @@ def _watched(server: int) -> Iterator[list[float]]:
 
 def _ours(archive: Path) -> dict[str, float]:
     with TemporaryDirectory(prefix="arriving-") as work:
-        served = ServeProcess(Path(work))
+        served = ServeProcess(Path(work), settings=AS_DELIVERED)
         try:
             served.wait_until_ready()
             with served.client() as client, _watched(served.process.pid) as memory:

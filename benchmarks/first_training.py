@@ -18,7 +18,7 @@ from typing import Any, Final
 import httpx
 
 from benchmarks import measuring
-from tests.fixtures.serve_process import ServeProcess
+from tests.fixtures.serve_process import AS_DELIVERED, ServeProcess
 
 AIM_SECONDS: Final = 2.0
 _EVERY: Final = 0.02
@@ -87,7 +87,7 @@ def _train(client: httpx.Client, version_id: str, seed: int) -> Waited:
 
 def _round(folder: Path, pattern: str | None) -> tuple[Waited, Waited]:
     with TemporaryDirectory(prefix="first-training-") as work:
-        served = ServeProcess(Path(work), settings={"TELLAPART_IMPORT_ROOTS": str(folder.parent)})
+        served = ServeProcess(Path(work), settings={"TELLAPART_IMPORT_ROOTS": str(folder.parent), **AS_DELIVERED})
         try:
             served.wait_until_ready()
             with served.client() as client:

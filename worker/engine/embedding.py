@@ -46,9 +46,9 @@ class Kept:
 
 
 class Embedder:
-    """Computes and keeps the features of pictures with the network and preprocessing of an order's config.
+    """Computes and keeps the features of an order's pictures with the network and preprocessing of its config.
 
-    The network is loaded once; the order's manifest is not used.
+    A training finds them if it runs the same layers in the same way, which depends on how many pictures there are.
     """
 
     def __init__(self, order: TrainingOrder, stop: StopSignal) -> None:
@@ -59,6 +59,11 @@ class Embedder:
         self._images = ImageSource(order.open_bytes, steps)
         self._source: Source = features_source(order, model, steps, memory_limits(order, device, _ignore), _ignore)
         self._stop, self._order, self._model, self._steps = stop, order, model, steps
+
+    @property
+    def images(self) -> tuple[ManifestImage, ...]:
+        """The order's pictures."""
+        return self._order.manifest.images
 
     def known(self) -> set[Digest]:
         """Pictures whose features are in the store."""

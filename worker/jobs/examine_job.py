@@ -35,6 +35,8 @@ log = structlog.get_logger()
 _WRITE_EVERY_S: Final = 1.0
 _AT_ONCE: Final = 1_000
 """Pictures between two looks at what else has arrived."""
+_ANY: Final = "any"
+"""The label of every picture: the head that it makes is not used."""
 
 
 def examine_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal) -> int:
@@ -135,7 +137,6 @@ class _Examination:
         # Here: seconds of importing torch, in which the job is under way already.
         from worker.engine.embedding import Embedder
 
-        embedder = Embedder(self._order(), self._record.stop)
         looked_at: str | None = None
         while True:
             images = self._record.images()
@@ -143,8 +144,9 @@ class _Examination:
                 return
             looked_at = self._record.seen
             fill_missing(self._open_unit, self._storage, decoding_pool(), self._dataset_id, **self._rules)
-            self._compute(embedder, images)
-            kept = embedder.embeddings([digest for _, digest, _ in images])
+            embedder = Embedder(self._order(images), self._record.stop)
+            self._compute(embedder)
+            kept = embedder.embeddings([image.digest for image in embedder.images])
             embeddings = self._keep(images, kept)
             embedder.keep_export()
             compare(self._open_unit, self._storage, self._dataset_id, embeddings, **self._rules)
@@ -153,12 +155,12 @@ class _Examination:
             self._record.show(len(images), len(images), kept.group, at_once=True)
             log.info("pictures_examined", dataset_id=self._dataset_id, images=len(images))
 
-    def _compute(self, embedder: "Embedder", images: Sequence[tuple[str, Digest, str]]) -> None:
+    def _compute(self, embedder: "Embedder") -> None:
         """The features of those that have none, a part at a time: whoever looks at the store finds what is there."""
         known = embedder.known()
-        missing = [ManifestImage(ImageId(id), digest, path, "", Split.TRAIN) for id, digest, path in images]
-        missing = [image for image in missing if image.digest not in known]
-        done, total = len(images) - len(missing), len(images)
+        missing = [image for image in embedder.images if image.digest not in known]
+        total = len(embedder.images)
+        done = total - len(missing)
         self._record.show(done, total, None, at_once=True)
         for start in range(0, len(missing), _AT_ONCE):
             part, before = missing[start : start + _AT_ONCE], done + start
@@ -177,12 +179,12 @@ class _Examination:
         write_embeddings(self._settings.features_folder, self._dataset_id, embeddings)
         return embeddings
 
-    def _order(self) -> TrainingOrder:
-        """With what ``recommended`` trains; nothing is written but features."""
+    def _order(self, images: Sequence[tuple[str, Digest, str]]) -> TrainingOrder:
+        """With what ``recommended`` trains on these pictures; nothing is written but features."""
+        shown = tuple(ManifestImage(ImageId(id), digest, path, _ANY, Split.TRAIN) for id, digest, path in images)
         nowhere = self._settings.features_folder / "nothing"
         return TrainingOrder(
-            # Whatever the head is, it is not used.
-            manifest=Manifest(("any",), ()),
+            manifest=Manifest((_ANY,), shown),
             config=resolve(TrainingRequest()),
             open_bytes=self._storage.read_blob,
             output_folder=nowhere,

@@ -11,6 +11,8 @@ from backend.datasets.examine.repository import Examination, ExaminationReposito
 from backend.datasets.ingest import IncomingFile, ingest
 from backend.datasets.repository import DatasetRepository
 from backend.db.session import Database
+from backend.domain.ids import ImageId
+from backend.domain.manifest import Manifest, ManifestImage, Split
 from backend.imaging.pool import decoding_pool
 from backend.ledger.claiming import claim_next
 from backend.ledger.job import WORKER_LOST, JobKind, JobState, Worker
@@ -19,9 +21,11 @@ from backend.ledger.timers import Timers
 from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.settings import Settings
 from backend.storage.local import LocalStorage
-from tests.fixtures.engine import frozen, tiny_config
+from tests.fixtures.engine import Bytes, frozen, order_in, tiny_config
 from tests.fixtures.pictures import draw, encode
 from worker import exits
+from worker.engine.embedding import Embedder
+from worker.engine.frozen import runtimes
 from worker.engine.order import NeverStop, StopSignal
 from worker.jobs import examine_job as module
 
@@ -82,6 +86,29 @@ def test_it_looks_at_every_picture_and_keeps_what_it_found(looking: Looking) -> 
     embeddings = read_embeddings(looking.settings.features_folder, looking.dataset_id)
     assert embeddings is not None
     assert len(embeddings.image_ids) == 3
+
+
+def test_a_training_on_as_many_pictures_finds_their_features(
+    looking: Looking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # From so many pictures on, another runtime answers, whose features are kept apart.
+    monkeypatch.setattr(runtimes, "WORTH_IT", 3)
+    looking.bring(1, 2, 3)
+
+    assert looking.do(NeverStop()) == exits.DONE
+
+    with looking.database.read() as session:
+        rows = ExaminationRepository(session).images(looking.dataset_id)
+    images = tuple(ManifestImage(ImageId(id), digest, path, "circle", Split.TRAIN) for id, digest, path in rows)
+    order = order_in(
+        tmp_path,
+        looking.settings.weights_folder,
+        tiny_config(frozen(views=0)),
+        content=(Manifest(("circle", "square"), images), Bytes({})),
+        features_folder=looking.settings.features_folder,
+    )
+    assert Embedder(order, NeverStop()).known() == {image.digest for image in images}
+    assert list(looking.settings.features_folder.glob("layers-*.onnx"))
 
 
 class During(NeverStop):
