@@ -16,6 +16,7 @@ from worker.engine.checkpoints import checkpoint
 from worker.engine.checkpoints.checkpoint import Checkpoint
 from worker.engine.checkpoints.durable import disk_full_named, remove_partials
 from worker.engine.data.prepared import prepared_images, require_enough, resized_images
+from worker.engine.data.source import preprocessing_of
 from worker.engine.errors import (
     CheckpointUnusable,
 )
@@ -71,9 +72,15 @@ def train(
         ranks.share_layers(model)
         limits = memory_limits(order, device, on_event)
         first = resumed.stage if resumed else 0
-        stages = dict(enumerate(order.config.stages, stages_before))
-        kept = partial(kept_images, order, stages, model, limits, on_event)
         left_out, size = resumed.left_out if resumed else None, order.config.stages[first].image_size
+        # Stages with pictures of another size read them themselves.
+        steps = preprocessing_of(order.config, image_size=size)
+        alike = {
+            number: stage
+            for number, stage in enumerate(order.config.stages, stages_before)
+            if preprocessing_of(order.config, image_size=stage.image_size) == steps
+        }
+        kept = partial(kept_images, order, alike, model, limits, on_event)
         with prepared_images(order, on_event, stop, left_out, image_size=size, kept=kept, ranks=ranks) as images:
             training = Training(
                 order,

@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.domain.events import EpochFinished, Phase, PhaseStarted
 from backend.domain.ids import Digest
-from tests.fixtures.engine import Bytes, Listener, StopNow, frozen, order_in, tiny_config
+from tests.fixtures.engine import Bytes, Listener, StopNow, frozen, order_in, tiny_config, unfrozen
 from worker.engine.embedding import Embedder
 from worker.engine.order import NeverStop, Stopped, TrainingOrder
 from worker.engine.recipe import train
@@ -87,6 +88,20 @@ def test_a_frozen_training_after_it_opens_only_the_pictures_of_the_export(tmp_pa
 
     # The six held out: at most sixteen of those are compared with the exported model.
     assert len(opened) == 6
+
+
+def test_pictures_of_a_later_stage_are_read_when_that_begins(tmp_path: Path, weights_folder: Path) -> None:
+    config = tiny_config(frozen(2, views=0), unfrozen(1, image_size=48))
+    order = order_in(tmp_path, weights_folder, config, features_folder=tmp_path / "features")
+    Embedder(order, NeverStop()).compute(order.manifest.images, lambda _done: None)
+    listener = Listener()
+
+    train(order, on_event=listener)
+
+    read = [event for event in listener.of(PhaseStarted) if event.phase is Phase.DATA]
+    assert [event.text for event in read] == ["Reading 24 images"]
+    last_of_head = listener.of(EpochFinished)[1]
+    assert listener.events.index(last_of_head) < listener.events.index(read[0])
 
 
 def test_a_frozen_training_after_it_gives_the_same_as_without(tmp_path: Path, weights_folder: Path) -> None:
