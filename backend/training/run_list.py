@@ -45,6 +45,7 @@ class RunLine:
         seconds: that it took; None before its end.
         changes: what differs from the run before it on its dataset, in words; None for the first one.
         more_changes: how many more things differ.
+        bytes: that its models take on the disk; deleting it frees them.
     """
 
     run: RunView
@@ -53,6 +54,7 @@ class RunLine:
     seconds: float | None
     changes: tuple[str, ...] | None
     more_changes: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def _line(run: RunView, before: RunRecord | None) -> RunLine:
         seconds=(run.ended_at - run.started_at).total_seconds() if run.ended_at and run.started_at else None,
         changes=None if changes is None else tuple(changes[:_CHANGES_SHOWN]),
         more_changes=max(0, len(changes or ()) - _CHANGES_SHOWN),
+        bytes=sum(row.bytes for row in run.checkpoints),
     )
 
 
