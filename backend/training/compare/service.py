@@ -96,6 +96,14 @@ class Compared:
         """What differs in how the two were trained."""
         return list(differences(self.before.run, self.after.run))
 
+    @property
+    def differs_in_seed_only(self) -> bool:
+        """Whether both were trained alike, so that what changed is the luck of training."""
+        before, after = (
+            (run.version_id, run.starts_from, run.config | {"seed": 0}) for run in (self.before.run, self.after.run)
+        )
+        return before == after and self.before.run.id != self.after.run.id
+
 
 @dataclass(frozen=True, slots=True)
 class ComparedImage:

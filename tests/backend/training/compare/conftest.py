@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +14,14 @@ from backend.domain.ids import CheckpointId, VersionId, new_id
 from backend.domain.json import Json
 from backend.domain.manifest import Split
 from backend.domain.results import Evaluation
+from backend.domain.training import TrainingRequest
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.tables.datasets import DatasetRow, ImagePathRow, ImageRow, VersionImageRow, VersionRow
 from backend.training import record
 from backend.training.forecast.eta import Standing
 from backend.training.record import StoredCheckpoint
-from tests.backend.training.scene import Scene, epoch_finished, stage_finished
+from backend.training.start import RunOrder, start
+from tests.backend.training.scene import STAGES, Scene, epoch_finished, stage_finished
 
 RULE = {"kind": "folder", "level": 1}
 SPLIT = {"kind": "folder", "train": "train", "valid": "valid"}
@@ -72,10 +76,12 @@ class Pets:
         answer = self.client.post(address, json={"classes": names, "to": to})
         assert answer.status_code == 200, answer.text
 
-    def train(self, version_id: str, answers: Mapping[str, str] | None = None) -> str:
+    def train(self, version_id: str, answers: Mapping[str, str] | None = None, seed: int = 42) -> str:
         """A run that is right on all validation pictures but those in ``answers``."""
         scene = Scene(self.database)
-        run_id = scene.run(VersionId(version_id))
+        request = TrainingRequest(architecture="efficientnet-lite0", stages=STAGES[:1], seed=seed)
+        with unit_of_work(self.database, NoNotifier()) as unit:
+            run_id = start(unit, RunOrder(VersionId(version_id), request), Path("/nowhere")).id
         claim = scene.claim()
         evaluation = self._evaluation(version_id, answers or {})
         images = len(evaluation.image_ids)

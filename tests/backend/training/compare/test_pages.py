@@ -1,5 +1,7 @@
 """The page that compares two runs, and the ways to it."""
 
+import re
+
 from starlette.testclient import TestClient
 
 from tests.backend.training.compare.conftest import Pets, cats
@@ -87,6 +89,18 @@ def test_curves_have_a_table_of_both_runs(pets: Pets) -> None:
     assert "Learning curves" in text
     assert text.count('<td class="number">0.5000</td><td class="number">0.4000</td>') == 2
     assert "both were trained with the same settings on the same version" in text
+
+
+def test_runs_that_differ_in_their_seed_show_what_chance_in_training_does(pets: Pets) -> None:
+    version = pets.freeze()
+    before, after = pets.train(version), pets.train(version, seed=43)
+    again = f"/versions/{version}/train?again={after}&seed=44"
+
+    alike, other = seen(pets, f"/runs/{before}/compare/{after}"), seen(pets, f"/runs/{before}/compare/{before}")
+
+    assert "Only the seed differs here" in alike
+    assert f"train?again={before}&amp;seed=43" in other
+    assert re.search('name="seed"[^>]*value="44"', seen(pets, again))
 
 
 def test_from_a_run_it_leads_to_the_run_before_it_else_to_the_one_after_it(pets: Pets) -> None:
