@@ -69,8 +69,8 @@ def test_a_picture_opens_large_with_both_answers(page: Page) -> None:
 
 
 def test_another_run_is_chosen_from_a_list(page: Page, furnished: Furnished) -> None:
-    page.get_by_label("From").select_option(furnished.runs["succeeded"])
-    page.get_by_label("To").select_option(furnished.runs["queued"])
+    page.locator("[name=before]").select_option(furnished.runs["succeeded"])
+    page.locator("[name=after]").select_option(furnished.runs["queued"])
     page.get_by_role("button", name="Compare", exact=True).click()
 
     expect(page.get_by_role("heading", level=1)).to_contain_text("6 more mistakes")
