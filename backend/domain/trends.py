@@ -197,18 +197,14 @@ def stage_verdict(flips: Flips, losses: tuple[float, float], *, freeze: bool) ->
             Change.BETTER, chance, f"{what} helped: valid_loss fell from {before:.3f} to {after:.3f}; {figures}."
         )
     if chance < _SIGNIFICANT:
-        return Verdict(
-            Change.WORSE, chance, f"{what} made the model worse: {figures}, more than chance would explain."
-        )
+        return Verdict(Change.WORSE, chance, f"{what} made the model worse: {figures}, more than chance would explain.")
     if flips.mended == flips.spoiled == 0:
         return Verdict(Change.NOISE, chance, f"{what} changed none of the answers.")
-    return Verdict(
-        Change.NOISE, chance, f"{what} made no measurable change: {figures}, which chance would explain."
-    )
+    return Verdict(Change.NOISE, chance, f"{what} made no measurable change: {figures}, which chance would explain.")
 
 
 FEWEST_FLIPS: Final = 6
-"""Of fewer answers that changed, none can prove anything: even five in one direction come by chance once in 16 times."""
+"""Fewer answers that changed can prove nothing: even five in one direction come by chance once in 16 times."""
 
 
 def run_verdict(flips: Flips) -> Verdict:

@@ -32,7 +32,7 @@ def compare_two_runs(
 ) -> RunComparisonRead:
     """What changed from the first run to the other, on the validation images that both were tried on.
 
-    Of both runs the best model is taken, or `checkpoint` and `other_checkpoint`. Both are scored on the labels of today.
+    Of each run its best model is taken, or `checkpoint` and `other_checkpoint`; both are scored on the labels of today.
     """
     compared = compare_runs(session, storage, Choice.of(run_id, checkpoint), Choice.of(other_id, other_checkpoint))
     found = changed_images(session, compared, change, limit=limit + 1, after=after)

@@ -95,9 +95,7 @@ def compare_page(
 ) -> Response:
     """Whether the second run is better than the first, and the pictures that show it."""
     try:
-        compared = compare_runs(
-            session, storage, Choice.of(run_id, checkpoint), Choice.of(other_id, other_checkpoint)
-        )
+        compared = compare_runs(session, storage, Choice.of(run_id, checkpoint), Choice.of(other_id, other_checkpoint))
     except (NoPicturesInCommon, NoResultsYet) as refusal:
         return _nothing(request, session, show_run(session, run_id), show_run(session, other_id), refusal)
     models = {"checkpoint": checkpoint, "other_checkpoint": other_checkpoint}
@@ -149,12 +147,8 @@ def _epochs(session: Session, compared: Compared) -> list[tuple[Any, Any]]:  # A
     return [] if before == after else list(zip_longest(runs.epochs(before), runs.epochs(after)))
 
 
-def _nothing(
-    request: Request, session: Session, before: RunView, after: RunView, refusal: Conflict | None
-) -> Response:
-    return page(
-        request, "training/compare_nothing.html", **_frame(request, session, before, after), refusal=refusal
-    )
+def _nothing(request: Request, session: Session, before: RunView, after: RunView, refusal: Conflict | None) -> Response:
+    return page(request, "training/compare_nothing.html", **_frame(request, session, before, after), refusal=refusal)
 
 
 def _frame(

@@ -159,12 +159,12 @@ def changed_images(
     session: Session, compared: Compared, change: Outcome | None, *, limit: int, after: str | None = None
 ) -> list[ComparedImage]:
     """Pictures of one outcome, else all with another answer than before, by id; ``after`` is the id to go on from."""
-    shown = [pair for pair in compared.pairs if (pair.before != pair.after if change is None else pair.outcome is change)]
+    shown = [
+        pair for pair in compared.pairs if (pair.before != pair.after if change is None else pair.outcome is change)
+    ]
     page = [pair for pair in shown if after is None or pair.image_id > after][:limit]
     ids = [pair.image_id for pair in page]
-    before, now = (
-        answers_to(session, side.results.checkpoint_id, ids) for side in (compared.before, compared.after)
-    )
+    before, now = (answers_to(session, side.results.checkpoint_id, ids) for side in (compared.before, compared.after))
     return [ComparedImage(pair, before[pair.image_id], now[pair.image_id]) for pair in page]
 
 

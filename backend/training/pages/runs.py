@@ -88,9 +88,7 @@ def runs_page(
     deleted: Annotated[int, Query(ge=0, le=MOST_AT_ONCE)] = 0,
 ) -> Response:
     """All runs in a table; of one dataset or status, in the order that is wanted."""
-    found = run_list(
-        session, order=chosen.order, dataset_id=chosen.dataset or None, status=chosen.status, after=after
-    )
+    found = run_list(session, order=chosen.order, dataset_id=chosen.dataset or None, status=chosen.status, after=after)
     return page(
         request,
         "training/runs.html",

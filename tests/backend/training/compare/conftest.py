@@ -58,9 +58,7 @@ class Pets:
 
     def freeze(self) -> str:
         """The id of a new version: labels by folder, with what was changed by hand."""
-        answer = self.client.post(
-            f"/api/v1/datasets/{self.dataset_id}/versions", json={"rule": RULE, "split": SPLIT}
-        )
+        answer = self.client.post(f"/api/v1/datasets/{self.dataset_id}/versions", json={"rule": RULE, "split": SPLIT})
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 

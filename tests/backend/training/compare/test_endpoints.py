@@ -93,7 +93,11 @@ def test_lists_are_paged_by_cursor(pets: Pets) -> None:
     first = pets.compare(before, after, "change=now-right&limit=2")["images"]
     second = pets.compare(before, after, f"change=now-right&limit=2&after={first['next']}")["images"]
 
-    assert paths({"items": first["items"] + second["items"]}) == ["valid/cat/0.png", "valid/cat/1.png", "valid/cat/2.png"]
+    assert paths({"items": first["items"] + second["items"]}) == [
+        "valid/cat/0.png",
+        "valid/cat/1.png",
+        "valid/cat/2.png",
+    ]
     assert (len(first["items"]), second["next"]) == (2, None)
 
 
