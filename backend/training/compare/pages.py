@@ -178,6 +178,6 @@ def _words(run: RunView) -> str:
     return f"{run.name}, version {run.version_number}: {score}"
 
 
-def _path(before: str, after: str, **query: str | None) -> str:
+def _path(before: str, after: str, /, **query: str | None) -> str:
     given = urlencode({name: value for name, value in query.items() if value})
     return f"/runs/{quote(before, safe='')}/compare/{quote(after, safe='')}" + (f"?{given}" if given else "")
