@@ -20,7 +20,6 @@ from backend.interpretation.tabs import tabs_of
 from backend.journey.steps import StepName, steps_of
 from backend.pagination import IdCursorDep
 from backend.templating import address, go_to, page
-from backend.training.compare.endpoints import CheckpointQuery
 from backend.training.compare.errors import NoPicturesInCommon
 from backend.training.compare.service import (
     Choice,
@@ -44,6 +43,7 @@ LISTS: Final = (
     (Outcome.STILL_WRONG, "Still wrong"),
 )
 RunIdQuery = Annotated[str, Query(max_length=64)]
+CheckpointQuery = Annotated[str | None, Query(max_length=64)]
 
 
 @router.get("/runs/compare")

@@ -28,6 +28,8 @@ export class OverlaidCurves {
     });
     this.chart.setOption({
       ...base,
+      // Without an icon of its own a legend shows its line, dashed or not.
+      legend: { ...base.legend, icon: undefined, itemWidth: 26, itemHeight: 8 },
       xAxis: { ...axis, ...epochs(1, Math.max(2, rows.length)) },
       yAxis: { type: "value", min: 0, ...axis },
       series: [
