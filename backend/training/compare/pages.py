@@ -60,10 +60,13 @@ def choose_two(
     chosen = [before, after] if before and after else sorted({*run})
     if len(chosen) != 2:
         return go_to(request, "/runs", "Select two runs of one dataset, then press Compare.")
-    # A model of a run that isn't compared any more is left behind.
-    known = {row.id for rows in RunRepository(session).checkpoints(chosen).values() for row in rows}
-    models = {"checkpoint": checkpoint, "other_checkpoint": other_checkpoint}
-    return go_to(request, _path(*chosen, **{name: row for name, row in models.items() if row in known}))
+    # A model is left behind where its run isn't compared any more, or on the other side.
+    models = RunRepository(session).checkpoints(chosen)
+    first, second = (
+        model if any(row.id == model for row in models.get(run_id, ())) else None
+        for run_id, model in zip(chosen, (checkpoint, other_checkpoint), strict=True)
+    )
+    return go_to(request, _path(*chosen, checkpoint=first, other_checkpoint=second))
 
 
 @router.get("/runs/{run_id}/compare")

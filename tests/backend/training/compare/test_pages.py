@@ -152,9 +152,14 @@ def test_a_model_of_another_run_is_left_behind_when_a_run_is_chosen(pets: Pets) 
     first, second, third = (pets.train(version) for _ in range(3))
     model = pets.client.get(f"/api/v1/runs/{first}").json()["checkpoints"][0]["id"]
 
-    path = f"/runs/compare?before={second}&after={third}&checkpoint={model}"
+    path = f"/runs/compare?after={third}&checkpoint={model}"
 
-    assert led_to(pets, path) == f"/runs/{second}/compare/{third}"
+    assert led_to(pets, f"{path}&before={first}") == f"/runs/{first}/compare/{third}?checkpoint={model}"
+    assert led_to(pets, f"{path}&before={second}") == f"/runs/{second}/compare/{third}"
+    assert (
+        led_to(pets, f"/runs/compare?before={third}&after={first}&checkpoint={model}")
+        == f"/runs/{third}/compare/{first}"
+    )
 
 
 def test_the_pages_of_a_run_lead_to_the_comparison(pets: Pets) -> None:
