@@ -59,6 +59,8 @@ from backend.system import endpoints as system_endpoints
 from backend.system import pages as system_pages
 from backend.timm_lookup import TimmLookup
 from backend.training import endpoints as training_endpoints
+from backend.training.compare import endpoints as compare_endpoints
+from backend.training.compare import pages as compare_pages
 from backend.training.lr_finds import endpoints as lr_finds_endpoints
 from backend.training.pages import lr_find as lr_find_pages
 from backend.training.pages import runs as runs_pages
@@ -116,6 +118,8 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         picture_pages.router,
         system_endpoints.router,
         training_endpoints.router,
+        compare_endpoints.router,
+        compare_pages.router,
         lr_finds_endpoints.router,
         lr_find_pages.router,
         runs_pages.router,

@@ -166,8 +166,8 @@ def _is_proved(flips: Flips) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class StageVerdict:
-    """What a stage changed; ``text`` says it with its numbers.
+class Verdict:
+    """What changed from one model to another; ``text`` says it with its numbers.
 
     Attributes:
         chance: the p-value in [0, 1]: how often chance alone would change as much.
@@ -178,7 +178,7 @@ class StageVerdict:
     text: str
 
 
-def stage_verdict(flips: Flips, losses: tuple[float, float], *, freeze: bool) -> StageVerdict:
+def stage_verdict(flips: Flips, losses: tuple[float, float], *, freeze: bool) -> Verdict:
     """Whether a stage made the model better than the one before it, from their answers to the same images.
 
     A change of the answers counts where chance alone would bring as much less than one time in twenty.
@@ -190,21 +190,44 @@ def stage_verdict(flips: Flips, losses: tuple[float, float], *, freeze: bool) ->
     what = "This stage" if freeze else "Unfreezing"
     figures = _figures(flips)
     if _is_proved(flips):
-        return StageVerdict(Change.BETTER, chance, f"{what} helped: {figures}, more than chance would explain.")
+        return Verdict(Change.BETTER, chance, f"{what} helped: {figures}, more than chance would explain.")
     if is_clearly_better(flips, losses):
         before, after = losses
-        return StageVerdict(
+        return Verdict(
             Change.BETTER, chance, f"{what} helped: valid_loss fell from {before:.3f} to {after:.3f}; {figures}."
         )
     if chance < _SIGNIFICANT:
-        return StageVerdict(
-            Change.WORSE, chance, f"{what} made the model worse: {figures}, more than chance would explain."
-        )
+        return Verdict(Change.WORSE, chance, f"{what} made the model worse: {figures}, more than chance would explain.")
     if flips.mended == flips.spoiled == 0:
-        return StageVerdict(Change.NOISE, chance, f"{what} changed none of the answers.")
-    return StageVerdict(
-        Change.NOISE, chance, f"{what} made no measurable change: {figures}, which chance would explain."
-    )
+        return Verdict(Change.NOISE, chance, f"{what} changed none of the answers.")
+    return Verdict(Change.NOISE, chance, f"{what} made no measurable change: {figures}, which chance would explain.")
+
+
+FEWEST_FLIPS: Final = 6
+"""Fewer answers that changed can prove nothing: even five in one direction come by chance once in 16 times."""
+
+
+def run_verdict(flips: Flips) -> Verdict:
+    """Whether the later of two models is better, from their answers to the same images."""
+    chance = chance_of_flips(flips.mended, flips.spoiled)
+    changed, fewer = flips.mended + flips.spoiled, flips.wrong_before - flips.wrong_after
+    if not changed:
+        return Verdict(Change.NOISE, chance, "Both models get the same pictures right.")
+    what = f"{abs(fewer):,} {'fewer' if fewer > 0 else 'more'} mistake{'s' if abs(fewer) > 1 else ''}"
+    what = what if fewer else "As many mistakes as before"
+    if changed < FEWEST_FLIPS:
+        pictures = "only 1 picture" if changed == 1 else f"only {changed} pictures"
+        reason = f"fewer than {FEWEST_FLIPS} can never show more than chance"
+        return Verdict(Change.NOISE, chance, f"{what}, but {pictures} changed between right and wrong; {reason}.")
+    if chance >= _SIGNIFICANT:
+        return Verdict(Change.NOISE, chance, f"{what}, which chance would explain ({chance_words(chance)}).")
+    change = Change.BETTER if fewer > 0 else Change.WORSE
+    return Verdict(change, chance, f"{what}, more than chance would explain ({chance_words(chance)}).")
+
+
+def chance_words(chance: float) -> str:
+    """A p-value as people write it: ``p = 0.031``."""
+    return "p < 0.001" if chance < 0.001 else f"p = {chance:.2g}"
 
 
 def _figures(flips: Flips) -> str:

@@ -27,6 +27,15 @@ class AnsweredImage:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredTwice:
+    """One image with the labels that it had when each of two models was tried on it, and the two answers."""
+
+    image_id: ImageId
+    labels: tuple[str, str]
+    answers: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Which answers to list; None leaves a question open. ``sure_*`` bound the largest probability."""
 

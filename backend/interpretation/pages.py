@@ -19,6 +19,7 @@ from backend.interpretation.class_table import SortBy, class_table
 from backend.interpretation.find import OpenedRun, open_run
 from backend.interpretation.matrix_view import Numbers, Order
 from backend.interpretation.service import ImageNotTested, Results, Summary
+from backend.interpretation.tabs import tabs_of
 from backend.journey.steps import StepName, steps_of
 from backend.templating import address, page
 
@@ -27,12 +28,6 @@ router = APIRouter(include_in_schema=False)
 PAGE = 48
 PAIRS = 50
 WORST = 12
-TABS = (
-    ("", "Overview"),
-    ("/confusions", "Confusion matrix"),
-    ("/top-losses", "Top losses"),
-    ("/classes", "Results by class"),
-)
 
 
 def _opened(run_id: str, session: ReadDep, checkpoint: str | None = None, split: Split = Split.VALID) -> OpenedRun:
@@ -203,7 +198,6 @@ def _gallery(
 def _context(
     request: Request, session: Session, opened: OpenedRun, results: Results, summary: Summary, tab: str
 ) -> dict[str, Any]:  # Any: the template's context
-    base = f"/runs/{results.run_id}/understand"
     keep = _kept(opened, results)
     link = _linker(request, keep)
     return {
@@ -212,7 +206,7 @@ def _context(
         "summary": summary,
         "keep": keep,
         "link": link,
-        "tabs": [{"name": name, "href": link(base + path), "is_current": path == tab} for path, name in TABS],
+        "tabs": tabs_of(results.run_id, f"/understand{tab}", link),
         "run_path": f"/runs/{results.run_id}",
         "image_url": lambda image: address(request, image_url(image.image_id)),
         "image_page": lambda image: link(f"/runs/{results.run_id}/images/{image.image_id}"),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from backend.domain.ids import CheckpointId, DatasetId, Digest, ImageId, RunId
 from backend.domain.manifest import Split
 from backend.domain.results import rank_of
-from backend.interpretation.answers import AnsweredImage, Filter, ListPosition
+from backend.interpretation.answers import AnsweredImage, AnsweredTwice, Filter, ListPosition
 from backend.tables.datasets import DatasetRow, ImageRow, VersionRow
 from backend.tables.interpretation import PredictionRow
 from backend.tables.training import CheckpointRow, RunRow
@@ -123,6 +123,25 @@ class PredictionRepository:
             .group_by(was_right, is_right)
         )
         return [(bool(was), bool(is_now), count) for was, is_now, count in self._session.execute(query)]
+
+    def twice(self, first: CheckpointId, second: CheckpointId, split: Split) -> list[AnsweredTwice]:
+        """Labels and answers of the images that both checkpoints were tried on, by image id."""
+        old, new = aliased(PredictionRow), aliased(PredictionRow)
+        query = (
+            select(old.image_id, old.actual, new.actual, old.predicted, new.predicted)
+            .join(new, new.image_id == old.image_id)
+            .where(old.checkpoint_id == first, old.split == split, new.checkpoint_id == second, new.split == split)
+            .order_by(old.image_id)
+        )
+        return [
+            AnsweredTwice(ImageId(image_id), (label_before, label_after), (before, after))
+            for image_id, label_before, label_after, before, after in self._session.execute(query)
+        ]
+
+    def chosen(self, checkpoint_id: CheckpointId, image_ids: Sequence[ImageId]) -> dict[ImageId, AnsweredImage]:
+        """What a checkpoint answered on some images."""
+        query = _answers().where(PredictionRow.checkpoint_id == checkpoint_id, PredictionRow.image_id.in_(image_ids))
+        return {answer.image_id: answer for answer in map(_answered, self._session.execute(query))}
 
     def certainty(self, checkpoint_id: CheckpointId, split: Split, edges: Sequence[float]) -> list[tuple[int, int]]:
         """(right, wrong) images whose largest probability lies between each two neighbours of ``edges``."""

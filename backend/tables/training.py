@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.base import Base, BigInt, Id, PrimaryId, Sha256, utc_now
@@ -15,6 +15,7 @@ class RunRow(Base):
     ``stage``, ``epoch`` (from 0), ``activity`` (the part of the training that is under way, ``forecast.cursor``),
     ``progress`` (share of its time in [0, 1]) and ``eta_s`` are written by the recorder, so that page, API and
     shell show the same value from the same row. ``forecast`` is the one given before it started, as in the API.
+    ``starred`` and ``note`` are what people mark it with.
     """
 
     __tablename__ = "runs"
@@ -34,6 +35,8 @@ class RunRow(Base):
     eta_s: Mapped[float | None]
     device: Mapped[str | None] = mapped_column(String(64))
     forecast: Mapped[dict[str, Json] | None]
+    starred: Mapped[bool] = mapped_column(default=False, server_default=false())
+    note: Mapped[str] = mapped_column(Text, default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

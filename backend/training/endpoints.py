@@ -14,11 +14,13 @@ from backend.caller import CallerDep
 from backend.dependencies import ReadDep, ServicesDep, SettingsDep, StorageDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
 from backend.domain.errors import InvalidInput, Unavailable
+from backend.domain.ids import RunId
 from backend.domain.training import RunStatus
 from backend.pagination import IdCursorDep, LimitQuery, Page
 from backend.training import control
 from backend.training.export_names import attachment, export_name
 from backend.training.find import checkpoint_folder, find_checkpoint, find_run
+from backend.training.marks import mark
 from backend.training.model_files import ModelFile, verified
 from backend.training.remove import remove_runs
 from backend.training.repository import RunRepository
@@ -29,6 +31,7 @@ from backend.training.schemas import (
     EpochRead,
     PlanRead,
     RunCreate,
+    RunPatch,
     RunRead,
 )
 from backend.training.start import plan, start
@@ -132,6 +135,13 @@ def read_runs(
 def read_run(run_id: str, session: ReadDep) -> RunRead:
     """A run as it stands."""
     return RunRead.of(show_run(session, run_id))
+
+
+@router.patch("/runs/{run_id}")
+def mark_run(run_id: str, body: RunPatch, unit: UnitDep) -> RunRead:
+    """Star a run, or write a note on it."""
+    mark(unit.session, RunId(run_id), starred=body.starred, note=body.note)
+    return RunRead.of(show_run(unit.session, run_id))
 
 
 @router.delete("/runs/{run_id}", status_code=204)

@@ -30,6 +30,16 @@ class RunRecord:
     dataset_name: str
     version_number: int
 
+    @property
+    def config(self) -> dict[str, Json]:
+        """The settings of the run."""
+        return self.run.config
+
+    @property
+    def starts_from(self) -> str | None:
+        """The checkpoint that the run starts from."""
+        return self.run.starts_from
+
 
 class RunRepository:
     """Runs, their epochs, events, states and checkpoints."""

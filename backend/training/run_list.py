@@ -1,6 +1,6 @@
 """The list of runs: each with its result, its time, and what was changed against the run before it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -8,11 +8,10 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from backend.domain.catalogue import architecture_of
-from backend.domain.json import Json
 from backend.domain.results import rank_of
 from backend.domain.training import RunStatus
+from backend.training.differences import differences
 from backend.training.repository import RunRecord, RunRepository
-from backend.training.run_page.settings import settings_in_words
 from backend.training.run_view import RunView, list_runs, states_of
 
 RUNS_A_PAGE: Final = 30
@@ -46,6 +45,7 @@ class RunLine:
         seconds: that it took; None before its end.
         changes: what differs from the run before it on its dataset, in words; None for the first one.
         more_changes: how many more things differ.
+        bytes: that its models take on the disk; deleting it frees them.
     """
 
     run: RunView
@@ -54,6 +54,7 @@ class RunLine:
     seconds: float | None
     changes: tuple[str, ...] | None
     more_changes: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +87,20 @@ def run_list(
 
 
 def _line(run: RunView, before: RunRecord | None) -> RunLine:
-    changes = None if before is None else list(_changes(run, before))
+    changes = None if before is None else [difference.words for difference in differences(before, run)]
     return RunLine(
         run=run,
         model=architecture_of(run.config).title,
-        result=_best(run),
+        result=best_result(run),
         seconds=(run.ended_at - run.started_at).total_seconds() if run.ended_at and run.started_at else None,
         changes=None if changes is None else tuple(changes[:_CHANGES_SHOWN]),
         more_changes=max(0, len(changes or ()) - _CHANGES_SHOWN),
+        bytes=sum(row.bytes for row in run.checkpoints),
     )
 
 
-def _best(run: RunView) -> Result | None:
+def best_result(run: RunView) -> Result | None:
+    """What the best stage of a run got wrong; None before there is one."""
     valid = [row.metrics["valid"] for row in run.checkpoints]
     best = min(valid, key=rank_of, default=None)
     return None if best is None else Result(best["errors"], best["images"])
@@ -112,28 +115,3 @@ _SORT_KEYS: Final[Mapping[RunOrder, Any]] = {  # Any: a key that sorts
     RunOrder.BEST: _error_rate,
     RunOrder.QUICKEST: lambda line: (line.seconds is None, line.seconds or 0.0),
 }
-
-
-def _changes(run: RunView, before: RunRecord) -> Iterator[str]:
-    """What a person changed between two runs: version, starting point, settings."""
-    if run.version_number != before.version_number:
-        yield f"version {before.version_number} → {run.version_number}"
-    if run.starts_from is not None and run.starts_from != before.run.starts_from:
-        yield "continues an earlier model"
-    elif run.starts_from is None and before.run.starts_from is not None:
-        yield "starts from pretrained weights"
-    now, then = _settings(run.config), _settings(before.run.config)
-    for label in dict.fromkeys([*now, *then]):
-        old, new = then.get(label, "none"), now.get(label, "none")
-        if old != new:
-            yield f"{label}: {old} → {new}"
-
-
-def _settings(config: Mapping[str, Json]) -> dict[str, str]:
-    stages: Sequence[Json] = config["stages"]
-    sections = settings_in_words(config, [None] * len(stages))
-    return {
-        f"{section.title}, {label}" if section.title.startswith("Stage") else label: value
-        for section in sections
-        for label, value in section.rows
-    }

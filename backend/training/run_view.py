@@ -65,6 +65,8 @@ class RunView:
     rests_for: str
     failure: Failure | None
     checkpoints: tuple[CheckpointRow, ...]
+    starred: bool
+    note: str
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -217,6 +219,8 @@ def _view(
         rests_for=(job.error_message or "") if state is JobState.PAUSED and job.waits_for_bytes is not None else "",
         failure=_failure(record),
         checkpoints=checkpoints,
+        starred=run.starred,
+        note=run.note,
         created_at=run.created_at,
         started_at=job.started_at,
         ended_at=job.ended_at,

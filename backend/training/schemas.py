@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from backend.domain.architectures import Architecture, PretrainedWeights
 from backend.domain.ids import CheckpointId, VersionId
@@ -14,6 +14,7 @@ from backend.domain.results import rank_of
 from backend.domain.training import RunStatus, TrainingConfig, TrainingRequest
 from backend.tables.training import CheckpointRow, EpochRow
 from backend.timm_lookup import Listed
+from backend.training.marks import NOTE_LENGTH
 from backend.training.run_view import RunView
 from backend.training.start import Plan, RunOrder
 from backend.weights import is_available
@@ -31,6 +32,15 @@ class RunCreate(BaseModel):
         """The same in the words of the use case."""
         starts_from = None if self.starts_from is None else CheckpointId(self.starts_from)
         return RunOrder(VersionId(self.version_id), self.config, self.name, starts_from)
+
+
+class RunPatch(BaseModel):
+    """What to mark a run with; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    starred: bool | None = None
+    note: str | None = Field(None, max_length=NOTE_LENGTH)
 
 
 class RemarkRead(BaseModel):
@@ -159,6 +169,8 @@ class RunRead(BaseModel):
     is_stopping: bool
     failure: FailureRead | None
     checkpoints: list[StageCheckpoint]
+    starred: bool
+    note: str
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

@@ -1,7 +1,7 @@
-import { all, find } from "./lib/dom";
+import { all, announce, find } from "./lib/dom";
 import { onReturn, onServerEvent } from "./lib/events";
 import { counted } from "./lib/format";
-import { address, request } from "./lib/http";
+import { ApiError, address, api, request } from "./lib/http";
 import { bindKey } from "./lib/keys";
 import { refreshAnew, refreshLive } from "./lib/live";
 import type { Curves, Epoch, Steps } from "./lib/curves";
@@ -102,6 +102,28 @@ window.setInterval(() => {
 
 /** A filter of the list acts as soon as it is changed. */
 find<HTMLFormElement>("[data-filters]")?.addEventListener("change", (event) => (event.currentTarget as HTMLFormElement).requestSubmit());
+
+/** A note on a run is saved where it stands; without this script its form does it. */
+async function saveNote(form: HTMLFormElement): Promise<void> {
+  const note = find<HTMLInputElement>(`[data-note][form="${CSS.escape(form.id)}"]`);
+  if (!note || note.value === note.defaultValue) return;
+  try {
+    await api(`/api/v1/runs/${form.dataset["noteForm"] ?? ""}`, { method: "PATCH", body: { note: note.value } });
+    note.defaultValue = note.value;
+    announce("Note saved.");
+  } catch (reason) {
+    announce(reason instanceof ApiError ? reason.sentence : String(reason));
+  }
+}
+document.addEventListener("submit", (event) => {
+  const form = event.target as HTMLFormElement;
+  if (!form.matches("[data-note-form]")) return;
+  event.preventDefault();
+  void saveNote(form);
+});
+document.addEventListener("change", ({ target }) => {
+  if (target instanceof HTMLInputElement && target.matches("[data-note]")) target.form?.requestSubmit();
+});
 
 /** A key that presses a button, where the page has it at that moment. */
 const pressing = (name: string) => (): void => find<HTMLButtonElement>(`[data-act="${name}"]:not(:disabled)`)?.click();

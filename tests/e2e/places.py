@@ -218,6 +218,10 @@ PLACES: Final = {
     "top losses": Place("/runs/{succeeded_run}/understand/top-losses"),
     "classes": Place("/runs/{succeeded_run}/understand/classes"),
     "pictures of a cell": Place("/runs/{succeeded_run}/images?wrong=true"),
+    "compare, two stages": Place(
+        "/runs/{succeeded_run}/compare/{succeeded_run}?checkpoint={first_checkpoint}&other_checkpoint={checkpoint}"
+    ),
+    "compare, nothing yet": Place("/runs/{queued_run}/compare"),
     "try": Place("/checkpoints/{checkpoint}/try", _open_all),
     "try, answered": Place("/checkpoints/{checkpoint}/try?image={image}"),
     "nothing there": Place("/datasets/0193a1b2c3d47e8f9a0b1c2d3e4f5a6b", expected=("404",)),

@@ -1,18 +1,19 @@
 """Pages: the list of runs, and one run as it goes."""
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.urls import thumbnail_url
 from backend.dependencies import ReadDep, ServicesDep, SettingsDep, UnitDep
 from backend.domain.catalogue import architecture_of
-from backend.domain.ids import DatasetId
+from backend.domain.ids import DatasetId, RunId
 from backend.domain.runs import STATUS_WORDS
 from backend.domain.training import RunStatus
 from backend.journey.steps import StepName, steps_of
@@ -26,6 +27,7 @@ from backend.training.forecast.sentences import correction_words
 from backend.training.form.rate_search import search_times
 from backend.training.form.reading import STAGE_ROWS
 from backend.training.form.writing import fields_of
+from backend.training.marks import NOTE_LENGTH, mark
 from backend.training.queue import device_words, trainers_in_words
 from backend.training.remove import plan_deletion, remove_runs
 from backend.training.repository import RunRepository
@@ -46,22 +48,47 @@ _MOST_QUIET: Final = 30
 _YEAR_S: Final = 31_536_000
 
 
+@dataclass(frozen=True, slots=True)
+class ListFilter:
+    """Which runs are listed, and in which order."""
+
+    dataset: str
+    status: RunStatus | None
+    order: RunOrder
+
+    def path(self, **query: str | None) -> str:
+        """The address of the list; what is usual isn't in it."""
+        order = None if self.order is RunOrder.NEWEST else self.order.value
+        given = {"dataset": self.dataset, "status": self.status, "order": order, **query}
+        asked = urlencode({name: value for name, value in given.items() if value})
+        return f"/runs?{asked}" if asked else "/runs"
+
+
+def _list_filter(
+    dataset: Annotated[str, Query(max_length=64)] = "",
+    status: Annotated[str, Query(max_length=16)] = "",
+    order: Annotated[str, Query(max_length=16)] = RunOrder.NEWEST,
+) -> ListFilter:
+    return ListFilter(
+        dataset,
+        RunStatus(status) if status in set(RunStatus) else None,
+        RunOrder(order) if order in set(RunOrder) else RunOrder.NEWEST,
+    )
+
+
+ListFilterDep = Annotated[ListFilter, Depends(_list_filter)]
+
+
 @router.get("/runs")
 def runs_page(
     request: Request,
     session: ReadDep,
+    chosen: ListFilterDep,
     after: IdCursorDep = None,
-    dataset: Annotated[str, Query(max_length=64)] = "",
-    status: Annotated[str, Query(max_length=16)] = "",
-    order: Annotated[str, Query(max_length=16)] = RunOrder.NEWEST,
     deleted: Annotated[int, Query(ge=0, le=MOST_AT_ONCE)] = 0,
 ) -> Response:
     """All runs in a table; of one dataset or status, in the order that is wanted."""
-    wanted = RunStatus(status) if status in set(RunStatus) else None
-    sort = RunOrder(order) if order in set(RunOrder) else RunOrder.NEWEST
-    found = run_list(session, order=sort, dataset_id=dataset or None, status=wanted, after=after)
-    chosen = {"dataset": dataset, "status": wanted or "", "order": "" if sort is RunOrder.NEWEST else sort.value}
-    here = {name: value for name, value in chosen.items() if value}
+    found = run_list(session, order=chosen.order, dataset_id=chosen.dataset or None, status=chosen.status, after=after)
     return page(
         request,
         "training/runs.html",
@@ -70,12 +97,13 @@ def runs_page(
         datasets=RunRepository(session).datasets(),
         statuses=[(one.value, STATUS_WORDS[one]) for one in RunStatus],
         orders=[(one.value, _ORDER_WORDS[one]) for one in RunOrder],
-        dataset=dataset,
-        chosen_status=wanted or "",
-        order=sort.value,
-        is_filtered=bool(dataset or wanted),
-        next_path=f"/runs?{urlencode({**here, 'after': found.next})}" if found.next else None,
-        first_path=f"/runs?{urlencode(here)}" if after else None,
+        chosen=chosen,
+        in_order=lambda order: replace(chosen, order=RunOrder(order)).path(),
+        is_filtered=bool(chosen.dataset or chosen.status),
+        marks_query=chosen.path().partition("?")[2],
+        note_length=NOTE_LENGTH,
+        next_path=chosen.path(after=found.next) if found.next else None,
+        first_path=chosen.path() if after else None,
         deleted="" if not deleted else f"{deleted} run{'s were' if deleted > 1 else ' was'} deleted.",
         eta=_eta,
     )
@@ -144,6 +172,28 @@ def choose_remark(
     path = settings.root_path or "/"
     response.set_cookie(_QUIET_COOKIE, ".".join(quiet), max_age=_YEAR_S, path=path, samesite="lax", httponly=True)
     return response
+
+
+@router.post("/runs/{run_id}/star")
+def star_run(
+    request: Request, run_id: str, unit: UnitDep, chosen: ListFilterDep, starred: Annotated[bool, Form()]
+) -> Response:
+    """Star a run, or take the star away, and show the list again."""
+    mark(unit.session, RunId(run_id), starred=starred)
+    return RedirectResponse(address(request, f"{chosen.path()}#run-{run_id}"), 303)
+
+
+@router.post("/runs/{run_id}/note")
+def note_run(
+    request: Request,
+    run_id: str,
+    unit: UnitDep,
+    chosen: ListFilterDep,
+    note: Annotated[str, Form(max_length=NOTE_LENGTH)] = "",
+) -> Response:
+    """Write a note on a run, and show the list again."""
+    mark(unit.session, RunId(run_id), note=note)
+    return RedirectResponse(address(request, f"{chosen.path()}#run-{run_id}"), 303)
 
 
 @router.post("/runs/{run_id}/cancel")

@@ -55,6 +55,7 @@ def _opened(
     own: IdQuery = None,
     model: IdQuery = None,
     batch_size: Annotated[int | None, Query(ge=2, le=1024)] = None,
+    seed: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
 ) -> TrainForm:
     """The form as it is opened: with an earlier run's numbers, a rate that was found, or the stage after a model.
 
@@ -74,8 +75,9 @@ def _opened(
     changes = {
         change.name: request.query_params[change.name] for change in CHANGES if change.name in request.query_params
     }
-    form = form.with_values(**changes) if changes else form
-    return form if batch_size is None else form.with_values(batch_size=str(batch_size))
+    numbers = {"batch_size": batch_size, "seed": seed}
+    changes |= {name: str(number) for name, number in numbers.items() if number is not None}
+    return form.with_values(**changes) if changes else form
 
 
 OpenedDep = Annotated[TrainForm, Depends(_opened)]

@@ -13,7 +13,7 @@ from backend.domain.json import Json
 from backend.domain.results import rank_of
 from backend.domain.schedule import planned_points
 from backend.domain.training import RunIf, RunStatus, Stage
-from backend.domain.trends import Change, EpochFigures, Remark, StageVerdict, remark, stage_verdict
+from backend.domain.trends import Change, EpochFigures, Remark, Verdict, remark, stage_verdict
 from backend.interpretation.answers import AnsweredImage
 from backend.interpretation.flips import flips_between
 from backend.interpretation.service import samples
@@ -83,7 +83,7 @@ class StageCard:
     errors: int
     images: int
     is_open: bool
-    verdict: StageVerdict | None
+    verdict: Verdict | None
     remark: Remark | None
 
     @property
@@ -192,9 +192,9 @@ def _look(session: Session, run: RunView) -> tuple[AnsweredImage, ...]:
     return tuple(samples(session, newest, limit=_LOOKED_AT))
 
 
-def _verdicts(session: Session, run: RunView) -> dict[int, StageVerdict]:
+def _verdicts(session: Session, run: RunView) -> dict[int, Verdict]:
     """What each finished stage changed against the model that it began with, by stage."""
-    found: dict[int, StageVerdict] = {}
+    found: dict[int, Verdict] = {}
     before = RunRepository(session).find_checkpoint(CheckpointId(run.starts_from)) if run.starts_from else None
     for row in run.checkpoints:
         flips = flips_between(session, CheckpointId(before.id), CheckpointId(row.id)) if before else None
@@ -213,7 +213,7 @@ def _valid_images(counts: Mapping[str, Json]) -> int:
 def _stages(
     run: RunView,
     epochs: Sequence[EpochRow],
-    verdicts: Mapping[int, StageVerdict],
+    verdicts: Mapping[int, Verdict],
     valid_images: int,
     steps: Mapping[str, Json] | None,
     changed: Mapping[int, int],
@@ -232,7 +232,7 @@ def _card(
     place: int,
     epochs: tuple[EpochRow, ...],
     checkpoint: CheckpointRow | None,
-    verdict: StageVerdict | None,
+    verdict: Verdict | None,
     valid_images: int,
     steps: Mapping[str, Json] | None,
     changed: Mapping[int, int],
@@ -277,7 +277,7 @@ def _batches(steps: Mapping[str, Any], place: int, epoch: int, epochs: int) -> t
 
 
 def _state(
-    run: RunView, place: int, is_now: bool, checkpoint: CheckpointRow | None, verdict: StageVerdict | None
+    run: RunView, place: int, is_now: bool, checkpoint: CheckpointRow | None, verdict: Verdict | None
 ) -> StageState:
     if checkpoint is not None:
         return _STATE_AFTER[verdict.change] if verdict else StageState.DONE

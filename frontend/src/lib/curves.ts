@@ -29,6 +29,32 @@ type Point = [number, number];
 const LARGEST = 4000;
 const NARROW = 420;
 
+/** What the charts of losses have in common, in the colours of the present theme. */
+export function look(root: HTMLElement) {
+  const colour = resolver(root);
+  return {
+    colour,
+    base: {
+      animation: false,
+      textStyle: { fontFamily: getComputedStyle(root).fontFamily },
+      // On a narrow screen the legend takes two lines.
+      grid: { left: 56, right: 56, top: root.clientWidth < NARROW ? 60 : 36, bottom: 36 },
+      legend: { top: 0, left: 0, right: 0, itemWidth: 14, itemHeight: 4, itemGap: 16, icon: "roundRect", textStyle: { color: colour("--ink-2") } },
+      tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: short, backgroundColor: colour("--surface"), borderColor: colour("--line-strong"), textStyle: { color: colour("--ink"), fontSize: 12 } },
+    },
+    axis: { axisLine: { lineStyle: { color: colour("--line-strong") } }, axisLabel: { color: colour("--ink-2") }, splitLine: { lineStyle: { color: colour("--line") } }, nameTextStyle: { color: colour("--ink-2") } },
+  };
+}
+
+/** An axis that counts epochs. */
+export const epochs = (min: number, max: number) => ({ type: "value", name: "epoch", nameLocation: "middle", nameGap: 22, min, max, minInterval: 1 });
+
+/** Draw again when the theme changes. */
+export function onTheme(redraw: () => void): void {
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+}
+
 /** The curves of one stage; x counts its epochs. */
 export class Curves {
   private readonly charts = new Map<string, EChartsType>();
@@ -44,9 +70,7 @@ export class Curves {
     private readonly root: HTMLElement,
     readonly stage: number,
   ) {
-    const redraw = (): void => this.plan();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-    new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    onTheme(() => this.plan());
     new ResizeObserver(() => this.charts.forEach((chart) => chart.resize())).observe(root);
   }
 
@@ -102,18 +126,8 @@ export class Curves {
   private draw(): void {
     if (!this.batches.length && !this.valid.length) return;
     this.root.hidden = false;
-    const style = getComputedStyle(this.root);
-    const colour = resolver(this.root);
-    const base = {
-      animation: false,
-      textStyle: { fontFamily: style.fontFamily },
-      // On a narrow screen the legend takes two lines.
-      grid: { left: 56, right: 56, top: this.root.clientWidth < NARROW ? 60 : 36, bottom: 36 },
-      legend: { top: 0, left: 0, right: 0, itemWidth: 14, itemHeight: 4, itemGap: 16, icon: "roundRect", textStyle: { color: colour("--ink-2") } },
-      tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: short, backgroundColor: colour("--surface"), borderColor: colour("--line-strong"), textStyle: { color: colour("--ink"), fontSize: 12 } },
-    };
-    const axis = { axisLine: { lineStyle: { color: colour("--line-strong") } }, axisLabel: { color: colour("--ink-2") }, splitLine: { lineStyle: { color: colour("--line") } }, nameTextStyle: { color: colour("--ink-2") } };
-    const x = { type: "value", name: "epoch", nameLocation: "middle", nameGap: 22, min: 0, max: this.epochs, minInterval: 1, ...axis };
+    const { base, axis, colour } = look(this.root);
+    const x = { ...axis, ...epochs(0, this.epochs) };
     this.chart("loss")?.setOption({
       ...base,
       xAxis: x,

@@ -29,8 +29,8 @@ async function fetchAndMorph(path: string): Promise<void> {
     // What a person has unfolded stays so.
     const unfolded = all<HTMLDetailsElement>("details", part);
     if (replacement) all<HTMLDetailsElement>("details", replacement).forEach((details, place) => (details.open = unfolded[place]?.open ?? details.open));
-    // An open dialog would be closed, and a selection lost, under the person's hands.
-    if (replacement && !replacement.isEqualNode(part) && !part.querySelector("dialog[open], [data-select]:checked")) {
+    // An open dialog would be closed, and a selection or a note lost, under the person's hands.
+    if (replacement && !replacement.isEqualNode(part) && !part.querySelector("dialog[open], [data-select]:checked, [data-note]:focus")) {
       await htmx.swap({ text: replacement.outerHTML, target: part, swap: "outerMorph" });
     }
   }

@@ -12,6 +12,7 @@ from backend.domain.trends import (
     flips_of,
     is_clearly_better,
     remark,
+    run_verdict,
     stage_verdict,
 )
 
@@ -203,3 +204,64 @@ def test_answers_are_compared_image_by_image() -> None:
     after = Evaluation(classes, ("b", "a", "d", "c"), np.array([cat, cat, cat, cat], np.float32), targets)
 
     assert flips_of(before, after) == Flips(4, wrong_before=2, wrong_after=2, mended=1, spoiled=1)
+
+
+@pytest.mark.parametrize(
+    ("flips", "change", "text"),
+    [
+        (
+            Flips(1478, wrong_before=86, wrong_after=75, mended=17, spoiled=6),
+            Change.BETTER,
+            "11 fewer mistakes, more than chance would explain (p = 0.035).",
+        ),
+        (
+            Flips(1478, wrong_before=75, wrong_after=86, mended=6, spoiled=17),
+            Change.WORSE,
+            "11 more mistakes, more than chance would explain (p = 0.035).",
+        ),
+        (
+            Flips(1478, wrong_before=86, wrong_after=83, mended=17, spoiled=14),
+            Change.NOISE,
+            "3 fewer mistakes, which chance would explain (p = 0.72).",
+        ),
+        (
+            Flips(500, wrong_before=40, wrong_after=0, mended=40, spoiled=0),
+            Change.BETTER,
+            "40 fewer mistakes, more than chance would explain (p < 0.001).",
+        ),
+        (
+            Flips(100, wrong_before=9, wrong_after=9, mended=4, spoiled=4),
+            Change.NOISE,
+            "As many mistakes as before, which chance would explain (p = 1).",
+        ),
+        (
+            Flips(100, wrong_before=9, wrong_after=4, mended=5, spoiled=0),
+            Change.NOISE,
+            "5 fewer mistakes, but only 5 pictures changed between right and wrong; "
+            "fewer than 6 can never show more than chance.",
+        ),
+        (
+            Flips(100, wrong_before=9, wrong_after=10, mended=0, spoiled=1),
+            Change.NOISE,
+            "1 more mistake, but only 1 picture changed between right and wrong; "
+            "fewer than 6 can never show more than chance.",
+        ),
+        (
+            Flips(100, wrong_before=9, wrong_after=9, mended=0, spoiled=0),
+            Change.NOISE,
+            "Both models get the same pictures right.",
+        ),
+    ],
+)
+def test_two_runs_are_judged_by_the_answers_that_changed(flips: Flips, change: Change, text: str) -> None:
+    verdict = run_verdict(flips)
+
+    assert (verdict.change, verdict.text) == (change, text)
+
+
+def test_six_answers_that_changed_in_one_direction_are_the_fewest_that_prove_anything() -> None:
+    five, six = (Flips(100, wrong_before=9, wrong_after=9 - n, mended=n, spoiled=0) for n in (5, 6))
+
+    assert run_verdict(five).chance == pytest.approx(0.0625)
+    assert run_verdict(six).chance == pytest.approx(0.03125)
+    assert run_verdict(six).change is Change.BETTER

@@ -105,3 +105,19 @@ def test_a_filter_of_nonsense_is_no_error(client: TestClient, scene: Scene, quer
     scene.run()
 
     assert client.get(f"/runs?{query}", headers=PAGE).status_code == 200
+
+
+def test_a_run_shows_how_much_room_its_models_take(client: TestClient, scene: Scene) -> None:
+    finished_run(scene)
+
+    assert '<td class="number">1.2 kB</td>' in client.get("/runs", headers=PAGE).text
+
+
+def test_the_head_of_a_column_orders_by_it_and_keeps_the_filter(client: TestClient, scene: Scene) -> None:
+    finished_run(scene)
+
+    text = client.get("/runs?status=succeeded&order=time", headers=PAGE).text
+
+    assert 'aria-sort="ascending"><a class="run-sort" href="/runs?status=succeeded&amp;order=time">Time' in text
+    assert 'href="/runs?status=succeeded&amp;order=error">Right' in text
+    assert 'href="/runs?status=succeeded">Started' in text
