@@ -1,6 +1,7 @@
 """Pages of results: overview, confusion matrix, top losses, classes, and the images behind every number."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -10,12 +11,13 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from backend.datasets.urls import image_url, thumbnail_url
-from backend.dependencies import ReadDep
-from backend.domain.ids import CheckpointId, ImageId, RunId
+from backend.dependencies import ReadDep, StorageDep
+from backend.domain.ids import CheckpointId, ImageId, RunId, new_id
 from backend.domain.manifest import Split
 from backend.interpretation import matrix_view, service
 from backend.interpretation.answers import Filter
 from backend.interpretation.class_table import SortBy, class_table
+from backend.interpretation.corrections import corrections_of
 from backend.interpretation.find import OpenedRun, open_run
 from backend.interpretation.matrix_view import Numbers, Order
 from backend.interpretation.service import ImageNotTested, Results, Summary
@@ -35,8 +37,11 @@ TABS = (
 )
 
 
-def _opened(run_id: str, session: ReadDep, checkpoint: str | None = None, split: Split = Split.VALID) -> OpenedRun:
-    return open_run(session, RunId(run_id), CheckpointId(checkpoint) if checkpoint else None, split)
+def _opened(
+    run_id: str, session: ReadDep, storage: StorageDep, checkpoint: str | None = None, split: Split = Split.VALID
+) -> OpenedRun:
+    opened = open_run(session, RunId(run_id), CheckpointId(checkpoint) if checkpoint else None, split)
+    return replace(opened, corrections=corrections_of(session, storage, opened.head.run_id))
 
 
 OpenedDep = Annotated[OpenedRun, Depends(_opened)]
@@ -73,7 +78,7 @@ FilterDep = Annotated[Filter, Depends(_chosen)]
 def overview(request: Request, session: ReadDep, opened: OpenedDep) -> Response:
     """Accuracy with its interval, confidences, most confused pairs, and the worst mistakes."""
     if opened.results is None:
-        return _nothing_yet(request, session, opened)
+        return nothing_yet(request, session, opened)
     summary = service.summary(session, opened.results)
     pairs = service.confused_pairs(session, opened.results, min_count=1)
     context = _context(request, session, opened, opened.results, summary, "")
@@ -100,7 +105,7 @@ def confusions(
 ) -> Response:
     """The confusion matrix, and the list of the most confused pairs."""
     if opened.results is None:
-        return _nothing_yet(request, session, opened)
+        return nothing_yet(request, session, opened)
     results = opened.results
     summary = service.summary(session, results)
     pairs = service.confused_pairs(session, results, min_count=1)
@@ -147,7 +152,7 @@ def images(
 def image(request: Request, session: ReadDep, opened: OpenedDep, image_id: str) -> Response:
     """One test image, large, with what the model predicted."""
     if opened.results is None:
-        return _nothing_yet(request, session, opened)
+        return nothing_yet(request, session, opened)
     found = service.tested_image(session, opened.results.checkpoint_id, ImageId(image_id))
     if found is None:
         raise ImageNotTested(image_id)
@@ -166,7 +171,7 @@ def classes(
 ) -> Response:
     """A table with the figures of every class."""
     if opened.results is None:
-        return _nothing_yet(request, session, opened)
+        return nothing_yet(request, session, opened)
     summary = service.summary(session, opened.results)
     return page(
         request,
@@ -182,7 +187,7 @@ def _gallery(
     request: Request, session: Session, opened: OpenedRun, chosen: Filter, after: str | None, tab: str
 ) -> Response:
     if opened.results is None:
-        return _nothing_yet(request, session, opened)
+        return nothing_yet(request, session, opened)
     summary = service.summary(session, opened.results)
     found, following = service.images(session, opened.results, chosen, limit=PAGE, after=after)
     here = {key: value for key, value in request.query_params.items() if key not in ("after", "checkpoint", "split")}
@@ -207,7 +212,7 @@ def _context(
     keep = _kept(opened, results)
     link = _linker(request, keep)
     return {
-        **_head(request, session, opened),
+        **head_context(request, session, opened),
         "results": results,
         "summary": summary,
         "keep": keep,
@@ -220,24 +225,31 @@ def _context(
     }
 
 
-def _head(request: Request, session: Session, opened: OpenedRun) -> dict[str, Any]:  # Any: as above
+def head_context(
+    request: Request, session: Session, opened: OpenedRun, here: str = "Understand"
+) -> dict[str, Any]:  # Any: as above
+    """What every page about a run's results shows."""
     head = opened.head
     return {
         "section": "runs",
         "head": head,
         "stages": opened.stages,
+        "corrections": opened.corrections,
+        "dataset_id": head.dataset_id,
+        "new_run_id": new_id(),
         "crumbs": [
             ("Datasets", "/"),
             (head.dataset_name, f"/datasets/{head.dataset_id}"),
             (head.name, f"/runs/{head.run_id}"),
-            ("Understand", ""),
+            (here, ""),
         ],
         "steps": steps_of(session, head.dataset_id, StepName.UNDERSTAND),
     }
 
 
-def _nothing_yet(request: Request, session: Session, opened: OpenedRun) -> Response:
-    return page(request, "interpretation/nothing_yet.html", **_head(request, session, opened))
+def nothing_yet(request: Request, session: Session, opened: OpenedRun) -> Response:
+    """The page of a run without results."""
+    return page(request, "interpretation/nothing_yet.html", **head_context(request, session, opened))
 
 
 def _kept(opened: OpenedRun, results: Results) -> dict[str, str]:
