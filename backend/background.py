@@ -1,4 +1,4 @@
-"""Answers that take seconds, computed beside the web process's requests: one at a time, remembered by what they read."""
+"""Answers that take seconds: computed beside requests, one at a time, and remembered by what they read."""
 
 import threading
 from collections import OrderedDict

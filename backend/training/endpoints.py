@@ -115,7 +115,7 @@ def create_run(
 
 @router.post("/runs/{run_id}/retrain", status_code=201)
 def retrain_run(run_id: str, services: ServicesDep, settings: SettingsDep, caller: CallerDep) -> RunRead:
-    """Train again with the labels as they stand: a new version in which each picture stays on its side, the same config."""
+    """Train again with the labels as they stand, on a new version in which each picture stays on its side."""
     new = retrain(
         services.database,
         services.open_unit(),

@@ -20,7 +20,11 @@ def test_pictures_are_decided_with_keys_taken_back_and_trained_on(
     run = furnished.runs["succeeded"]
     page.goto(f"{server.url}/runs/{run}/understand/top-losses")
     page.get_by_role("link", name="Fix the labels of these").click()
-    counts, position, caption = page.locator("[data-counts]"), page.locator("[data-position]"), page.locator("[data-caption]")
+    counts, position, caption = (
+        page.locator("[data-counts]"),
+        page.locator("[data-position]"),
+        page.locator("[data-caption]"),
+    )
     expect(page.locator("[data-next] img")).to_have_count(5)
     page.wait_for_load_state()
     many = int(position.inner_text().split(" of ")[1])

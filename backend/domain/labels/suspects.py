@@ -1,9 +1,9 @@
 """Which labels are probably wrong, by three signals that fail in different ways, combined by the mean of their ranks.
 
-These are the margin of a linear model that has not learnt from the picture (confident learning, Northcutt et al., arXiv
-1911.00068: out-of-fold, with a threshold for each class), the labels of the nearest pictures, and the loss of a training
-that held the picture out. Pictures that show the same have no part in each other's signals: two copies with the same
-wrong label would confirm each other.
+These are the margin of a linear model that has not learnt from the picture (confident learning, Northcutt et al.,
+arXiv 1911.00068: out-of-fold, with a threshold for each class), the labels of the nearest pictures, and the loss of a
+training that held the picture out. Pictures that show the same have no part in each other's signals: two copies with
+the same wrong label would confirm each other.
 """
 
 from dataclasses import dataclass
@@ -101,7 +101,14 @@ def signals_of(known: Labelled, classes: int) -> Signals:
     found = np.flatnonzero(is_suspect)
     suspects = found[np.argsort(-scores[found], kind="stable")]
     return Signals(
-        columns.choices, columns.margins, columns.against, columns.agreeing, columns.nearest, disagrees, scores, suspects
+        columns.choices,
+        columns.margins,
+        columns.against,
+        columns.agreeing,
+        columns.nearest,
+        disagrees,
+        scores,
+        suspects,
     )
 
 
@@ -128,7 +135,8 @@ def _columns_of(
 ) -> _Columns:
     each = np.arange(len(rows))
     label, values = known.targets[rows], known.values[rows]
-    logits, is_judged = model.logits(values), values.any(axis=1) & model.is_trained
+    logits = model.logits(values)
+    is_judged: NDArray[np.bool_] = np.logical_and(values.any(axis=1), model.is_trained)
     probabilities = _softmax(logits)
     votes, counts = _votes(known, _neighbours(known, rows, references), classes)
     nearest = counts.sum(axis=1)
@@ -165,7 +173,8 @@ def _is_suspect(known: Labelled, columns: _Columns, disagrees: NDArray[np.bool_]
     two_agree = (disagrees & neighbours) | (training & (disagrees | neighbours))
     alone = training & ~np.isfinite(columns.margins) & (known.confidence >= _SURE)
     is_few = np.bincount(known.targets) < PROTECTED_BELOW
-    return (two_agree | alone | (known.contradictions >= 0)) & ~is_few[known.targets]
+    found: NDArray[np.bool_] = (two_agree | alone | (known.contradictions >= 0)) & ~is_few[known.targets]
+    return found
 
 
 def _scores(known: Labelled, columns: _Columns) -> NDArray[np.float64]:
@@ -257,9 +266,7 @@ def _neighbours(known: Labelled, rows: NDArray[np.int64], references: NDArray[np
     return references[nearest], np.maximum(np.take_along_axis(cosines, nearest, axis=1), 0)
 
 
-def _votes(
-    known: Labelled, neighbours: _Neighbours, classes: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _votes(known: Labelled, neighbours: _Neighbours, classes: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(M, K) shares of the nearest pictures' cosines, and how many pictures these are, by label."""
     nearest, cosines = neighbours
     row = np.repeat(np.arange(len(nearest)), nearest.shape[1])

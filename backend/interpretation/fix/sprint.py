@@ -62,7 +62,7 @@ class FixPicture:
 
 @dataclass(frozen=True, slots=True)
 class Reviews:
-    """Pictures of this source that were looked at: how many, how many labels of them were wrong, and of the last ones."""
+    """Pictures of a source that were looked at: how many, how many of their labels were wrong, and of the last ones."""
 
     looked_at: int
     wrong: int

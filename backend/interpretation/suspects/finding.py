@@ -91,9 +91,7 @@ def find_suspects(
         images, answers = repository.images(head.version_id), repository.answers(checkpoint_id)
         pairs = HealthRepository(session, head.dataset_id).pairs()
         other = other_labels(DatasetContent.of(session, storage, head.dataset_id))
-    pictures = [
-        Picture(image.id, (image.path,), "", 0, 0, 0, label=image.label, split=image.split) for image in images
-    ]
+    pictures = [Picture(image.id, (image.path,), "", 0, 0, 0, label=image.label, split=image.split) for image in images]
     copies = _copies(Material(pictures, pairs), pictures, other)
     classes = sorted({image.label for image in images} | {*copies.contradictions.values()})
     values, examined = _values(features_folder, head.dataset_id, images)
@@ -127,12 +125,16 @@ def _values(folder: Path, dataset_id: str, images: Sequence[VersionImage]) -> tu
 
 
 def _copies(material: Material, pictures: Sequence[Picture], other: Mapping[str, str]) -> _Copies:
-    contradictions = {picture.id: other[picture.id] for picture in pictures if other.get(picture.id, picture.label) != picture.label}
+    contradictions = {
+        picture.id: other[picture.id] for picture in pictures if other.get(picture.id, picture.label) != picture.label
+    }
     partners: dict[str, tuple[str, ...]] = {}
     for group in material.groups(*COPIES):
         counts = Counter(picture.label for picture in group)
         for picture in group if len(counts) > 1 else ():
-            contradictions[picture.id] = next(label for label, _ in counts.most_common() if label and label != picture.label)
+            contradictions[picture.id] = next(
+                label for label, _ in counts.most_common() if label and label != picture.label
+            )
             partners[picture.id] = tuple(one.id for one in group if one.label != picture.label)
     return _Copies(np.array(copy_groups(material, pictures), dtype=np.int64), contradictions, partners)
 
@@ -154,7 +156,9 @@ def _known(
         np.array([answer.loss for answer in found], dtype=np.float64),
         np.array([number.get(answer.predicted, -1) for answer in found], dtype=np.int64),
         np.array([answer.confidence for answer in found], dtype=np.float64),
-        np.array([number[copies.contradictions[image.id]] if image.id in copies.contradictions else -1 for image in images]),
+        np.array(
+            [number[copies.contradictions[image.id]] if image.id in copies.contradictions else -1 for image in images]
+        ),
     )
 
 

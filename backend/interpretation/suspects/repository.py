@@ -61,4 +61,7 @@ class SuspectRepository:
         query = select(
             PredictionRow.image_id, PredictionRow.predicted, PredictionRow.probability_predicted, PredictionRow.loss
         ).where(PredictionRow.checkpoint_id == checkpoint_id, PredictionRow.split == Split.VALID)
-        return {image_id: Answer(*answer) for image_id, *answer in self._session.execute(query)}
+        return {
+            image_id: Answer(predicted, confidence, loss)
+            for image_id, predicted, confidence, loss in self._session.execute(query)
+        }

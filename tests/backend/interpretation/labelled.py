@@ -10,6 +10,7 @@ from backend.datasets.examine.embeddings import Embeddings, unit_rows, write_emb
 from backend.dependencies import Services
 from backend.domain.ids import VersionId
 from backend.domain.json import Json
+from backend.interpretation.suspects.service import SUSPECTS
 from tests.e2e.furnished import Past, Wording
 from tests.fixtures.pictures import CLASSES, folder_of_shapes
 
@@ -35,7 +36,11 @@ class Shapes:
         return answer.json()
 
     def suspects(self, query: str = "") -> Json:
-        return self.get(f"/runs/{self.run_id}/suspects?{query}")
+        """Once nothing is being computed any more."""
+        path = f"/runs/{self.run_id}/suspects?{query}"
+        self.get(path)
+        SUSPECTS.wait_for_all()
+        return self.get(path)
 
     def paths(self, query: str = "") -> list[str]:
         return [item["path"] for item in self.suspects(query)["items"]]

@@ -16,7 +16,9 @@ from tests.backend.interpretation.labelled import MISLABELLED, Shapes, trained_s
 
 @pytest.fixture
 def shapes(client: TestClient, services: Services) -> Shapes:
-    return trained_shapes(client, services)
+    shapes = trained_shapes(client, services)
+    shapes.suspects()
+    return shapes
 
 
 def page_of(shapes: Shapes, **query: str) -> str:
