@@ -182,7 +182,8 @@ def _suspect(
     elif signals.disagrees[index]:
         said.append(f"a model that has not learnt from this picture predicts “{proposed}”")
     if (agreeing := int(signals.agreeing[index])) > 1:
-        said.append(f"{agreeing} of the {signals.nearest[index]} most similar pictures are labelled “{proposed}”")
+        label = "that label" if said else f"the label “{proposed}”"
+        said.append(f"{agreeing} of the {signals.nearest[index]} most similar pictures have {label}")
     words = ", and ".join(said[:2])
     return Suspect(
         *image[:3],

@@ -47,7 +47,7 @@ def test_it_begins_with_the_suspects_and_says_why(shapes: Shapes) -> None:
     (picture,) = first_of(text)
     assert (picture["path"], picture["label"]) == (MISLABELLED, "circle")
     assert picture["choices"][0] == "square"
-    assert "10 of the 10 most similar pictures are labelled “square”" in picture["why"]
+    assert "10 of the 10 most similar pictures have that label" in picture["why"]
     assert "<strong data-label>circle</strong>" in text
 
 

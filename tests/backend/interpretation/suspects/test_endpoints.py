@@ -26,8 +26,8 @@ def test_a_wrong_label_is_listed_with_the_class_that_fits(shapes: Shapes) -> Non
     assert item["split"] in ("train", "valid")
     assert 0 < item["score"] <= 1
     assert item["why"] == (
-        "A model that has not learnt from this picture predicts “square”, and 10 of the 10 most similar pictures are "
-        "labelled “square”."
+        "A model that has not learnt from this picture predicts “square”, and 10 of the 10 most similar pictures have "
+        "that label."
     )
     assert item["image_url"].startswith(f"/api/v1/images/{item['image_id']}/file")
 
