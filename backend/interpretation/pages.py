@@ -1,7 +1,6 @@
 """Pages of results: overview, confusion matrix, top losses, classes, and the images behind every number."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -11,17 +10,16 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from backend.datasets.urls import image_url, thumbnail_url
-from backend.dependencies import ReadDep, StorageDep
-from backend.domain.ids import CheckpointId, ImageId, RunId, new_id
+from backend.dependencies import ReadDep
+from backend.domain.ids import ImageId
 from backend.domain.manifest import Split
 from backend.interpretation import matrix_view, service
 from backend.interpretation.answers import Filter
 from backend.interpretation.class_table import SortBy, class_table
-from backend.interpretation.corrections import corrections_of
-from backend.interpretation.find import OpenedRun, open_run
+from backend.interpretation.context import OpenedDep, head_context, nothing_yet
+from backend.interpretation.find import OpenedRun
 from backend.interpretation.matrix_view import Numbers, Order
 from backend.interpretation.service import ImageNotTested, Results, Summary
-from backend.journey.steps import StepName, steps_of
 from backend.templating import address, page
 
 router = APIRouter(include_in_schema=False)
@@ -35,16 +33,6 @@ TABS = (
     ("/top-losses", "Top losses"),
     ("/classes", "Results by class"),
 )
-
-
-def _opened(
-    run_id: str, session: ReadDep, storage: StorageDep, checkpoint: str | None = None, split: Split = Split.VALID
-) -> OpenedRun:
-    opened = open_run(session, RunId(run_id), CheckpointId(checkpoint) if checkpoint else None, split)
-    return replace(opened, corrections=corrections_of(session, storage, opened.head.run_id))
-
-
-OpenedDep = Annotated[OpenedRun, Depends(_opened)]
 
 
 def _empty_is_open(value: object) -> object:
@@ -212,7 +200,7 @@ def _context(
     keep = _kept(opened, results)
     link = _linker(request, keep)
     return {
-        **head_context(request, session, opened),
+        **head_context(session, opened),
         "results": results,
         "summary": summary,
         "keep": keep,
@@ -223,33 +211,6 @@ def _context(
         "image_page": lambda image: link(f"/runs/{results.run_id}/images/{image.image_id}"),
         "thumbnail_url": lambda image: address(request, thumbnail_url(image.image_id)),
     }
-
-
-def head_context(
-    request: Request, session: Session, opened: OpenedRun, here: str = "Understand"
-) -> dict[str, Any]:  # Any: as above
-    """What every page about a run's results shows."""
-    head = opened.head
-    return {
-        "section": "runs",
-        "head": head,
-        "stages": opened.stages,
-        "corrections": opened.corrections,
-        "dataset_id": head.dataset_id,
-        "new_run_id": new_id(),
-        "crumbs": [
-            ("Datasets", "/"),
-            (head.dataset_name, f"/datasets/{head.dataset_id}"),
-            (head.name, f"/runs/{head.run_id}"),
-            (here, ""),
-        ],
-        "steps": steps_of(session, head.dataset_id, StepName.UNDERSTAND),
-    }
-
-
-def nothing_yet(request: Request, session: Session, opened: OpenedRun) -> Response:
-    """The page of a run without results."""
-    return page(request, "interpretation/nothing_yet.html", **head_context(request, session, opened))
 
 
 def _kept(opened: OpenedRun, results: Results) -> dict[str, str]:

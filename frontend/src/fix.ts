@@ -179,6 +179,7 @@ class FixSprint {
     const picture = this.current;
     need("[data-fix-form]", this.root).hidden = !picture;
     need("[data-finished]", this.root).hidden = picture !== undefined;
+    need("[data-finish]", this.root).hidden = !picture;
     const left = this.done.filter((decision) => decision.label === null).length;
     const counts = [`${this.done.length - this.changed.length} right`, `${this.changed.length - left} relabelled`, `${left} left out`];
     if (this.skipped) counts.push(`${this.skipped} unsure`);
@@ -215,7 +216,7 @@ class FixSprint {
     const wrong = this.before.wrong + mine.filter(Boolean).length;
     const words = need("[data-reviews-words]", this.root);
     words.hidden = lookedAt === 0;
-    words.textContent = `${wrong} of the ${lookedAt} looked at ${wrong === 1 ? "was" : "were"} wrong.`;
+    words.textContent = ` · ${wrong} of the ${lookedAt} looked at ${wrong === 1 ? "was" : "were"} wrong`;
     const many = Number(this.root.dataset["last"]);
     const last = [...this.before.last, ...mine].slice(-many);
     need("[data-enough]", this.root).hidden = last.length < many || last.filter(Boolean).length > Number(this.root.dataset["few"]);

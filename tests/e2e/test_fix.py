@@ -33,7 +33,7 @@ def test_pictures_are_decided_with_keys_taken_back_and_trained_on(
     page.keyboard.press("1")
     expect(counts).to_have_text("0 right, 1 relabelled, 0 left out")
     expect(caption).not_to_have_text(first)
-    expect(page.locator("[data-reviews-words]")).to_have_text("1 of the 1 looked at was wrong.")
+    expect(page.locator("[data-reviews-words]")).to_have_text("· 1 of the 1 looked at was wrong")
     page.keyboard.press("k")
     page.keyboard.press("x")
     page.keyboard.press("u")
@@ -47,7 +47,7 @@ def test_pictures_are_decided_with_keys_taken_back_and_trained_on(
     page.keyboard.type("yak")
     page.keyboard.press("Enter")
     expect(counts).to_have_text("1 right, 2 relabelled, 0 left out, 1 unsure")
-    expect(page.locator("[data-reviews-words]")).to_have_text("2 of the 3 looked at were wrong.")
+    expect(page.locator("[data-reviews-words]")).to_have_text("· 2 of the 3 looked at were wrong")
 
     page.get_by_role("button", name="Finish").click()
     expect(page.get_by_text("You looked at 3 pictures and changed 2 labels")).to_be_visible()

@@ -14,9 +14,9 @@ from backend.dependencies import ReadDep, ServicesDep
 from backend.domain.errors import AppError
 from backend.domain.ids import RunId
 from backend.interpretation.answers import Filter
+from backend.interpretation.context import OpenedDep, head_context, nothing_yet
 from backend.interpretation.find import require_results
 from backend.interpretation.fix.sprint import FEW, LAST, FixPicture, Source, sprint
-from backend.interpretation.pages import OpenedDep, head_context, nothing_yet
 from backend.templating import address, go_to, page
 
 router = APIRouter(include_in_schema=False)
@@ -49,7 +49,7 @@ def fix(
     return page(
         request,
         "interpretation/fix.html",
-        **head_context(request, session, opened, "Fix labels"),
+        **head_context(session, opened, "Fix labels"),
         dataset={"id": opened.head.dataset_id},
         sprint=found,
         source=source,

@@ -123,8 +123,8 @@ def test_it_says_how_many_of_those_looked_at_were_wrong(shapes: Shapes) -> None:
 
     text = page_of(shapes)
 
-    assert "1 of the 2 looked at was wrong." in text
-    assert re.search(r"<b data-enough hidden>", text)
+    assert "1 of the 2 looked at was wrong" in text
+    assert re.search(r"<p data-enough hidden>", text)
 
 
 def test_after_twenty_with_hardly_a_wrong_one_it_is_time_to_stop(shapes: Shapes) -> None:
@@ -132,7 +132,7 @@ def test_after_twenty_with_hardly_a_wrong_one_it_is_time_to_stop(shapes: Shapes)
     for path in right:
         shapes.change(path, path.split("/")[1])
 
-    assert re.search(r"<b data-enough>Of the last 20, at most 1 was wrong", page_of(shapes))
+    assert re.search(r"<p data-enough><b>Of the last 20 looked at, at most 1 was wrong", page_of(shapes))
 
 
 def test_a_run_without_results_says_so(client: TestClient, untried_run: RunId) -> None:
