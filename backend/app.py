@@ -46,6 +46,8 @@ from backend.home import pages as home_pages
 from backend.imaging.pool import allow_megapixels, decoding_pool
 from backend.interpretation import endpoints as interpretation_endpoints
 from backend.interpretation import pages as interpretation_pages
+from backend.interpretation.fix import pages as fix_pages
+from backend.interpretation.suspects import endpoints as suspects_endpoints
 from backend.ledger.sweep import Sweeper
 from backend.ledger.unit_of_work import JobNotifier, NoNotifier
 from backend.log import RequestLog
@@ -63,6 +65,7 @@ from backend.training.compare import endpoints as compare_endpoints
 from backend.training.compare import pages as compare_pages
 from backend.training.lr_finds import endpoints as lr_finds_endpoints
 from backend.training.pages import lr_find as lr_find_pages
+from backend.training.pages import retrain as retrain_pages
 from backend.training.pages import runs as runs_pages
 from backend.training.pages import train as train_pages
 from backend.training.pages import train_now as train_now_pages
@@ -90,6 +93,8 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         accounts_pages.router,
         interpretation_endpoints.router,
         interpretation_pages.router,
+        suspects_endpoints.router,
+        fix_pages.router,
         prediction_endpoints.router,
         dataset_endpoints.router,
         examine_endpoints.router,
@@ -125,6 +130,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         runs_pages.router,
         train_pages.router,
         train_now_pages.router,
+        retrain_pages.router,
         prediction_pages.router,
         system_pages.router,
     ):

@@ -7,17 +7,22 @@ from sqlalchemy.orm import Session
 from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
 from backend.domain.runs import CheckpointNotFound, RunNotFound
+from backend.interpretation.corrections import Corrections
 from backend.interpretation.repository import FinishedStage, RunHead, StageRepository
 from backend.interpretation.service import NoResultsYet, Results
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedRun:
-    """A run, its finished stages (first to last), and the one that is looked at; None where none is finished."""
+    """A run, its finished stages (first to last), and the one that is looked at; None where none is finished.
+
+    ``corrections`` are what pages say above its results.
+    """
 
     head: RunHead
     stages: tuple[FinishedStage, ...]
     results: Results | None
+    corrections: Corrections | None = None
 
 
 def open_run(
@@ -44,16 +49,23 @@ def open_run(
     return OpenedRun(head, stages, results)
 
 
-def results_of(
+def require_results(
     session: Session, run_id: RunId, checkpoint_id: CheckpointId | None = None, split: Split = Split.VALID
-) -> Results:
-    """The results alone, for those who can do nothing without them.
+) -> tuple[RunHead, Results]:
+    """A run and its results, for those who can do nothing without them.
 
     Raises:
         RunNotFound, CheckpointNotFound: as ``open_run``.
         NoResultsYet: no stage is finished.
     """
-    results = open_run(session, run_id, checkpoint_id, split).results
-    if results is None:
+    opened = open_run(session, run_id, checkpoint_id, split)
+    if opened.results is None:
         raise NoResultsYet(run_id)
-    return results
+    return opened.head, opened.results
+
+
+def results_of(
+    session: Session, run_id: RunId, checkpoint_id: CheckpointId | None = None, split: Split = Split.VALID
+) -> Results:
+    """The results alone. Raises as ``require_results`` does."""
+    return require_results(session, run_id, checkpoint_id, split)[1]

@@ -11,16 +11,15 @@ from starlette.responses import Response
 
 from backend.datasets.urls import image_url, thumbnail_url
 from backend.dependencies import ReadDep
-from backend.domain.ids import CheckpointId, ImageId, RunId
+from backend.domain.ids import ImageId
 from backend.domain.manifest import Split
 from backend.interpretation import matrix_view, service
 from backend.interpretation.answers import Filter
 from backend.interpretation.class_table import SortBy, class_table
-from backend.interpretation.find import OpenedRun, open_run
+from backend.interpretation.context import OpenedDep, head_context, nothing_yet
+from backend.interpretation.find import OpenedRun
 from backend.interpretation.matrix_view import Numbers, Order
 from backend.interpretation.service import ImageNotTested, Results, Summary
-from backend.interpretation.tabs import tabs_of
-from backend.journey.steps import StepName, steps_of
 from backend.templating import address, page
 
 router = APIRouter(include_in_schema=False)
@@ -28,13 +27,6 @@ router = APIRouter(include_in_schema=False)
 PAGE = 48
 PAIRS = 50
 WORST = 12
-
-
-def _opened(run_id: str, session: ReadDep, checkpoint: str | None = None, split: Split = Split.VALID) -> OpenedRun:
-    return open_run(session, RunId(run_id), CheckpointId(checkpoint) if checkpoint else None, split)
-
-
-OpenedDep = Annotated[OpenedRun, Depends(_opened)]
 
 
 def _empty_is_open(value: object) -> object:
@@ -68,7 +60,7 @@ FilterDep = Annotated[Filter, Depends(_chosen)]
 def overview(request: Request, session: ReadDep, opened: OpenedDep) -> Response:
     """Accuracy with its interval, confidences, most confused pairs, and the worst mistakes."""
     if opened.results is None:
-        return _nothing_yet(request, session, opened)
+        return nothing_yet(request, session, opened)
     summary = service.summary(session, opened.results)
     pairs = service.confused_pairs(session, opened.results, min_count=1)
     context = _context(request, session, opened, opened.results, summary, "")
@@ -95,7 +87,7 @@ def confusions(
 ) -> Response:
     """The confusion matrix, and the list of the most confused pairs."""
     if opened.results is None:
-        return _nothing_yet(request, session, opened)
+        return nothing_yet(request, session, opened)
     results = opened.results
     summary = service.summary(session, results)
     pairs = service.confused_pairs(session, results, min_count=1)
@@ -142,7 +134,7 @@ def images(
 def image(request: Request, session: ReadDep, opened: OpenedDep, image_id: str) -> Response:
     """One test image, large, with what the model predicted."""
     if opened.results is None:
-        return _nothing_yet(request, session, opened)
+        return nothing_yet(request, session, opened)
     found = service.tested_image(session, opened.results.checkpoint_id, ImageId(image_id))
     if found is None:
         raise ImageNotTested(image_id)
@@ -161,7 +153,7 @@ def classes(
 ) -> Response:
     """A table with the figures of every class."""
     if opened.results is None:
-        return _nothing_yet(request, session, opened)
+        return nothing_yet(request, session, opened)
     summary = service.summary(session, opened.results)
     return page(
         request,
@@ -177,7 +169,7 @@ def _gallery(
     request: Request, session: Session, opened: OpenedRun, chosen: Filter, after: str | None, tab: str
 ) -> Response:
     if opened.results is None:
-        return _nothing_yet(request, session, opened)
+        return nothing_yet(request, session, opened)
     summary = service.summary(session, opened.results)
     found, following = service.images(session, opened.results, chosen, limit=PAGE, after=after)
     here = {key: value for key, value in request.query_params.items() if key not in ("after", "checkpoint", "split")}
@@ -201,7 +193,7 @@ def _context(
     keep = _kept(opened, results)
     link = _linker(request, keep)
     return {
-        **_head(request, session, opened),
+        **head_context(session, opened),
         "results": results,
         "summary": summary,
         "keep": keep,
@@ -212,26 +204,6 @@ def _context(
         "image_page": lambda image: link(f"/runs/{results.run_id}/images/{image.image_id}"),
         "thumbnail_url": lambda image: address(request, thumbnail_url(image.image_id)),
     }
-
-
-def _head(request: Request, session: Session, opened: OpenedRun) -> dict[str, Any]:  # Any: as above
-    head = opened.head
-    return {
-        "section": "runs",
-        "head": head,
-        "stages": opened.stages,
-        "crumbs": [
-            ("Datasets", "/"),
-            (head.dataset_name, f"/datasets/{head.dataset_id}"),
-            (head.name, f"/runs/{head.run_id}"),
-            ("Understand", ""),
-        ],
-        "steps": steps_of(session, head.dataset_id, StepName.UNDERSTAND),
-    }
-
-
-def _nothing_yet(request: Request, session: Session, opened: OpenedRun) -> Response:
-    return page(request, "interpretation/nothing_yet.html", **_head(request, session, opened))
 
 
 def _kept(opened: OpenedRun, results: Results) -> dict[str, str]:

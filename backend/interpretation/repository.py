@@ -7,12 +7,14 @@ from typing import Any
 from sqlalchemy import Select, and_, case, delete, func, insert, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from backend.domain.ids import CheckpointId, DatasetId, Digest, ImageId, RunId
+from backend.domain.ids import CheckpointId, DatasetId, Digest, ImageId, RunId, VersionId
 from backend.domain.manifest import Split
 from backend.domain.results import rank_of
 from backend.interpretation.answers import AnsweredImage, AnsweredTwice, Filter, ListPosition
+from backend.ledger.job import JobState
 from backend.tables.datasets import DatasetRow, ImageRow, VersionRow
 from backend.tables.interpretation import PredictionRow
+from backend.tables.ledger import JobRow
 from backend.tables.training import CheckpointRow, RunRow
 
 _BATCH = 500
@@ -39,6 +41,28 @@ class RunHead:
     dataset_id: DatasetId
     dataset_name: str
     version: int
+    version_id: VersionId
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRun:
+    """A run as others refer to it; ``retrain_of`` is the run that it repeats with corrected labels."""
+
+    run_id: RunId
+    name: str
+    version_id: VersionId
+    retrain_of: RunId | None
+    state: JobState
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether it has ended well."""
+        return self.state is JobState.SUCCEEDED
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can follow."""
+        return self.state.is_final
 
 
 class StageRepository:
@@ -50,13 +74,27 @@ class StageRepository:
     def head(self, run_id: RunId) -> RunHead | None:
         """A run's name and origin; None where there is no such run."""
         query = (
-            select(RunRow.name, DatasetRow.id, DatasetRow.name, VersionRow.number)
+            select(RunRow.name, DatasetRow.id, DatasetRow.name, VersionRow.number, VersionRow.id)
             .join(VersionRow, VersionRow.id == RunRow.version_id)
             .join(DatasetRow, DatasetRow.id == VersionRow.dataset_id)
             .where(RunRow.id == run_id, ~DatasetRow.is_being_deleted)
         )
         found = self._session.execute(query).one_or_none()
-        return None if found is None else RunHead(run_id, found[0], DatasetId(found[1]), found[2], found[3])
+        if found is None:
+            return None
+        name, dataset_id, dataset_name, number, version_id = found
+        return RunHead(run_id, name, DatasetId(dataset_id), dataset_name, number, VersionId(version_id))
+
+    def run(self, run_id: RunId) -> OtherRun | None:
+        """A run, with its state."""
+        found = self._session.execute(_runs().where(RunRow.id == run_id)).one_or_none()
+        return None if found is None else _other_run(found)
+
+    def retrained(self, run_id: RunId) -> OtherRun | None:
+        """The newest run that repeats one with corrected labels; not one that was cancelled or has failed."""
+        query = _runs().where(RunRow.retrain_of == run_id, JobRow.state.not_in([JobState.FAILED, JobState.CANCELLED]))
+        found = self._session.execute(query.order_by(RunRow.id.desc()).limit(1)).one_or_none()
+        return None if found is None else _other_run(found)
 
     def stages(self, run_id: RunId) -> list[FinishedStage]:
         """Finished stages, first to last."""
@@ -78,6 +116,16 @@ class StageRepository:
             )
             for checkpoint_id, stage, epoch, classes, metrics in self._session.execute(query)
         ]
+
+
+def _runs() -> Select[*tuple[Any, ...]]:  # Any: the five columns below
+    columns = RunRow.id, RunRow.name, RunRow.version_id, RunRow.retrain_of, JobRow.state
+    return select(*columns).join(JobRow, JobRow.id == RunRow.job_id)
+
+
+def _other_run(row: Any) -> OtherRun:  # Any: a row of ``_runs``
+    run_id, name, version_id, retrain_of, state = row
+    return OtherRun(RunId(run_id), name, VersionId(version_id), retrain_of, JobState(state))
 
 
 class PredictionRepository:

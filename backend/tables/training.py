@@ -16,10 +16,11 @@ class RunRow(Base):
     ``progress`` (share of its time in [0, 1]) and ``eta_s`` are written by the recorder, so that page, API and
     shell show the same value from the same row. ``forecast`` is the one given before it started, as in the API.
     ``starred`` and ``note`` are what people mark it with.
+    ``retrain_of`` is the run that it repeats with corrected labels; it refers to no row, as that one may be deleted.
     """
 
     __tablename__ = "runs"
-    __table_args__ = (Index(None, "version_id"), Index(None, "job_id", unique=True))
+    __table_args__ = (Index(None, "version_id"), Index(None, "job_id", unique=True), Index(None, "retrain_of"))
 
     id: Mapped[PrimaryId]
     name: Mapped[str] = mapped_column(String(200))
@@ -27,6 +28,7 @@ class RunRow(Base):
     job_id: Mapped[Id] = mapped_column(ForeignKey("jobs.id"))
     config: Mapped[dict[str, Json]]
     starts_from: Mapped[Id | None]
+    retrain_of: Mapped[Id | None]
     phase: Mapped[str | None] = mapped_column(Text)
     stage: Mapped[int | None]
     epoch: Mapped[int | None]

@@ -24,6 +24,7 @@ from backend.training.marks import mark
 from backend.training.model_files import ModelFile, verified
 from backend.training.remove import remove_runs
 from backend.training.repository import RunRepository
+from backend.training.retrain import retrain
 from backend.training.run_view import list_runs, show_run, states_of
 from backend.training.schemas import (
     ArchitectureRead,
@@ -113,6 +114,21 @@ def create_run(
         return PlanRead.of(plan(unit.session, order, settings.weights_folder))
     run = start(unit, order, settings.weights_folder)
     return RunRead.of(show_run(unit.session, run.id))
+
+
+@router.post("/runs/{run_id}/retrain", status_code=201)
+def retrain_run(run_id: str, services: ServicesDep, settings: SettingsDep, caller: CallerDep) -> RunRead:
+    """Train again with the labels as they stand, on a new version in which each picture stays on its side."""
+    new = retrain(
+        services.database,
+        services.open_unit(),
+        services.storage,
+        settings.weights_folder,
+        run_id,
+        asked_by=caller.token_id,
+    )
+    with services.database.read() as session:
+        return RunRead.of(show_run(session, new))
 
 
 @router.get("/runs")

@@ -26,6 +26,7 @@ class RunView:
 
     Attributes:
         queue_position: 1 for the next one; None where it isn't waiting.
+        retrain_of: the run that it repeats with corrected labels.
         waits_for: why it isn't running; None where it is, has ended, or is paused by its owner.
         rates_found: for each stage what a search before it has found: a rate, [lowest layers, head], or None.
         stage, epoch: from 0, of what is going on now; None before the first.
@@ -48,6 +49,7 @@ class RunView:
     config: dict[str, Json]
     rates_found: tuple[Any, ...]
     starts_from: str | None
+    retrain_of: str | None
     queue_position: int | None
     waits_for: Waiting | None
     phase: str | None
@@ -202,6 +204,7 @@ def _view(
         config=run.config,
         rates_found=tuple(rates.get(stage) for stage in range(len(run.config["stages"]))),
         starts_from=run.starts_from,
+        retrain_of=run.retrain_of,
         queue_position=position,
         waits_for=waits_for,
         phase=run.phase if state.is_claimed else None,

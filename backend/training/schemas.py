@@ -156,6 +156,7 @@ class RunRead(BaseModel):
         description='What stages with `"max_lr": "find"` run with, once it is found; null for the others.'
     )
     starts_from: str | None
+    retrain_of: str | None = Field(description="The run that it repeats with corrected labels.")
     queue_position: int | None
     waits_for: WaitingRead | None
     phase: str | None

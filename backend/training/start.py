@@ -70,6 +70,7 @@ class RunOrder:
     Attributes:
         run_id: the id that a form has given the run, so that a second press of its button starts no second one.
         asked_by: the token whose fair share of the queue the training counts towards.
+        retrain_of: the run that it repeats with corrected labels.
     """
 
     version_id: VersionId
@@ -78,6 +79,7 @@ class RunOrder:
     starts_from: CheckpointId | None = None
     run_id: RunId | None = None
     asked_by: str | None = None
+    retrain_of: RunId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,7 @@ def start(unit: UnitOfWork, order: RunOrder, weights_folder: Path) -> RunRow:
         ),
         config=planned.config.model_dump(mode="json"),
         starts_from=order.starts_from,
+        retrain_of=order.retrain_of,
         forecast=asdict(planned.forecast),
     )
     runs.add(run)

@@ -1,9 +1,9 @@
 import { all, announce, element, find, need } from "./lib/dom";
 import { classFinder } from "./lib/class_finder";
 import { number } from "./lib/format";
-import { ApiError } from "./lib/http";
-import { bindKey, lettersAct } from "./lib/keys";
+import { bindKey, decideByKeys } from "./lib/keys";
 import { type Answer, LabelQueue, type Picture } from "./lib/label_queue";
+import { ProblemBox } from "./lib/problem_box";
 import { type Changed, SaveQueue } from "./lib/save_queue";
 import { TileSelection } from "./lib/tile_selection";
 import { type UndoBar, undoBar } from "./lib/undo_bar";
@@ -24,6 +24,7 @@ class ByHandPage {
   private readonly saves: SaveQueue;
   private readonly selection: TileSelection;
   private readonly bar: UndoBar | null;
+  private readonly problem: ProblemBox;
   private readonly counts = new Map<string, number>();
   private readonly done: Action[] = [];
   private readonly undone: Action[] = [];
@@ -50,6 +51,7 @@ class ByHandPage {
       policy.dataset["policy"] = answer.policy.code;
       this.draw();
     });
+    this.problem = new ProblemBox(root);
     this.saves = new SaveQueue(path, (open) => (need("[data-saving]", root).hidden = open === 0));
     this.selection = new TileSelection(need("[data-tiles]", root), () => this.drawSelection());
     this.bar = undoBar(() => void this.restart(), { undo: () => void this.undo(), redo: () => void this.redo() });
@@ -67,7 +69,7 @@ class ByHandPage {
     need("[data-again]", root).addEventListener("click", () => void this.restart());
     need("[data-select-all]", root).addEventListener("click", () => this.selectAll());
     for (const button of all("[data-view-as]", root)) button.addEventListener("click", () => this.view(button.dataset["viewAs"] === "grid"));
-    document.addEventListener("keydown", (event) => this.key(event, () => finder?.open()), true);
+    decideByKeys((event, target) => this.actionOf(event, target, () => finder?.open()));
     this.listKeys();
     this.queue.begin(JSON.parse(data["first"] ?? "{}") as Answer);
     void this.fill();
@@ -139,7 +141,7 @@ class ByHandPage {
     this.done.push(action);
     this.undone.length = 0;
     this.count(pictures, label);
-    need("[data-problem]", this.root).hidden = true;
+    this.problem.hide();
     this.draw();
     void this.fill();
   }
@@ -151,7 +153,7 @@ class ByHandPage {
       this.done.push({ pictures: [], label, batch: Promise.resolve(changed.batch_id) });
       this.say(changed);
     } catch (reason) {
-      this.problem(reason);
+      this.problem.show(reason);
     }
     this.isAll = false;
     this.selection.clear();
@@ -169,30 +171,14 @@ class ByHandPage {
     this.count(action.pictures, action.label, -1);
     this.queue.bringBack(action.pictures);
     this.draw();
-    const box = this.problem(reason);
-    const isConflict = reason instanceof ApiError && reason.code === "label-changed";
-    const choice = need("[data-conflict]", box);
-    choice.hidden = !isConflict;
-    const again = (): void => {
-      const pictures = this.queue.take(new Set(action.pictures.map((picture) => picture.image_id)));
-      this.store({ ...action, pictures }, true);
-    };
-    need("[data-use-mine]", box).onclick = again;
-    need("[data-keep-theirs]", box).onclick = () => {
-      box.hidden = true;
-      this.queue.take(new Set(action.pictures.map((picture) => picture.image_id)));
-      this.draw();
-    };
-  }
-
-  private problem(reason: unknown): HTMLElement {
-    const box = need("[data-problem]", this.root);
-    const error = reason instanceof ApiError ? reason : null;
-    need("[data-what]", box).textContent = error?.message ?? "This change could not be saved.";
-    need("[data-advice]", box).textContent = error?.advice ?? "";
-    need("[data-conflict]", box).hidden = true;
-    box.hidden = false;
-    return box;
+    const ids = new Set(action.pictures.map((picture) => picture.image_id));
+    this.problem.show(reason, {
+      mine: () => this.store({ ...action, pictures: this.queue.take(ids) }, true),
+      theirs: () => {
+        this.queue.take(ids);
+        this.draw();
+      },
+    });
   }
 
   private async undo(): Promise<void> {
@@ -317,18 +303,6 @@ class ByHandPage {
   }
 
   // Keys
-
-  /** Before all others, because a letter may be a class here that is something else on other pages. */
-  private key(event: KeyboardEvent, find: () => void): void {
-    const target = event.target instanceof Element ? event.target : null;
-    if (event.altKey || event.isComposing || target?.closest("input, textarea, select, dialog, [contenteditable]")) return;
-    const act = this.actionOf(event, target, find);
-    if (!act || (event.key.length === 1 && !event.ctrlKey && !lettersAct())) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    // A key that is held down would label everything.
-    if (!event.repeat) act();
-  }
 
   private actionOf(event: KeyboardEvent, target: Element | null, find: () => void): (() => void) | null {
     if (event.ctrlKey || event.metaKey) return event.key === "a" && this.isGrid ? () => this.selectAll() : null;

@@ -217,6 +217,8 @@ PLACES: Final = {
     "confusions, by mistakes": Place("/runs/{succeeded_run}/understand/confusions?order=mistakes&numbers=shares"),
     "top losses": Place("/runs/{succeeded_run}/understand/top-losses"),
     "classes": Place("/runs/{succeeded_run}/understand/classes"),
+    "fix": Place("/runs/{succeeded_run}/fix?from=top-losses", _wait_for_classes),
+    "fix, nothing left": Place("/runs/{succeeded_run}/fix?from=class&class=nobody"),
     "pictures of a cell": Place("/runs/{succeeded_run}/images?wrong=true"),
     "compare, two stages": Place(
         "/runs/{succeeded_run}/compare/{succeeded_run}?checkpoint={first_checkpoint}&other_checkpoint={checkpoint}"

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from sqlalchemy.orm import Session
 
+from backend.background import Background, Failed
 from backend.datasets.examine.repository import ExaminationRepository
-from backend.datasets.health.background import SHORTCUTS, Failed, Found
 from backend.datasets.health.duplicates import duplicates, folder_side
 from backend.datasets.health.errors import FindingGone
 from backend.datasets.health.finding import Finding, ranked
@@ -22,6 +22,7 @@ from backend.datasets.health.traits import copy_groups, trait_columns
 from backend.datasets.health.words import share_words
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.corrections import Corrected, present_labels
+from backend.datasets.labels.unfrozen import changed_since
 from backend.datasets.version_repository import VersionRepository
 from backend.datasets.versions import latest_version
 from backend.domain.errors import InvalidInput
@@ -30,6 +31,9 @@ from backend.storage.base import Storage
 from backend.tables.datasets import VersionRow
 
 _REMEMBERED: Final = 4
+Found = tuple[Shortcut, ...]
+SHORTCUTS: Final = Background[Found]("health")
+"""The heavy check, of this process."""
 Status = Literal["none", "running", "done"]
 
 
@@ -141,7 +145,7 @@ def _check(content: DatasetContent) -> _Checked:
         material,
         findings,
         [*clean_copies, *clean_names, *clean_single],
-        _unfrozen(content, labels, version),
+        len(changed_since(content, labels, version.id)) if version and labels else 0,
         version.number if version else None,
     )
 
@@ -188,17 +192,6 @@ def _material(
         repository.rejected(),
         None if split is None else isinstance(split, RandomSplit) and split.group is None,
     )
-
-
-def _unfrozen(content: DatasetContent, labels: Corrected | None, version: VersionRow | None) -> int:
-    if version is None or labels is None:
-        return 0
-    frozen = dict(VersionRepository(content.session).labels_of(version.id))
-    here = {image.id for image in content.images}
-    present = labels.label_of
-    differs = sum(present.get(image_id) != label for image_id, label in frozen.items() if image_id in here)
-    # Of pictures that were not in the version, only those count that somebody labelled by hand.
-    return differs + sum(found.image.id not in frozen for found in labels.by_hand)
 
 
 def _can_have_shortcuts(material: Material) -> bool:

@@ -6,9 +6,10 @@ actions were undone and brought back.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, exists, func, insert, literal, select, update
+from sqlalchemy import delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from backend.db.base import utc_now
@@ -122,6 +123,45 @@ class LabelLedger:
             LabelOverrideRow.label.in_(labels),
         )
         return {digest: label for digest, label in self._session.execute(query) if label is not None}
+
+    def decided(self, dataset_id: str) -> dict[Digest, str]:
+        """The label of each picture for which it was chosen or confirmed while looking at a training's mistakes."""
+        query = (
+            select(LabelChangeRow.key, LabelChangeRow.label)
+            .join(LabelBatchRow, LabelBatchRow.id == LabelChangeRow.batch_id)
+            .join(
+                LabelOverrideRow,
+                (LabelOverrideRow.dataset_id == LabelChangeRow.dataset_id)
+                & (LabelOverrideRow.kind == LabelChangeRow.kind)
+                & (LabelOverrideRow.key == LabelChangeRow.key)
+                & (LabelOverrideRow.label == LabelChangeRow.label),
+            )
+            .where(LabelChangeRow.dataset_id == dataset_id, LabelChangeRow.kind == IMAGE)
+            .where(~LabelChangeRow.is_undone, LabelBatchRow.run_id.is_not(None))
+        )
+        return {Digest(key): label for key, label in self._session.execute(query) if label is not None}
+
+    def has_changed_since(self, dataset_id: str, moment: datetime) -> bool:
+        """Whether anything was changed or undone since; what is brought back counts as when it was made."""
+        query = select(LabelBatchRow.id).where(
+            LabelBatchRow.dataset_id == dataset_id,
+            or_(LabelBatchRow.created_at >= moment, LabelBatchRow.undone_at >= moment),
+        )
+        return self._session.scalar(query.limit(1)) is not None
+
+    def reviews(self, dataset_id: str, run_id: str, reason: str) -> list[bool]:
+        """Of each picture that was looked at for this reason, whether its label was changed; the last one last."""
+        query = (
+            select(LabelChangeRow.key, LabelChangeRow.before, LabelChangeRow.after)
+            .join(LabelBatchRow, LabelBatchRow.id == LabelChangeRow.batch_id)
+            .where(LabelChangeRow.dataset_id == dataset_id, LabelChangeRow.kind == IMAGE, ~LabelChangeRow.is_undone)
+            .where(LabelBatchRow.run_id == run_id, LabelBatchRow.reason == reason)
+            .order_by(LabelChangeRow.number, LabelChangeRow.id)
+        )
+        found: dict[str, bool] = {}
+        for key, before, after in self._session.execute(query):
+            found[key] = found.pop(key, False) or before != after
+        return [*found.values()]
 
     # Actions
 

@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse, Response
 
 from backend.datasets.urls import thumbnail_url
-from backend.dependencies import ReadDep, ServicesDep, SettingsDep, UnitDep
+from backend.dependencies import ReadDep, ServicesDep, SettingsDep, StorageDep, UnitDep
 from backend.domain.catalogue import architecture_of
-from backend.domain.ids import DatasetId, RunId
+from backend.domain.ids import DatasetId, RunId, new_id
 from backend.domain.runs import STATUS_WORDS
 from backend.domain.training import RunStatus
+from backend.interpretation.corrections import corrections_of
 from backend.journey.steps import StepName, steps_of
 from backend.pagination import IdCursorDep
 from backend.templating import address, page
@@ -134,7 +135,7 @@ def delete_runs(
 
 
 @router.get("/runs/{run_id}")
-def run(request: Request, run_id: str, session: ReadDep, settings: SettingsDep) -> Response:
+def run(request: Request, run_id: str, session: ReadDep, settings: SettingsDep, storage: StorageDep) -> Response:
     """One run: its tables, curves, checkpoints and log, as they stand at this moment."""
     shown = show_run(session, run_id)
     return page(
@@ -157,6 +158,9 @@ def run(request: Request, run_id: str, session: ReadDep, settings: SettingsDep) 
         config_json=settings_as_json(shown.config),
         thumbnail_url=lambda image: address(request, thumbnail_url(image.image_id)),
         is_quiet=run_id in _quiet_runs(request),
+        corrections=corrections_of(session, storage, RunId(run_id)),
+        dataset_id=shown.dataset_id,
+        new_run_id=new_id(),
     )
 
 

@@ -20,6 +20,23 @@ export function bindKey(keys: string, words: string, act: (event: KeyboardEvent)
   find("[data-key-list]")?.append(caps, element("dd", {}, words));
 }
 
+/**
+ * Keys of a page on which letters decide about pictures. They come before all others, because a letter may mean a class
+ * here that is something else on other pages. A key that is held down would decide about everything, so it acts once.
+ */
+export function decideByKeys(actionOf: (event: KeyboardEvent, target: Element | null) => (() => void) | null): void {
+  const act = (event: KeyboardEvent): void => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (event.altKey || event.isComposing || target?.closest("input, textarea, select, dialog, [contenteditable]")) return;
+    const action = actionOf(event, target);
+    if (!action || (event.key.length === 1 && !event.ctrlKey && !lettersAct())) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (!event.repeat) action();
+  };
+  document.addEventListener("keydown", act, true);
+}
+
 export function setUpKeySwitch(): void {
   const box = find<HTMLInputElement>("[data-keys-on]");
   if (!box) return;

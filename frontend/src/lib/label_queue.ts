@@ -1,13 +1,11 @@
 import { api } from "./http";
+import { PictureQueue, PRELOADED, type Waiting } from "./picture_queue";
 
-export interface Picture {
-  image_id: string;
-  path: string;
+export interface Picture extends Waiting {
   label: string | null;
   by_hand: boolean;
   left_out: boolean;
   proposal: { label: string; probability: number } | null;
-  large_url: string;
   thumbnail_url: string;
 }
 
@@ -23,14 +21,11 @@ export interface Answer {
 
 const AHEAD = 60;
 const FEW = 20;
-const PRELOADED = 5;
 
-/** Pictures that wait for a label: always some ahead, the next five already loaded and decoded. */
-export class LabelQueue {
-  waiting: Picture[] = [];
+/** Pictures that wait for a label: always some ahead. */
+export class LabelQueue extends PictureQueue<Picture> {
   /** Pictures that were dealt with or skipped here: an answer that is older than they are may still have them. */
   private readonly dealtWith = new Set<string>();
-  private readonly loaded = new Map<string, HTMLImageElement>();
   private after: string | null = null;
   private isAsking = false;
   private isAtEnd = false;
@@ -39,7 +34,9 @@ export class LabelQueue {
     private readonly path: string,
     readonly filter: { show: string; class: string; text: string },
     private readonly renewed: (answer: Answer) => void,
-  ) {}
+  ) {
+    super();
+  }
 
   /** Whether every label changes the order, so that the rest is asked for anew. */
   private get isOrdered(): boolean {
@@ -75,21 +72,15 @@ export class LabelQueue {
     this.renewed(answer);
   }
 
-  /** Take pictures out of the front or the middle. */
-  take(ids: ReadonlySet<string>): Picture[] {
-    const taken = this.waiting.filter((picture) => ids.has(picture.image_id));
-    this.waiting = this.waiting.filter((picture) => !ids.has(picture.image_id));
+  override take(ids: ReadonlySet<string>): Picture[] {
+    const taken = super.take(ids);
     for (const picture of taken) this.dealtWith.add(picture.image_id);
-    this.preload();
     return taken;
   }
 
-  /** Put pictures in front again. */
-  bringBack(pictures: readonly Picture[]): void {
+  override bringBack(pictures: readonly Picture[]): void {
     for (const picture of pictures) this.dealtWith.delete(picture.image_id);
-    const here = new Set(pictures.map((picture) => picture.image_id));
-    this.waiting = [...pictures, ...this.waiting.filter((picture) => !here.has(picture.image_id))];
-    this.preload();
+    super.bringBack(pictures);
   }
 
   /** Begin anew, skipped ones among them. */
@@ -101,32 +92,10 @@ export class LabelQueue {
     await this.fill(true);
   }
 
-  /** The picture as an element, loaded beforehand where it was near enough. */
-  image(picture: Picture): HTMLImageElement {
-    return this.loaded.get(picture.image_id) ?? this.load(picture);
-  }
-
   private async ask(): Promise<Answer> {
     const many = this.isOrdered ? Math.min(1000, AHEAD + this.dealtWith.size) : AHEAD;
     const query = new URLSearchParams({ ...this.filter, limit: String(many) });
     if (this.after && !this.isOrdered) query.set("after", this.after);
     return api<Answer>(`${this.path}/queue?${query}`);
-  }
-
-  private preload(): void {
-    const near = this.waiting.slice(0, PRELOADED + 1);
-    const ids = new Set(near.map((picture) => picture.image_id));
-    for (const id of [...this.loaded.keys()]) if (!ids.has(id)) this.loaded.delete(id);
-    for (const picture of near) if (!this.loaded.has(picture.image_id)) this.load(picture);
-  }
-
-  private load(picture: Picture): HTMLImageElement {
-    const image = new Image();
-    image.src = picture.large_url;
-    image.alt = `Picture to label: ${picture.path}`;
-    // Decoded before it is needed; one that can't be is shown as broken where it stands.
-    void image.decode().catch(() => undefined);
-    this.loaded.set(picture.image_id, image);
-    return image;
   }
 }

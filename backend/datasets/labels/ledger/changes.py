@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.corrections import RuleLabels, corrected, labels_by_rule, present_labels, rule_or_by_hand
@@ -27,12 +27,14 @@ class Wish:
         label: None leaves the picture out.
         to_rule: the rule decides again, whatever ``label`` says.
         seen: the label that its author saw, in a tuple of one; None: whatever it was.
+        is_confirmed: somebody has looked at the picture: it is recorded even if the label stays as it is.
     """
 
     image_id: str
     label: str | None
     to_rule: bool = False
     seen: tuple[str | None] | None = None
+    is_confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def change_labels(
         EmptyLabel, LabelTooLong
         LabelChanged: a picture hasn't the label any more that the author saw.
     """
-    cleaned = [Wish(wish.image_id, clean(wish.label), wish.to_rule, wish.seen) for wish in wishes]
+    cleaned = [replace(wish, label=clean(wish.label)) for wish in wishes]
     with database.read() as session:
         by_rule = rule_or_by_hand(DatasetContent.of(session, storage, dataset_id))
     if unknown := sorted({wish.image_id for wish in cleaned} - by_rule.image_of.keys()):
@@ -147,6 +149,7 @@ def _record(
     digests = list(dict.fromkeys(by_rule.image_of[wish.image_id].digest for wish in wishes))
     overrides = ledger.overrides_of(dataset_id, digests)
     changes: dict[str, Change] = {}
+    confirmed = {by_rule.image_of[wish.image_id].digest for wish in wishes if wish.is_confirmed}
     for wish in wishes:
         image = by_rule.image_of[wish.image_id]
         change = _change(overrides, image, by_rule.label_of.get(image.id), wish)
@@ -155,7 +158,7 @@ def _record(
             raise LabelChanged(image.id, change.before, last.who if last else None, last.created_at if last else None)
         # The last of several wishes for one picture counts.
         changes[image.digest] = change
-    real = [change for change in changes.values() if _is_change(overrides, change)]
+    real = [change for key, change in changes.items() if key in confirmed or _is_change(overrides, change)]
     if not real:
         return Done(None, "Nothing to change.", 0, len(changes))
     words = change_words(real)
@@ -204,7 +207,10 @@ def change_words(changes: Sequence[Change]) -> str:
     label, is_rule = labels.pop()
     if is_rule:
         return f"{who} {'follows' if many == 1 else 'follow'} the rule again."
-    return f"{who} {are} left out." if label is None else f"{who} {are} now “{label}”."
+    if label is None:
+        return f"{who} {are} left out."
+    is_confirmed = all(change.before == change.after for change in changes)
+    return f"{who} {are} {'confirmed as' if is_confirmed else 'now'} “{label}”."
 
 
 def _class_words(names: Sequence[str], to: str | None, counts: Counter[str]) -> str:

@@ -40,12 +40,13 @@ class LabelChangeIn(_Body):
     label: str | None
     to_rule: bool = Field(False, description="The rule decides again; send `label` as null.")
     before: str | None = Field(None, description="The label you saw; if it is another one by now: 409.")
+    confirmed: bool = Field(False, description="Somebody has looked at the picture: recorded even if nothing changes.")
 
     @property
     def wish(self) -> Wish:
         """As the use case takes it."""
         seen = (self.before,) if "before" in self.model_fields_set else None
-        return Wish(self.image_id, self.label, self.to_rule, seen)
+        return Wish(self.image_id, self.label, self.to_rule, seen, self.confirmed)
 
 
 class SelectionIn(_Body):

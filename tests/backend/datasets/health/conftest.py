@@ -41,7 +41,7 @@ def examine(ana: Ana) -> Examine:
 
 def health_of(ana: Ana) -> Json:
     """What REST says of the dataset's health, once nothing is being computed any more."""
-    from backend.datasets.health.background import SHORTCUTS
+    from backend.datasets.health.service import SHORTCUTS
 
     path = f"/api/v1/datasets/{ana.dataset_id}/health"
     ana.client.get(path)

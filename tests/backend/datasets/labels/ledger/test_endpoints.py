@@ -115,6 +115,19 @@ def test_the_same_label_again_is_no_change(ana: Ana) -> None:
     assert call(ana, "POST", "/labels/undo", status=409)["error"]["code"] == "nothing-to-undo"
 
 
+def test_a_label_that_somebody_has_confirmed_is_recorded_and_holds_whatever_the_rule_says(ana: Ana) -> None:
+    ids = shapes(ana)
+    body = {"changes": [{"image_id": ids["circle/0.png"], "label": "circle", "confirmed": True}]}
+
+    answer = call(ana, "PATCH", "/labels", body)
+
+    assert (answer["changed"], answer["message"]) == (1, "“0.png” is confirmed as “circle”.")
+    call(ana, "PUT", "/labels/rule", {"rule": {"kind": "folder", "level": 2}})
+    assert {labels(ana)["circle/0.png"], labels(ana)["circle/1.png"]} == {"circle", "shapes"}
+    call(ana, "POST", "/labels/undo", {"batch_id": answer["batch_id"]})
+    assert labels(ana)["circle/0.png"] == "shapes"
+
+
 def test_changes_by_hand_survive_another_rule_new_uploads_and_a_deletion(ana: Ana) -> None:
     ids = shapes(ana)
     change(ana, (ids["circle/0.png"], "ring"), (ids["circle/1.png"], "ring"))
