@@ -51,6 +51,8 @@ from backend.ledger.unit_of_work import JobNotifier, NoNotifier
 from backend.log import RequestLog
 from backend.prediction import endpoints as prediction_endpoints
 from backend.prediction import pages as prediction_pages
+from backend.prediction import picture_page
+from backend.prediction.heatmaps import endpoints as heatmap_endpoints
 from backend.prediction.models import ModelCache
 from backend.security import KnownHosts, RootPath, SecurityHeaders
 from backend.settings import Settings
@@ -89,6 +91,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         interpretation_endpoints.router,
         interpretation_pages.router,
         prediction_endpoints.router,
+        heatmap_endpoints.router,
         dataset_endpoints.router,
         examine_endpoints.router,
         examine_pages.router,
@@ -122,6 +125,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         train_pages.router,
         train_now_pages.router,
         prediction_pages.router,
+        picture_page.router,
         system_pages.router,
     ):
         app.include_router(router)
