@@ -1,8 +1,8 @@
 """Which parts of a picture an answer came from: the score of a class, divided among the positions of the feature map.
 
 Source: HiResCAM (Draelos and Carin, arXiv:2011.08891), which is Grad-CAM (Selvaraju et al., arXiv:1610.02391) without
-the averaging of gradients. Our head follows one pooling, so the shares of all positions add up to what the head's last
-layer makes of the picture, and the gradient is a few products of matrices.
+the averaging of gradients. Our head follows one pooling, so the gradient is a few products of matrices, and the shares
+of all positions add up to the score, but for what the head adds by itself (its biases).
 """
 
 from collections.abc import Mapping
@@ -66,11 +66,10 @@ def attribution(feature_map: NDArray[np.float32], head: Head, target: int) -> ND
     is_peak = channels == peaks[:, None]
     # Equal maxima share, as in torch's gradient.
     gradient = of_peaks[:, None] * is_peak / is_peak.sum(axis=1, keepdims=True) + of_means[:, None] / channels.shape[1]
-    shares: NDArray[np.float32] = (channels * gradient).sum(axis=0).reshape(feature_map.shape[1:])
-    return shares
+    return (channels * gradient).sum(axis=0).reshape(feature_map.shape[1:]).astype(np.float32)
 
 
 def evidence(shares: NDArray[np.float32]) -> NDArray[np.float32]:
     """What speaks for a class, in 0 to 1 with the strongest position at 1; zeros where nothing does."""
-    positive = np.maximum(shares, 0)
-    return positive / max(float(positive.max()), float(np.finfo(np.float32).tiny))
+    positive = np.maximum(shares, np.float32(0))
+    return positive / max(positive.max(), np.finfo(np.float32).tiny)

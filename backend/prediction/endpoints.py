@@ -10,9 +10,9 @@ from backend.imaging.pool import decoding_pool
 from backend.prediction.covering import answers_when_covered
 from backend.prediction.dependencies import ModelsDep, contents
 from backend.prediction.find import source_of
+from backend.prediction.run_picture import run_picture
 from backend.prediction.schemas import AnswersRead, CoveredRead, CoversIn
 from backend.prediction.service import MAX_FILES, TooManyFiles, predict
-from backend.prediction.run_picture import run_picture
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter, Request
-from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from backend.datasets.examine.nearest import nearest_learnt

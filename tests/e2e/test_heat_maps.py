@@ -90,6 +90,12 @@ def test_the_viewer_shows_the_map_of_each_picture(page: Page, furnished: Furnish
     assert map.get_attribute("src") != first
 
 
+def middle_of(layer: Locator) -> tuple[float, float]:
+    box = layer.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
 def one_picture(page: Page, furnished: Furnished) -> None:
     page.goto(address_of(furnished.server, "/runs/{succeeded_run}/images/{image}", furnished))
     page.wait_for_load_state()
@@ -104,12 +110,8 @@ def test_the_map_lies_on_the_picture_and_its_opacity_is_set(page: Page, furnishe
     page.get_by_label("Opacity").fill("40")
 
     expect(map).to_have_css("opacity", "0.4")
-    picture, over = page.locator(".picture-frame > img").first.bounding_box(), map.bounding_box()
-    assert picture is not None
-    assert over is not None
-    assert [over[side] + over[length] / 2 for side, length in (("x", "width"), ("y", "height"))] == pytest.approx(
-        [picture[side] + picture[length] / 2 for side, length in (("x", "width"), ("y", "height"))], abs=1
-    )
+    picture, over = (middle_of(layer) for layer in (page.locator(".picture-frame > img").first, map))
+    assert over == pytest.approx(picture, abs=1)
 
 
 def test_a_covered_part_changes_the_answer_by_keys(page: Page, furnished: Furnished) -> None:

@@ -14,6 +14,8 @@ LONG_SIDE: Final = 384
 """Pixels; a heat map is smooth, so it may be shown much larger."""
 _STOPS: Final = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 """From nothing to the strongest part: matplotlib's “inferno”, whose brightness rises evenly for every kind of sight."""
+_FAINTEST, _FULL = 0.08, 0.8
+"""Weaker parts than the first are transparent, stronger ones than the second as opaque as can be."""
 _MOST_OPAQUE: Final = 205
 _OUTLINE: Final = ((0, 0, 0), (16, 18, 20), (255, 255, 255))
 """Nothing, the line's dark edge, the line: it is seen on dark and on bright pictures."""
@@ -48,7 +50,8 @@ def _coloured(levels: NDArray[np.uint8]) -> bytes:
     steps = np.arange(256) / 255
     stops = np.linspace(0, 1, len(_STOPS))
     palette = np.stack([np.interp(steps, stops, channel) for channel in zip(*_STOPS, strict=True)], axis=1)
-    return _png(levels, palette.astype(np.uint8).tobytes(), (steps**0.7 * _MOST_OPAQUE).astype(np.uint8).tobytes())
+    opacity = np.clip((steps - _FAINTEST) / (_FULL - _FAINTEST), 0, 1) * _MOST_OPAQUE
+    return _png(levels, palette.astype(np.uint8).tobytes(), opacity.astype(np.uint8).tobytes())
 
 
 def _outlined(levels: NDArray[np.uint8]) -> bytes:

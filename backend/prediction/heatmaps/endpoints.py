@@ -21,7 +21,9 @@ def get_heatmap(
     image_id: str,
     services: ServicesDep,
     cache: ModelsDep,
-    of: Annotated[str, Query(max_length=400, description="`predicted`, `actual` (the label) or a class.")] = "predicted",
+    of: Annotated[
+        str, Query(max_length=400, description="`predicted`, `actual` (the label) or a class.")
+    ] = "predicted",
     checkpoint: str | None = None,
     style: Style = Style.COLOUR,
 ) -> Response:

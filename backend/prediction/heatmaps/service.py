@@ -19,8 +19,8 @@ from backend.training.model_files import ModelDamaged, ModelFile, verified
 
 _FORMAT: Final = 1
 """Raised when heat maps look different, so that kept ones are made anew."""
-KEPT_IN_A_FOLDER: Final = 40
-"""Of 256 folders with about 10 kB a file: 100 MB for all runs together."""
+KEPT_IN_A_FOLDER: Final = 20
+"""Of 256 folders, with about 20 kB a file: 100 MB for all runs together."""
 
 
 class HeatmapsUnavailable(Conflict):
@@ -108,6 +108,6 @@ def _place(storage: Storage, key: str) -> Path:
 
 def _keep(place: Path, content: bytes) -> None:
     write_file(place, content)
-    files = sorted(place.parent.glob("*.png"), key=lambda file: file.stat().st_mtime_ns)
-    for old in files[:-KEPT_IN_A_FOLDER]:
+    newest_first = sorted(place.parent.glob("*.png"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    for old in newest_first[KEPT_IN_A_FOLDER:]:
         old.unlink(missing_ok=True)

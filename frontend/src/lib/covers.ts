@@ -62,7 +62,7 @@ export class Covers {
     need("[data-cover-help]").hidden = !isActive;
     if (!isActive) return this.set([]);
     place(this.frame, this.cursor);
-    this.layer.focus();
+    this.layer.focus({ preventScroll: true });
   }
 
   private drag(event: PointerEvent): void {
@@ -204,4 +204,4 @@ const between = (one: DOMPoint, other: DOMPoint): Box => ({
 
 const within = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high);
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+const percent = (share: number): string => `${(100 * share).toFixed(1)}\u00a0%`;

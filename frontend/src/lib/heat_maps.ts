@@ -19,6 +19,7 @@ export class HeatMaps {
   private large: Large | null = null;
   private timer = 0;
   private isFailureSaid = false;
+  private hasNone = false;
   private readonly seen = new IntersectionObserver((entries) => this.showSeen(entries), { rootMargin: "300px" });
 
   constructor() {
@@ -38,7 +39,7 @@ export class HeatMaps {
     if (this.large) hide(this.large.frame);
     this.large = large;
     this.apply();
-    if (this.isOn && next) new Image().src = this.addressOf(next);
+    if (this.isOn) this.fetchAhead(next);
   }
 
   private toggle(): void {
@@ -72,9 +73,13 @@ export class HeatMaps {
 
   private meet(event: Event, wait_ms: number): void {
     const frame = frameOf(event.target);
-    if (!frame || this.isOn || this.large) return;
+    if (!frame || this.large) return;
     window.clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => this.showOn(frame), wait_ms);
+    this.timer = window.setTimeout(() => {
+      this.showOn(frame);
+      const frames = all("[data-heatmap]");
+      this.fetchAhead(frames[frames.indexOf(frame) + 1]?.dataset["heatmap"]);
+    }, wait_ms);
   }
 
   private part(event: FocusEvent | PointerEvent): void {
@@ -88,7 +93,12 @@ export class HeatMaps {
     this.show(frame, frame.dataset["heatmap"] ?? "");
   }
 
+  private fetchAhead(plain: string | undefined): void {
+    if (plain && !this.hasNone) new Image().src = this.addressOf(plain);
+  }
+
   private show(frame: HTMLElement, plain: string): void {
+    if (this.hasNone) return;
     const address = this.addressOf(plain);
     const shown = find<HTMLImageElement>(".heat-map", frame);
     if (shown?.getAttribute("src") === address) {
@@ -115,7 +125,8 @@ export class HeatMaps {
     this.isFailureSaid = true;
     const response = await request(map.src).catch(() => null);
     if (!response || response.ok) return;
-    const { sentence } = errorOf(response.status, await response.json().catch(() => null));
+    const { code, sentence } = errorOf(response.status, await response.json().catch(() => null));
+    this.hasNone = code === "heatmaps-unavailable";
     const words = find("[data-heat-words]");
     if (words) words.textContent = sentence;
     announce(sentence);

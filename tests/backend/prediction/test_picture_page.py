@@ -71,7 +71,9 @@ def test_it_shows_all_classes_that_the_checkpoint_answered_with(
 
     text = shown(client, tried_run)
 
-    assert text.index('<li data-class="dog">') < text.index('<li data-class="cat">') < text.index('<li data-class="owl">')
+    assert (
+        text.index('<li data-class="dog">') < text.index('<li data-class="cat">') < text.index('<li data-class="owl">')
+    )
 
 
 def test_it_shows_what_was_done_to_its_label(client: TestClient, tried_run: TriedRun, database: Database) -> None:

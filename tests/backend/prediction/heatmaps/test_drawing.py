@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from backend.imaging.preprocessing import Preprocessing
@@ -13,14 +14,15 @@ PREPROCESSING = Preprocessing(size=32, resize_to=32, mean=(0.5,) * 3, std=(0.5,)
 EVEN = np.ones((4, 4), np.float32)
 
 
-def opacity(heat: np.ndarray[tuple[int, int], np.dtype[np.float32]], size: tuple[int, int], style: Style) -> Image.Image:
+def opacity(heat: NDArray[np.float32], size: tuple[int, int], style: Style) -> Image.Image:
     image = Image.open(io.BytesIO(drawn(heat, size, PREPROCESSING, style)))
     assert image.format == "PNG"
     return image.convert("RGBA").getchannel("A")
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [((200, 100), (384, 192)), ((100, 200), (192, 384)), ((50, 50), (384, 384)), ((9000, 1), (384, 1))]
+    ("size", "expected"),
+    [((200, 100), (384, 192)), ((100, 200), (192, 384)), ((50, 50), (384, 384)), ((9000, 1), (384, 1))],
 )
 def test_it_has_the_sides_ratio_of_the_picture(size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert opacity(EVEN, size, Style.COLOUR).size == expected

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -21,7 +22,7 @@ def scene(database: Database, storage: LocalStorage) -> RunScene:
     return add_scene(database, storage)
 
 
-def opacity_of(content: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def opacity_of(content: bytes) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA").getchannel("A"))
 
 

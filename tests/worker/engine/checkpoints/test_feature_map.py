@@ -59,15 +59,17 @@ def test_a_score_is_divided_as_torchs_gradient_divides_it(architecture: str) -> 
     found = attribution(feature_map, head, TARGET)
 
     with torch.no_grad():
-        expected_map = model.backbone(to_input(pixels[:1], preprocessing(96), torch.device("cpu")))
-    expected_map.requires_grad_()
-    logits = model.head(model.pool(expected_map))[0]
+        map_of_torch = model.backbone(to_input(pixels[:1], preprocessing(96), torch.device("cpu")))[0].numpy()
+    assert feature_map.shape == map_of_torch.shape
+    assert np.abs(feature_map - map_of_torch).max() < 1e-3
+    # Of the same map: which of two nearly equal maxima is the larger one may be a matter of rounding.
+    given = torch.from_numpy(feature_map)[None].requires_grad_()
+    logits = model.head(model.pool(given))[0]
     (logits[TARGET] - logits.mean()).backward()
-    expected = (expected_map * expected_map.grad)[0].sum(dim=0).detach().numpy()
-    assert feature_map.shape == expected_map.shape[1:]
-    assert np.abs(feature_map - expected_map[0].detach().numpy()).max() < 1e-3
+    assert given.grad is not None
+    expected = (given * given.grad)[0].sum(dim=0).detach().numpy()
     assert np.abs(expected).max() > 0.01
-    assert np.abs(found - expected).max() < 1e-3 * np.abs(expected).max()
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def test_the_file_itself_has_one_output_and_the_same_answers() -> None:
