@@ -62,7 +62,7 @@ export class Covers {
     need("[data-cover-help]").hidden = !isActive;
     if (!isActive) return this.set([]);
     place(this.frame, this.cursor);
-    this.layer.focus({ preventScroll: true });
+    this.layer.focus();
   }
 
   private drag(event: PointerEvent): void {
