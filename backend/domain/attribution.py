@@ -66,10 +66,12 @@ def attribution(feature_map: NDArray[np.float32], head: Head, target: int) -> ND
     is_peak = channels == peaks[:, None]
     # Equal maxima share, as in torch's gradient.
     gradient = of_peaks[:, None] * is_peak / is_peak.sum(axis=1, keepdims=True) + of_means[:, None] / channels.shape[1]
-    return (channels * gradient).sum(axis=0).reshape(feature_map.shape[1:]).astype(np.float32)
+    shares: NDArray[np.float32] = (channels * gradient).sum(axis=0).reshape(feature_map.shape[1:]).astype(np.float32)
+    return shares
 
 
 def evidence(shares: NDArray[np.float32]) -> NDArray[np.float32]:
     """What speaks for a class, in 0 to 1 with the strongest position at 1; zeros where nothing does."""
     positive = np.maximum(shares, np.float32(0))
-    return positive / max(positive.max(), np.finfo(np.float32).tiny)
+    scaled: NDArray[np.float32] = positive / max(positive.max(), np.finfo(np.float32).tiny)
+    return scaled
