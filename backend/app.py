@@ -53,6 +53,8 @@ from backend.ledger.unit_of_work import JobNotifier, NoNotifier
 from backend.log import RequestLog
 from backend.prediction import endpoints as prediction_endpoints
 from backend.prediction import pages as prediction_pages
+from backend.prediction import picture_page
+from backend.prediction.heatmaps import endpoints as heatmap_endpoints
 from backend.prediction.models import ModelCache
 from backend.security import KnownHosts, RootPath, SecurityHeaders
 from backend.settings import Settings
@@ -96,6 +98,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         suspects_endpoints.router,
         fix_pages.router,
         prediction_endpoints.router,
+        heatmap_endpoints.router,
         dataset_endpoints.router,
         examine_endpoints.router,
         examine_pages.router,
@@ -132,6 +135,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         train_now_pages.router,
         retrain_pages.router,
         prediction_pages.router,
+        picture_page.router,
         system_pages.router,
     ):
         app.include_router(router)

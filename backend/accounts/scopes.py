@@ -7,7 +7,7 @@ from backend.domain.errors import NotAllowed
 from backend.domain.scopes import TokenScope
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_PREDICTING: Final = ("/predictions", "/try")
+_PREDICTING: Final = ("/predictions", "/try", "/covered")
 _STORING_NOTHING: Final = (
     "/images/present",
     "/labels/preview",

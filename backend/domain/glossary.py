@@ -70,6 +70,10 @@ GLOSSARY: Final[Mapping[str, str]] = {
         "They show which pictures or labels to check next."
     ),
     "top losses": "The pictures with the largest loss, worst first. Often the label is wrong.",
+    "heat map": (
+        "The parts of the picture that spoke most for a class. It shows where an answer came from; "
+        "it does not prove that the answer is right."
+    ),
     "precision": "Of all pictures predicted as a class, the share that belong to it. Low means false alarms.",
     "recall": "Of all pictures of a class, the share that were found. Low means some are missed.",
     "F1": "One number for precision and recall together. It is low if either of them is low.",

@@ -60,7 +60,8 @@ def list_top_losses(
 ) -> Page[AnsweredImageRead]:
     """The `k` images the model was most wrong about, worst first."""
     found = service.top_losses(session, results, k=k)
-    return Page[AnsweredImageRead](items=[AnsweredImageRead.of(image, request.scope["root_path"]) for image in found])
+    items = [AnsweredImageRead.of(image, results, request.scope["root_path"]) for image in found]
+    return Page[AnsweredImageRead](items=items)
 
 
 @router.get("/runs/{run_id}/images")
@@ -77,5 +78,5 @@ def list_run_images(
     page, following = service.images(
         session, results, Filter(actual=actual, predicted=predicted), limit=limit, after=after
     )
-    items = [AnsweredImageRead.of(image, request.scope["root_path"]) for image in page]
+    items = [AnsweredImageRead.of(image, results, request.scope["root_path"]) for image in page]
     return Page[AnsweredImageRead](items=items, next=following)

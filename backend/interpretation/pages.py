@@ -1,26 +1,20 @@
 """Pages of results: overview, confusion matrix, top losses, classes, and the images behind every number."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BeforeValidator
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from backend.datasets.urls import image_url, thumbnail_url
 from backend.dependencies import ReadDep
-from backend.domain.ids import ImageId
-from backend.domain.manifest import Split
 from backend.interpretation import matrix_view, service
 from backend.interpretation.answers import Filter
 from backend.interpretation.class_table import SortBy, class_table
-from backend.interpretation.context import OpenedDep, head_context, nothing_yet
+from backend.interpretation.context import OpenedDep, nothing_yet, results_context
 from backend.interpretation.find import OpenedRun
 from backend.interpretation.matrix_view import Numbers, Order
-from backend.interpretation.service import ImageNotTested, Results, Summary
-from backend.templating import address, page
+from backend.templating import page
 
 router = APIRouter(include_in_schema=False)
 
@@ -63,7 +57,7 @@ def overview(request: Request, session: ReadDep, opened: OpenedDep) -> Response:
         return nothing_yet(request, session, opened)
     summary = service.summary(session, opened.results)
     pairs = service.confused_pairs(session, opened.results, min_count=1)
-    context = _context(request, session, opened, opened.results, summary, "")
+    context = results_context(request, session, opened, opened.results, summary, "")
     return page(
         request,
         "interpretation/overview.html",
@@ -97,7 +91,7 @@ def confusions(
     return page(
         request,
         "interpretation/confusions.html",
-        **_context(request, session, opened, results, summary, "/confusions"),
+        **results_context(request, session, opened, results, summary, "/confusions"),
         order=order,
         numbers=numbers,
         rows=matrix_view.rows(results.classes, summary.matrix, indices, numbers, colours) if is_table else [],
@@ -130,23 +124,6 @@ def images(
     return _gallery(request, session, opened, chosen, after, "/images")
 
 
-@router.get("/runs/{run_id}/images/{image_id}")
-def image(request: Request, session: ReadDep, opened: OpenedDep, image_id: str) -> Response:
-    """One test image, large, with what the model predicted."""
-    if opened.results is None:
-        return nothing_yet(request, session, opened)
-    found = service.tested_image(session, opened.results.checkpoint_id, ImageId(image_id))
-    if found is None:
-        raise ImageNotTested(image_id)
-    summary = service.summary(session, opened.results)
-    return page(
-        request,
-        "interpretation/image.html",
-        **_context(request, session, opened, opened.results, summary, "/image"),
-        image=found,
-    )
-
-
 @router.get("/runs/{run_id}/understand/classes")
 def classes(
     request: Request, session: ReadDep, opened: OpenedDep, sort: SortBy = SortBy.NAME, down: bool = False
@@ -158,7 +135,7 @@ def classes(
     return page(
         request,
         "interpretation/classes.html",
-        **_context(request, session, opened, opened.results, summary, "/classes"),
+        **results_context(request, session, opened, opened.results, summary, "/classes"),
         rows=class_table(summary.per_class, sort, down=down),
         sort=sort,
         down=down,
@@ -176,7 +153,7 @@ def _gallery(
     return page(
         request,
         "interpretation/gallery.html",
-        **_context(request, session, opened, opened.results, summary, tab),
+        **results_context(request, session, opened, opened.results, summary, tab),
         chosen=chosen,
         images=found,
         count=service.count_images(session, opened.results, chosen),
@@ -185,40 +162,3 @@ def _gallery(
         here={key: value for key, value in here.items() if value},
         is_cell=tab == "/images",
     )
-
-
-def _context(
-    request: Request, session: Session, opened: OpenedRun, results: Results, summary: Summary, tab: str
-) -> dict[str, Any]:  # Any: the template's context
-    keep = _kept(opened, results)
-    link = _linker(request, keep)
-    return {
-        **head_context(session, opened),
-        "results": results,
-        "summary": summary,
-        "keep": keep,
-        "link": link,
-        "tabs": tabs_of(results.run_id, f"/understand{tab}", link),
-        "run_path": f"/runs/{results.run_id}",
-        "image_url": lambda image: address(request, image_url(image.image_id)),
-        "image_page": lambda image: link(f"/runs/{results.run_id}/images/{image.image_id}"),
-        "thumbnail_url": lambda image: address(request, thumbnail_url(image.image_id)),
-    }
-
-
-def _kept(opened: OpenedRun, results: Results) -> dict[str, str]:
-    """What every link on the page carries along: the stage and split, where they aren't the usual ones."""
-    kept: dict[str, str] = {}
-    if opened.stages and results.checkpoint_id != opened.stages[-1].checkpoint_id:
-        kept["checkpoint"] = results.checkpoint_id
-    if results.split is not Split.VALID:
-        kept["split"] = results.split.value
-    return kept
-
-
-def _linker(request: Request, keep: dict[str, str]) -> Callable[..., str]:
-    def link(path: str, **query: object) -> str:
-        given = {key: value for key, value in {**keep, **query}.items() if value not in (None, "", False)}
-        return address(request, path) + (f"?{urlencode(given)}" if given else "")
-
-    return link

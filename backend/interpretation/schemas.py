@@ -8,6 +8,7 @@ from backend.datasets.urls import image_url, thumbnail_url
 from backend.domain.results import ClassReport, Confusion
 from backend.interpretation.answers import AnsweredImage
 from backend.interpretation.service import Results, Summary
+from backend.interpretation.urls import heatmap_url
 
 
 class ClassReportRead(BaseModel):
@@ -90,10 +91,10 @@ class AnsweredImageRead(BaseModel):
     probability_predicted: float
     image_url: str
     thumbnail_url: str
-    heatmap_url: str | None
+    heatmap_url: str
 
     @classmethod
-    def of(cls, image: AnsweredImage, root_path: str) -> Self:
+    def of(cls, image: AnsweredImage, results: Results, root_path: str) -> Self:
         """From the row; URLs begin with the path under which a proxy serves us."""
         return cls(
             image_id=image.image_id,
@@ -105,5 +106,5 @@ class AnsweredImageRead(BaseModel):
             probability_predicted=image.probability_predicted,
             image_url=root_path + image_url(image.image_id),
             thumbnail_url=root_path + thumbnail_url(image.image_id),
-            heatmap_url=None,
+            heatmap_url=root_path + heatmap_url(results.run_id, image.image_id, results.checkpoint_id),
         )

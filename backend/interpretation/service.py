@@ -165,6 +165,18 @@ def tested_image(session: Session, checkpoint_id: CheckpointId, image_id: ImageI
     return PredictionRepository(session).image(checkpoint_id, image_id)
 
 
+def find_tested(session: Session, checkpoint_id: CheckpointId, image_id: ImageId) -> AnsweredImage:
+    """One picture that a checkpoint was tested on.
+
+    Raises:
+        ImageNotTested
+    """
+    found = tested_image(session, checkpoint_id, image_id)
+    if found is None:
+        raise ImageNotTested(image_id)
+    return found
+
+
 def certainty(session: Session, results: Results, *, bars: int = 10) -> list[tuple[int, int]]:
     """(right, wrong) images by how sure the model was, in ``bars`` equal steps from 0 to 1."""
     edges = [bar / bars for bar in range(bars)] + [2.0]  # a probability of exactly 1 belongs to the last bar

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from backend.domain.attribution import FEATURE_MAP, Head
 from backend.domain.errors import AppError, Unavailable
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from backend.training.model_files import ModelDamaged, ModelFile, verified
@@ -48,24 +49,57 @@ class ModelSource:
 
 
 class Model:
-    """A loaded model; may be asked by several threads at once."""
+    """A loaded model; may be asked by several threads at once.
+
+    Attributes:
+        has_feature_map: whether ``feature_map`` may be called; models of earlier versions have none.
+        head: its last layers, where somebody has read them.
+    """
 
     def __init__(self, content: bytes, *, threads: int) -> None:
+        name = _field(0x12, FEATURE_MAP.encode())  # NodeProto.output
+        self.has_feature_map = name in content
+        self.head: Head | None = None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Threads that wait by spinning would take the processor from a training beside us.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session: Any = onnxruntime.InferenceSession(  # Any: onnxruntime comes without types
-            content, options, providers=["CPUExecutionProvider"]
+            _with_feature_map(content) if self.has_feature_map else content,
+            options,
+            providers=["CPUExecutionProvider"],
         )
 
     def probabilities(self, views: list[Pixels]) -> NDArray[np.float32]:
         """(N, K) for N views of (H, W, 3); the normalisation is part of the model's graph."""
+        return self._run("probabilities", views)
+
+    def feature_map(self, view: Pixels) -> NDArray[np.float32]:
+        """(C, h, w): the last feature map of a view of (H, W, 3)."""
+        found: NDArray[np.float32] = self._run(FEATURE_MAP, [view])[0]
+        return found
+
+    def _run(self, output: str, views: list[Pixels]) -> NDArray[np.float32]:
         scaled = np.stack(views).astype(np.float32) / np.float32(255)
         images = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
-        (found,) = self._session.run(["probabilities"], {"images": images})
+        (found,) = self._session.run([output], {"images": images})
         return np.asarray(found, dtype=np.float32)
+
+
+def _with_feature_map(content: bytes) -> bytes:
+    """The model with its last feature map among the outputs.
+
+    Files that are handed out have one output, as programs that use them expect. Protobuf joins lists of what is
+    appended to those of what is there, so that nothing needs to be parsed.
+    """
+    output = _field(0x0A, FEATURE_MAP.encode())  # ValueInfoProto.name
+    return content + _field(0x3A, _field(0x62, output))  # ModelProto.graph, GraphProto.output
+
+
+def _field(tag: int, value: bytes) -> bytes:
+    """A field of protobuf with fewer than 128 bytes."""
+    return bytes((tag, len(value))) + value
 
 
 class ModelCache:

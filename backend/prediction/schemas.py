@@ -1,8 +1,14 @@
 """JSON bodies of predictions."""
 
-from pydantic import BaseModel
+from collections.abc import Iterable
+from typing import Annotated, Self
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.prediction.covering import Cover
 from backend.prediction.service import Answer, Answers, Refusal
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class FileError(BaseModel):
@@ -51,3 +57,48 @@ def _read(item: Answer | Refusal) -> AnswerRead | RefusalRead:
             )
         case Refusal():
             return RefusalRead(file=item.file, error=FileError(code=item.code, message=item.message))
+
+
+class CoverIn(BaseModel):
+    """A rectangle of the upright picture, in shares of its sides from the upper left."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    left: Share
+    top: Share
+    width: Share
+    height: Share
+
+    @property
+    def cover(self) -> Cover:
+        """As the use case takes it."""
+        return Cover(self.left, self.top, self.width, self.height)
+
+
+class CoversIn(BaseModel):
+    """The parts of a picture to cover."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    covers: list[CoverIn] = Field(max_length=200)
+
+
+class CoveredAnswerRead(BaseModel):
+    """A class's probability as the picture is, and with its covers."""
+
+    class_name: str = Field(serialization_alias="class")
+    before: float
+    after: float
+
+
+class CoveredRead(BaseModel):
+    """Every class, the likeliest as the picture is first."""
+
+    items: list[CoveredAnswerRead]
+
+    @classmethod
+    def of(cls, answers: Iterable[tuple[str, float, float]]) -> Self:
+        """From the use case's answers."""
+        return cls(
+            items=[CoveredAnswerRead(class_name=name, before=before, after=after) for name, before, after in answers]
+        )

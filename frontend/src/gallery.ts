@@ -1,7 +1,8 @@
 import { all } from "./lib/dom";
+import { HeatMaps } from "./lib/heat_maps";
 import { setUpGalleries } from "./lib/viewer";
 
-setUpGalleries();
+setUpGalleries(new HeatMaps());
 for (const form of all<HTMLFormElement>("form[data-filters]")) {
   // Empty fields stay out of the address, so that it can be sent to somebody.
   form.addEventListener("formdata", (event) => {

@@ -1,5 +1,6 @@
 import { all, element, find, need } from "./lib/dom";
 import { setUpGrid } from "./lib/grid";
+import { HeatMaps } from "./lib/heat_maps";
 import { request } from "./lib/http";
 import { LargeMatrix } from "./lib/large_matrix";
 import { setUpGalleries } from "./lib/viewer";
@@ -11,6 +12,7 @@ interface Image {
   path: string;
   image_url: string;
   thumbnail_url: string;
+  heatmap_url: string;
   actual: string;
   predicted: string;
   probability_predicted: number;
@@ -78,7 +80,7 @@ class Panel {
     lines.content.append(
       element("dl", { class: "prediction-lines" }, line("Label", image.actual), line("Predicted", `${image.predicted} (${image.actual === image.predicted ? "right" : "wrong"})`), line("Confidence", share)),
     );
-    const link = element("a", { class: "answer-picture", href: page, "data-view": "", "data-large": image.image_url, "data-caption": image.path }, thumb);
+    const link = element("a", { class: "answer-picture", href: page, "data-view": "", "data-large": image.image_url, "data-heatmap": image.heatmap_url, "data-caption": image.path }, thumb);
     return element("li", { class: "answer-tile" }, link, lines);
   }
 }
@@ -105,4 +107,4 @@ if (card) {
 }
 const large = find("[data-matrix-large]");
 if (large) void new LargeMatrix(large).start();
-setUpGalleries();
+setUpGalleries(new HeatMaps());

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from backend.datasets.version_repository import VersionRepository
 from backend.db.session import WriteSession
@@ -32,6 +30,7 @@ from backend.training.record import StoredCheckpoint
 from backend.training.start import RunOrder, start
 from tests.conftest import OWNER_TOKEN
 from tests.e2e.server import Server
+from tests.fixtures.colour_model import write_colour_model
 from tests.fixtures.pictures import CLASSES, draw, encode
 
 SIDE = 16
@@ -246,7 +245,8 @@ class Past:
         checkpoint_id = CheckpointId(new_id())
         evaluation = self._evaluation(wrong)
         folder = self.services.storage.folder("checkpoints", checkpoint_id)
-        write_colour_model(folder, len(self.wording.classes))
+        # By the means of red, green and blue; classes beyond the third are never said.
+        write_colour_model(folder, 4 * np.eye(3, len(self.wording.classes), dtype=np.float32), SIDE)
         images = len(evaluation.image_ids)
         rate = wrong / images
         valid = {"images": images, "errors": wrong, "error_rate": rate, "loss": 0.4}
@@ -272,24 +272,3 @@ class Past:
         probabilities = np.full((len(tested), len(classes)), 0.1 / (len(classes) - 1), dtype=np.float32)
         probabilities[np.arange(len(tested)), said] = 0.9
         return Evaluation(classes, tuple(image_id for image_id, _ in tested), probabilities, targets)
-
-
-def write_colour_model(folder: Path, classes: int) -> None:
-    """``model.onnx`` that answers by the means of red, green and blue; classes beyond the third are never said."""
-    weights = np.zeros((3, classes), dtype=np.float32)  # (C, K)
-    weights[:, :3] = 4 * np.eye(3, dtype=np.float32)
-    graph = helper.make_graph(
-        [
-            helper.make_node("GlobalAveragePool", ["images"], ["means"]),
-            helper.make_node("Flatten", ["means"], ["features"]),
-            helper.make_node("MatMul", ["features", "weights"], ["logits"]),
-            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
-        ],
-        "colours",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["N", 3, SIDE, SIDE])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes])],
-        [numpy_helper.from_array(weights, "weights")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, folder / "model.onnx")

@@ -150,6 +150,15 @@ def _look_at_one(page: Page, furnished: Furnished) -> None:
     expect(page.get_by_role("dialog", name="One picture")).to_be_visible()
 
 
+def _cover_a_part(page: Page, furnished: Furnished) -> None:
+    page.wait_for_load_state()
+    page.keyboard.press("h")
+    page.locator(".heat-map").evaluate("(map) => map.decode()")
+    page.keyboard.press("c")
+    page.keyboard.press("Space")
+    expect(page.locator("[data-cover-words]")).to_contain_text("With the cover")
+
+
 def _choose_pictures(page: Page, furnished: Furnished) -> None:
     options = page.locator("[data-grid-list] [role=option]")
     options.nth(1).click()
@@ -219,6 +228,8 @@ PLACES: Final = {
     "classes": Place("/runs/{succeeded_run}/understand/classes"),
     "fix": Place("/runs/{succeeded_run}/fix?from=top-losses", _wait_for_classes),
     "fix, nothing left": Place("/runs/{succeeded_run}/fix?from=class&class=nobody"),
+    "one test picture": Place("/runs/{succeeded_run}/images/{image}"),
+    "one test picture, part covered": Place("/runs/{succeeded_run}/images/{image}", _cover_a_part),
     "pictures of a cell": Place("/runs/{succeeded_run}/images?wrong=true"),
     "compare, two stages": Place(
         "/runs/{succeeded_run}/compare/{succeeded_run}?checkpoint={first_checkpoint}&other_checkpoint={checkpoint}"

@@ -16,6 +16,8 @@ from backend.imaging.pool import DecodingPool
 from backend.imaging.tasks import about_file
 from backend.storage.base import Storage
 
+SETS: Final = {"train": "Training", "valid": "Validation", "test": "Test"}
+"""Words for the sides of a split."""
 _WAIT_S: Final = 2.0
 """How long a page waits to read what a file says of itself; everything else of it is shown without."""
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from backend.datasets.context import dataset_context
-from backend.datasets.pictures.details import details_of, file_about
+from backend.datasets.pictures.details import SETS, details_of, file_about
 from backend.datasets.pictures.details_repository import PictureDetails
 from backend.datasets.pictures.flags import FLAG_WORDS
 from backend.datasets.pictures.listing import CheckedQuery, ImageQuery, ImageQueryDep, checked
@@ -38,7 +38,6 @@ _SIDES: Final = {
     "1024-": "1,024 pixels and more",
 }
 _ORDERS: Final = {"": "As they came", "newest": "Newest first", "name": "By name", "class": "By class"}
-_SETS: Final = {"train": "Training", "valid": "Validation", "test": "Test"}
 
 _SAID_BY_NOTES: Final = frozenset({"pages_left_out", "frames_left_out", "levels_nearly_unused", "levels_half_unused"})
 """Flags of which the notes of a picture say more."""
@@ -96,7 +95,7 @@ def image(
         "words": words_of(details.image),
         "label": details.image.label,
         "split": details.image.split,
-        "sets": _SETS,
+        "sets": SETS,
         "version": found.version,
         # What a note says in a sentence needs no second word.
         "flags": [FLAG_WORDS[flag] for flag in details.image.flags if flag not in _SAID_BY_NOTES],
@@ -136,7 +135,7 @@ def _choices(
     runs = PictureDetails(session).runs(dataset_id)
     return {
         "class_options": _options("All classes", {name: name for name in classes}),
-        "split_options": _options("All", _SETS),
+        "split_options": _options("All", SETS),
         "folder_options": _options("All folders", {name: name for name in lists.folders(dataset_id, FOLDERS_SHOWN)}),
         "flag_options": _options("Any", {flag: words for flag, (words, _) in FLAG_WORDS.items()}),
         "side_options": _options("Any size", _SIDES | ({query.side: query.side} if query.side else {}) | _SIDES),

@@ -1,4 +1,5 @@
 import { all, find, need } from "./dom";
+import type { HeatMaps } from "./heat_maps";
 
 const links = (gallery: HTMLElement): HTMLAnchorElement[] => all<HTMLAnchorElement>("[data-view]", gallery);
 
@@ -13,7 +14,10 @@ export class Viewer {
   private index = 0;
   private home = location.href;
 
-  constructor(private readonly dialog: HTMLDialogElement) {
+  constructor(
+    private readonly dialog: HTMLDialogElement,
+    private readonly heatMaps: HeatMaps | null,
+  ) {
     this.image = need<HTMLImageElement>("[data-viewer-image]", dialog);
     this.zoom = need("[data-viewer-zoom]", dialog);
     this.zoom.addEventListener("click", () => this.toggleZoom());
@@ -29,6 +33,7 @@ export class Viewer {
     });
     dialog.addEventListener("close", () => {
       history.replaceState(history.state, "", this.home);
+      this.heatMaps?.showLarge(null);
       if (this.gallery) links(this.gallery)[this.index]?.focus();
     });
   }
@@ -59,6 +64,13 @@ export class Viewer {
     }
     history.replaceState(history.state, "", link.href);
     if (!this.dialog.open) this.dialog.showModal();
+    this.showHeatMap(link, shown[index + 1]);
+  }
+
+  private showHeatMap(link: HTMLAnchorElement, next: HTMLAnchorElement | undefined): void {
+    const address = link.dataset["heatmap"];
+    need("[data-viewer-heat]", this.dialog).hidden = !this.heatMaps || !address;
+    this.heatMaps?.showLarge(address ? { frame: this.zoom, address } : null, next?.dataset["heatmap"]);
   }
 
   private toggleZoom(): void {
@@ -104,9 +116,9 @@ export function setUpGallery(gallery: HTMLElement, viewer: Viewer | null): void 
   });
 }
 
-/** Sets up every gallery of the page with the page's viewer, if it has one. */
-export function setUpGalleries(): void {
+/** Sets up every gallery of the page with the page's viewer, if it has one, and with heat maps of its pictures. */
+export function setUpGalleries(heatMaps: HeatMaps | null = null): void {
   const dialog = find<HTMLDialogElement>("[data-viewer]");
-  const viewer = dialog ? new Viewer(dialog) : null;
+  const viewer = dialog ? new Viewer(dialog, heatMaps) : null;
   for (const gallery of all("[data-gallery]")) setUpGallery(gallery, viewer);
 }

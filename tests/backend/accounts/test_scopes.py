@@ -127,6 +127,7 @@ def test_an_expired_maker_makes_nothing(client: TestClient, anonymous: TestClien
         ("DELETE", "/api/v1/tokens/1", "owner"),
         ("POST", "/api/v1/tokens-of-somebody", "write"),
         ("POST", "/checkpoints/1/try", "predict"),
+        ("POST", "/api/v1/runs/1/images/2/covered", "predict"),
         ("POST", "/api/v1/datasets/1/labels/preview", "read"),
         ("PATCH", "/api/v1/datasets/1/labels", "write"),
         ("POST", "/versions/1/train/forecast", "read"),

@@ -43,7 +43,9 @@ def test_top_losses_have_every_field_of_the_contract(client: TestClient, tried_r
     assert worst["probability_actual"] == pytest.approx(0.05)
     assert worst["probability_predicted"] == pytest.approx(0.9)
     assert worst["image_url"].startswith(f"/api/v1/images/{tried_run.images[5]}/file")
-    assert worst["heatmap_url"] is None
+    assert worst["heatmap_url"] == (
+        f"/api/v1/runs/{tried_run.run_id}/images/{tried_run.images[5]}/heatmap?checkpoint={tried_run.checkpoint_id}"
+    )
 
 
 def test_images_of_a_cell_are_paged_by_cursor(client: TestClient, tried_run: TriedRun) -> None:

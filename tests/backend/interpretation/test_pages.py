@@ -1,7 +1,5 @@
 """The pages that show what a model got right and wrong."""
 
-import html
-
 from starlette.testclient import TestClient
 
 from backend.domain.ids import RunId
@@ -57,21 +55,6 @@ def test_before_the_first_stage_it_shows_there_is_nothing_yet(client: TestClient
 
         assert answer.status_code == 200
         assert "No results yet" in answer.text
-
-
-def test_a_test_picture_has_a_page_of_its_own(client: TestClient, tried_run: TriedRun) -> None:
-    answer = client.get(f"/runs/{tried_run.run_id}/images/{tried_run.images[1]}", headers=PAGE)
-
-    assert answer.status_code == 200
-    assert "<h1>cat, predicted dog</h1>" in answer.text
-    assert "Confidence in label" in answer.text
-
-
-def test_a_picture_that_was_not_tested_is_not_found_in_words(client: TestClient, tried_run: TriedRun) -> None:
-    answer = client.get(f"/runs/{tried_run.run_id}/images/unknown", headers=PAGE)
-
-    assert answer.status_code == 404
-    assert "isn't among the test pictures" in html.unescape(answer.text)
 
 
 def test_the_matrix_has_a_legend_of_its_colours(client: TestClient, tried_run: TriedRun) -> None:

@@ -277,6 +277,13 @@ def fix_input_size(layers: nn.Module, size: int) -> None:
             module.set_input_size(size)
 
 
+def has_tokens(layers: nn.Module, size: int) -> bool:
+    """Whether the feature map of a backbone is made of a transformer's tokens; for pictures of that size."""
+    wholes = [module.whole for module in layers.modules() if isinstance(module, TimmBackbone)]
+    with torch.no_grad():
+        return any(whole.forward_features(torch.zeros(1, 3, size, size)).ndim == 3 for whole in wholes)
+
+
 def at_input_size(layers: nn.Module, size: int) -> nn.Module:
     """The layers, or a copy of them that ``fix_input_size`` has brought to another size."""
     if all(module.is_at(size) for module in layers.modules() if isinstance(module, TimmBackbone | _Embedding)):

@@ -1,0 +1,149 @@
+"""Where an answer came from, over the picture, and how it changes when a part is covered; by mouse and by keys."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.conftest import Server
+from tests.e2e.furnished import Furnished
+from tests.e2e.places import PLACES, address_of
+
+pytestmark = pytest.mark.e2e
+
+LOADED = "(map) => map.complete && map.naturalWidth > 0"
+
+
+@pytest.fixture
+def server(furnished: Furnished) -> Server:
+    """The one that ``page`` signs in to."""
+    return furnished.server
+
+
+def expect_map(map: Locator) -> None:
+    expect(map).to_be_visible()
+    map.evaluate("(map) => map.decode()")
+    assert map.evaluate(LOADED)
+
+
+def test_a_picture_that_is_pointed_at_shows_its_map(page: Page, furnished: Furnished) -> None:
+    PLACES["top losses"].open(page, furnished)
+    page.wait_for_load_state()
+
+    page.locator("[data-view]").nth(1).hover()
+    expect_map(page.locator(".answer-tile").nth(1).locator(".heat-map"))
+
+    page.locator("h1").hover()
+    expect(page.locator(".heat-map:visible")).to_have_count(0)
+
+
+def test_a_picture_with_the_focus_shows_its_map(page: Page, furnished: Furnished) -> None:
+    PLACES["top losses"].open(page, furnished)
+    page.wait_for_load_state()
+
+    page.locator("[data-view]").first.focus()
+    expect_map(page.locator(".answer-tile").first.locator(".heat-map"))
+    page.keyboard.press("ArrowRight")
+
+    expect_map(page.locator(".answer-tile").nth(1).locator(".heat-map"))
+    expect(page.locator(".heat-map:visible")).to_have_count(1)
+
+
+def test_h_shows_the_maps_of_all_pictures_and_hides_them_again(page: Page, furnished: Furnished) -> None:
+    PLACES["top losses"].open(page, furnished)
+    page.wait_for_load_state()
+    pictures = page.locator("[data-view]").count()
+
+    page.keyboard.press("h")
+    expect(page.locator(".heat-map:visible")).to_have_count(pictures)
+    expect(page.get_by_role("button", name=re.compile("^Heat maps"))).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("h")
+
+    expect(page.locator(".heat-map:visible")).to_have_count(0)
+
+
+def test_class_and_look_are_chosen_for_all(page: Page, furnished: Furnished) -> None:
+    PLACES["top losses"].open(page, furnished)
+    page.wait_for_load_state()
+
+    page.get_by_label("Class of the heat map").select_option("actual")
+    page.get_by_label("Look of the heat map").select_option("outline")
+
+    map = page.locator(".answer-tile").first.locator(".heat-map")
+    expect(map).to_have_attribute("src", re.compile("of=actual&style=outline$"))
+    expect_map(map)
+
+
+def test_the_viewer_shows_the_map_of_each_picture(page: Page, furnished: Furnished) -> None:
+    PLACES["top losses"].open(page, furnished)
+    page.wait_for_load_state()
+    page.locator("[data-view]").first.click()
+    map = page.get_by_role("dialog").locator(".heat-map")
+    expect(map).to_have_count(0)
+
+    page.keyboard.press("h")
+    expect_map(map)
+    first = map.get_attribute("src")
+    page.keyboard.press("ArrowRight")
+
+    expect_map(map)
+    assert map.get_attribute("src") != first
+
+
+def middle_of(layer: Locator) -> tuple[float, float]:
+    box = layer.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def one_picture(page: Page, furnished: Furnished) -> None:
+    page.goto(address_of(furnished.server, "/runs/{succeeded_run}/images/{image}", furnished))
+    page.wait_for_load_state()
+
+
+def test_the_map_lies_on_the_picture_and_its_opacity_is_set(page: Page, furnished: Furnished) -> None:
+    one_picture(page, furnished)
+
+    page.keyboard.press("h")
+    map = page.locator(".picture-frame .heat-map")
+    expect_map(map)
+    page.get_by_label("Opacity").fill("40")
+
+    expect(map).to_have_css("opacity", "0.4")
+    picture, over = (middle_of(layer) for layer in (page.locator(".picture-frame > img").first, map))
+    assert over == pytest.approx(picture, abs=1)
+
+
+def test_a_covered_part_changes_the_answer_by_keys(page: Page, furnished: Furnished) -> None:
+    one_picture(page, furnished)
+    shares = page.locator("[data-share]")
+    before = shares.all_inner_texts()
+
+    page.keyboard.press("c")
+    expect(page.locator(".cover-layer")).to_be_focused()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Space")
+
+    expect(page.locator(".cover-layer .cover")).to_have_count(1)
+    expect(page.locator("[data-cover-words]")).to_contain_text("With the cover")
+    expect(shares.first).to_contain_text("→")
+    page.keyboard.press("Backspace")
+    expect(page.locator(".cover-layer .cover")).to_have_count(0)
+    assert shares.all_inner_texts() == before
+
+
+def test_a_part_is_covered_by_dragging(page: Page, furnished: Furnished) -> None:
+    one_picture(page, furnished)
+    page.get_by_role("button", name=re.compile("^Cover a part")).click()
+    box = page.locator(".cover-layer").bounding_box()
+    assert box is not None
+
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.7, steps=4)
+    page.mouse.up()
+
+    expect(page.locator(".cover-layer .cover")).to_have_count(1)
+    expect(page.locator("[data-cover-words]")).to_contain_text("With the cover")
+    page.get_by_role("button", name="Uncover all").click()
+    expect(page.locator("[data-cover-words]")).to_have_text("")
