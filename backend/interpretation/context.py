@@ -83,7 +83,7 @@ def nothing_yet(request: Request, session: Session, opened: OpenedRun) -> Respon
 def _kept(opened: OpenedRun, results: Results) -> dict[str, str]:
     """What every link on the page carries along: the stage and split, where they aren't the usual ones."""
     kept: dict[str, str] = {}
-    if opened.stages and results.checkpoint_id != opened.stages[-1].checkpoint_id:
+    if results.checkpoint_id != min(opened.stages, key=lambda stage: stage.rank).checkpoint_id:
         kept["checkpoint"] = results.checkpoint_id
     if results.split is not Split.VALID:
         kept["split"] = results.split.value

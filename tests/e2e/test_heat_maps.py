@@ -1,13 +1,16 @@
 """Where an answer came from, over the picture, and how it changes when a part is covered; by mouse and by keys."""
 
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.conftest import Server
-from tests.e2e.furnished import Furnished
+from tests.e2e.conftest import Complaints, Server, serving, watched_page
+from tests.e2e.furnished import SIDE, Furnished, furnish
 from tests.e2e.places import PLACES, address_of
+from tests.fixtures.colour_model import write_colour_model
 
 pytestmark = pytest.mark.e2e
 
@@ -130,6 +133,26 @@ def test_a_covered_part_changes_the_answer_by_keys(page: Page, furnished: Furnis
     page.keyboard.press("Backspace")
     expect(page.locator(".cover-layer .cover")).to_have_count(0)
     assert shares.all_inner_texts() == before
+
+
+def test_an_earlier_model_says_once_that_it_has_none(
+    browser: Browser, tmp_path: Path, migrated_sqlite: Path, complaints: Complaints
+) -> None:
+    complaints.expected = ("409",)
+    with serving(tmp_path, migrated_sqlite) as server:
+        furnished = furnish(server)
+        for checkpoint in furnished.checkpoints:
+            folder = server.services.storage.folder("checkpoints", checkpoint)
+            write_colour_model(folder, np.eye(3, dtype=np.float32), SIDE, feature_map="squares")
+        with watched_page(browser, complaints) as page:
+            page.goto(server.sign_in)
+            PLACES["top losses"].open(page, furnished)
+            page.wait_for_load_state()
+
+            page.keyboard.press("h")
+
+            expect(page.locator("[data-heat-words]")).to_contain_text("This model has no heat maps.")
+            expect(page.locator(".heat-map")).to_have_count(0)
 
 
 def test_a_part_is_covered_by_dragging(page: Page, furnished: Furnished) -> None:

@@ -2,8 +2,10 @@
 
 from starlette.testclient import TestClient
 
+from backend.db.session import Database
 from backend.domain.ids import RunId
-from tests.backend.interpretation.conftest import TriedRun
+from backend.interpretation.record import record_predictions
+from tests.backend.interpretation.conftest import TriedRun, add_checkpoint, evaluation_of
 
 PAGE = {"Accept": "text/html"}
 
@@ -62,3 +64,18 @@ def test_the_matrix_has_a_legend_of_its_colours(client: TestClient, tried_run: T
 
     assert "mistakes in a cell" in text
     assert '<span class="matrix-key" data-level="1"></span> 1' in text
+
+
+def test_links_stay_with_a_stage_that_is_not_the_best_one(
+    client: TestClient, tried_run: TriedRun, database: Database
+) -> None:
+    with database.write() as session:
+        worse = add_checkpoint(session, tried_run.run_id, stage=1, error_rate=0.4)
+        record_predictions(session, worse, evaluation_of(tried_run.images))
+
+    of_worse = client.get(f"/runs/{tried_run.run_id}/understand/top-losses?checkpoint={worse}", headers=PAGE).text
+    of_best = client.get(f"/runs/{tried_run.run_id}/understand/top-losses", headers=PAGE).text
+
+    page = f'href="/runs/{tried_run.run_id}/images/{tried_run.images[5]}'
+    assert f'{page}?checkpoint={worse}"' in of_worse
+    assert f'{page}"' in of_best
