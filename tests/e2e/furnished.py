@@ -39,6 +39,8 @@ _FALL = [3.6 - 2.4 / (1 + math.exp(-0.14 * (step - 55))) + 0.02 * max(0.0, step 
 SLOPE = curve_of([_FALL, [loss + 0.15 for loss in _FALL], [loss * 0.93 for loss in _FALL]], 100)
 RISING = curve_of([[1 + (step / 50) ** 2 for step in range(100)]], 100)
 WORKER = Worker("worker-1", "host-1")
+_A_DAY_S = 86_400.0
+"""The run that is under way stays so, however long all tests of pages take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,7 @@ class Past:
             self._tell_epoch(session, self.running, 0, 2, 40, Standing(0, 2, 0.6, 60.0))
 
     def _claim(self) -> Claim:
-        claim = claim_next(self.services.database, JobKind.TRAIN, WORKER, Timers())
+        claim = claim_next(self.services.database, JobKind.TRAIN, WORKER, Timers(lease=_A_DAY_S))
         assert claim is not None
         with self.services.database.write() as session:
             progress.begin(session, claim)
