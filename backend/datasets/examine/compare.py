@@ -98,18 +98,8 @@ def _pictures(images: Sequence[MeasuredImage], embeddings: Embeddings | None) ->
         hashes=np.array([image.perceptual_hash for image in images], dtype=np.int64).view(np.uint64),
         is_blank=np.array([image.entropy < BLANK_ENTROPY for image in images], dtype=np.bool_),
         taken_s=np.array([_seconds(image.taken_at) for image in images], dtype=np.float64),
-        values=None if embeddings is None else _values(images, embeddings),
+        values=None if embeddings is None else embeddings.values_of([image.id for image in images]),
     )
-
-
-def _values(images: Sequence[MeasuredImage], embeddings: Embeddings) -> NDArray[np.float32]:
-    row_of = {image_id: row for row, image_id in enumerate(embeddings.image_ids)}
-    values = np.zeros((len(images), embeddings.values.shape[1]), dtype=np.float32)
-    known = [(position, row_of[image.id]) for position, image in enumerate(images) if image.id in row_of]
-    if known:
-        positions, rows = np.array(known).T
-        values[positions] = embeddings.values[rows]
-    return values
 
 
 def _seconds(taken_at: str | None) -> float:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,16 @@ class Embeddings:
 
     image_ids: tuple[str, ...]
     values: NDArray[np.float32]
+
+    def values_of(self, image_ids: Sequence[str]) -> NDArray[np.float32]:
+        """(M, D) the embeddings of these images, in their order; zeros where there are none."""
+        row_of = {image_id: row for row, image_id in enumerate(self.image_ids)}
+        values = np.zeros((len(image_ids), self.values.shape[1]), dtype=np.float32)
+        known = [(index, row_of[image_id]) for index, image_id in enumerate(image_ids) if image_id in row_of]
+        if known:
+            indices, rows = np.array(known).T
+            values[indices] = self.values[rows]
+        return values
 
 
 def read_embeddings(folder: Path, dataset_id: str) -> Embeddings | None:

@@ -94,7 +94,10 @@ def find_suspects(
     pictures = [Picture(image.id, (image.path,), "", 0, 0, 0, label=image.label, split=image.split) for image in images]
     copies = _copies(Material(pictures, pairs), pictures, other)
     classes = sorted({image.label for image in images} | {*copies.contradictions.values()})
-    values, examined = _values(features_folder, head.dataset_id, images)
+    embeddings = read_embeddings(features_folder, head.dataset_id)
+    nothing = np.zeros((len(images), 1), dtype=np.float32)
+    values = nothing if embeddings is None else embeddings.values_of([image.id for image in images])
+    examined = int(values.any(axis=1).sum())
     if len(classes) < 2:
         return Found((), {}, len(images), examined)
     known = _known(images, values, copies, answers, classes)
@@ -108,20 +111,6 @@ def find_suspects(
         for index in signals.suspects.tolist()
     )
     return Found(suspects, choices, len(images), examined)
-
-
-def _values(folder: Path, dataset_id: str, images: Sequence[VersionImage]) -> tuple[NDArray[np.float32], int]:
-    """(N, D) features, zeros where there are none; and how many pictures have them."""
-    embeddings = read_embeddings(folder, dataset_id)
-    if embeddings is None:
-        return np.zeros((len(images), 1), dtype=np.float32), 0
-    row_of = {image_id: row for row, image_id in enumerate(embeddings.image_ids)}
-    values = np.zeros((len(images), embeddings.values.shape[1]), dtype=np.float32)
-    known = [(place, row_of[image.id]) for place, image in enumerate(images) if image.id in row_of]
-    if known:
-        places, rows = np.array(known).T
-        values[places] = embeddings.values[rows]
-    return values, len(known)
 
 
 def _copies(material: Material, pictures: Sequence[Picture], other: Mapping[str, str]) -> _Copies:

@@ -26,3 +26,9 @@ def test_no_file_and_a_damaged_one_are_no_embeddings(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-3])
 
     assert read_embeddings(tmp_path, "pets") is None
+
+
+def test_images_without_an_embedding_get_zeros() -> None:
+    embeddings = Embeddings(("a", "b"), np.array([[0.6, 0.8], [1.0, 0.0]], dtype=np.float32))
+
+    np.testing.assert_allclose(embeddings.values_of(["b", "unknown", "a"]), [[1.0, 0.0], [0.0, 0.0], [0.6, 0.8]])
