@@ -1,9 +1,9 @@
 """How long it takes from Train to a result on new pictures: ``python -m benchmarks.first_training FOLDER``.
 
 Each round starts ``tellapart serve`` with nothing in its data folder, waits for its test of the machine, brings the
-folder, waits until every picture has been examined, and orders ``recommended`` twice, with two seeds. The first training
-is the one that a user waits for after an import; the second finds a worker that has just trained, so their ratio says
-what the first still pays. Seconds are wall-clock time, counted by a program that asks every 100 ms.
+folder, waits until every picture has been examined, and orders ``recommended`` twice, with two seeds. The first
+training is the one that a user waits for after an import; the second finds a worker that has just trained, so their
+ratio says what the first still pays. Seconds are wall-clock time, counted by a program that asks every 100 ms.
 """
 
 import argparse
