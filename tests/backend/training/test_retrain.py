@@ -95,7 +95,7 @@ def test_when_it_has_ended_both_lead_to_the_comparison(shapes: Shapes) -> None:
     new = shapes.client.post(f"/api/v1/runs/{shapes.run_id}/retrain").json()["id"]
     shapes.past.succeed()
 
-    link = f'href="/runs/{new}/compare/{shapes.run_id}"'
+    link = f'href="/runs/{shapes.run_id}/compare/{new}"'
 
     assert link in shapes.client.get(f"/runs/{new}").text
     assert link in shapes.client.get(f"/runs/{shapes.run_id}/understand").text
