@@ -61,8 +61,9 @@ def test_copies_with_one_wrong_label_do_not_vouch_for_each_other() -> None:
     wrong = with_label(replace(known, values=values), dict.fromkeys(range(12), 1))
     together = replace(wrong, groups=np.where(np.arange(60) < 12, 0, known.groups))
 
-    assert signals_of(wrong, 2).suspects.tolist() == []
-    assert sorted(signals_of(together, 2).suspects.tolist()) == [*range(12)]
+    copies = {*range(12)}
+    assert copies & {*signals_of(wrong, 2).suspects.tolist()} == set()
+    assert copies & {*signals_of(together, 2).suspects.tolist()} == copies
 
 
 def test_a_class_of_few_pictures_keeps_them() -> None:
