@@ -3,7 +3,7 @@ import { ApiError, address, api, request } from "./lib/http";
 import { onReturn, onServerEvent } from "./lib/events";
 import { bindKey } from "./lib/keys";
 import { refreshLive } from "./lib/live";
-import { type Drop, type Picked, chosen } from "./lib/picked";
+import { type Drop, type Picked, chosen, onChosen } from "./lib/picked";
 import { UploadPanel, takeDrops } from "./lib/upload_panel";
 
 let panel: UploadPanel | null = null;
@@ -64,9 +64,7 @@ function beginOrSay(drop: Drop): void {
 
 takeDrops(beginOrSay);
 for (const input of document.querySelectorAll<HTMLInputElement>("input[data-begins]")) {
-  input.addEventListener("change", () => {
-    if (input.files) beginOrSay(chosen(input.files));
-  });
+  onChosen(input, (files) => beginOrSay(chosen(files)));
 }
 bindKey("n", "New dataset", () => location.assign(address("/datasets/new")));
 

@@ -1,5 +1,6 @@
 import { all, announce, element, find, need } from "./lib/dom";
 import { ApiError, request } from "./lib/http";
+import { onChosen } from "./lib/picked";
 import { droppedFiles } from "./lib/walk";
 
 /** Pictures of one request: small, so that answers come soon and a large drop needs no other limit. */
@@ -73,12 +74,7 @@ function take(chosen: Iterable<File>): void {
   void predict(files);
 }
 
-for (const input of all<HTMLInputElement>("input[type=file]", form)) {
-  input.addEventListener("change", () => {
-    if (input.files) take(input.files);
-    input.value = "";
-  });
-}
+for (const input of all<HTMLInputElement>("input[type=file]", form)) onChosen(input, take);
 find("[data-no-script]", form)?.remove();
 document.addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files ?? [])];

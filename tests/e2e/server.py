@@ -44,6 +44,11 @@ class Server:
         """The address that signs the owner in."""
         return f"{self.url}/sign-in?token={OWNER_TOKEN}"
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self._running is not None
+
     def start(self) -> None:
         """Listen on a free port, or on the one it had."""
         config = uvicorn.Config(

@@ -41,6 +41,9 @@ def furnished(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -
 def page(browser: Browser, furnished: Furnished, complaints: Complaints) -> Iterator[Page]:
     """Ana, signed in. What fails to load is in the console."""
     complaints.expected = ("Failed to load resource", "ERR_")
+    if not furnished.server.is_running:
+        # A test before this one failed while it was away.
+        furnished.server.start()
     with watched_page(browser, complaints) as page:
         page.goto(furnished.server.sign_in)
         yield page
@@ -85,6 +88,28 @@ def test_a_server_that_no_longer_answers_is_noticed_too(page: Page, furnished: F
     page.route("**/session", lambda route: None)
 
     expect(page.locator("[data-connection-banner]")).to_have_text(LOST, timeout=10_000)
+
+
+def test_a_load_that_is_noted_late_is_no_sign_that_the_server_is_back(page: Page, furnished: Furnished) -> None:
+    page.add_init_script("""
+        window.PerformanceObserver = class {
+          constructor(note) { if (!window.note) window.note = note; }
+          observe() {}
+        };
+        window.noteLoad = (endedAt) =>
+          window.note({ getEntries: () => [{ responseStatus: 200, transferSize: 9, responseEnd: endedAt }] });
+    """)
+    PLACES["home"].open(page, furnished)
+    furnished.server.stop()
+    banner = page.locator("[data-connection-banner]")
+    expect(banner).to_have_text(LOST, timeout=10_000)
+
+    page.evaluate("noteLoad(1)")
+    expect(banner).to_have_text(LOST)
+
+    page.evaluate("noteLoad(performance.now())")
+    expect(banner).to_be_empty()
+    furnished.server.start()
 
 
 def test_no_form_is_sent_into_nothing(page: Page, furnished: Furnished) -> None:

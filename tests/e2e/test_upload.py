@@ -109,6 +109,23 @@ def test_an_upload_that_a_closed_page_interrupted_is_asked_when_the_page_is_open
     expect(notice).to_contain_text("45 of 45 files didn't arrive. Drop the folder again to send the rest")
 
 
+def test_what_is_chosen_before_the_script_of_the_page_has_arrived_is_uploaded_too(
+    page: Page, server: Server, folder: Path
+) -> None:
+    page.goto(f"{server.url}/datasets/new")
+    held: list[Route] = []
+    page.route(re.compile("/assets/upload[^/]*[.]js"), held.append)
+    page.get_by_label("Name", exact=True).fill("Shapes")
+    page.get_by_role("button", name="Create an empty dataset").click(no_wait_after=True)
+    _choose(page, folder)
+    assert held, "the script was not held back"
+
+    for route in held:
+        route.continue_()
+
+    expect(page.get_by_text("45 pictures added")).to_be_visible(timeout=SLOW)
+
+
 def test_u16_an_archive_continues_where_a_closed_page_left_it(
     page: Page, server: Server, tmp_path: Path, complaints: Complaints
 ) -> None:

@@ -16,6 +16,8 @@ const RETRY_MS = 2000;
 const recoveries = new Set<() => void>();
 let state: State = "online";
 let lastSign = Date.now();
+/** When the server was last found to be away, as resource timings count. */
+let lostAt = 0;
 let isAsking = false;
 
 export const isOnline = (): boolean => state === "online";
@@ -70,6 +72,7 @@ export const isGateway = (response: Response): boolean =>
   [502, 504].includes(response.status) && !response.headers.get("Content-Type")?.includes("json");
 
 function lose(): void {
+  lostAt = performance.now();
   if (state === "online") become("lost");
 }
 
@@ -104,10 +107,13 @@ function watch(): void {
   if (Date.now() - lastSign >= (state === "lost" ? RETRY_MS : QUIET_MS)) void ask();
 }
 
-/** Pictures, scripts and all other loads that succeed are signs of life too; a busy line would keep the question waiting. */
+/**
+ * Pictures, scripts and all other loads that succeed are signs of life too; a busy line would keep the question waiting.
+ * A load may be noted long after it ended: what ended before the server went away is no sign of life.
+ */
 function noteLoads(list: PerformanceObserverEntryList): void {
   const loads = list.getEntries() as PerformanceResourceTiming[];
-  if (loads.some((load) => load.responseStatus > 0 && load.transferSize > 0)) reached();
+  if (loads.some((load) => load.responseStatus > 0 && load.transferSize > 0 && load.responseEnd > lostAt)) reached();
 }
 
 export function watchConnection(): void {

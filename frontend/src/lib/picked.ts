@@ -51,10 +51,20 @@ export function put(picked: Picked, path: string, file: File): void {
   else picked.files.push(new ListedFile(file, path));
 }
 
+/** Hand over what is chosen in an input, also what was chosen before this script had arrived. */
+export function onChosen(input: HTMLInputElement, take: (files: File[]) => void): void {
+  const hand = (): void => {
+    // Emptying the input empties its list; a second choice of the same file must be noticed as well.
+    const files = [...(input.files ?? [])];
+    input.value = "";
+    if (files.length) take(files);
+  };
+  input.addEventListener("change", hand);
+  hand();
+}
+
 /** Files of an input; its list is read in parts, so that the page answers while there are a hundred thousand of them. */
-export function chosen(list: Iterable<File>): Drop {
-  // Emptying the input empties its list.
-  const files = [...list];
+export function chosen(files: File[]): Drop {
   const tops = files.map((file) => (file.webkitRelativePath || file.name).split("/")[0] ?? "");
   const isFolder = files.every((file) => file.webkitRelativePath.includes("/"));
   return { name: nameFor(isFolder ? [...new Set(tops)] : [], files), batches: inParts(files) };

@@ -3,7 +3,7 @@ import { bytes, counted, number, roughTime } from "./format";
 import { ApiError } from "./http";
 import { refreshLive } from "./live";
 import { Pace } from "./pace";
-import { type Drop, type Picked, chosen } from "./picked";
+import { type Drop, type Picked, chosen, onChosen } from "./picked";
 import { fingerprintOf, sendResumable } from "./resumable";
 import { Unfinished } from "./unfinished";
 import { type LeftOut, type Listener, type Totals, Uploader } from "./uploader";
@@ -39,9 +39,9 @@ export class UploadPanel implements Listener {
     this.uploader = new Uploader({ datasetId, imagesUrl, hasPictures: hasPictures !== undefined }, this);
     this.unfinished = new Unfinished(find("[data-unfinished]", root), datasetId);
     this.progress = need("[data-progress]", root);
-    this.wire();
     this.showInterrupted();
     void this.showUnfinished();
+    this.wire();
     if (find("[data-busy]")) this.refreshSoon();
   }
 
@@ -110,10 +110,7 @@ export class UploadPanel implements Listener {
 
   private wire(): void {
     for (const input of this.root.querySelectorAll<HTMLInputElement>("input[type=file]")) {
-      input.addEventListener("change", () => {
-        if (input.files) void this.take(chosen(input.files));
-        input.value = "";
-      });
+      onChosen(input, (files) => void this.take(chosen(files)));
     }
     need("[data-pause]", this.root).addEventListener("click", () => (this.uploader.isPaused ? this.uploader.resume() : this.uploader.pause()));
     need("[data-stop]", this.root).addEventListener("click", () => this.stop());
