@@ -114,9 +114,10 @@ def test_what_is_chosen_before_the_script_of_the_page_has_arrived_is_uploaded_to
 ) -> None:
     page.goto(f"{server.url}/datasets/new")
     held: list[Route] = []
-    page.route(re.compile("/assets/upload[^/]*[.]js"), held.append)
+    page.route(re.compile("/js/upload-"), lambda route: held.append(route))
     page.get_by_label("Name", exact=True).fill("Shapes")
-    page.get_by_role("button", name="Create an empty dataset").click(no_wait_after=True)
+    page.get_by_role("button", name="Create an empty dataset").click()
+    page.wait_for_url(re.compile("/datasets/[0-9a-f]{32}$"), wait_until="commit")
     _choose(page, folder)
     assert held, "the script was not held back"
 
