@@ -14,7 +14,7 @@ from backend.domain.ids import Digest
 from backend.domain.images import as_given
 from backend.imaging.errors import Refused
 from backend.imaging.pool import DecodingPool
-from backend.imaging.tasks import large_copy, read_image
+from backend.imaging.tasks import large_copy, small_copy
 from backend.imaging.thumbnails import VIEW
 from backend.storage.base import Storage
 from backend.storage.local import write_file
@@ -105,17 +105,15 @@ def copy_to_look_at(storage: Storage, decoders: DecodingPool, digest: Digest) ->
 
 
 def thumbnail(storage: Storage, decoders: DecodingPool, digest: Digest, side: int) -> bytes:
-    """A small copy as WebP; made anew where it got lost.
+    """A small copy as WebP. The larger one is made when it is first wanted, and either is where it got lost.
 
     Raises:
         ImageFileMissing, PictureUnreadable, DecodersBusy, DecodersDown
     """
-    folder = storage.folder("thumbnails", digest[:2])
-    kept = folder / thumbnail_name(digest, side)
+    kept = storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, side)
     try:
         return kept.read_bytes()
     except FileNotFoundError:
-        made = or_raised(decoders.run(read_image, content_of(storage, digest))).thumbnails
-        for size, content in made.items():
-            write_file(folder / thumbnail_name(digest, size), content)
-        return made[side]
+        made = or_raised(decoders.run(small_copy, content_of(storage, digest), side))
+        write_file(kept, made)
+        return made

@@ -1,6 +1,7 @@
 """Add files to a dataset. A file that can't be used is listed with the reason and doesn't stop the others."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, TypeVar
@@ -17,7 +18,7 @@ from backend.imaging.errors import Refused
 from backend.imaging.facts import Note
 from backend.imaging.pool import DecodingPool
 from backend.imaging.tasks import ReadImage, read_image
-from backend.imaging.thumbnails import RENDERING, SIZES, VIEW
+from backend.imaging.thumbnails import GRID, RENDERING, SIZES, VIEW
 from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
 from backend.storage.local import write_file
@@ -25,6 +26,8 @@ from backend.storage.local import write_file
 MAX_FILE_BYTES: Final = 100 << 20
 BATCH: Final = 32
 """Files that are recorded in one transaction."""
+_STORED_AT_ONCE: Final = 4
+"""Files of a batch that are written side by side: each waits for the disk, and a disk writes several at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def ingest(
     with open_unit() as unit:
         DatasetRepository(unit.session).get(dataset_id)
     total = Ingested()
-    for outcomes in _batches(_outcomes(storage, decoders, files), BATCH):
+    for outcomes in _stored_batches(storage, decoders, files):
         batch = Ingested()
         lists = [
             (outcome.label, keep_addresses(storage, outcome.addresses, outcome.label))
@@ -156,7 +159,18 @@ def _record(
                 pass  # an import of its own
 
 
-def _outcomes(storage: Storage, decoders: DecodingPool, files: Iterable[IncomingFile]) -> Iterator[_Outcome]:
+def _stored_batches(
+    storage: Storage, decoders: DecodingPool, files: Iterable[IncomingFile]
+) -> Iterator[list[_Outcome]]:
+    """What became of the files, in their order, ``BATCH`` at a time; their bytes are on the disk by then."""
+    with ThreadPoolExecutor(_STORED_AT_ONCE) as pool:
+        for batch in _batches(_outcomes(storage, decoders, files, pool), BATCH):
+            yield [outcome.result() if isinstance(outcome, Future) else outcome for outcome in batch]
+
+
+def _outcomes(
+    storage: Storage, decoders: DecodingPool, files: Iterable[IncomingFile], pool: ThreadPoolExecutor
+) -> Iterator[_Outcome | Future[_Image]]:
     for file, answer in decoders.run_all(map(_named, files), _call):
         if is_junk(file.path):
             yield _Ignored()
@@ -167,7 +181,7 @@ def _outcomes(storage: Storage, decoders: DecodingPool, files: Iterable[Incoming
         elif addresses := addresses_in(file.path, file.content):
             yield _links(file.path, addresses)
         elif isinstance(answer, ReadImage):
-            yield _stored(storage, file, answer)
+            yield pool.submit(_stored, storage, file, answer)
         elif isinstance(answer, Refused):
             yield _rejection(file.path, answer)
         else:
@@ -201,8 +215,7 @@ def _call(file: IncomingFile) -> tuple[Callable[..., ReadImage | str], tuple[byt
 
 def _stored(storage: Storage, file: IncomingFile, answer: ReadImage) -> _Image:
     digest = storage.put_bytes(file.content)
-    for side, thumbnail in answer.thumbnails.items():
-        write_file(storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, side), thumbnail)
+    write_file(storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, GRID), answer.thumbnail)
     facts = answer.facts
     size = len(file.content)
     new = NewImage(

@@ -12,15 +12,15 @@ from backend.imaging.decoding import decode, decode_near
 from backend.imaging.facts import ImageFacts
 from backend.imaging.measures import Measures, measure
 from backend.imaging.preprocessing import Pixels, Preprocessing, evaluation_view, training_view
-from backend.imaging.thumbnails import copy_to_look_at, small_copies, thumbnails
+from backend.imaging.thumbnails import GRID, copy_to_look_at, small_copies, thumbnail_file
 
 
 @dataclass(frozen=True, slots=True)
 class ReadImage:
-    """What is kept of a readable image besides its bytes: facts, WebP thumbnails by longest side, and measures."""
+    """What is kept of a readable image besides its bytes: facts, a WebP file of its ``GRID`` copy, and measures."""
 
     facts: ImageFacts
-    thumbnails: dict[int, bytes]
+    thumbnail: bytes
     measures: Measures
 
 
@@ -33,7 +33,7 @@ def read_image(content: bytes) -> ReadImage:
     facts, image = decode(content)
     copies = small_copies(image)
     measures = measure(image, facts.origin, copies)
-    return ReadImage(facts, thumbnails(copies), measures)
+    return ReadImage(facts, thumbnail_file(copies[GRID]), measures)
 
 
 def measures_of(content: bytes) -> Measures:
@@ -53,6 +53,15 @@ def about_file(content: bytes) -> FileAbout:
         UnreadableImage
     """
     return about(content)
+
+
+def small_copy(content: bytes, side: int) -> bytes:
+    """A WebP of one of an image's ``small_copies``, by its longest side.
+
+    Raises:
+        UnreadableImage
+    """
+    return thumbnail_file(small_copies(decode_near(content, side))[side])
 
 
 def large_copy(content: bytes) -> bytes:

@@ -1,7 +1,6 @@
 """Small copies of images for pages, drawn by us: nothing of the original file but its pixels gets in."""
 
 import io
-from collections.abc import Mapping
 from typing import Final
 
 from PIL import Image
@@ -24,9 +23,9 @@ def small_copies(image: Image.Image) -> dict[int, Image.Image]:
     return {DETAIL: detail, GRID: _fitting(detail, GRID)}
 
 
-def thumbnails(copies: Mapping[int, Image.Image]) -> dict[int, bytes]:
-    """WebP files of ``small_copies``."""
-    return {side: _webp(copy) for side, copy in copies.items()}
+def thumbnail_file(copy: Image.Image) -> bytes:
+    """A WebP file of one of ``small_copies``."""
+    return _webp(copy)
 
 
 def copy_to_look_at(image: Image.Image) -> bytes:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,8 +30,12 @@ class LocalStorage:
     def put_bytes(self, content: bytes) -> Digest:
         """Keep ``content`` durably; the same bytes twice are kept once."""
         digest = Digest(hashlib.sha256(content).hexdigest())
-        if not self._blob(digest).exists():
-            self.put_stream(iter((content,)))
+        if not self.has_blob(digest):
+            self._check_room(len(content))
+            with self._incoming_file() as (file, partial):
+                file.write(content)
+                _sync(file)
+                self._move(partial, digest)
         return digest
 
     def put_stream(self, chunks: Iterator[bytes]) -> tuple[Digest, int]:
@@ -41,23 +46,28 @@ class LocalStorage:
         """
         sha256 = hashlib.sha256()
         size = 0
+        with self._incoming_file() as (file, partial):
+            for chunk in chunks:
+                if size % (64 << 20) + len(chunk) >= 64 << 20 or size == 0:
+                    self._check_room(len(chunk))
+                file.write(chunk)
+                sha256.update(chunk)
+                size += len(chunk)
+            _sync(file)
+            digest = Digest(sha256.hexdigest())
+            self._move(partial, digest)
+        return digest, size
+
+    @contextmanager
+    def _incoming_file(self) -> Iterator[tuple[BinaryIO, Path]]:
+        """A new file in which a blob arrives; it is gone in the end, unless it was moved to its place."""
         descriptor, name = tempfile.mkstemp(dir=self._incoming)
         partial = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                for chunk in chunks:
-                    if size % (64 << 20) + len(chunk) >= 64 << 20 or size == 0:
-                        self._check_room(len(chunk))
-                    file.write(chunk)
-                    sha256.update(chunk)
-                    size += len(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            digest = Digest(sha256.hexdigest())
-            self._move(partial, digest)
+                yield file, partial
         finally:
             partial.unlink(missing_ok=True)
-        return digest, size
 
     def adopt(self, file: Path) -> tuple[Digest, int]:
         """Keep a file that lies in a folder of this storage; it is moved, not copied. Its digest and size in bytes."""
@@ -145,6 +155,11 @@ def write_file(place: Path, content: bytes) -> None:
         partial.replace(place)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

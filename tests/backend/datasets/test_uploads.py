@@ -1,3 +1,4 @@
+import io
 import struct
 import threading
 import time
@@ -5,6 +6,7 @@ import zlib
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from backend.datasets import ingest as ingesting
 from backend.datasets.pictures.flags import FLAGS
@@ -307,6 +309,19 @@ def test_it_serves_thumbnails_and_makes_lost_ones_anew(ana: Ana, services: Servi
     assert first.headers["content-type"] == "image/webp"
     assert first.content == again.content
     assert first.content[8:12] == b"WEBP"
+
+
+def test_an_upload_makes_the_copy_for_grids_and_a_larger_one_is_made_when_it_is_looked_at(
+    ana: Ana, services: Services
+) -> None:
+    folder = services.settings.storage_folder / "thumbnails"
+
+    ana.bring({"1.jpg": encode(draw("cross", 1, 1000), "JPEG")})
+
+    assert [file.name.split("-")[1] for file in folder.rglob("*.webp")] == ["192"]
+    shown = ana.client.get(f"/api/v1/images/{ana.images()[0]['id']}/thumbnail?size=768")
+    assert Image.open(io.BytesIO(shown.content)).size == (768, 768)
+    assert len(list(folder.rglob("*.webp"))) == 2
 
 
 def test_it_serves_no_other_sizes_and_no_other_images(ana: Ana) -> None:
