@@ -4,7 +4,8 @@ As many pictures as are wanted are drawn from a folder of photos (another part o
 that no two are the same), one in a thousand blank, and packed into a zip file. Each round measures in turn, in
 processes of their own:
 
-- **bare**: the zip file unpacked and every picture verified by Pillow;
+- **bare**: the zip file unpacked and every picture verified by Pillow, which of a JPEG looks at the header only;
+- **decoded**: the zip file unpacked, every picture decoded by Pillow and a copy for grids saved, on all processors;
 - **import**: the same file sent to ``tellapart serve``, until its import has ended;
 - **examine**: from then until every picture has been examined (features, copies, neighbours);
 - **features**: those features alone, by the engine.
@@ -31,6 +32,7 @@ from PIL import Image
 
 from benchmarks import measuring
 from benchmarks.processes import answer_of
+from benchmarks.settled import settle
 from tests.fixtures.serve_process import AS_DELIVERED, ServeProcess
 
 _BLANK_EVERY: Final = 1_000
@@ -44,13 +46,14 @@ class Round:
     """Seconds of one round.
 
     Attributes:
-        bare, imported, features: see the module.
+        bare, decoded, imported, features: see the module.
         first_finding: from the end of the upload until a blank picture is listed as such.
         examined: from the end of the import until all pictures have been examined.
         memory: most MiB of all processes of the server together while it imported.
     """
 
     bare: float
+    decoded: float
     imported: float
     first_finding: float
     examined: float
@@ -84,11 +87,11 @@ def _watched(server: int) -> Iterator[list[float]]:
     most, ended = [0.0], threading.Event()
 
     def watch() -> None:
-        while not ended.wait(_EVERY):
+        while not ended.wait(10 * _EVERY):
             total = 0
             for process in [psutil.Process(server), *psutil.Process(server).children(recursive=True)]:
                 try:
-                    total += process.memory_info().rss
+                    total += process.memory_full_info().pss  # what processes share counts once
                 except psutil.NoSuchProcess:
                     continue
             most[0] = max(most[0], total / _MIB)
@@ -107,6 +110,8 @@ def _ours(archive: Path) -> dict[str, float]:
         served = ServeProcess(Path(work), settings=AS_DELIVERED)
         try:
             served.wait_until_ready()
+            with served.client() as client:
+                settle(client)
             with served.client() as client, _watched(served.process.pid) as memory:
                 return _followed(client, archive, memory)
         finally:
@@ -168,13 +173,18 @@ def main() -> None:
         for number in range(chosen.rounds):
             work = Path(folder) / f"round-{number}"
             bare = _child("verify", archive, work / "verify")
+            decoded = _child("decode", archive, work / "decode")
             ours = _ours(archive)
-            rounds.append(Round(bare=bare, features=_child("features", archive, work / "features"), **ours))
+            rounds.append(
+                Round(bare=bare, decoded=decoded, features=_child("features", archive, work / "features"), **ours)
+            )
     medians = {name: statistics.median(getattr(one, name) for one in rounds) for name in Round.__slots__}
     print("| what | seconds | against | ratio |\n|---|---|---|---|")
     print(f"| bare unzip and verify | {medians['bare']:.1f} | | |")
-    ratio = statistics.median(one.bare / one.imported for one in rounds)
-    print(f"| import | {medians['imported']:.1f} | bare, pictures a second | {ratio:.2f} |")
+    print(f"| unzip, decode and copies for grids | {medians['decoded']:.1f} | | |")
+    for name in ("bare", "decoded"):
+        ratio = statistics.median(getattr(one, name) / one.imported for one in rounds)
+        print(f"| import | {medians['imported']:.1f} | {name}, pictures a second | {ratio:.2f} |")
     print(f"| first finding | {medians['first_finding']:.1f} | | |")
     ratio = statistics.median(one.examined / one.features for one in rounds)
     print(f"| examination | {medians['examined']:.1f} | features alone | {ratio:.2f} |")

@@ -1,8 +1,10 @@
-"""What ``benchmarks.arriving`` compares with: ``arriving_child verify|features ARCHIVE WORK RESULT``."""
+"""What ``benchmarks.arriving`` compares with: ``arriving_child verify|decode|features ARCHIVE WORK RESULT``."""
 
 import sys
 import time
 import zipfile
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from PIL import Image
@@ -10,6 +12,7 @@ from PIL import Image
 from backend.domain.ids import ImageId
 from backend.domain.manifest import Manifest, ManifestImage, Split
 from backend.domain.training import TrainingRequest, resolve
+from backend.imaging.thumbnails import GRID
 from backend.settings import load
 from backend.storage.local import LocalStorage
 from benchmarks import measuring
@@ -26,6 +29,23 @@ def verify(archive: Path, work: Path) -> float:
     return time.monotonic() - begun
 
 
+def decode(archive: Path, work: Path) -> float:
+    """Seconds to unpack all, decode every picture and save a copy for grids, on all processors."""
+    begun = time.monotonic()
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(work / "pictures")
+    with ProcessPoolExecutor() as pool:
+        deque(pool.map(_copied, sorted((work / "pictures").rglob("*.jpg")), chunksize=16), maxlen=0)
+    return time.monotonic() - begun
+
+
+def _copied(path: Path) -> None:
+    with Image.open(path) as image:
+        image.load()
+        image.thumbnail((GRID, GRID))
+        image.save(path.with_suffix(".webp"), "WEBP", quality=80, method=2)
+
+
 def features(archive: Path, work: Path) -> float:
     """Seconds for the features of every stored picture, as an examination computes them; torch's import included."""
     storage = LocalStorage(work / "storage")
@@ -39,7 +59,7 @@ def features(archive: Path, work: Path) -> float:
     from worker.engine.order import NeverStop, TrainingOrder
 
     order = TrainingOrder(
-        manifest=Manifest(("any",), ()),
+        manifest=Manifest(("",), tuple(images)),
         config=resolve(TrainingRequest()),
         open_bytes=storage.read_blob,
         output_folder=work,
@@ -56,7 +76,9 @@ def features(archive: Path, work: Path) -> float:
 def main() -> None:
     """Do one of them, and write how long it took."""
     part, archive, work, result = sys.argv[1], *map(Path, sys.argv[2:5])
-    measuring.write(result, {"seconds": {"verify": verify, "features": features}[part](archive, work)})
+    measuring.write(
+        result, {"seconds": {"verify": verify, "decode": decode, "features": features}[part](archive, work)}
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,13 +18,12 @@ from typing import Any, Final
 import httpx
 
 from benchmarks import measuring
+from benchmarks.settled import until, until_tested
 from tests.fixtures.serve_process import AS_DELIVERED, ServeProcess
 
 AIM_SECONDS: Final = 2.0
-_EVERY: Final = 0.1
 _PERSON_S: Final = 10.0
 """How long a person looks at the train page; meanwhile a process gets ready for the training."""
-_LONGEST: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +41,19 @@ class Waited:
     model: float
 
 
-def _until(condition: Callable[[], Any]) -> None:  # Any: true or false
-    begun = time.monotonic()
-    while not condition():
-        if time.monotonic() - begun > _LONGEST:
-            raise TimeoutError("It took more than ten minutes.")
-        time.sleep(_EVERY)
-
-
 def _bring(client: httpx.Client, folder: Path, pattern: str | None) -> str:
     """The id of a version of the folder's pictures, all of which have been examined."""
     dataset_id = client.post("/api/v1/datasets", json={"name": folder.name}).raise_for_status().json()["id"]
     order = {"server_folder": str(folder)}
     import_id = client.post(f"/api/v1/datasets/{dataset_id}/from-urls", json=order).raise_for_status().json()["id"]
-    _until(lambda: client.get(f"/api/v1/imports/{import_id}").json()["status"] not in ("queued", "running"))
+    until(lambda: client.get(f"/api/v1/imports/{import_id}").json()["status"] not in ("queued", "running"))
     rule = {"kind": "pattern", "pattern": pattern} if pattern else {"kind": "folder", "level": 1}
     body = {"rule": rule, "split": {"kind": "random", "valid": 0.2, "seed": 1}}
     made = client.post(f"/api/v1/datasets/{dataset_id}/versions", json=body).raise_for_status()
     version_id: str = made.json()["id"]
-    _until(lambda: client.get(f"/api/v1/versions/{version_id}/first-guess").json()["status"] == "ready")
-    _until(lambda: _is_tested(client, version_id))
+    until(lambda: client.get(f"/api/v1/versions/{version_id}/first-guess").json()["status"] == "ready")
+    until_tested(client, version_id)
     return version_id
-
-
-def _is_tested(client: httpx.Client, version_id: str) -> bool:
-    plan = client.post("/api/v1/runs", params={"dry_run": True}, json={"version_id": version_id}).raise_for_status()
-    return plan.json()["forecast"]["seconds_high"] is not None
 
 
 def _train(client: httpx.Client, version_id: str, seed: int) -> Waited:
@@ -77,14 +62,14 @@ def _train(client: httpx.Client, version_id: str, seed: int) -> Waited:
     run = client.post("/api/v1/runs", json=order).raise_for_status().json()
     of_head = run["config"]["stages"][0]["epochs"]
     epochs = f"/api/v1/runs/{run['id']}/epochs"
-    _until(lambda: client.get(epochs).json()["items"])
+    until(lambda: client.get(epochs).json()["items"])
     first = time.monotonic() - begun
-    _until(lambda: len(client.get(epochs).json()["items"]) >= of_head)
+    until(lambda: len(client.get(epochs).json()["items"]) >= of_head)
     result = time.monotonic() - begun
-    _until(lambda: client.get(f"/api/v1/runs/{run['id']}").json()["checkpoints"])
+    until(lambda: client.get(f"/api/v1/runs/{run['id']}").json()["checkpoints"])
     model = time.monotonic() - begun
     client.post(f"/api/v1/runs/{run['id']}/cancel")
-    _until(lambda: client.get(f"/api/v1/runs/{run['id']}").json()["ended_at"] is not None)
+    until(lambda: client.get(f"/api/v1/runs/{run['id']}").json()["ended_at"] is not None)
     return Waited(epoch=first, result=result, model=model)
 
 

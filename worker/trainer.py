@@ -48,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _wait() -> int:
+    import worker.jobs.train_job
+    import worker.stop_signals  # noqa: F401  # both are loaded by the training
     from worker.engine.warm_up import warm_up
 
     warm_up()
