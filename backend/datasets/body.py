@@ -14,6 +14,7 @@ from starlette.requests import Request
 from backend.counters import UPLOAD_BYTES
 from backend.datasets.errors import MalformedUpload, UploadTooLarge
 from backend.datasets.ingest import MAX_FILE_BYTES, IncomingFile
+from backend.domain.images import name_in_form
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -139,7 +140,7 @@ class _Form:
         # As slashes: of a path from Windows, the parser would keep the last part only. ``\\"`` is a quotation mark.
         _, options = parse_options_header(re.sub(rb"\\(?!\")", b"/", header))
         if options.get(b"name") == b"files" and b"filename" in options:
-            self._path = options[b"filename"].decode("utf-8", "replace")
+            self._path = name_in_form(options[b"filename"].decode("utf-8", "replace"))
             self._files += 1
             if self._files > MAX_FILES:
                 raise MalformedUpload

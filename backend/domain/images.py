@@ -79,6 +79,11 @@ def as_given(name: str) -> str:
     return posixpath.normpath("/" + path).strip("/") or "unnamed"
 
 
+def name_in_form(name: str) -> str:
+    """A file's name, of which browsers write three characters in another way (source: HTML, multipart form data)."""
+    return name.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
+
+
 def as_text(name: str) -> str:
     """``name`` with what UTF-8 or a database can't hold replaced by question marks."""
     return name.encode("utf-8", "replace").decode("utf-8").replace("\x00", "?")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, UploadFile
 
+from backend.domain.images import name_in_form
 from backend.prediction.models import ModelCache
 from backend.prediction.service import MAX_FILE_BYTES
 
@@ -22,4 +23,4 @@ ModelsDep = Annotated[ModelCache, Depends(models)]
 def contents(files: list[UploadFile]) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of the files, read one by one; a file that is too large is cut short."""
     for file in files:
-        yield file.filename or "", file.file.read(MAX_FILE_BYTES + 1)
+        yield name_in_form(file.filename or ""), file.file.read(MAX_FILE_BYTES + 1)

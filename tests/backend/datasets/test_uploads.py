@@ -138,8 +138,10 @@ def test_a_name_that_is_too_long_is_refused_and_not_cut(ana: Ana) -> None:
         (("C:\\data\\cats\\1.png", "C:\\data\\dogs\\1.png"), ["data/cats/1.png", "data/dogs/1.png"]),
         # curl writes each backslash twice.
         (("C:\\\\data\\\\cats\\\\1.png", "D:\\\\dogs\\\\1.png"), ["data/cats/1.png", "dogs/1.png"]),
+        (("50%25 off/%20/a.png", "b/1.png"), ["50%25 off/%20/a.png", "b/1.png"]),
         (("../../x/a.png", "x/../y/a.png"), ["x/a.png", "y/a.png"]),
-        (('a "good" one/1.png', "b/1.png"), ["a %22good%22 one/1.png", "b/1.png"]),
+        # Programs write quotation marks as browsers do: %22.
+        (('a "good" one/1.png', "b/1.png"), ['a "good" one/1.png', "b/1.png"]),
     ],
 )
 def test_a_path_keeps_its_folders_whatever_system_it_is_from(ana: Ana, sent: tuple[str, str], kept: list[str]) -> None:

@@ -1,7 +1,13 @@
+import threading
+
+import pytest
+from sqlalchemy import select
+
 from backend.datasets.examine.repository import Examination, ExaminationRepository
 from backend.datasets.import_queue.examination import want_examination
 from backend.ledger.job import WORKER_LOST, Claim, JobKind, JobState, Outcome, Worker
 from backend.ledger.repository import Ledger
+from backend.tables.ledger import JobRow
 from tests.backend.datasets.conftest import Ana
 from tests.fixtures.pictures import folder_of_shapes
 
@@ -47,6 +53,37 @@ def test_pictures_that_arrive_after_its_end_need_another_job(ana: Ana) -> None:
     assert found.state is JobState.QUEUED
 
 
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_two_that_add_pictures_at_once_queue_one_job(ana: Ana, has_ended: bool) -> None:
+    if has_ended:
+        ana.bring(folder_of_shapes(1, 24))
+        _end(ana)
+    before = len(_examine_jobs(ana))
+
+    def want() -> None:
+        with ana.services.open_unit()() as unit:
+            want_examination(unit, ana.dataset_id)
+
+    other = threading.Thread(target=want)
+    with ana.services.open_unit()() as unit:
+        want_examination(unit, ana.dataset_id)
+        unit.session.flush()
+        other.start()
+        # It waits for this transaction, or has not begun: the outcome is the same.
+        other.join(0.3)
+    other.join()
+
+    assert len(_examine_jobs(ana)) == before + 1
+    assert _examination(ana).state is JobState.QUEUED
+
+
+def test_pictures_of_a_dataset_that_is_gone_are_not_looked_at(ana: Ana) -> None:
+    with ana.services.open_unit()() as unit:
+        want_examination(unit, "0" * 32)
+
+    assert _examine_jobs(ana) == []
+
+
 def test_a_dataset_in_the_bin_is_not_looked_at_until_it_is_restored(ana: Ana) -> None:
     ana.bring(folder_of_shapes(1, 24))
     claim = _claim(ana)
@@ -74,6 +111,11 @@ def _claim(ana: Ana) -> Claim:
         claim = Ledger(session).claim(JobKind.EXAMINE, Worker("worker-1", "host-1", "cpu:worker-1"))
     assert claim is not None
     return claim
+
+
+def _examine_jobs(ana: Ana) -> list[str]:
+    with ana.services.database.read() as session:
+        return list(session.scalars(select(JobRow.id).where(JobRow.kind == JobKind.EXAMINE)))
 
 
 def _end(ana: Ana) -> None:
