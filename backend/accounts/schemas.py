@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from backend.domain.scopes import TokenScope
 from backend.tables.accounts import TokenRow
@@ -13,6 +13,8 @@ _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
 
 class TokenOrder(BaseModel):
     """What a new token is to be."""
+
+    model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PRINTABLE)]
     expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = None

@@ -23,6 +23,8 @@ from backend.weights import is_available
 class RunCreate(BaseModel):
     """A training to start."""
 
+    model_config = ConfigDict(extra="forbid")
+
     version_id: str = Field(max_length=64)
     name: str | None = Field(None, min_length=1, max_length=200)
     config: TrainingRequest = TrainingRequest()

@@ -23,8 +23,17 @@ function refresh(): void {
     planned = 0;
     last = Date.now();
     keepHeights();
-    void refreshLive().catch(() => undefined);
+    void refreshLive().then(openWhenDone, () => undefined);
   }, Math.max(0, last + APART_MS - Date.now()));
+}
+
+const opening = (): HTMLAnchorElement | null => find<HTMLAnchorElement>("[data-opens-when-done]");
+const wasDone = opening() !== null;
+
+/** Whoever watched a training with corrected labels to its end sees what changed; who comes later chooses. */
+function openWhenDone(): void {
+  const link = opening();
+  if (link && !wasDone) location.assign(link.href);
 }
 
 const NEWS = ["run", "epoch", "checkpoint", "phase", "note", "stage", "end", "pill", "image-skipped", "stage-cut-short", "stage-skipped", "epochs-changed", "rate-found", "micro-batch-halved", "rolled-back"];

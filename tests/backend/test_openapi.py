@@ -93,6 +93,24 @@ def test_what_may_be_repeated_reports_it(document: dict[str, Any]) -> None:
     assert takes_it.isdisjoint({"upload_images", "create_predictions", "list_tokens", "rename_dataset"})
 
 
+def test_no_call_ignores_a_field_that_it_does_not_know(document: dict[str, Any]) -> None:
+    taken_anyway = [
+        f"{method} {path}"
+        for path, calls in document["paths"].items()
+        for method, call in calls.items()
+        for schema in _bodies(call, document["components"]["schemas"])
+        if schema.get("additionalProperties") is not False
+    ]
+
+    assert taken_anyway == []
+
+
+def _bodies(call: dict[str, Any], schemas: dict[str, Any]) -> list[dict[str, Any]]:
+    body = call.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    kinds = [body, *(part for key in ("anyOf", "oneOf", "allOf") for part in body.get(key, []))]
+    return [schemas[kind["$ref"].rpartition("/")[2]] for kind in kinds if "$ref" in kind]
+
+
 def test_titles_and_names_are_written_by_people(document: dict[str, Any]) -> None:
     text = str(document)
 

@@ -274,8 +274,8 @@ def _same_by_program(page: Page, served: ServeProcess, picture: Path) -> None:
 def _order_a_long_one(client: httpx.Client, version_id: str) -> str:
     """A training that goes on until it is stopped; its id."""
     stages = [{"freeze": False, "epochs": 900}]
-    order = {"version_id": version_id, "image_size": 32, "batch_size": 8, "stages": stages}
-    run_id: str = client.post("/api/v1/runs", json=order).json()["id"]
+    config = {"image_size": 32, "batch_size": 8, "stages": stages}
+    run_id: str = client.post("/api/v1/runs", json={"version_id": version_id, "config": config}).json()["id"]
     return run_id
 
 

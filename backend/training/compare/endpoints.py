@@ -5,10 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from backend.dependencies import ReadDep, StorageDep
-from backend.interpretation.comparison import Outcome
 from backend.pagination import IdCursorDep, LimitQuery, Page
 from backend.training.compare.schemas import ComparedImageRead, RunComparisonRead
-from backend.training.compare.service import Choice, changed_images, compare_runs
+from backend.training.compare.service import Choice, Listed, changed_images, compare_runs
 
 router = APIRouter(prefix="/api/v1", tags=["understanding"])
 
@@ -25,7 +24,7 @@ def compare_two_runs(
     checkpoint: CheckpointQuery = None,
     other_checkpoint: CheckpointQuery = None,
     change: Annotated[
-        Outcome | None, Query(description="Which images to list; left out: all that have another answer than before.")
+        Listed | None, Query(description="Which images to list; left out: all that have another answer than before.")
     ] = None,
     limit: LimitQuery = 100,
     after: IdCursorDep = None,

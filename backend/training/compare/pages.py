@@ -14,7 +14,6 @@ from backend.domain.errors import Conflict
 from backend.domain.ids import DatasetId
 from backend.domain.results import accuracy_words
 from backend.domain.trends import Change
-from backend.interpretation.comparison import Outcome
 from backend.interpretation.service import NoResultsYet
 from backend.interpretation.tabs import tabs_of
 from backend.journey.steps import StepName, steps_of
@@ -25,6 +24,7 @@ from backend.training.compare.service import (
     Choice,
     Compared,
     ComparedImage,
+    Listed,
     changed_images,
     comparable_runs,
     compare_runs,
@@ -38,9 +38,10 @@ router = APIRouter(include_in_schema=False)
 STRIP: Final = 12
 PAGE: Final = 60
 LISTS: Final = (
-    (Outcome.NOW_RIGHT, "Now right"),
-    (Outcome.NOW_WRONG, "Now wrong"),
-    (Outcome.STILL_WRONG, "Still wrong"),
+    (Listed.RELABELLED, "Label corrected"),
+    (Listed.NOW_RIGHT, "Now right"),
+    (Listed.NOW_WRONG, "Now wrong"),
+    (Listed.STILL_WRONG, "Still wrong"),
 )
 RunIdQuery = Annotated[str, Query(max_length=64)]
 CheckpointQuery = Annotated[str | None, Query(max_length=64)]
@@ -93,7 +94,7 @@ def compare_page(
     storage: StorageDep,
     checkpoint: CheckpointQuery = None,
     other_checkpoint: CheckpointQuery = None,
-    change: Outcome | None = None,
+    change: Listed | None = None,
     after: IdCursorDep = None,
 ) -> Response:
     """Whether the second run is better than the first, and the pictures that show it."""
@@ -107,9 +108,9 @@ def compare_page(
         return _path(run_id, other_id, **models, **query)
 
     lists = [
-        _list(session, compared, outcome, title, after if change else None, PAGE if change else STRIP)
-        for outcome, title in LISTS
-        if change in (None, outcome)
+        _list(session, compared, listed, title, after if change else None, PAGE if change else STRIP)
+        for listed, title in LISTS
+        if change is listed or (change is None and (compared.relabelled or listed is not Listed.RELABELLED))
     ]
     better = compared.before if compared.verdict.change is Change.WORSE else compared.after
     return page(
@@ -130,14 +131,14 @@ def compare_page(
 
 
 def _list(
-    session: Session, compared: Compared, outcome: Outcome, title: str, after: str | None, limit: int
+    session: Session, compared: Compared, listed: Listed, title: str, after: str | None, limit: int
 ) -> dict[str, Any]:  # Any: the template's context
-    found = changed_images(session, compared, outcome, limit=limit + 1, after=after)
+    found = changed_images(session, compared, listed, limit=limit + 1, after=after)
     shown: list[ComparedImage] = found[:limit]
     return {
-        "change": outcome.value,
+        "change": listed.value,
         "title": title,
-        "count": compared.counts[outcome],
+        "count": len(compared.listed(listed)),
         "images": shown,
         "next": shown[-1].id if len(found) > limit else None,
     }

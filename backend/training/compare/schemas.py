@@ -82,6 +82,7 @@ class ComparedImageRead(BaseModel):
     path: str
     change: Outcome
     label: str
+    label_before: str = Field(description="Its label when the earlier model was tried on it.")
     predicted_before: str
     predicted_after: str
     probability_before: float
@@ -98,6 +99,7 @@ class ComparedImageRead(BaseModel):
             path=answer.path,
             change=pair.outcome,
             label=pair.label,
+            label_before=image.before.actual,
             predicted_before=pair.before,
             predicted_after=pair.after,
             probability_before=image.before.probability_predicted,
@@ -135,7 +137,7 @@ class RunComparisonRead(BaseModel):
             before=SideRead.of(compared.before, flips.wrong_before, flips.images),
             after=SideRead.of(compared.after, flips.wrong_after, flips.images),
             shared_images=flips.images,
-            relabelled=compared.relabelled,
+            relabelled=len(compared.relabelled),
             left_out=compared.left_out,
             error_rate_difference=(flips.wrong_after - flips.wrong_before) / flips.images,
             p_value=compared.verdict.chance,

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
@@ -22,6 +23,17 @@ from backend.tables.datasets import VersionRow
 from backend.training.compare.errors import NoPicturesInCommon, RunsOfTwoDatasets
 from backend.training.differences import Difference, differences
 from backend.training.run_view import RunView, list_runs, show_run
+
+
+class Listed(StrEnum):
+    """Which pictures of a comparison are listed: those of an outcome, or those with another label than before."""
+
+    NOW_RIGHT = Outcome.NOW_RIGHT.value
+    NOW_WRONG = Outcome.NOW_WRONG.value
+    STILL_WRONG = Outcome.STILL_WRONG.value
+    BOTH_RIGHT = Outcome.BOTH_RIGHT.value
+    RELABELLED = "relabelled"
+
 
 _MOST: Final = 200
 """Runs to choose from; older ones are compared by their addresses."""
@@ -61,14 +73,14 @@ class Compared:
 
     Attributes:
         pairs: those pictures with both answers, by id.
-        relabelled: how many of them have another label than when one of the models was tried on them.
+        relabelled: those of them that have another label than when one of the models was tried on them.
         left_out: pictures that both were tried on and that have no label today; they aren't among the pairs.
     """
 
     before: Side
     after: Side
     pairs: tuple[Pair, ...]
-    relabelled: int
+    relabelled: frozenset[ImageId]
     left_out: int
 
     @cached_property
@@ -85,6 +97,14 @@ class Compared:
     def counts(self) -> Counter[Outcome]:
         """How many pictures each outcome has."""
         return Counter(pair.outcome for pair in self.pairs)
+
+    def listed(self, change: Listed | None) -> list[Pair]:
+        """Pictures of one list, else all with another answer than before."""
+        if change is None:
+            return [pair for pair in self.pairs if pair.before != pair.after]
+        if change is Listed.RELABELLED:
+            return [pair for pair in self.pairs if pair.image_id in self.relabelled]
+        return [pair for pair in self.pairs if pair.outcome.value == change.value]
 
     @cached_property
     def classes(self) -> Sequence[ClassChange]:
@@ -150,18 +170,16 @@ def compare_runs(session: Session, storage: Storage, before: Choice, after: Choi
         before=earlier,
         after=later,
         pairs=tuple(Pair(one.image_id, label, *_renamed(one.answers, names)) for one, label in labelled),
-        relabelled=sum({label} != {*_renamed(one.labels, names)} for one, label in labelled),
+        relabelled=frozenset(one.image_id for one, label in labelled if {label} != {*_renamed(one.labels, names)}),
         left_out=len(answers) - len(labelled),
     )
 
 
 def changed_images(
-    session: Session, compared: Compared, change: Outcome | None, *, limit: int, after: str | None = None
+    session: Session, compared: Compared, change: Listed | None, *, limit: int, after: str | None = None
 ) -> list[ComparedImage]:
-    """Pictures of one outcome, else all with another answer than before, by id; ``after`` is the id to go on from."""
-    shown = [
-        pair for pair in compared.pairs if (pair.before != pair.after if change is None else pair.outcome is change)
-    ]
+    """Pictures of one list, else all with another answer than before, by id; ``after`` is the id to go on from."""
+    shown = compared.listed(change)
     page = [pair for pair in shown if after is None or pair.image_id > after][:limit]
     ids = [pair.image_id for pair in page]
     before, now = (answers_to(session, side.results.checkpoint_id, ids) for side in (compared.before, compared.after))

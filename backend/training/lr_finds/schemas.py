@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from backend.domain.ids import CheckpointId, VersionId
 from backend.domain.json import Json
@@ -15,6 +15,8 @@ from backend.training.start import RunOrder
 
 class FindCreate(BaseModel):
     """A search to start: for the stage whose ``max_lr`` is ``"find"``, else for the first."""
+
+    model_config = ConfigDict(extra="forbid")
 
     version_id: str = Field(max_length=64)
     config: TrainingRequest = TrainingRequest()

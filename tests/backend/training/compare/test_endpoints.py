@@ -125,6 +125,8 @@ def test_both_are_scored_on_the_labels_of_today(pets: Pets) -> None:
     assert (found["before"]["errors"], found["after"]["errors"]) == (0, 1)
     assert (found["shared_images"], found["relabelled"], found["left_out"]) == (19, 1, 1)
     assert found["now_wrong"] == 1
+    listed = pets.compare(before, after, "change=relabelled")["images"]["items"]
+    assert [(one["path"], one["label_before"], one["label"]) for one in listed] == [("valid/cat/0.png", "cat", "dog")]
 
 
 def test_a_label_that_was_changed_back_is_the_old_one_again(pets: Pets) -> None:

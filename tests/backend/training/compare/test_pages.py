@@ -77,6 +77,8 @@ def test_what_the_comparison_leaves_out_is_in_words(pets: Pets) -> None:
     assert "1 test picture of" in text
     assert "never learnt lynx, so it can't get its pictures right" in text
     assert "2 labels have changed since" in text
+    assert 'Label corrected <span class="quiet">2</span>' in text
+    assert "was cat" in text
     assert "1 picture has no label today" in text
 
 
