@@ -13,7 +13,7 @@ import structlog
 from backend.datasets.manifests import manifest
 from backend.dependencies import Services
 from backend.domain.confidence.strangeness import LabelledFeatures, familiarity_of
-from backend.domain.errors import Conflict
+from backend.domain.errors import AppError, Conflict
 from backend.domain.manifest import ManifestImage, Split
 from backend.imaging.errors import Refused
 from backend.imaging.pool import DecodingPool
@@ -98,7 +98,7 @@ class Measurements:
         try:
             if not measurement.is_cancelled:
                 work(measurement)
-        except StrangenessUnavailable as refusal:
+        except AppError as refusal:
             measurement.failed = f"{refusal.message} {refusal.advice}"
         except Exception:  # whatever it is: the page says so, and everything else still works
             log.exception("background_failed", what="strangeness")
