@@ -68,7 +68,7 @@ def choose_sure(
     choice: Annotated[str, Form(max_length=200_000)] = "{}",
     action: Annotated[str, Form(max_length=20)] = "choose",
 ) -> Response:
-    """Keep what the form shows, start or cancel the measurement, or go back to the usual."""
+    """Keep what the form shows, switch the temperature, start or cancel the measurement, or go back to the usual."""
     path = f"/runs/{run_id}/understand{PATH}?checkpoint={checkpoint}"
     with services.database.read() as session:
         checkpoint = results_of(session, RunId(run_id), checkpoint or None).checkpoint_id  # type: ignore[arg-type]
@@ -80,6 +80,8 @@ def choose_sure(
             MEASUREMENTS.cancel(checkpoint)
             return go_to(request, path, "The measurement is cancelled.")
         chosen = ConfidenceIn() if action == "reset" else ConfidenceIn.model_validate_json(choice)
+        if action == "temperature":
+            chosen.temperature = not chosen.temperature
         choose(services, cache, decoding_pool(), checkpoint, chosen.choice)
     except ValidationError:
         return go_to(request, path, "These settings can't be used. Set them anew.")

@@ -38,9 +38,9 @@ def points_of(found: Calibration) -> list[Point]:
 def calibration_words(found: Calibration) -> str:
     """What the calibration error means, in a sentence."""
     if found.ece <= found.ece_by_chance:
-        return "No more than chance explains with so few pictures: its confidence can be believed as it is."
+        return "No more than chance would explain with so few pictures."
     side = "more" if found.confidence > found.accuracy else "less"
-    return f"More than chance explains: it is {side} confident than it should be."
+    return f"More than chance would explain: it is {side} confident than it should be."
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,16 @@ def test_one_button_keeps_what_is_shown(client: TestClient, scene: Scene) -> Non
     assert (settings["threshold"], settings["temperature"]) == (0.9, pytest.approx(1.4427, abs=2e-3))
 
 
+def test_one_button_uses_the_temperature_and_one_leaves_it_out(client: TestClient, scene: Scene) -> None:
+    used = post(client, scene, choice='{"threshold": 0.8}', action="temperature")
+    settings = client.get(f"{scene.api}/confidence").json()["settings"]
+    post(client, scene, choice='{"threshold": 0.8, "temperature": true}', action="temperature")
+
+    assert "Stop using the temperature" in used
+    assert (settings["threshold"], settings["temperature"]) == (0.8, pytest.approx(1.4427, abs=2e-3))
+    assert client.get(f"{scene.api}/confidence").json()["settings"]["temperature"] is None
+
+
 def test_the_usual_is_one_button_away(client: TestClient, scene: Scene) -> None:
     post(client, scene, choice='{"threshold": 0.9}', action="choose")
 
