@@ -5,10 +5,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import safetensors.numpy
+from numpy.typing import NDArray
 
 from backend.datasets.version_repository import VersionRepository
 from backend.db.session import WriteSession
@@ -284,8 +286,8 @@ class Past:
 
 
 def _write_answers(folder: Path, evaluation: Evaluation) -> None:
-    """As ``write_predictions`` of the engine, which needs torch."""
-    tensors = {"probabilities": evaluation.probabilities, "targets": evaluation.targets}
+    """As ``write_predictions`` of the engine, which needs torch (Any: float32 and int64)."""
+    tensors: dict[str, NDArray[Any]] = {"probabilities": evaluation.probabilities, "targets": evaluation.targets}
     safetensors.numpy.save_file(tensors, folder / "predictions.safetensors")
     ids = {"classes": list(evaluation.classes), "image_ids": list(evaluation.image_ids)}
     (folder / "predictions.json").write_text(json.dumps(ids), "utf-8")

@@ -26,7 +26,7 @@ def clusters(each: int, classes: int = 4, seed: int = 1) -> LabelledFeatures:
 
 def strangers(count: int, seed: int = 9) -> np.ndarray:
     random = np.random.default_rng(seed)
-    return (6 * np.eye(40)[20] + 2 + random.standard_normal((count, 40))).astype(np.float32)
+    return np.asarray(6 * np.eye(40)[20] + 2 + random.standard_normal((count, 40)), dtype=np.float32)
 
 
 def test_with_many_pictures_it_measures_by_class_and_notices_strangers() -> None:

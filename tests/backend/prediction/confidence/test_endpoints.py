@@ -1,6 +1,8 @@
 """Confidence of a checkpoint by REST, and what follows from it in answers and files."""
 
 import json
+import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +195,34 @@ def test_the_exported_file_answers_as_rest_does(client: TestClient, scene: Scene
     by_rest = ask(client, scene, RED)
     assert probabilities[0].max() == pytest.approx(by_rest["confidence"], abs=1e-5)
     assert strangeness[0] == pytest.approx(by_rest["strangeness"], rel=1e-3)
+
+
+@pytest.mark.parametrize("threshold", [0.7, None])
+def test_the_example_of_the_handbook_answers_as_rest_does(
+    client: TestClient, scene: Scene, storage: LocalStorage, tmp_path: Path, threshold: float | None
+) -> None:
+    _name_classes(storage.folder("checkpoints", scene.checkpoint_id) / "model.onnx")
+    measured(client, scene)
+    put(client, scene, temperature=True, threshold=threshold, familiar_refused=0.01)
+    (tmp_path / "model.onnx").write_bytes(client.get(f"{scene.api}/export").content)
+    handbook = (Path(__file__).parents[4] / "docs/rest.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(import json, numpy.*?)```", handbook, re.DOTALL)
+    (tmp_path / "example.py").write_text(example.replace('"model.onnx"', repr(str(tmp_path / "model.onnx"))), "utf-8")
+    verdict = runpy.run_path(str(tmp_path / "example.py"))["verdict"]
+
+    sentences = {}
+    for colour in ((255, 0, 0), (128, 128, 128), (255, 0, 255), (60, 230, 60)):
+        image = np.broadcast_to(np.array(colour, np.float32).reshape(3, 1, 1) / 255, (3, 16, 16))
+        sentences[colour] = verdict(np.ascontiguousarray(image))
+        assert sentences[colour] == ask(client, scene, encode(Image.new("RGB", (16, 16), colour)))["sentence"]
+    assert sentences[(255, 0, 255)] == "This looks like nothing I was shown."
+
+
+def _name_classes(file: Path) -> None:
+    """The colour model has no metadata; models of trainings do."""
+    model = onnx.load(file)
+    onnx.helper.set_model_props(model, {"classes": json.dumps(["blue", "green", "red"])})
+    onnx.save(model, file)
 
 
 def test_the_weights_carry_the_settings(client: TestClient, scene: Scene, tmp_path: Path) -> None:

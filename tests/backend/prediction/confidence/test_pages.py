@@ -110,9 +110,7 @@ def test_none_of_these_is_measured_by_a_button_and_then_has_a_limit(client: Test
     assert "Measured by the distance to the classes (relative Mahalanobis), on 36 training pictures." in text
 
 
-def test_a_kept_address_of_a_choice_that_is_not_possible_shows_what_is_chosen(
-    client: TestClient, scene: Scene
-) -> None:
+def test_a_kept_address_of_a_choice_that_is_not_possible_shows_what_is_chosen(client: TestClient, scene: Scene) -> None:
     text = shown(client, scene, "?shown=true&refused=5")
 
     assert "Measure strangeness" in text

@@ -87,8 +87,8 @@ def test_the_file_is_sound_and_describes_what_was_chosen(content: bytes) -> None
     assert json.loads(known["confidence_parity"]) == {"images": 16, "agreement": 1.0}
     assert json.loads(known["usage"]) == [
         "“probabilities” already has the temperature 1.5; do not apply it again.",
-        "The second output “strangeness” is (N,): where it is above 1.25, the picture is like nothing that the model was "
-        "shown, whatever the probabilities are.",
+        "The second output “strangeness” is (N,): where it is above 1.25, the picture is like nothing that the "
+        "model was shown, whatever the probabilities are.",
         "Answer only where the largest probability is at least 0.9 (“red”: 0.95); otherwise say that the model isn't "
         "sure.",
     ]
@@ -99,9 +99,7 @@ def test_metadata_that_was_there_is_kept_and_the_usage_goes_on(content: bytes) -
     onnx.helper.set_model_props(model, {"classes": '["a"]', "usage": '["Scale it."]'})
     model.doc_string = "Scale it."
 
-    again = onnx.load_model_from_string(
-        onnx_with(model.SerializeToString(), ConfidenceSettings(temperature=2.0), None)
-    )
+    again = onnx.load_model_from_string(onnx_with(model.SerializeToString(), ConfidenceSettings(temperature=2.0), None))
 
     known = [(line.key, line.value) for line in again.metadata_props]
     assert ("classes", '["a"]') in known

@@ -13,7 +13,7 @@ def test_a_message_is_written_as_the_format_has_it() -> None:
 
 
 def test_what_is_read_is_written_again_unchanged() -> None:
-    content = bytes.fromhex("089601" "120774657374696e67" "1d0000803f" "21000000000000f03f")
+    content = bytes.fromhex("089601120774657374696e671d0000803f21000000000000f03f")
 
     found = list(fields(content))
 
