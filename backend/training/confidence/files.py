@@ -142,7 +142,7 @@ def _by_nearest(measure: NearestPictures) -> Iterator[Field]:
 
 def _makes_answer(field: Field) -> bool:
     assert isinstance(field.value, bytes)
-    # Most nodes can be told without reading them.
+    # Most nodes needn't be read for that.
     return _ANSWER.encode() in field.value and Field(NODE_OUTPUT, _ANSWER.encode()) in fields(field.value)
 
 
