@@ -36,11 +36,17 @@ function hideButton(): void {
 }
 
 function follow(of: HTMLFormElement): void {
-  of.addEventListener("input", (event) => {
-    if (event.target instanceof HTMLInputElement && event.target.type === "range") showValue(event.target);
+  const showSoon = (): void => {
     clearTimeout(waiting);
     waiting = window.setTimeout(() => void show(of).catch((reason: unknown) => announce(String(reason))), PAUSE_MS);
+  };
+  of.addEventListener("input", (event) => {
+    if (!(event.target instanceof HTMLInputElement) || event.target.type !== "range") return;
+    showValue(event.target);
+    showSoon();
   });
+  // A number counts when it is complete: what is redrawn meanwhile would take its last digit away.
+  of.addEventListener("change", showSoon);
   of.addEventListener("submit", (event) => {
     event.preventDefault();
     void show(of);

@@ -62,6 +62,23 @@ def test_the_assumed_share_changes_what_a_refusal_means(
         expect(page.get_by_text("If 50 % of all pictures show something else")).to_be_visible()
 
 
+def test_a_class_gets_its_own_threshold_by_typing(
+    browser: Browser, furnished: Furnished, complaints: Complaints
+) -> None:
+    with watched_page(browser, complaints) as page:
+        opened(page, furnished)
+        page.get_by_label("Answer from this confidence on").fill("50")
+        expect(page.get_by_text("Sure of 50 % or more")).to_be_visible()
+        page.get_by_text("Thresholds by class").click()
+        field = page.get_by_label("Threshold of cat in percent")
+
+        field.press_sequentially("95", delay=200)
+        page.keyboard.press("Enter")
+
+        expect(page.get_by_text("1 class has a threshold of its own.")).to_be_visible()
+        expect(field).to_have_value("95")
+
+
 def test_it_works_without_scripts(browser: Browser, furnished: Furnished) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

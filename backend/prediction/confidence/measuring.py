@@ -84,6 +84,11 @@ class Measurements:
         if (known := self._of.get(checkpoint_id)) is not None:
             known.is_cancelled = True
 
+    def cancel_all(self) -> None:
+        """Stop soon, as the server is stopping: what is under way is awaited by the interpreter."""
+        for known in list(self._of.values()):
+            known.is_cancelled = True
+
     def of(self, checkpoint_id: str) -> Measurement | None:
         """The measurement that is under way or has failed; None where there is none."""
         known = self._of.get(checkpoint_id)

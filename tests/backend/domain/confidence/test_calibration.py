@@ -85,6 +85,17 @@ def test_fewer_than_a_hundred_pictures_have_no_temperature() -> None:
     assert fit_temperature(*two_classes(0.9, 60, 40)) is not None
 
 
+def test_of_very_many_answers_a_part_gives_the_same_temperature() -> None:
+    probabilities, targets = overconfident()
+    many = np.tile(probabilities, (300, 1)), np.tile(targets, 300)
+
+    found = fit_temperature(*many)
+
+    assert found is not None
+    assert found.value == pytest.approx(3 / 1.4828, abs=0.02)
+    assert sum(one.images for one in found.before.bins) == 20_000
+
+
 def test_without_a_mistake_there_is_no_temperature() -> None:
     assert fit_temperature(*two_classes(0.9, 120, 0)) is None
 
