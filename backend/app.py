@@ -54,6 +54,9 @@ from backend.log import RequestLog
 from backend.prediction import endpoints as prediction_endpoints
 from backend.prediction import pages as prediction_pages
 from backend.prediction import picture_page
+from backend.prediction.confidence import endpoints as confidence_endpoints
+from backend.prediction.confidence import pages as confidence_pages
+from backend.prediction.confidence.measuring import MEASUREMENTS
 from backend.prediction.heatmaps import endpoints as heatmap_endpoints
 from backend.prediction.models import ModelCache
 from backend.security import KnownHosts, RootPath, SecurityHeaders
@@ -98,6 +101,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         suspects_endpoints.router,
         fix_pages.router,
         prediction_endpoints.router,
+        confidence_endpoints.router,
         heatmap_endpoints.router,
         dataset_endpoints.router,
         examine_endpoints.router,
@@ -135,6 +139,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         train_now_pages.router,
         retrain_pages.router,
         prediction_pages.router,
+        confidence_pages.router,
         picture_page.router,
         system_pages.router,
     ):
@@ -191,6 +196,7 @@ async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
         thread.start()
     yield
     stop.set()
+    MEASUREMENTS.cancel_all()
     for thread in threads:
         thread.join(timeout=2)
     app.state.event_feed.stop()

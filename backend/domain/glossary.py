@@ -77,6 +77,19 @@ GLOSSARY: Final[Mapping[str, str]] = {
     "precision": "Of all pictures predicted as a class, the share that belong to it. Low means false alarms.",
     "recall": "Of all pictures of a class, the share that were found. Low means some are missed.",
     "F1": "One number for precision and recall together. It is low if either of them is low.",
+    "calibration error": (
+        "How far confidence and the share of right answers lie apart, on average (ECE). "
+        "Near 0, about 90 in 100 answers with 90 % confidence are right."
+    ),
+    "temperature": (
+        "One number that makes all answers less confident (above 1) or more (below 1). "
+        "The order of the classes stays the same."
+    ),
+    "threshold": "How confident the model must be to answer. Higher means fewer answers, and fewer wrong ones.",
+    "strangeness": (
+        "How unlike all training pictures a picture is to the network. "
+        "Above a limit, it is taken for none of the classes."
+    ),
     "probability": "How confident the model is in an answer. 98 % is no promise; models are often overconfident.",
 }
 """Term as the templates call it, to its text."""

@@ -38,6 +38,29 @@ class ClassReport:
     recall: float | None
     f1: float | None
 
+    @property
+    def precision_interval(self) -> tuple[float, float] | None:
+        """95 % interval of the precision."""
+        return wilson_interval(self.correct, self.predicted) if self.predicted else None
+
+    @property
+    def recall_interval(self) -> tuple[float, float] | None:
+        """95 % interval of the recall."""
+        return wilson_interval(self.correct, self.images) if self.images else None
+
+    @property
+    def f1_interval(self) -> tuple[float, float] | None:
+        """95 % interval of F1.
+
+        F1 follows from the share J of right ones among all images that are of the class or were predicted as it: it is
+        2J / (1 + J), which rises with J, so that Wilson's interval of J can be taken over.
+        """
+        either = self.images + self.predicted - self.correct
+        if not either:
+            return None
+        low, high = (2 * share / (1 + share) for share in wilson_interval(self.correct, either))
+        return low, high
+
 
 @dataclass(frozen=True, slots=True)
 class Confusion:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from backend.domain.results import ClassReport, wilson_interval
+from backend.domain.results import ClassReport
 
 TOO_FEW: Final = 10
 """With fewer test pictures than this, a class's figures say next to nothing."""
@@ -40,7 +40,7 @@ class ClassRow:
     right: int
     precision: Share | None
     recall: Share | None
-    f1: float | None
+    f1: Share | None
 
     @property
     def is_too_few(self) -> bool:
@@ -61,14 +61,14 @@ def _row(report: ClassReport) -> ClassRow:
         report.name,
         report.images,
         report.correct,
-        _share(report.correct, report.predicted),
-        _share(report.correct, report.images),
-        report.f1,
+        _share(report.precision, report.precision_interval),
+        _share(report.recall, report.recall_interval),
+        _share(report.f1, report.f1_interval),
     )
 
 
-def _share(part: int, whole: int) -> Share | None:
-    return Share(part / whole, *wilson_interval(part, whole)) if whole else None
+def _share(value: float | None, interval: tuple[float, float] | None) -> Share | None:
+    return None if value is None or interval is None else Share(value, *interval)
 
 
 def _value(row: ClassRow, sort: SortBy) -> float | str | None:
@@ -84,4 +84,4 @@ def _value(row: ClassRow, sort: SortBy) -> float | str | None:
         case SortBy.RECALL:
             return row.recall.value if row.recall else None
         case SortBy.F1:
-            return row.f1
+            return row.f1.value if row.f1 else None

@@ -12,12 +12,15 @@ from backend.interpretation.urls import heatmap_url
 
 
 class ClassReportRead(BaseModel):
-    """How one class fares; null where it can't be said, because there were no such pictures."""
+    """How one class fares, with 95 % intervals; null where it can't be said, because there were no such pictures."""
 
     class_name: str = Field(serialization_alias="class")
     precision: float | None
+    precision_interval: tuple[float, float] | None
     recall: float | None
+    recall_interval: tuple[float, float] | None
     f1: float | None
+    f1_interval: tuple[float, float] | None
     images: int
 
     @classmethod
@@ -26,8 +29,11 @@ class ClassReportRead(BaseModel):
         return cls(
             class_name=report.name,
             precision=report.precision,
+            precision_interval=report.precision_interval,
             recall=report.recall,
+            recall_interval=report.recall_interval,
             f1=report.f1,
+            f1_interval=report.f1_interval,
             images=report.images,
         )
 

@@ -9,6 +9,7 @@ _TABS: Final = (
     ("/understand/confusions", "Confusion matrix"),
     ("/understand/top-losses", "Top losses"),
     ("/understand/classes", "Results by class"),
+    ("/understand/sure", "How sure"),
     ("/compare", "Compare"),
 )
 

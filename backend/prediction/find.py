@@ -1,10 +1,12 @@
-"""Find the files and classes of a checkpoint's model."""
+"""Find the files, classes and settings of a checkpoint's model."""
 
 from sqlalchemy.orm import Session
 
 from backend.imaging.preprocessing import Preprocessing
+from backend.prediction.measures import measure_of
 from backend.prediction.models import ModelSource
 from backend.storage.base import Storage
+from backend.training.confidence.chosen import chosen_of
 from backend.training.find import checkpoint_folder, find_checkpoint
 
 
@@ -15,10 +17,13 @@ def source_of(session: Session, storage: Storage, checkpoint_id: str) -> ModelSo
         CheckpointNotFound: no such checkpoint.
     """
     row = find_checkpoint(session, checkpoint_id)
+    chosen = chosen_of(session, row.id)
     return ModelSource(
         checkpoint_id=row.id,
         sha256=row.sha256,
         folder=checkpoint_folder(storage, row),
         classes=tuple(row.classes),
         preprocessing=Preprocessing.from_json(row.preprocessing),
+        confidence=chosen.settings,
+        measure=measure_of(session, row.id, chosen),
     )

@@ -6,13 +6,15 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from backend.domain.attribution import FEATURE_MAP, Head
+from backend.domain.confidence.settings import ConfidenceSettings
+from backend.domain.confidence.strangeness import Measure
 from backend.domain.errors import AppError, Unavailable
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from backend.training.model_files import ModelDamaged, ModelFile, verified
@@ -39,6 +41,8 @@ class ModelSource:
         classes: K names, in the order of the model's outputs.
         sha256: of the weights; a model is loaded anew when it changes.
         folder: holds ``model.onnx``.
+        confidence: what was chosen about its answers.
+        measure: what strangeness is measured by; None where nobody has chosen a limit for it.
     """
 
     checkpoint_id: str
@@ -46,6 +50,12 @@ class ModelSource:
     folder: Path
     classes: tuple[str, ...]
     preprocessing: Preprocessing
+    confidence: ConfidenceSettings = ConfidenceSettings()
+    measure: Measure | None = None
+
+
+_FEATURES: Final = "features"
+"""Name of the pooled features, (N, F), inside an exported model."""
 
 
 class Model:
@@ -53,12 +63,16 @@ class Model:
 
     Attributes:
         has_feature_map: whether ``feature_map`` may be called; models of earlier versions have none.
+        has_features: whether ``probabilities_and_features`` may be called.
         head: its last layers, where somebody has read them.
     """
 
     def __init__(self, content: bytes, *, threads: int) -> None:
-        name = _field(0x12, FEATURE_MAP.encode())  # NodeProto.output
-        self.has_feature_map = name in content
+        self.has_feature_map, self.has_features = (
+            _field(0x12, name.encode()) in content  # NodeProto.output
+            for name in (FEATURE_MAP, _FEATURES)
+        )
+        inside = [name for name, has in ((FEATURE_MAP, self.has_feature_map), (_FEATURES, self.has_features)) if has]
         self.head: Head | None = None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -66,35 +80,43 @@ class Model:
         # Threads that wait by spinning would take the processor from a training beside us.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session: Any = onnxruntime.InferenceSession(  # Any: onnxruntime comes without types
-            _with_feature_map(content) if self.has_feature_map else content,
+            _with_outputs(content, inside),
             options,
             providers=["CPUExecutionProvider"],
         )
 
     def probabilities(self, views: list[Pixels]) -> NDArray[np.float32]:
         """(N, K) for N views of (H, W, 3); the normalisation is part of the model's graph."""
-        return self._run("probabilities", views)
+        (found,) = self._run(["probabilities"], views)
+        return found
+
+    def probabilities_and_features(self, views: list[Pixels]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(N, K) and (N, F) for N views of (H, W, 3)."""
+        probabilities, features = self._run(["probabilities", _FEATURES], views)
+        return probabilities, features
 
     def feature_map(self, view: Pixels) -> NDArray[np.float32]:
         """(C, h, w): the last feature map of a view of (H, W, 3)."""
-        found: NDArray[np.float32] = self._run(FEATURE_MAP, [view])[0]
+        (maps,) = self._run([FEATURE_MAP], [view])
+        found: NDArray[np.float32] = maps[0]
         return found
 
-    def _run(self, output: str, views: list[Pixels]) -> NDArray[np.float32]:
+    def _run(self, outputs: list[str], views: list[Pixels]) -> list[NDArray[np.float32]]:
         scaled = np.stack(views).astype(np.float32) / np.float32(255)
         images = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
-        (found,) = self._session.run([output], {"images": images})
-        return np.asarray(found, dtype=np.float32)
+        return [np.asarray(found, dtype=np.float32) for found in self._session.run(outputs, {"images": images})]
 
 
-def _with_feature_map(content: bytes) -> bytes:
-    """The model with its last feature map among the outputs.
+def _with_outputs(content: bytes, names: list[str]) -> bytes:
+    """The model with tensors that are inside it among the outputs.
 
     Files that are handed out have one output, as programs that use them expect. Protobuf joins lists of what is
     appended to those of what is there, so that nothing needs to be parsed.
     """
-    output = _field(0x0A, FEATURE_MAP.encode())  # ValueInfoProto.name
-    return content + _field(0x3A, _field(0x62, output))  # ModelProto.graph, GraphProto.output
+    for name in names:
+        output = _field(0x0A, name.encode())  # ValueInfoProto.name
+        content += _field(0x3A, _field(0x62, output))  # ModelProto.graph, GraphProto.output
+    return content
 
 
 def _field(tag: int, value: bytes) -> bytes:

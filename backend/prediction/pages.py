@@ -22,6 +22,7 @@ from backend.prediction.find import source_of
 from backend.prediction.service import MAX_FILES, Answers, Refusal, TooManyFiles, predict
 from backend.storage.base import Storage
 from backend.templating import address, is_fragment, page
+from backend.training.confidence.chosen import chosen_of
 from backend.training.find import find_checkpoint
 from backend.training.run_view import show_run
 
@@ -106,6 +107,7 @@ def _context(
     return {
         "section": "runs",
         "checkpoint": row,
+        "chosen": chosen_of(session, row.id).settings,
         "run": run,
         "architecture": title_of(row.architecture),
         "crumbs": [

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from backend.domain.confidence.settings import Verdict
 from backend.prediction.covering import Cover
 from backend.prediction.service import Answer, Answers, Refusal
 
@@ -25,6 +26,14 @@ class AnswerRead(BaseModel):
     predicted: str
     confidence: float
     probabilities: dict[str, float]
+    verdict: Verdict = Field(
+        description="By the settings of the checkpoint's confidence; where nobody has chosen a threshold, `not_sure` "
+        "is a confidence below 0.5 or less than 0.15 above the second class's."
+    )
+    sentence: str = Field(description="The verdict in words.")
+    strangeness: float | None = Field(
+        None, description="How unlike the training pictures it is; null where no limit of it was chosen."
+    )
 
 
 class RefusalRead(BaseModel):
@@ -54,6 +63,9 @@ def _read(item: Answer | Refusal) -> AnswerRead | RefusalRead:
                 predicted=item.predicted,
                 confidence=item.confidence,
                 probabilities=item.probabilities,
+                verdict=item.verdict,
+                sentence=item.sentence,
+                strangeness=item.strangeness,
             )
         case Refusal():
             return RefusalRead(file=item.file, error=FileError(code=item.code, message=item.message))

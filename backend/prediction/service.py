@@ -9,6 +9,7 @@ from typing import Final
 from PIL import Image
 
 from backend.counters import PREDICTION_SECONDS, PREDICTIONS
+from backend.domain.confidence.settings import Verdict, sentence_of
 from backend.domain.errors import LimitExceeded
 from backend.imaging.drawn.drawing import is_drawn
 from backend.imaging.errors import Refused
@@ -16,14 +17,11 @@ from backend.imaging.pool import WAIT_S, DecodingPool
 from backend.imaging.preprocessing import Pixels, Preprocessing
 from backend.imaging.tasks import network_view
 from backend.imaging.thumbnails import copy_to_look_at
-from backend.prediction.models import ModelCache, ModelSource
+from backend.prediction.models import Model, ModelCache, ModelSource
 
 MAX_FILES: Final = 64
 MAX_FILE_BYTES: Final = 64_000_000
 _BATCH: Final = 8
-UNSURE_BELOW: Final = 0.5
-UNSURE_WITHIN: Final = 0.15
-"""A first class that is less than this more probable than the second is shown as unsure."""
 
 
 class TooManyFiles(LimitExceeded):
@@ -45,6 +43,7 @@ class Answer:
 
     Attributes:
         probabilities: every class, the likeliest first.
+        strangeness: how unlike the training pictures it is; None where nobody has chosen a limit for it.
         drawn: of a sound or a movement, a WebP of what the model has seen.
     """
 
@@ -52,18 +51,14 @@ class Answer:
     predicted: str
     confidence: float
     probabilities: dict[str, float]
+    verdict: Verdict
+    strangeness: float | None = None
     drawn: bytes | None = None
 
     @property
-    def is_unsure(self) -> bool:
-        """Whether the first class is improbable, or hardly more probable than the second."""
-        first, second = (*self.probabilities.values(), 0.0)[:2]
-        return first < UNSURE_BELOW or first - second < UNSURE_WITHIN
-
-    @property
-    def runner_up(self) -> str:
-        """The second likeliest class."""
-        return list(self.probabilities)[1]
+    def sentence(self) -> str:
+        """The verdict in words."""
+        return sentence_of(self.verdict, list(self.probabilities.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +92,25 @@ def predict(
     items: list[Answer | Refusal] = []
     for group in _groups(_prepared(decoders, source, files)):
         views = [view.pixels for view in group if not isinstance(view, Refusal)]
-        rows = iter(model.probabilities(views) if views else ())
+        rows = iter(answers_of(model, source, views) if views else ())
         for view in group:
-            items.append(view if isinstance(view, Refusal) else _answer(view, source.classes, next(rows).tolist()))
+            items.append(view if isinstance(view, Refusal) else _answer(view, source, *next(rows)))
     seconds = time.perf_counter() - started
     PREDICTION_SECONDS.observe(seconds)
     refused = sum(isinstance(item, Refusal) for item in items)
     PREDICTIONS.labels("refused").inc(refused)
     PREDICTIONS.labels("answered").inc(len(items) - refused)
     return Answers(tuple(items), seconds * 1000)
+
+
+def answers_of(model: Model, source: ModelSource, views: list[Pixels]) -> list[tuple[list[float], float | None]]:
+    """For each view the K probabilities, with the temperature, and its strangeness; None where it isn't measured."""
+    if source.measure is None:
+        calibrated = source.confidence.calibrated(model.probabilities(views))
+        return [(row, None) for row in calibrated.tolist()]
+    plain, features = model.probabilities_and_features(views)
+    calibrated = source.confidence.calibrated(plain)
+    return list(zip(calibrated.tolist(), source.measure.of(features).tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,8 @@ def _prepared(
                 yield _View(name, view, is_drawn(content))
 
 
-def _answer(view: _View, classes: tuple[str, ...], probabilities: list[float]) -> Answer:
-    ranked = sorted(zip(classes, probabilities, strict=True), key=lambda pair: -pair[1])
+def _answer(view: _View, source: ModelSource, probabilities: list[float], strangeness: float | None) -> Answer:
+    ranked = sorted(zip(source.classes, probabilities, strict=True), key=lambda pair: -pair[1])
+    verdict = source.confidence.verdict(ranked, strangeness)
     drawn = copy_to_look_at(Image.fromarray(view.pixels)) if view.is_drawn else None
-    return Answer(view.file, ranked[0][0], ranked[0][1], dict(ranked), drawn)
+    return Answer(view.file, ranked[0][0], ranked[0][1], dict(ranked), verdict, strangeness, drawn)

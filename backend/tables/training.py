@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, false
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.base import Base, BigInt, Id, PrimaryId, Sha256, utc_now
@@ -153,3 +153,19 @@ class SpeedRow(Base):
     seconds: Mapped[float]
     run_id: Mapped[Id | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ConfidenceRow(Base):
+    """What was chosen about a checkpoint's confidence (``ConfidenceSettings``); without a row, nothing.
+
+    ``parity`` says how exported files with these settings compare. ``familiarity`` (safetensors, ``Familiarity``) is
+    what strangeness is measured by, as of ``measured_at``.
+    """
+
+    __tablename__ = "confidences"
+
+    checkpoint_id: Mapped[Id] = mapped_column(ForeignKey("checkpoints.id", ondelete="CASCADE"), primary_key=True)
+    settings: Mapped[dict[str, Json]]
+    parity: Mapped[dict[str, Json] | None]
+    familiarity: Mapped[bytes | None] = mapped_column(LargeBinary)
+    measured_at: Mapped[datetime | None]

@@ -18,6 +18,7 @@ from backend.domain.ids import RunId
 from backend.domain.training import RunStatus
 from backend.pagination import IdCursorDep, LimitQuery, Page
 from backend.training import control
+from backend.training.confidence.chosen import with_settings
 from backend.training.export_names import attachment, export_name
 from backend.training.find import checkpoint_folder, find_checkpoint, find_run
 from backend.training.marks import mark
@@ -215,7 +216,11 @@ def export_checkpoint(
     storage: StorageDep,
     form: Annotated[ExportFormat, Query(alias="format")] = ExportFormat.ONNX,
 ) -> Response:
-    """The model as a file; the ONNX file carries classes and preprocessing."""
+    """The model as a file; the ONNX file carries classes and preprocessing.
+
+    Where settings of its confidence were chosen, they are in it: ``probabilities`` of the ONNX file have the
+    temperature, and with a limit of strangeness it has ``strangeness`` as a second output.
+    """
     checkpoint = find_checkpoint(session, checkpoint_id)
     if form not in _FILE_OF:
         raise ExportFormatUnavailable(form)
@@ -224,6 +229,7 @@ def export_checkpoint(
         content = verified(file.parent, _FILE_OF[form], checkpoint.id)
     except FileNotFoundError:
         raise ExportMissing(checkpoint_id) from None
+    content = with_settings(session, checkpoint.id, _FILE_OF[form], content)
     headers = {"Content-Disposition": attachment(export_name(session, checkpoint, file.suffix))}
     return Response(content, media_type="application/octet-stream", headers=headers)
 

@@ -1,12 +1,16 @@
 """A server in which everything has happened: written into ledger and tables, so that no test waits for a training."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
 
 from backend.datasets.version_repository import VersionRepository
 from backend.db.session import WriteSession
@@ -21,6 +25,7 @@ from backend.ledger.claiming import claim_next
 from backend.ledger.job import Claim, Failure, JobKind, Worker
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
+from backend.prediction.confidence.measuring import MEASUREMENTS
 from backend.training import control
 from backend.training import record as progress
 from backend.training.forecast.eta import Standing
@@ -100,6 +105,9 @@ def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Fu
     past.pause(runs["continued"])
     finds["waiting"] = past.order_search()
     tested, _ = past.tested[0]
+    with _client(server) as client:
+        client.post(f"/checkpoints/{checkpoints[-1]}/confidence/none-of-these")
+    MEASUREMENTS.wait_for_all()
     return Furnished(server, wording, dataset_id, empty_dataset_id, version_id, tested, runs, checkpoints, finds, past)
 
 
@@ -249,6 +257,7 @@ class Past:
         folder = self.services.storage.folder("checkpoints", checkpoint_id)
         # By the means of red, green and blue; classes beyond the third are never said.
         write_colour_model(folder, 4 * np.eye(3, len(self.wording.classes), dtype=np.float32), SIDE)
+        _write_answers(folder, evaluation)
         images = len(evaluation.image_ids)
         rate = wrong / images
         valid = {"images": images, "errors": wrong, "error_rate": rate, "loss": 0.4}
@@ -274,3 +283,11 @@ class Past:
         probabilities = np.full((len(tested), len(classes)), 0.1 / (len(classes) - 1), dtype=np.float32)
         probabilities[np.arange(len(tested)), said] = 0.9
         return Evaluation(classes, tuple(image_id for image_id, _ in tested), probabilities, targets)
+
+
+def _write_answers(folder: Path, evaluation: Evaluation) -> None:
+    """As ``write_predictions`` of the engine, which needs torch (Any: float32 and int64)."""
+    tensors: dict[str, NDArray[Any]] = {"probabilities": evaluation.probabilities, "targets": evaluation.targets}
+    safetensors.numpy.save_file(tensors, folder / "predictions.safetensors")
+    ids = {"classes": list(evaluation.classes), "image_ids": list(evaluation.image_ids)}
+    (folder / "predictions.json").write_text(json.dumps(ids), "utf-8")

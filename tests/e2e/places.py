@@ -226,6 +226,8 @@ PLACES: Final = {
     "confusions, by mistakes": Place("/runs/{succeeded_run}/understand/confusions?order=mistakes&numbers=shares"),
     "top losses": Place("/runs/{succeeded_run}/understand/top-losses"),
     "classes": Place("/runs/{succeeded_run}/understand/classes"),
+    "how sure": Place("/runs/{succeeded_run}/understand/sure?shown=true&threshold=90&refused=5&limit-0=95", _open_all),
+    "how sure, nothing chosen": Place("/runs/{succeeded_run}/understand/sure?checkpoint={first_checkpoint}"),
     "fix": Place("/runs/{succeeded_run}/fix?from=top-losses", _wait_for_classes),
     "fix, nothing left": Place("/runs/{succeeded_run}/fix?from=class&class=nobody"),
     "one test picture": Place("/runs/{succeeded_run}/images/{image}"),

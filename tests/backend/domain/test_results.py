@@ -51,6 +51,11 @@ def test_each_class_has_its_report() -> None:
     assert (cat.precision, cat.recall, cat.f1) == pytest.approx((1 / 3, 0.5, 0.4))
     assert (dog.precision, dog.recall) == pytest.approx((0.5, 1 / 3))
     assert (owl.precision, owl.recall, owl.f1) == (None, None, None)
+    # Wilson's intervals of 1 of 3, 1 of 2 and, for F1, 1 of 4.
+    assert cat.precision_interval == pytest.approx((0.0615, 0.7923), abs=1e-4)
+    assert cat.recall_interval == pytest.approx((0.0945, 0.9055), abs=1e-4)
+    assert cat.f1_interval == pytest.approx((0.0872, 0.8231), abs=1e-4)
+    assert (owl.precision_interval, owl.recall_interval, owl.f1_interval) == (None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,12 @@ def test_evaluation_gives_the_figures_with_their_interval(client: TestClient, tr
     assert body["error_rate_interval"] == pytest.approx([0.187616, 0.812384], abs=1e-6)
     assert body["loss"] == pytest.approx(1.262539, abs=1e-6)
     assert body["images"] == 6
-    assert body["per_class"][2] == {"class": "owl", "precision": None, "recall": 0.0, "f1": 0.0, "images": 1}
+    owl = body["per_class"][2]
+    assert (owl["class"], owl["precision"], owl["recall"], owl["f1"], owl["images"]) == ("owl", None, 0.0, 0.0, 1)
+    # Wilson's interval of 0 of 1.
+    assert owl["precision_interval"] is None
+    assert owl["recall_interval"] == pytest.approx([0, 0.7935], abs=1e-4)
+    assert owl["f1_interval"] == pytest.approx([0, 0.8848], abs=1e-4)
 
 
 def test_confusion_matrix_has_rows_of_actual_classes(client: TestClient, tried_run: TriedRun) -> None:
