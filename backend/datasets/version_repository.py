@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from backend.datasets.export.layout import VersionFile
 from backend.domain.ids import Digest
 from backend.tables.datasets import (
     DatasetRow,
@@ -67,6 +68,32 @@ class VersionRepository:
             ),
             key=lambda image: image[1],
         )
+
+    def files(self, version_id: str) -> list[VersionFile]:
+        """Every image of a version with its file, in no order."""
+        file = (ImageRow.digest, ImageRow.path, ImageRow.format, ImageRow.bytes)
+        query = select(*file, VersionImageRow.label, VersionImageRow.split).join(
+            ImageRow, ImageRow.id == VersionImageRow.image_id
+        )
+        found = self._session.execute(query.where(VersionImageRow.version_id == version_id))
+        return [
+            VersionFile(Digest(digest), path, format, size, label, split)
+            for digest, path, format, size, label, split in found
+        ]
+
+    def faces(self, version_id: str, each: int) -> dict[str, list[Digest]]:
+        """Digests of the first images of each label, in the order of ids."""
+        place = func.row_number().over(partition_by=VersionImageRow.label, order_by=VersionImageRow.image_id)
+        mine = (
+            select(VersionImageRow.image_id, VersionImageRow.label, place.label("place"))
+            .where(VersionImageRow.version_id == version_id)
+            .subquery()
+        )
+        query = select(mine.c.label, ImageRow.digest).join(ImageRow, ImageRow.id == mine.c.image_id)
+        found: dict[str, list[Digest]] = {}
+        for label, digest in self._session.execute(query.where(mine.c.place <= each).order_by(mine.c.image_id)):
+            found.setdefault(label, []).append(Digest(digest))
+        return found
 
     def formats_of(self, version_id: str, limit: int) -> list[str]:
         """Formats of the first images of a version."""
