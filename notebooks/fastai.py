@@ -5,6 +5,7 @@ import json
 import zipfile
 
 from fastai.vision.all import (
+    BnFreeze,
     CategoryBlock,
     ClassificationInterpretation,
     DataBlock,
@@ -13,6 +14,7 @@ from fastai.vision.all import (
     Normalize,
     Path,
     Resize,
+    SaveModelCallback,
     aug_transforms,
     error_rate,
     set_seed,

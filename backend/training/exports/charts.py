@@ -7,6 +7,7 @@ from typing import Final
 from backend.domain.json import Json
 from backend.domain.schedule import planned_points
 from backend.training.exports.facts import StageDone
+from backend.training.run_page.log import rate_words
 
 WIDTH: Final = 600
 HEIGHT: Final = 170
@@ -67,7 +68,7 @@ def rate_chart(done: StageDone) -> Chart:
     points = [(share, rate) for share, rate, _ in planned_points(done.stage)]
     top = max(rate for _, rate in points)
     line = Line("rate", _points((round(WIDTH * share, 1), round(LOW * (1 - rate / top), 1)) for share, rate in points))
-    ticks = ((0.0, f"{top:.1e}"), (float(LOW), "0"))
+    ticks = ((0.0, rate_words(top)), (float(LOW), "0"))
     return Chart("Learning rate", "Learning rate of the head over the stage (one cycle)", LOW, (line,), ticks, ())
 
 

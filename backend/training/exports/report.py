@@ -36,7 +36,7 @@ FACES: Final = 120
 """Pictures of classes in all: about a megabyte, whatever the dataset's size."""
 _FACES_EACH: Final = 4
 WORST: Final = 12
-PAIRS: Final = 20
+PAIRS: Final = 12
 _CLASSES: Final = 200
 """Lines of the table of classes; of more, the worst."""
 _LIBRARIES: Final = ("torch", "torchvision", "timm", "onnxruntime", "numpy", "pillow")
@@ -151,7 +151,7 @@ def _classes(session: Session, storage: Storage, facts: RunFacts) -> tuple[Class
     each = max(1, min(_FACES_EACH, FACES // len(facts.classes)))
     faces = faces_of(session, facts.version.id, each)
     found = []
-    for place, name in enumerate(facts.classes):
+    for place, name in enumerate(sorted(facts.classes, key=lambda one: (one.casefold(), one))):
         counts = facts.version.counts.get(name, {})
         # Beyond the first so many classes there is no room for pictures.
         shown = faces.get(name, []) if place < FACES else []
