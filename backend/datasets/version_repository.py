@@ -1,11 +1,11 @@
 """All SQL over frozen versions and what they contain."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from backend.datasets.export.layout import VersionFile
 from backend.domain.ids import Digest
 from backend.tables.datasets import (
     DatasetRow,
@@ -14,6 +14,18 @@ from backend.tables.datasets import (
     VersionRow,
 )
 from backend.tables.training import RunRow
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFile:
+    """A picture of a version: its file, its name in the dataset, and what the version says of it."""
+
+    digest: Digest
+    path: str
+    format: str
+    bytes: int
+    label: str
+    split: str
 
 
 class VersionRepository:

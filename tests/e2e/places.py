@@ -226,6 +226,7 @@ PLACES: Final = {
     "confusions, by mistakes": Place("/runs/{succeeded_run}/understand/confusions?order=mistakes&numbers=shares"),
     "top losses": Place("/runs/{succeeded_run}/understand/top-losses"),
     "classes": Place("/runs/{succeeded_run}/understand/classes"),
+    "report": Place("/runs/{succeeded_run}/report"),
     "fix": Place("/runs/{succeeded_run}/fix?from=top-losses", _wait_for_classes),
     "fix, nothing left": Place("/runs/{succeeded_run}/fix?from=class&class=nobody"),
     "one test picture": Place("/runs/{succeeded_run}/images/{image}"),

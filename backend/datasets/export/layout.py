@@ -5,24 +5,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from backend.domain.ids import Digest
+from backend.datasets.version_repository import VersionFile
 from backend.domain.images import is_item_name
 from backend.domain.safe_names import SafeNames
 
 _SUFFIXES: Final[Mapping[str, str]] = {"JPEG": ".jpg", "TIFF": ".tif", "HEIF": ".heic", "TRACK": ".csv"}
 """Endings of formats that aren't called by their own; for files that came without one."""
-
-
-@dataclass(frozen=True, slots=True)
-class VersionFile:
-    """A picture of a version: its file, its name in the dataset, and what the version says of it."""
-
-    digest: Digest
-    path: str
-    format: str
-    bytes: int
-    label: str
-    split: str
 
 
 @dataclass(frozen=True, slots=True)
