@@ -88,7 +88,9 @@ def train(
 ) -> Trained:
     """Upload shapes, freeze a version of them and train on it."""
     dataset_id = client.post("/api/v1/datasets", json={"name": "Shapes & <b>more</b>"}).json()["id"]
-    files = [("files", file) for file in folder_of_shapes(each, size=80).items()]
+    # Half as many circles: what is done about unequal classes makes a difference.
+    left_out = {f"shapes/circle/{number}.png" for number in range(each // 2)}
+    files = [("files", file) for file in folder_of_shapes(each, size=80).items() if file[0] not in left_out]
     assert client.post(f"/api/v1/datasets/{dataset_id}/images", files=files).status_code == 200
     frozen = {"rule": {"kind": "folder", "level": 1}, "split": {"kind": "random", "valid": 0.4, "seed": 1}}
     version = client.post(f"/api/v1/datasets/{dataset_id}/versions", json=frozen).json()
