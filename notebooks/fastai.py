@@ -117,7 +117,7 @@ interpretation.plot_confusion_matrix()
 interpretation.most_confused(min_val=2)
 
 # %%
-interpretation.plot_top_losses(9)
+interpretation.plot_top_losses(min(9, len(held_out)))
 
 # %% [markdown]
 # ## Beside the training
