@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError
@@ -17,6 +17,7 @@ from backend.built_files import FRONTEND
 from backend.datasets.images import kept_thumbnail
 from backend.datasets.versions import faces_of
 from backend.domain.ids import CheckpointId, Digest, RunId
+from backend.domain.json import Json
 from backend.domain.results import Confusion, proportion_words
 from backend.imaging.thumbnails import MEDIA_TYPE, SIZES
 from backend.interpretation import matrix_view, service
@@ -127,7 +128,7 @@ def report(session: Session, storage: Storage, facts: RunFacts) -> Report:
         classes=classes[:_CLASSES],
         hidden_classes=max(0, len(classes) - _CLASSES),
         settings=settings_in_words(facts.run.config, facts.run.rates_found),
-        stages=tuple(StageReport(done, (loss_chart(done, steps), rate_chart(done))) for done in facts.stages),
+        stages=tuple(StageReport(done, _charts(done, steps)) for done in facts.stages),
         matrix=_matrix(results.classes, summary, order, colours),
         matrix_size=matrix_view.cell_size(len(results.classes)),
         legend=colours.legend,
@@ -140,6 +141,11 @@ def report(session: Session, storage: Storage, facts: RunFacts) -> Report:
         hashes=_hashes(facts),
         versions=_versions(),
     )
+
+
+def _charts(done: StageDone, steps: Sequence[Mapping[str, Json]]) -> tuple[Chart, ...]:
+    # A rate that was to be found and isn't written down can't be drawn.
+    return (loss_chart(done, steps), *(() if done.stage.max_lr == "find" else (rate_chart(done),)))
 
 
 def _references(facts: RunFacts) -> tuple[Reference, ...]:
