@@ -24,7 +24,7 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 FRONTEND_INSTALLED := frontend/node_modules/.installed
 FRONTEND_BUILT := frontend/static/manifest.json
 FRONTEND_SOURCES := $(shell find frontend/src frontend/styles frontend/templates frontend/*.mjs frontend/*.json -type f 2>/dev/null)
-PYTHON_SOURCES := backend worker tests alembic $(wildcard benchmarks)
+PYTHON_SOURCES := backend worker tests alembic notebooks $(wildcard benchmarks)
 
 help:
 	@sed -n 's/^#   //p' Makefile

@@ -23,6 +23,7 @@ from backend.datasets.deletion import endpoints as deletion_endpoints
 from backend.datasets.deletion import pages as deletion_pages
 from backend.datasets.examine import endpoints as examine_endpoints
 from backend.datasets.examine import pages as examine_pages
+from backend.datasets.export import endpoints as export_endpoints
 from backend.datasets.health import endpoints as health_endpoints
 from backend.datasets.health import pages as health_pages
 from backend.datasets.labels import endpoints as label_endpoints
@@ -68,6 +69,8 @@ from backend.timm_lookup import TimmLookup
 from backend.training import endpoints as training_endpoints
 from backend.training.compare import endpoints as compare_endpoints
 from backend.training.compare import pages as compare_pages
+from backend.training.exports import endpoints as model_export_endpoints
+from backend.training.exports import pages as report_pages
 from backend.training.lr_finds import endpoints as lr_finds_endpoints
 from backend.training.pages import lr_find as lr_find_pages
 from backend.training.pages import retrain as retrain_pages
@@ -104,6 +107,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         confidence_endpoints.router,
         heatmap_endpoints.router,
         dataset_endpoints.router,
+        export_endpoints.router,
         examine_endpoints.router,
         examine_pages.router,
         source_endpoints.router,
@@ -130,6 +134,8 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         picture_pages.router,
         system_endpoints.router,
         training_endpoints.router,
+        model_export_endpoints.router,
+        report_pages.router,
         compare_endpoints.router,
         compare_pages.router,
         lr_finds_endpoints.router,

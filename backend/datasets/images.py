@@ -33,6 +33,19 @@ def find_dataset(session: Session, dataset_id: str) -> DatasetRow:
     return DatasetRepository(session).get(dataset_id)
 
 
+def digests_of(session: Session, image_ids: Sequence[str]) -> list[Digest]:
+    """The SHA-256 of these pictures' files, in no order; pictures that are gone have none."""
+    return DatasetRepository(session).digests(image_ids)
+
+
+def kept_thumbnail(storage: Storage, digest: Digest, side: int) -> bytes | None:
+    """A small copy as WebP where there is one; nothing is decoded."""
+    try:
+        return (storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, side)).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
 def present_files(session: Session, dataset_id: str, paths: Sequence[str], sizes: Sequence[int]) -> list[list[str]]:
     """For each path, the SHA-256 of the dataset's files with that path and size; none where there is no such file.
 

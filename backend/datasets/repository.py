@@ -235,6 +235,11 @@ class DatasetRepository:
             raise ImageNotFound
         return row
 
+    def digests(self, image_ids: Sequence[str]) -> list[Digest]:
+        """The SHA-256 of these images, in no order."""
+        query = select(ImageRow.digest).where(ImageRow.id.in_(image_ids))
+        return [Digest(digest) for digest in self._session.scalars(query)]
+
     def names_stamp(self, dataset_id: str) -> tuple[str, str]:
         """Changes with every name that comes or goes: how many there are, and the id of the newest."""
         query = select(func.count(), func.max(ImagePathRow.id)).where(ImagePathRow.dataset_id == dataset_id)

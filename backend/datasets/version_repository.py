@@ -1,6 +1,7 @@
 """All SQL over frozen versions and what they contain."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
@@ -13,6 +14,18 @@ from backend.tables.datasets import (
     VersionRow,
 )
 from backend.tables.training import RunRow
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFile:
+    """A picture of a version: its file, its name in the dataset, and what the version says of it."""
+
+    digest: Digest
+    path: str
+    format: str
+    bytes: int
+    label: str
+    split: str
 
 
 class VersionRepository:
@@ -67,6 +80,32 @@ class VersionRepository:
             ),
             key=lambda image: image[1],
         )
+
+    def files(self, version_id: str) -> list[VersionFile]:
+        """Every image of a version with its file, in no order."""
+        file = (ImageRow.digest, ImageRow.path, ImageRow.format, ImageRow.bytes)
+        query = select(*file, VersionImageRow.label, VersionImageRow.split).join(
+            ImageRow, ImageRow.id == VersionImageRow.image_id
+        )
+        found = self._session.execute(query.where(VersionImageRow.version_id == version_id))
+        return [
+            VersionFile(Digest(digest), path, format, size, label, split)
+            for digest, path, format, size, label, split in found
+        ]
+
+    def faces(self, version_id: str, each: int) -> dict[str, list[Digest]]:
+        """Digests of the first images of each label, in the order of ids."""
+        place = func.row_number().over(partition_by=VersionImageRow.label, order_by=VersionImageRow.image_id)
+        mine = (
+            select(VersionImageRow.image_id, VersionImageRow.label, place.label("place"))
+            .where(VersionImageRow.version_id == version_id)
+            .subquery()
+        )
+        query = select(mine.c.label, ImageRow.digest).join(ImageRow, ImageRow.id == mine.c.image_id)
+        found: dict[str, list[Digest]] = {}
+        for label, digest in self._session.execute(query.where(mine.c.place <= each).order_by(mine.c.image_id)):
+            found.setdefault(label, []).append(Digest(digest))
+        return found
 
     def formats_of(self, version_id: str, limit: int) -> list[str]:
         """Formats of the first images of a version."""

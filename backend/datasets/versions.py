@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from backend.datasets.errors import VersionNotFound
 from backend.datasets.version_repository import VersionRepository
 from backend.domain.drawn import Drawn, most_are
+from backend.domain.ids import Digest
 from backend.imaging.facts import drawn_from
 from backend.tables.datasets import VersionRow
 
@@ -26,6 +27,11 @@ def drawn_kind(session: Session, version_id: str) -> Drawn | None:
         _KINDS.clear()
     _KINDS[version_id] = kind
     return kind
+
+
+def faces_of(session: Session, version_id: str, each: int) -> dict[str, list[Digest]]:
+    """The SHA-256 of a few pictures of each class, by its name; always the same ones."""
+    return VersionRepository(session).faces(version_id, each)
 
 
 def find_version(session: Session, version_id: str) -> VersionRow:

@@ -23,6 +23,7 @@ from backend.prediction.service import MAX_FILES, Answers, Refusal, TooManyFiles
 from backend.storage.base import Storage
 from backend.templating import address, is_fragment, page
 from backend.training.confidence.chosen import chosen_of
+from backend.training.exports.offers import input_words, offers
 from backend.training.find import find_checkpoint
 from backend.training.run_view import show_run
 
@@ -117,6 +118,8 @@ def _context(
             ("Try", ""),
         ],
         "steps": steps_of(session, DatasetId(run.dataset_id), StepName.USE),
+        "downloads": offers(session, run, row),
+        "input_words": input_words(row),
         "samples": results.samples(session, CheckpointId(row.id), limit=SAMPLES),
         "curl": f'curl -H "Authorization: Bearer $TELLAPART_TOKEN" -F files=@picture.jpg '
         f"{base}/api/v1/checkpoints/{row.id}/predictions",

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from enum import StrEnum
 from typing import Annotated, Final
 
 import anyio
@@ -11,18 +10,14 @@ from fastapi.concurrency import run_in_threadpool
 from sse_starlette import EventSourceResponse
 
 from backend.caller import CallerDep
-from backend.dependencies import ReadDep, ServicesDep, SettingsDep, StorageDep, UnitDep
+from backend.dependencies import ReadDep, ServicesDep, SettingsDep, UnitDep
 from backend.domain.architectures import ARCHITECTURES
-from backend.domain.errors import InvalidInput, Unavailable
 from backend.domain.ids import RunId
 from backend.domain.training import RunStatus
 from backend.pagination import IdCursorDep, LimitQuery, Page
 from backend.training import control
-from backend.training.confidence.chosen import with_settings
-from backend.training.export_names import attachment, export_name
-from backend.training.find import checkpoint_folder, find_checkpoint, find_run
+from backend.training.find import find_checkpoint, find_run
 from backend.training.marks import mark
-from backend.training.model_files import ModelFile, verified
 from backend.training.remove import remove_runs
 from backend.training.repository import RunRepository
 from backend.training.retrain import retrain
@@ -49,44 +44,6 @@ LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="N
 LastEventIdQuery = Annotated[
     str | None, Query(alias="last_event_id", description="The same, for browsers that open a stream anew.")
 ]
-
-
-class ExportFormat(StrEnum):
-    """Forms in which a model can be taken away."""
-
-    ONNX = "onnx"
-    SAFETENSORS = "safetensors"
-    TORCHSCRIPT = "torchscript"
-    NOTEBOOK = "notebook"
-
-
-class ExportFormatUnavailable(InvalidInput):
-    """This version can't make a file of that form yet."""
-
-    code = "export-format-unavailable"
-
-    def __init__(self, wanted: ExportFormat) -> None:
-        super().__init__(
-            f"This version can't export a model as {wanted.value} yet.",
-            advice="Take onnx (runs in most programs) or safetensors (the bare weights).",
-            details={"format": wanted, "available": list(_FILE_OF)},
-        )
-
-
-class ExportMissing(Unavailable):
-    """The checkpoint's file isn't where it was kept."""
-
-    code = "export-missing"
-
-    def __init__(self, checkpoint_id: str) -> None:
-        super().__init__(
-            "The file of this model isn't where it was kept.",
-            advice="Train again, or bring back the data folder from a backup.",
-            details={"checkpoint_id": checkpoint_id},
-        )
-
-
-_FILE_OF: Final = {ExportFormat.ONNX: ModelFile.ONNX, ExportFormat.SAFETENSORS: ModelFile.WEIGHTS}
 
 
 def event_feed(request: Request) -> EventFeed:
@@ -207,31 +164,6 @@ def finish_run(run_id: str, unit: UnitDep) -> RunRead:
 def read_checkpoint(checkpoint_id: str, session: ReadDep) -> CheckpointRead:
     """A finished stage: classes, preprocessing, figures, hash."""
     return CheckpointRead.of(find_checkpoint(session, checkpoint_id))
-
-
-@router.get("/checkpoints/{checkpoint_id}/export", tags=["models"], response_class=Response)
-def export_checkpoint(
-    checkpoint_id: str,
-    session: ReadDep,
-    storage: StorageDep,
-    form: Annotated[ExportFormat, Query(alias="format")] = ExportFormat.ONNX,
-) -> Response:
-    """The model as a file; the ONNX file carries classes and preprocessing.
-
-    Where settings of its confidence were chosen, they are in it: ``probabilities`` of the ONNX file have the
-    temperature, and with a limit of strangeness it has ``strangeness`` as a second output.
-    """
-    checkpoint = find_checkpoint(session, checkpoint_id)
-    if form not in _FILE_OF:
-        raise ExportFormatUnavailable(form)
-    file = checkpoint_folder(storage, checkpoint) / _FILE_OF[form]
-    try:
-        content = verified(file.parent, _FILE_OF[form], checkpoint.id)
-    except FileNotFoundError:
-        raise ExportMissing(checkpoint_id) from None
-    content = with_settings(session, checkpoint.id, _FILE_OF[form], content)
-    headers = {"Content-Disposition": attachment(export_name(session, checkpoint, file.suffix))}
-    return Response(content, media_type="application/octet-stream", headers=headers)
 
 
 @router.get("/architectures", tags=["models"])

@@ -228,6 +228,7 @@ PLACES: Final = {
     "classes": Place("/runs/{succeeded_run}/understand/classes"),
     "how sure": Place("/runs/{succeeded_run}/understand/sure?shown=true&threshold=90&refused=5&limit-0=95", _open_all),
     "how sure, nothing chosen": Place("/runs/{succeeded_run}/understand/sure?checkpoint={first_checkpoint}"),
+    "report": Place("/runs/{succeeded_run}/report"),
     "fix": Place("/runs/{succeeded_run}/fix?from=top-losses", _wait_for_classes),
     "fix, nothing left": Place("/runs/{succeeded_run}/fix?from=class&class=nobody"),
     "one test picture": Place("/runs/{succeeded_run}/images/{image}"),

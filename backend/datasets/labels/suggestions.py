@@ -13,6 +13,7 @@ from backend.datasets.labels.tables import table_words
 from backend.datasets.samples import Sample
 from backend.domain.errors import InvalidInput
 from backend.domain.images import normal
+from backend.domain.labels.json_tables import JsonLayout
 from backend.domain.labels.rules import CsvRule, FolderRule, PatternRule, RuleSpec, parse_spec
 from backend.domain.labels.sense import is_container, masks_among, nests, sense_of
 from backend.domain.labels.tables import Table
@@ -174,7 +175,9 @@ def _candidates(content: DatasetContent, masks: frozenset[str]) -> Iterator[_Can
     # Those that belong together come first: each by itself would leave pictures without a label.
     tables = sorted(content.about_images().items(), key=lambda found: len(found[1].files) == 1)
     for file, read in tables:
-        yield _Candidate(CsvRule(file=file), f"the label in {table_words(read)}", 0.99)
+        # What we wrote ourselves knows more than folders do, whose names aren't always those of the classes.
+        weight = _SURE if read.layout == JsonLayout.TELLAPART else 0.99
+        yield _Candidate(CsvRule(file=file), f"the label in {table_words(read)}", weight)
     ending = _ending(content)
     yield _Candidate(PatternRule(pattern=rf"/([^/]+)_\d+{ending}"), "the file name up to its last _number", 0.9)
     yield _Candidate(PatternRule(pattern=rf"/([^/]+)-\d+{ending}"), "the file name up to its last -number", 0.9)
@@ -183,6 +186,7 @@ def _candidates(content: DatasetContent, masks: frozenset[str]) -> Iterator[_Can
     yield _Candidate(PatternRule(pattern=r"/([^/_-]+)[_-][^/]*$"), "the file name up to its first _ or -", 0.8)
 
 
+_SURE: Final = 1.5
 _LEVEL_WORDS: Final = {
     1: "the folder each picture is in",
     2: "the folder above the one each picture is in",
@@ -255,7 +259,12 @@ def _suffix(path: str) -> str:
 
 
 def _split_for(content: DatasetContent, labelled: Labelled) -> SplitSpec:
-    """By the folders that are called like sides, else by a column of the rule's table, else at random."""
+    """By the folders that are called like sides, else by a column of the rule's table, else at random.
+
+    Of a version that was exported, its own split.
+    """
+    if labelled.table is not None and labelled.table.layout == JsonLayout.TELLAPART:
+        return _column_split(labelled) or RandomSplit()
     return _folder_split(content, labelled) or _column_split(labelled) or RandomSplit()
 
 

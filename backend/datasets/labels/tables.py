@@ -58,6 +58,7 @@ def read_table(
 
 
 _LAYOUTS: Final = {
+    JsonLayout.TELLAPART: "a version that Tellapart exported",
     JsonLayout.COCO: "COCO",
     JsonLayout.LABEL_STUDIO: "Label Studio",
     JsonLayout.FIFTYONE: "FiftyOne",

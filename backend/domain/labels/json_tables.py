@@ -1,7 +1,8 @@
 """Labels in JSON, as other tools write them, laid out as a table.
 
-COCO, Label Studio, FiftyOne, rows of objects (also one a line, as Hugging Face's ``metadata.jsonl``), and a map from
-names to labels. A picture with several different labels gets a row for each, so that the contradiction shows.
+Our own exports, COCO, Label Studio, FiftyOne, rows of objects (also one a line, as Hugging Face's ``metadata.jsonl``),
+and a map from names to labels. A picture with several different labels gets a row for each, so that the contradiction
+shows.
 """
 
 import json
@@ -14,6 +15,8 @@ from typing import Any, Final
 from backend.domain.images import is_item_name
 from backend.domain.labels.tables import NAME_WORDS
 
+TELLAPART_FORMAT: Final = "tellapart-dataset"
+"""By which an exported version's ``tellapart.json`` is known."""
 MAX_BYTES: Final = 64 << 20
 MAX_ROWS: Final = 1_000_000
 _MAX_COLUMNS: Final = 50
@@ -25,6 +28,7 @@ _MOST: Final = 0.5
 class JsonLayout(StrEnum):
     """In which form a JSON file holds labels."""
 
+    TELLAPART = "tellapart"
     COCO = "coco"
     LABEL_STUDIO = "label-studio"
     FIFTYONE = "fiftyone"
@@ -54,7 +58,7 @@ def read_json_table(content: bytes) -> JsonTable:
     if len(content) > MAX_BYTES:
         raise NoJsonTable(f"it is a JSON file of more than {MAX_BYTES >> 20} MB. Save its labels as CSV")
     whole = _parsed(content)
-    for read in (_coco, _fiftyone, _label_studio, _records, _map):
+    for read in (_tellapart, _coco, _fiftyone, _label_studio, _records, _map):
         if (table := read(whole)) is not None:
             if len(table.rows) > MAX_ROWS:
                 raise NoJsonTable(f"it is a JSON file with more than {MAX_ROWS:,} labels. Save them as CSV")
@@ -87,7 +91,15 @@ def _json_lines(content: bytes) -> list[Any] | None:  # Any: what somebody sent
     return rows
 
 
-def _coco(whole: Any) -> JsonTable | None:  # Any: JSON, here and below
+def _tellapart(whole: Any) -> JsonTable | None:  # Any: JSON, here and below
+    if not isinstance(whole, dict) or whole.get("format") != TELLAPART_FORMAT:
+        return None
+    columns = ("file", "label", "split")
+    rows = [tuple(_text(one.get(name)) for name in columns) for one in _objects(whole.get("images"))]
+    return JsonTable(JsonLayout.TELLAPART, columns, rows) if rows else None
+
+
+def _coco(whole: Any) -> JsonTable | None:
     if not isinstance(whole, dict) or not {"images", "annotations", "categories"} <= whole.keys():
         return None
     names = {_key(one, "id"): _text(one.get("name")) for one in _objects(whole["categories"])}
