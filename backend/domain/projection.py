@@ -117,7 +117,8 @@ def on_a_square(positions: NDArray[np.float64] | NDArray[np.float32]) -> Positio
     """(N, 2) positions moved and scaled, both directions alike, so that the wider one goes from -1 to 1."""
     low, high = positions.min(axis=0), positions.max(axis=0)
     half = max(float((high - low).max()) / 2, 1e-12)
-    return ((positions - (low + high) / 2) / half).astype(np.float32)
+    found: Positions = ((positions - (low + high) / 2) / half).astype(np.float32)
+    return found
 
 
 def _without_itself(places: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -125,4 +126,5 @@ def _without_itself(places: NDArray[np.int64]) -> NDArray[np.int64]:
     is_itself = places == np.arange(len(places))[:, None]
     # Where more equal ones lie in front than are asked for, the last one goes.
     is_itself[~is_itself.any(axis=1), -1] = True
-    return places[~is_itself].reshape(len(places), -1)
+    found: NDArray[np.int64] = places[~is_itself].reshape(len(places), -1)
+    return found

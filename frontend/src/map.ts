@@ -16,7 +16,7 @@ const SETTLES_MS = 150;
 /** Pictures whose labels one request may change. */
 const MOST_CHANGES = 19_000;
 const TILES = 60;
-const STRAYS = 30;
+const STRAYS = 12;
 const REASON = "map";
 
 interface Standing {
@@ -226,7 +226,8 @@ class MapPage {
     const image = need<HTMLImageElement>("[data-map-hover-image]", box);
     const source = this.thumbnailOf(index);
     if (!image.src.endsWith(source)) image.src = source;
-    need("[data-map-hover-words]", box).textContent = this.wordsOf(index);
+    // Names may break after their underscores.
+    need("[data-map-hover-words]", box).textContent = this.wordsOf(index).replaceAll("_", "_\u200b");
     const { width, height } = this.canvas.view;
     const [left, top] = [x + 18 + box.offsetWidth > width ? x - 18 - box.offsetWidth : x + 18, Math.min(y + 12, height - box.offsetHeight - 8)];
     box.style.transform = `translate(${Math.max(4, left)}px, ${Math.max(4, top)}px)`;
@@ -235,8 +236,13 @@ class MapPage {
   private activated(index: number): void {
     window.clearTimeout(this.panelTimer);
     if (index < 0) return;
-    announce(`${this.wordsOf(index)}${this.selected[index] ? ", selected" : ""}`);
+    this.speak(`${this.wordsOf(index)}${this.selected[index] ? ", selected" : ""}`);
     this.panelTimer = window.setTimeout(() => void this.showPanel(index), SETTLES_MS);
+  }
+
+  /** To who can't see the map; others see it. */
+  private speak(words: string): void {
+    need("[data-map-spoken]", this.root).textContent = words;
   }
 
   private async showPanel(index: number): Promise<void> {
@@ -255,6 +261,9 @@ class MapPage {
     need("[data-map-strays-table]", this.root).hidden = found.length === 0;
     need("[data-map-no-strays]", this.root).hidden = found.length > 0;
     need("[data-map-strays]", this.root).replaceChildren(...found.slice(0, STRAYS).map((one) => this.strayRow(one)));
+    const more = need("[data-map-more-strays]", this.root);
+    more.hidden = found.length <= STRAYS;
+    more.textContent = `and ${counted(found.length - STRAYS, "more pair")} of classes`;
   }
 
   private strayRow({ label, among, images }: Strays): HTMLElement {
@@ -277,13 +286,12 @@ class MapPage {
     if (!isAdded) this.selected.fill(0);
     for (const index of indices) this.selected[index] = 1;
     this.drawSelection();
-    announce(`${counted(this.chosen.length, "picture")} selected`);
   }
 
   private toggle(index: number): void {
     this.selected[index] = this.selected[index] ? 0 : 1;
     this.drawSelection();
-    announce(`${this.wordsOf(index)}, ${this.selected[index] ? "selected" : "not selected"}`);
+    this.speak(`${this.wordsOf(index)}, ${this.selected[index] ? "selected" : "not selected"}`);
   }
 
   private selectPicked(): void {

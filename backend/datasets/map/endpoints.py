@@ -1,6 +1,6 @@
 """The map of a dataset's pictures, by REST."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import numpy as np
 from fastapi import APIRouter, Query, Response
@@ -13,7 +13,9 @@ from backend.dependencies import ReadDep, SettingsDep, StorageDep
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
 Key = Annotated[str, Query(max_length=64, description="The map's key.")]
-_BINARY = {200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+_BINARY: Final[dict[int | str, dict[str, Any]]] = {  # Any: OpenAPI
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 @router.get("/datasets/{dataset_id}/map")
@@ -24,7 +26,7 @@ def get_map(dataset_id: str, session: ReadDep, settings: SettingsDep) -> MapRead
 
 @router.post("/datasets/{dataset_id}/map/arrangement", status_code=202)
 def start_arrangement(dataset_id: str, session: ReadDep, settings: SettingsDep) -> MapRead:
-    """Arrange the map by similarity (t-SNE), in the background; nothing happens where it is, or where that is under way."""
+    """Arrange the map by similarity (t-SNE), in the background; nothing happens where that is done or under way."""
     return MapRead.of(arrange(session, settings.features_folder, dataset_id))
 
 
@@ -36,7 +38,7 @@ def stop_arrangement(dataset_id: str, session: ReadDep, settings: SettingsDep) -
 
 @router.get("/datasets/{dataset_id}/map/positions", response_class=Response, responses=_BINARY)
 def get_positions(dataset_id: str, session: ReadDep, settings: SettingsDep, key: Key, view: View) -> Response:
-    """Where N pictures lie: N times x and y as float32 in [-1, 1], then N times the 16 bytes of the id; little-endian."""
+    """Where N pictures lie: N times x and y as float32 in [-1, 1], little-endian; then N times the id as 16 bytes."""
     DatasetRepository(session).get(dataset_id)
     source, positions = positions_of(settings.features_folder, dataset_id, key, view)
     content = positions.astype(np.dtype("<f4")).tobytes() + bytes.fromhex("".join(source.image_ids))

@@ -86,7 +86,7 @@ class Values:
 
     Attributes:
         names: K values.
-        of: N indices into ``names``; ``NONE`` where a picture has none, ``GONE`` where it isn't in the dataset any more.
+        of: N indices into ``names``; ``NONE`` where a picture has none, ``GONE`` where it was deleted.
     """
 
     names: Sequence[str]

@@ -52,7 +52,9 @@ def mistakes_words(low: float, high: float) -> tuple[str, int | None, int | None
 def more_pictures(label: str, more: int, low: float, high: float, dataset_path: str) -> Line:
     """More pictures of one class."""
     effect, least, most = mistakes_words(low, high)
-    return Line("more_pictures", f"{more:,} more pictures of “{label}”", effect, least, most, "Add pictures", dataset_path)
+    return Line(
+        "more_pictures", f"{more:,} more pictures of “{label}”", effect, least, most, "Add pictures", dataset_path
+    )
 
 
 def unclear_classes(count: int, of: int, classes_path: str) -> Line:
@@ -105,7 +107,10 @@ def no_none_class(classes: Sequence[str], path: str) -> Line | None:
     """Whether pictures of something else have no class to go to; None where they have."""
     if any(name.strip().casefold().replace("_", " ").replace("-", " ") in _NONE_NAMES for name in classes):
         return None
-    words = f"A picture of anything else gets one of your {len(classes):,} classes too: add a class “none” if that may happen"
+    words = (
+        f"A picture of anything else gets one of your {len(classes):,} classes too: "
+        "add a class “none” if that may happen"
+    )
     return Line("no_none_class", words, "not tested: 0 such pictures", None, None, "Add pictures", path)
 
 

@@ -8,6 +8,9 @@ import { MapView } from "./map_view";
 
 const REACH = 12;
 const A_STEP = 60;
+/** Of more pictures, fewer pixels are drawn while the map moves, and all of them when it rests. */
+const COARSE_FROM = 20_000;
+const RESTS_MS = 120;
 export const AROUND = 20;
 
 /** What the canvas tells its page. */
@@ -35,11 +38,15 @@ export class MapCanvas {
   private picked: number | null = null;
   private lasso: readonly number[] = [];
   private isDue = false;
+  private isMoving = false;
+  private restTimer = 0;
+  /** For each picture, how it is drawn; worked out when colours change, not for each frame. */
+  private of: Int32Array | null = null;
 
   constructor(private readonly listener: Listener) {
     this.raster = new MapRaster(need("[data-map-points]"));
     this.gestures = new MapGestures(this.over, this.view, {
-      moved: () => this.redraw(),
+      moved: () => this.move(),
       drawn: (line, hasEnded, isAdded) => this.draw(line, hasEnded, isAdded),
       pointed: (x, y) => listener.pointed(this.at(x, y), x, y),
       left: () => listener.pointed(-1, 0, 0),
@@ -60,7 +67,7 @@ export class MapCanvas {
   }
 
   setValues(values: Values, legend: readonly Entry[]): void {
-    [this.values, this.legend] = [values, legend];
+    [this.values, this.legend, this.of] = [values, legend, null];
     if (!legend.some((entry) => entry.value === this.picked)) this.picked = null;
     this.redraw();
   }
@@ -71,7 +78,7 @@ export class MapCanvas {
   }
 
   pick(value: number | null): void {
-    this.picked = value;
+    [this.picked, this.of] = [value, null];
     this.redraw();
   }
 
@@ -104,8 +111,22 @@ export class MapCanvas {
     });
   }
 
-  /** For measuring, too: one whole frame. */
-  drawNow(): void {
+  private move(): void {
+    this.isMoving = true;
+    window.clearTimeout(this.restTimer);
+    this.restTimer = window.setTimeout(() => {
+      this.isMoving = false;
+      this.redraw();
+    }, RESTS_MS);
+    this.redraw();
+  }
+
+  private get ratio(): number {
+    const isCoarse = this.isMoving && (this.points?.length ?? 0) > COARSE_FROM;
+    return isCoarse ? 1 : Math.min(2, window.devicePixelRatio || 1);
+  }
+
+  private drawNow(): void {
     const { points } = this;
     if (!points || this.values.of.length !== points.length) return;
     const colour = resolver(this.frame);
@@ -117,8 +138,8 @@ export class MapCanvas {
       place.set(entry.value, looks.length);
       looks.push(this.picked === null || entry.value === this.picked ? entry : { ...entry, colour: faint });
     }
-    const of = this.values.of.map((value) => place.get(value) ?? -1);
-    this.raster.draw(points, this.view, { of, looks, selected: this.selected, ground, ink });
+    this.of ??= this.values.of.map((value) => place.get(value) ?? -1);
+    this.raster.draw(points, this.view, { of: this.of, looks, selected: this.selected, ground, ink }, this.ratio);
     this.drawOver(colour("--ink"), colour("--accent"));
   }
 
@@ -146,7 +167,7 @@ export class MapCanvas {
     context.clearRect(0, 0, view.width, view.height);
     if (points && this.active >= 0 && this.active < points.length) {
       context.beginPath();
-      const radius = radiusOf(points.length, view.enlarged) + 5;
+      const radius = radiusOf(points.length, view) + 5;
       context.arc(view.toScreenX(points.x[this.active]!), view.toScreenY(points.y[this.active]!), radius, 0, 2 * Math.PI);
       [context.lineWidth, context.strokeStyle] = [2.5, ink];
       context.stroke();
@@ -197,7 +218,7 @@ export class MapCanvas {
     const zoom = zooms[event.key];
     if (direction && event.shiftKey) {
       this.view.pan(-direction[0] * A_STEP, -direction[1] * A_STEP);
-      this.redraw();
+      this.move();
     } else if (direction) this.step(...direction);
     else if (zoom) this.zoom(zoom);
     else if (event.key === " " && this.active >= 0) this.listener.toggled(this.active);

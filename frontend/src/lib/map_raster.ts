@@ -19,10 +19,15 @@ export interface Drawn {
   ink: readonly [number, number, number];
 }
 
-/** Rows of a shape: how much of each pixel it covers, in 0 to 255. */
+/** The pixels that a shape covers, counted from its middle, and how much of each, in 1 to 255. */
 interface Mask {
-  side: number;
-  coverage: Uint8Array;
+  /** No pixel is further away, in either direction. */
+  reach: number;
+  x: Int32Array;
+  y: Int32Array;
+  /** The same as one step along the canvas's pixels. */
+  steps: Int32Array;
+  shares: Uint8Array;
 }
 
 /**
@@ -42,11 +47,11 @@ export class MapRaster {
     this.pixels = new Uint32Array(this.image.data.buffer);
   }
 
-  draw(points: MapPoints, view: MapView, drawn: Drawn): void {
-    const ratio = Math.min(2, window.devicePixelRatio || 1);
+  /** `ratio`: pixels of the canvas for each CSS pixel. */
+  draw(points: MapPoints, view: MapView, drawn: Drawn, ratio: number): void {
     this.fitCanvas(Math.round(view.width * ratio), Math.round(view.height * ratio));
     this.pixels.fill(packed(drawn.ground));
-    const radius = radiusOf(points.length, view.enlarged) * ratio;
+    const radius = radiusOf(points.length, view) * ratio;
     const colours = drawn.looks.map((look) => packed(look.colour));
     const masks = drawn.looks.map((look) => this.mask(look.shape, radius));
     const [halo, ink] = [this.mask("disc", radius + 2.5 * ratio), packed(drawn.ink)];
@@ -55,10 +60,15 @@ export class MapRaster {
       this.put(Math.round(left + points.x[index]! * scale), Math.round(top + points.y[index]! * scale), mask, colour);
     };
     const { of, selected } = drawn;
-    for (const index of points.order) if (of[index]! >= 0 && !selected[index]) put(index, masks[of[index]!]!, colours[of[index]!]!);
-    // What is selected lies above all else.
-    for (const index of points.order) if (selected[index]) put(index, halo, ink);
-    for (const index of points.order) if (selected[index] && of[index]! >= 0) put(index, masks[of[index]!]!, colours[of[index]!]!);
+    const above = [];
+    for (const index of points.order) {
+      const look = of[index]!;
+      if (look < 0) continue;
+      if (selected[index]) above.push(index);
+      else put(index, masks[look]!, colours[look]!);
+    }
+    for (const index of above) put(index, halo, ink);
+    for (const index of above) put(index, masks[of[index]!]!, colours[of[index]!]!);
     this.context.putImageData(this.image, 0, 0);
   }
 
@@ -67,39 +77,42 @@ export class MapRaster {
     [this.canvas.width, this.canvas.height] = [width, height];
     this.image = this.context.createImageData(width, height);
     this.pixels = new Uint32Array(this.image.data.buffer);
+    // Their steps are those of the old width.
+    this.masks.clear();
   }
 
   private put(x: number, y: number, mask: Mask, colour: number): void {
-    const { width, height } = this.image;
-    const { side, coverage } = mask;
-    const [left, top] = [x - (side >> 1), y - (side >> 1)];
-    if (left >= width || top >= height || left + side <= 0 || top + side <= 0) return;
     const { pixels } = this;
-    const [firstRow, endRow] = [Math.max(0, -top), Math.min(side, height - top)];
-    const [first, end] = [Math.max(0, -left), Math.min(side, width - left)];
-    for (let row = firstRow; row < endRow; row += 1) {
-      let [at, from] = [(top + row) * width + left + first, row * side + first];
-      for (let column = first; column < end; column += 1, at += 1, from += 1) {
-        const share = coverage[from]!;
-        if (share === 255) pixels[at] = colour;
-        else if (share) pixels[at] = mixed(pixels[at]!, colour, share);
-      }
+    const { width, height } = this.image;
+    const { reach, steps, shares } = mask;
+    if (x < -reach || y < -reach || x >= width + reach || y >= height + reach) return;
+    const isWhole = x >= reach && y >= reach && x < width - reach && y < height - reach;
+    const middle = y * width + x;
+    for (let place = 0; place < steps.length; place += 1) {
+      if (!isWhole && !this.isOn(x + mask.x[place]!, y + mask.y[place]!)) continue;
+      const [at, share] = [middle + steps[place]!, shares[place]!];
+      pixels[at] = share === 255 ? colour : mixed(pixels[at]!, colour, share);
     }
+  }
+
+  private isOn(x: number, y: number): boolean {
+    return x >= 0 && y >= 0 && x < this.image.width && y < this.image.height;
   }
 
   private mask(shape: Shape, radius: number): Mask {
     const name = `${shape} ${radius.toFixed(1)}`;
-    const known = this.masks.get(name) ?? maskOf(shape, radius);
+    const known = this.masks.get(name) ?? maskOf(shape, radius, this.image.width);
     this.masks.set(name, known);
     return known;
   }
 }
 
-/** CSS pixels: small where there are many, and larger as the map is enlarged. */
-export function radiusOf(count: number, enlarged: number): number {
-  const whole = count > 50_000 ? 1.25 : count > 10_000 ? 1.75 : count > 2_000 ? 2.5 : count > 200 ? 4 : 5;
+/** CSS pixels: small where there are many or little room, and larger as the map is enlarged. */
+export function radiusOf(count: number, view: MapView): number {
+  const room = Math.min(1, Math.max(0.6, Math.min(view.width, view.height) / 520));
+  const whole = room * (count > 50_000 ? 1.25 : count > 10_000 ? 1.75 : count > 2_000 ? 2.5 : count > 200 ? 4 : 5);
   // In steps: each radius has masks of its own.
-  return Math.round(4 * Math.min(Math.max(7, whole), whole * Math.max(1, Math.sqrt(enlarged)))) / 4;
+  return Math.round(4 * Math.min(Math.max(7, whole), whole * Math.max(1, Math.sqrt(view.enlarged)))) / 4;
 }
 
 const inShape: Record<Shape, (x: number, y: number) => boolean> = {
@@ -110,21 +123,32 @@ const inShape: Record<Shape, (x: number, y: number) => boolean> = {
   cross: (x, y) => Math.min(Math.abs(x - y), Math.abs(x + y)) <= 0.5 && Math.max(Math.abs(x), Math.abs(y)) <= 1.1,
 };
 
-/** Each pixel by sixteen points of it. */
-function maskOf(shape: Shape, radius: number): Mask {
+function maskOf(shape: Shape, radius: number, width: number): Mask {
   const reach = Math.ceil(1.2 * radius);
-  const side = 2 * reach + 1;
-  const coverage = new Uint8Array(side * side);
-  for (let place = 0; place < coverage.length; place += 1) {
-    let inside = 0;
-    for (let point = 0; point < 16; point += 1) {
-      const x = (place % side) - reach + ((point % 4) - 1.5) / 4;
-      const y = Math.floor(place / side) - reach + (Math.floor(point / 4) - 1.5) / 4;
-      if (inShape[shape](x / radius, y / radius)) inside += 1;
+  const covered: { x: number; y: number; share: number }[] = [];
+  for (let y = -reach; y <= reach; y += 1) {
+    for (let x = -reach; x <= reach; x += 1) {
+      const share = Math.round((255 * pointsInside(shape, radius, x, y)) / 16);
+      if (share) covered.push({ x, y, share });
     }
-    coverage[place] = Math.round((255 * inside) / 16);
   }
-  return { side, coverage };
+  return {
+    reach,
+    x: Int32Array.from(covered, (pixel) => pixel.x),
+    y: Int32Array.from(covered, (pixel) => pixel.y),
+    steps: Int32Array.from(covered, (pixel) => pixel.y * width + pixel.x),
+    shares: Uint8Array.from(covered, (pixel) => pixel.share),
+  };
+}
+
+/** Of sixteen points of a pixel, how many lie inside of a shape. */
+function pointsInside(shape: Shape, radius: number, x: number, y: number): number {
+  let inside = 0;
+  for (let point = 0; point < 16; point += 1) {
+    const [right, down] = [((point % 4) - 1.5) / 4, (Math.floor(point / 4) - 1.5) / 4];
+    if (inShape[shape]((x + right) / radius, (y + down) / radius)) inside += 1;
+  }
+  return inside;
 }
 
 /** As the pixels of a canvas have it on all machines of today: alpha, blue, green, red from the highest byte. */
