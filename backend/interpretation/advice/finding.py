@@ -11,7 +11,7 @@ import numpy as np
 
 from backend.datasets.examine.embeddings import Embeddings, read_embeddings
 from backend.domain.ids import CheckpointId
-from backend.domain.learning_curves import Labelled, class_gains, errors_of
+from backend.domain.learning_curves import Labelled, errors_of, gain_of_all, gains_of_classes
 from backend.domain.manifest import Split
 from backend.interpretation.advice import lines
 from backend.interpretation.advice.lines import Line
@@ -20,8 +20,6 @@ from backend.interpretation.repository import RunHead
 from backend.interpretation.suspects.finding import Suspect
 from backend.interpretation.suspects.repository import VersionImage
 
-_CLASSES: Final = 40
-"""Classes with the most mistakes that get a learning curve; more would take minutes."""
 _SHOWN: Final = 4
 _LEARNT_FROM: Final = 10_000
 _JUDGED: Final = 4_000
@@ -110,18 +108,14 @@ class _Known:
 def _of_features(gathered: Gathered, known: _Known, errors: int, linear_errors: int) -> list[Line]:
     head, classes = gathered.head, gathered.classes
     found: list[Line] = []
-    # The run may be better than a linear model; of what that one would mend, the run has a part only.
+    # The run may be better than a linear model: of what that one would mend, the run has a part only.
     share = min(1.0, errors / linear_errors) * _part_judged(gathered, known) if linear_errors else 0.0
-    number = {name: index for index, name in enumerate(classes)}
-    mistakes = Counter(number[name] for image in gathered.tested if image.is_wrong for name in image[1:3])
-    wanted = [target for target, _ in mistakes.most_common(_CLASSES)]
-    gains = class_gains(known.learnt, known.judged, len(classes), wanted)
-    clear = sorted((gain for gain in gains if gain.low * share >= 0.5), key=lambda gain: -gain.high)[:_SHOWN]
     dataset = f"/datasets/{head.dataset_id}"
-    found += [
-        lines.more_pictures(classes[gain.target], gain.more, gain.low * share, gain.high * share, dataset)
-        for gain in clear
-    ]
+    found.append(lines.twice_as_many(gain_of_all(known.learnt, known.judged, len(classes)).times(share), dataset))
+    missed = Counter(image.actual for image in gathered.tested if image.is_wrong)
+    gains = gains_of_classes(known.learnt, known.judged, [missed[name] for name in classes], share)
+    clear = sorted((one for one in gains if one.gain.is_clear), key=lambda one: -one.gain.high)[:_SHOWN]
+    found += [lines.more_pictures(classes[one.target], one.more, one.gain, dataset) for one in clear]
     if len(clear) < len(classes):
         path = f"/runs/{head.run_id}/understand/classes"
         found.append(lines.unclear_classes(len(classes) - len(clear), len(classes), path))

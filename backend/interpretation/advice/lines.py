@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from backend.domain.labels.warnings import pictures
+from backend.domain.learning_curves import Gain
 from backend.domain.results import wilson_interval
 
 Kind = Literal["more_pictures", "suspects", "confused_pair", "tiny", "leak", "no_none_class"]
@@ -49,11 +50,19 @@ def mistakes_words(low: float, high: float) -> tuple[str, int | None, int | None
     return f"{least:,} to {most:,} mistakes fewer", least, most
 
 
-def more_pictures(label: str, more: int, low: float, high: float, dataset_path: str) -> Line:
+def more_pictures(label: str, more: int, gain: Gain, dataset_path: str) -> Line:
     """More pictures of one class."""
-    effect, least, most = mistakes_words(low, high)
+    effect, least, most = mistakes_words(*gain)
     return Line(
         "more_pictures", f"{more:,} more pictures of “{label}”", effect, least, most, "Add pictures", dataset_path
+    )
+
+
+def twice_as_many(gain: Gain, dataset_path: str) -> Line:
+    """More pictures of all classes."""
+    effect, least, most = mistakes_words(*gain)
+    return Line(
+        "more_pictures", "Twice as many pictures of every class", effect, least, most, "Add pictures", dataset_path
     )
 
 

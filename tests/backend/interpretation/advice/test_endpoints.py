@@ -61,7 +61,7 @@ def test_a_linear_model_that_errs_nowhere_promises_nothing(shapes: Shapes) -> No
     found = advice(shapes)
 
     assert found["linear_errors"] <= 1
-    assert [line["mistakes_low"] for line in lines(found, "more_pictures")] == [None]
+    assert [line["effect"] for line in lines(found, "more_pictures")] == ["can't tell", "can't tell"]
 
 
 def test_without_features_it_says_what_the_answers_say(client: TestClient, services: Services) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from backend.domain.learning_curves import Gain
 from backend.interpretation.advice.lines import (
     Line,
     confused_pair,
@@ -30,7 +31,7 @@ def test_a_range_that_includes_nothing_says_nothing(low: float, high: float, wor
 
 
 def test_pictures_of_a_class_are_offered_with_what_they_would_mend() -> None:
-    line = more_pictures("Sphynx", 50, 3.0, 6.0, "/datasets/1")
+    line = more_pictures("Sphynx", 50, Gain(3.0, 6.0), "/datasets/1")
 
     assert (line.words, line.effect, line.low, line.high) == (
         "50 more pictures of “Sphynx”",
@@ -76,7 +77,7 @@ def test_a_class_for_all_else_is_missed(classes: tuple[str, ...], is_missing: bo
 
 def test_what_mends_most_comes_first_and_what_cannot_be_told_last() -> None:
     nothing = unclear_classes(2, 3, "")
-    some, most = more_pictures("a", 10, 1, 2, ""), confused_pair("a", "b", 7, "")
+    some, most = more_pictures("a", 10, Gain(1, 2), ""), confused_pair("a", "b", 7, "")
     copies = leak(1, 1, 10, 1, "")
     lines: list[Line] = [nothing, copies, some, most]
 
