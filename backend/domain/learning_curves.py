@@ -1,12 +1,12 @@
 """How many mistakes more pictures would mend: learning curves of a linear model on kept features.
 
-The model is fitted again with half and with a quarter of the pictures, of all classes and of one class at a time, several
-times. What the last two doublings mended says what the next one may mend, as each mends less than the one before it.
+The model is fitted again with half and with a quarter of the pictures, of all classes and of one class at a time,
+several times. What the last two doublings mended says what the next one may mend: each mends less than the one before.
 
-Which class gains most can't be read off its own curve: in a back-test (docs/findings.md) what halving a class costs
-and what doubling it mends hardly go together, because both depend on the same few test pictures. So all classes' curves
-together say which part of a class's missed pictures a doubling mends, and a class gains by its missed ones. The ranges are
-as wide as the curves of single classes lie around that; in the back-test three to four of five true numbers lay in
+Which class gains most can't be read off its own curve: in a back-test (docs/findings.md) what halving a class costs and
+what doubling it mends hardly go together, because both depend on the same few test pictures. So all classes' curves
+together say which part of a class's missed pictures a doubling mends, and a class gains by its missed ones. The ranges
+are as wide as the curves of single classes lie around that; in the back-test three to four of five true numbers lay in
 them, and nothing that was promised as clear came out as nothing.
 """
 
@@ -27,8 +27,8 @@ _SPREAD: Final = 1.2816
 """Standard deviations to both sides that hold four fifths of a normal distribution."""
 _NEXT_OF_ALL: Final = 0.7
 _NEXT_OF_ONE: Final = 0.5
-"""Of what a doubling mends, the next one mends so much: of all pictures, and of one class, whose halving also changes how
-frequent it is. Both fit the back-test."""
+"""Of what a doubling mends, the next one mends so much: of all pictures, and of one class, whose halving also changes
+how frequent it is. Both fit the back-test."""
 
 
 class Labelled(NamedTuple):

@@ -16,6 +16,8 @@ const SETTLES_MS = 150;
 /** Pictures whose labels one request may change. */
 const MOST_CHANGES = 19_000;
 const TILES = 60;
+/** Pictures that the address of the grid may name. */
+const MOST_IDS = 200;
 const STRAYS = 12;
 const REASON = "map";
 
@@ -308,11 +310,21 @@ class MapPage {
     this.canvas.setSelected(this.selected);
     need("[data-selected]", this.root).textContent = chosen.length ? `${counted(chosen.length, "picture")} selected` : "Nothing is selected";
     for (const name of ["drop", "clear"]) need<HTMLButtonElement>(`[data-map-${name}]`, this.root).disabled = chosen.length === 0;
+    this.drawLink(chosen);
     need("[data-map-chosen]", this.root).hidden = chosen.length === 0;
     need("[data-map-tiles]", this.root).replaceChildren(...chosen.slice(0, TILES).map((index) => this.tile(index)));
     const more = need("[data-map-more]", this.root);
     more.hidden = chosen.length <= TILES;
     more.textContent = `and ${counted(chosen.length - TILES, "more picture")}`;
+  }
+
+  private drawLink(chosen: readonly number[]): void {
+    const link = need("[data-map-open]", this.root);
+    const isPossible = chosen.length > 0 && chosen.length <= MOST_IDS;
+    link.setAttribute("aria-disabled", String(!isPossible));
+    link.title = chosen.length > MOST_IDS ? `The grid opens at most ${MOST_IDS} selected pictures` : "";
+    if (isPossible) link.setAttribute("href", `${this.root.dataset["pages"]}?ids=${chosen.map((index) => this.points?.id(index)).join(",")}`);
+    else link.removeAttribute("href");
   }
 
   private tile(index: number): HTMLElement {

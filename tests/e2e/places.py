@@ -168,7 +168,12 @@ def _choose_thorough(page: Page, furnished: Furnished) -> None:
     _open_all(page, furnished)
 
 
+def _wait_for_advice(page: Page, furnished: Furnished) -> None:
+    expect(page.locator(".advice")).to_be_visible(timeout=30_000)
+
+
 def _look_at_one(page: Page, furnished: Furnished) -> None:
+    _wait_for_advice(page, furnished)
     page.wait_for_load_state()
     page.locator("[data-view]").first.click()
     expect(page.get_by_role("dialog", name="One picture")).to_be_visible()
@@ -246,9 +251,9 @@ PLACES: Final = {
     "find a rate, no slope": Place("/lr-finds/{rising_find}", _wait_for_marker),
     "find a rate, waiting": Place("/lr-finds/{waiting_find}"),
     "understand, nothing yet": Place("/runs/{queued_run}/understand"),
-    "understand": Place("/runs/{succeeded_run}/understand"),
+    "understand": Place("/runs/{succeeded_run}/understand", _wait_for_advice),
     "understand, one picture": Place("/runs/{succeeded_run}/understand", _look_at_one),
-    "understand, first stage": Place("/runs/{succeeded_run}/understand?checkpoint={checkpoint}"),
+    "understand, first stage": Place("/runs/{succeeded_run}/understand?checkpoint={checkpoint}", _wait_for_advice),
     "confusions": Place("/runs/{succeeded_run}/understand/confusions"),
     "confusions, by mistakes": Place("/runs/{succeeded_run}/understand/confusions?order=mistakes&numbers=shares"),
     "top losses": Place("/runs/{succeeded_run}/understand/top-losses"),

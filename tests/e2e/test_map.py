@@ -69,7 +69,12 @@ def test_keys_go_from_picture_to_picture_and_leave_some_out(page: Page, furnishe
     expect(page.locator("[data-map-panel] .panel-name")).to_be_visible()
     page.keyboard.press("n")
     expect(page.locator("[data-selected]")).to_have_text("21 pictures selected")
-    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Open in the grid").click()
+    expect(page.locator("[data-grid-count]")).to_have_text("21 pictures")
+    page.go_back()
+    page.locator("[data-map-over]").focus()
+    expect(page.locator("[data-map-legend] button")).to_have_count(3)
+    page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
     page.keyboard.press("x")
 
