@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import sys
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -47,8 +46,8 @@ class Arrangements:
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._lock = threading.Lock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="map")
-        self._orders: dict[str, tuple[_Order, Future[None]]] = {}
+        self._turn = threading.Lock()
+        self._orders: dict[str, tuple[_Order, threading.Thread]] = {}
 
     def standing(self, dataset_id: str, key: str) -> tuple[Standing, float]:
         """How far the arrangement of a map is, and the share that is done, in 0 to 1."""
@@ -72,7 +71,10 @@ class Arrangements:
                     return
                 _end(known[0])
             order = _Order(folder, dataset_id, key, self._context.Value("d", 0.0))
-            self._orders[dataset_id] = (order, self._thread.submit(self._run, order))
+            # As a daemon, so that a server that is stopped waits for no map.
+            thread = threading.Thread(target=self._run, args=(order,), name="map", daemon=True)
+            self._orders[dataset_id] = (order, thread)
+            thread.start()
 
     def cancel(self, dataset_id: str) -> None:
         """End what is under way for a dataset; its map is only arranged when somebody asks for it again."""
@@ -83,11 +85,15 @@ class Arrangements:
     def wait_for_all(self) -> None:
         """Wait for every map that is being arranged; for tests."""
         with self._lock:
-            asked = [future for _, future in self._orders.values()]
-        for future in asked:
-            future.result()
+            asked = [thread for _, thread in self._orders.values()]
+        for thread in asked:
+            thread.join()
 
     def _run(self, order: _Order) -> None:
+        with self._turn:
+            self._arrange(order)
+
+    def _arrange(self, order: _Order) -> None:
         with order.lock:
             if order.standing != "waiting":
                 return

@@ -27,7 +27,7 @@ class Line:
     Attributes:
         words: what, in a sentence without a full stop.
         effect: what it would do, in words.
-        low, high: mistakes on the test pictures that it would mend; None where that can't be told or isn't meant.
+        low, high: mistakes on the test pictures that it would mend; None where nothing can be said of them.
         action: words of the link, ``path`` its address below the application's root.
     """
 
@@ -124,5 +124,5 @@ def no_none_class(classes: Sequence[str], path: str) -> Line | None:
 
 
 def ranked(lines: Sequence[Line]) -> list[Line]:
-    """What mends most first, then what makes the score untrue, then what can't be told."""
+    """What mends most first, then what makes the score untrue, then what has no clear effect."""
     return sorted(lines, key=lambda line: (-(line.high or 0), line.kind != "leak", line.effect == _CANNOT_TELL))
