@@ -228,8 +228,7 @@ class MapPage {
     const image = need<HTMLImageElement>("[data-map-hover-image]", box);
     const source = this.thumbnailOf(index);
     if (!image.src.endsWith(source)) image.src = source;
-    // Names may break after their underscores.
-    need("[data-map-hover-words]", box).textContent = this.wordsOf(index).replaceAll("_", "_\u200b");
+    need("[data-map-hover-words]", box).textContent = breakable(this.wordsOf(index));
     const { width, height } = this.canvas.view;
     const [left, top] = [x + 18 + box.offsetWidth > width ? x - 18 - box.offsetWidth : x + 18, Math.min(y + 12, height - box.offsetHeight - 8)];
     box.style.transform = `translate(${Math.max(4, left)}px, ${Math.max(4, top)}px)`;
@@ -275,7 +274,7 @@ class MapPage {
       need("[data-map-chosen]", this.root).scrollIntoView({ block: "nearest" });
     });
     const cell = (words: string, kind = ""): HTMLElement => element("td", kind ? { class: kind } : {}, words);
-    return element("tr", {}, element("th", { scope: "row" }, label), cell(among), cell(number(images.length), "number"), element("td", {}, button));
+    return element("tr", {}, element("th", { scope: "row" }, breakable(label)), cell(breakable(among)), cell(number(images.length), "number"), element("td", {}, button));
   }
 
   // What is selected
@@ -356,6 +355,9 @@ class MapPage {
     else announce(reason.sentence);
   }
 }
+
+/** Names may break after their underscores. */
+const breakable = (name: string): string => name.replaceAll("_", "_\u200b");
 
 const isTyping = (target: EventTarget | null): boolean => target instanceof Element && target.closest("input, textarea, select, dialog, [contenteditable]") !== null;
 

@@ -71,7 +71,7 @@ class Map:
             case "ready":
                 return "Pictures that look alike to the pretrained network lie close together."
             case "waiting":
-                return f"Waits until another map is arranged. {_UNTIL_THEN}"
+                return f"Waiting to be arranged by similarity. {_UNTIL_THEN}"
             case "computing":
                 return f"Arranging by similarity: {self.share:.0%} done. {_UNTIL_THEN}".replace("%", " %")
             case "failed":
