@@ -92,7 +92,8 @@ class ImageFilter:
         """Whether every picture of the dataset is listed, from the first one on."""
         chosen = (self.label, self.split, self.flag, self.folder, self.text, self.shorter_side, self.checkpoint_id)
         in_version = self.only_version or self.order is ListOrder.CLASS
-        return not in_version and self.begins_with is self.ids is None and all(part is None for part in chosen)
+        of_few = self.ids is not None or self.begins_with is not None
+        return not in_version and not of_few and all(part is None for part in chosen)
 
 
 @dataclass(frozen=True, slots=True)
