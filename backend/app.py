@@ -36,6 +36,8 @@ from backend.datasets.labels.versions import endpoints as version_endpoints
 from backend.datasets.labels.versions import pages as version_pages
 from backend.datasets.look import endpoints as look_endpoints
 from backend.datasets.look import pages as look_pages
+from backend.datasets.map import endpoints as map_endpoints
+from backend.datasets.map import pages as map_pages
 from backend.datasets.pictures import endpoints as picture_endpoints
 from backend.datasets.pictures import pages as picture_pages
 from backend.datasets.sources import endpoints as source_endpoints
@@ -47,6 +49,8 @@ from backend.home import pages as home_pages
 from backend.imaging.pool import allow_megapixels, decoding_pool
 from backend.interpretation import endpoints as interpretation_endpoints
 from backend.interpretation import pages as interpretation_pages
+from backend.interpretation.advice import endpoints as advice_endpoints
+from backend.interpretation.advice import pages as advice_pages
 from backend.interpretation.fix import pages as fix_pages
 from backend.interpretation.suspects import endpoints as suspects_endpoints
 from backend.ledger.sweep import Sweeper
@@ -102,6 +106,8 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         interpretation_endpoints.router,
         interpretation_pages.router,
         suspects_endpoints.router,
+        advice_endpoints.router,
+        advice_pages.router,
         fix_pages.router,
         prediction_endpoints.router,
         confidence_endpoints.router,
@@ -116,6 +122,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         health_endpoints.router,
         label_endpoints.router,
         look_endpoints.router,
+        map_endpoints.router,
         ledger_endpoints.router,
         by_hand_endpoints.router,
         version_endpoints.router,
@@ -128,6 +135,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         label_pages.router,
         source_pages.router,
         look_pages.router,
+        map_pages.router,
         by_hand_pages.router,
         ledger_pages.router,
         version_pages.router,

@@ -127,6 +127,18 @@ class SideRangeInvalid(InvalidInput):
         )
 
 
+class IdsInvalid(InvalidInput):
+    """Pictures are named by something else than their ids, or too many of them."""
+
+    code = "ids-invalid"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "These are no ids of pictures, or too many.",
+            advice=f"Send at most {most}, each of 32 hexadecimal digits, with commas between them.",
+        )
+
+
 class RunHasNoResults(InvalidInput):
     """Pictures are asked for by the result of a run that the dataset doesn't have, or that isn't there yet."""
 

@@ -7,8 +7,12 @@ from typing import Final
 
 from playwright.sync_api import Page, expect
 
+from backend.datasets.examine.embeddings import embeddings_file
+from backend.datasets.version_repository import VersionRepository
+from tests.backend.interpretation.labelled import examine
 from tests.e2e.furnished import Furnished
 from tests.e2e.server import Server
+from tests.fixtures.pictures import CLASSES
 
 
 def _nothing(page: Page, furnished: Furnished) -> None:
@@ -67,6 +71,26 @@ def _wait_for_shortcuts(page: Page, furnished: Furnished) -> None:
     while "Whether something trivial gives a class away" in page.request.get(address).json()["waiting"]:
         page.wait_for_timeout(200)
     page.reload()
+
+
+def _draw_map(page: Page, furnished: Furnished) -> None:
+    """With features, which are there only until it is drawn: other pages are looked at without."""
+    with furnished.server.services.database.read() as session:
+        labels = dict(VersionRepository(session).labels_of(furnished.version_id))
+    shape_of = dict(zip(furnished.wording.classes, CLASSES, strict=False))
+    shapes = {image_id: shape_of.get(name, "cross") for image_id, name in labels.items()}
+    examine(furnished.server.services, furnished.dataset_id, shapes)
+    page.reload()
+    expect(page.get_by_text("Pictures that look alike")).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-map-legend] button").first).to_be_visible()
+    embeddings_file(furnished.server.services.settings.features_folder, furnished.dataset_id).unlink()
+
+
+def _select_on_map(page: Page, furnished: Furnished) -> None:
+    _draw_map(page, furnished)
+    page.locator("[data-map-legend] button").first.click()
+    page.get_by_role("button", name="Select these").click()
+    expect(page.locator("[data-map-tiles] img").first).to_be_visible()
 
 
 def _wait_for_worst(page: Page, furnished: Furnished) -> None:
@@ -144,7 +168,12 @@ def _choose_thorough(page: Page, furnished: Furnished) -> None:
     _open_all(page, furnished)
 
 
+def _wait_for_advice(page: Page, furnished: Furnished) -> None:
+    expect(page.locator(".advice")).to_be_visible(timeout=30_000)
+
+
 def _look_at_one(page: Page, furnished: Furnished) -> None:
+    _wait_for_advice(page, furnished)
     page.wait_for_load_state()
     page.locator("[data-view]").first.click()
     expect(page.get_by_role("dialog", name="One picture")).to_be_visible()
@@ -201,6 +230,9 @@ PLACES: Final = {
     "versions": Place("/datasets/{dataset}/versions", _open_all),
     "look": Place("/versions/{version}", _wait_for_worst),
     "look, other changes": Place("/versions/{version}?seed=1&max_rotate=40&max_lighting=0.5", _wait_for_worst),
+    "map, nothing examined": Place("/datasets/{empty_dataset}/map"),
+    "map": Place("/datasets/{dataset}/map", _draw_map),
+    "map, some selected": Place("/datasets/{dataset}/map", _select_on_map),
     "health": Place("/datasets/{dataset}/health", _wait_for_shortcuts),
     "train": Place("/versions/{version}/train", _open_all),
     "train, from a model": Place("/versions/{version}/train?starts_from={first_checkpoint}", _open_all),
@@ -219,9 +251,9 @@ PLACES: Final = {
     "find a rate, no slope": Place("/lr-finds/{rising_find}", _wait_for_marker),
     "find a rate, waiting": Place("/lr-finds/{waiting_find}"),
     "understand, nothing yet": Place("/runs/{queued_run}/understand"),
-    "understand": Place("/runs/{succeeded_run}/understand"),
+    "understand": Place("/runs/{succeeded_run}/understand", _wait_for_advice),
     "understand, one picture": Place("/runs/{succeeded_run}/understand", _look_at_one),
-    "understand, first stage": Place("/runs/{succeeded_run}/understand?checkpoint={checkpoint}"),
+    "understand, first stage": Place("/runs/{succeeded_run}/understand?checkpoint={checkpoint}", _wait_for_advice),
     "confusions": Place("/runs/{succeeded_run}/understand/confusions"),
     "confusions, by mistakes": Place("/runs/{succeeded_run}/understand/confusions?order=mistakes&numbers=shares"),
     "top losses": Place("/runs/{succeeded_run}/understand/top-losses"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from backend.datasets.examine.embeddings import Embeddings, write_embeddings
+from backend.datasets.map.positions import write_neighbours
 from backend.datasets.repository import DatasetRepository
 from backend.db.session import Database
 from backend.domain.ids import new_id
@@ -82,13 +83,15 @@ def test_broken_uploads_go_after_a_day(scene: Scene, storage: LocalStorage) -> N
     assert not partial.exists()
 
 
-def test_embeddings_go_with_their_dataset(scene: Scene, tmp_path: Path) -> None:
+def test_embeddings_and_maps_go_with_their_dataset(scene: Scene, tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path / "storage")
     with scene.database.write() as session:
         kept = DatasetRepository(session).add("Leaves").id
     features = tmp_path / "features"
     for dataset_id in (kept, "0" * 32):
         write_embeddings(features, dataset_id, Embeddings((), np.empty((0, 1), np.float32)))
+        write_neighbours(features, dataset_id, "key", np.zeros((0, 2), np.float32))
 
-    assert clear_leftovers(scene.database, storage, storage.root / "logs", features).embeddings == 1
+    assert clear_leftovers(scene.database, storage, storage.root / "logs", features).embeddings == 2
     assert [file.stem for file in (features / "embeddings").iterdir()] == [kept]
+    assert [file.stem for file in (features / "maps").iterdir()] == [kept]

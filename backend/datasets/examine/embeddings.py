@@ -86,3 +86,8 @@ def embeddings_file(folder: Path, dataset_id: str) -> Path:
 def embeddings_folder(folder: Path) -> Path:
     """Where the embeddings of all datasets are in the folder of features."""
     return folder / "embeddings"
+
+
+def maps_folder(folder: Path) -> Path:
+    """Where the maps that are made of embeddings are in the folder of features."""
+    return folder / "maps"

@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from backend.datasets.examine.embeddings import embeddings_folder
+from backend.datasets.examine.embeddings import embeddings_folder, maps_folder
 from backend.db.session import Database
 from backend.domain.ids import Digest
 from backend.ledger.job import JobState
 from backend.tables.datasets import DatasetRow, ImageRow
 from backend.tables.examination import ExaminationRow
 from backend.tables.ledger import JobRow
+
+_FILES: Final = "*.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,11 @@ class Examination:
 
 
 def remove_unneeded(database: Database, features: Path) -> int:
-    """Remove embeddings of datasets that aren't there any more from the folder of features; how many."""
-    files = {file.stem: file for file in embeddings_folder(features).glob("*.safetensors")}
+    """Remove embeddings and maps of datasets that aren't there any more from the folder of features; how many files."""
+    files = [file for folder in (embeddings_folder(features), maps_folder(features)) for file in folder.glob(_FILES)]
     with database.read() as session:
-        known = set(session.scalars(select(DatasetRow.id).where(DatasetRow.id.in_([*files]))))
-    unneeded = [file for dataset_id, file in files.items() if dataset_id not in known]
+        known = set(session.scalars(select(DatasetRow.id).where(DatasetRow.id.in_([file.stem for file in files]))))
+    unneeded = [file for file in files if file.stem not in known]
     for file in unneeded:
         file.unlink(missing_ok=True)
     return len(unneeded)

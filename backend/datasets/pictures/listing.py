@@ -12,6 +12,7 @@ from backend.datasets.errors import (
     ClassUnknown,
     FilterUnknown,
     FlagUnknown,
+    IdsInvalid,
     NoVersionYet,
     RunHasNoResults,
     SideRangeInvalid,
@@ -32,6 +33,9 @@ _VALUES: Final = {
     "order": ("", *ListOrder),
 }
 """What a field may be, where that is one of few."""
+MOST_IDS: Final = 200
+"""Pictures that an address may name: some proxies take 8,000 characters."""
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 _RANGE: Final = re.compile(r"(\d{0,6})-(\d{0,6})")
 
 
@@ -44,6 +48,7 @@ class ImageQuery:
         side: pixels of the shorter side, as ``100-499``, ``-99`` or ``2000-``.
         run, result: only pictures that this run was tested on; ``right`` or ``wrong``.
         begins_with: in the order of names or classes, where the list begins.
+        ids: ids of single pictures, with commas between them.
     """
 
     version: str = ""
@@ -57,6 +62,7 @@ class ImageQuery:
     result: str = ""
     order: str = ""
     begins_with: str = ""
+    ids: str = ""
 
     @property
     def address(self) -> str:
@@ -115,8 +121,12 @@ def _query(
         str,
         Query(alias="from", max_length=200, description="With `order=name` or `class`: begin with this name or class."),
     ] = "",
+    ids: Annotated[
+        str,
+        Query(max_length=10_000, description=f"Only these pictures, at most {MOST_IDS}, with commas between."),
+    ] = "",
 ) -> ImageQuery:
-    return ImageQuery(version, label, split, flag, folder, text.strip(), side, run, result, order, begins_with)
+    return ImageQuery(version, label, split, flag, folder, text.strip(), side, run, result, order, begins_with, ids)
 
 
 ImageQueryDep = Annotated[ImageQuery, Depends(_query)]
@@ -140,7 +150,7 @@ def checked(session: Session, dataset_id: str, query: ImageQuery) -> CheckedQuer
         VersionNotFound: the dataset has no such version.
         RunHasNoResults: the dataset has no such run with results.
         NoVersionYet: a class or set was asked for, and there is no version.
-        ClassUnknown, FlagUnknown, SideRangeInvalid
+        ClassUnknown, FlagUnknown, SideRangeInvalid, IdsInvalid
     """
     DatasetRepository(session).get(dataset_id)
     run = PictureDetails(session).run(dataset_id, query.run) if query.run else None
@@ -169,6 +179,7 @@ def checked(session: Session, dataset_id: str, query: ImageQuery) -> CheckedQuer
         is_right=query.result == "right" if run and query.result else None,
         order=ListOrder(query.order or ListOrder.ARRIVAL),
         begins_with=_beginning(query),
+        ids=_ids(query.ids),
     )
     return CheckedQuery(chosen, version, run)
 
@@ -177,6 +188,15 @@ def _beginning(query: ImageQuery) -> str | None:
     if not query.begins_with or query.order not in (ListOrder.NAME, ListOrder.CLASS):
         return None
     return query.begins_with.casefold() if query.order == ListOrder.NAME else query.begins_with
+
+
+def _ids(text: str) -> tuple[str, ...] | None:
+    if not text:
+        return None
+    found = tuple(dict.fromkeys(text.split(",")))
+    if len(found) > MOST_IDS or not all(map(_ID.fullmatch, found)):
+        raise IdsInvalid(MOST_IDS)
+    return found
 
 
 def _sides(text: str) -> tuple[int | None, int | None] | None:

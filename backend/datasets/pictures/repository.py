@@ -70,6 +70,7 @@ class ImageFilter:
         checkpoint_id: only images that this checkpoint was tested on, with what it said.
         is_right: only those that it got right, or wrong.
         begins_with: in the order of names or classes, where the list begins.
+        ids: only these.
     """
 
     version_id: str = ""
@@ -84,13 +85,15 @@ class ImageFilter:
     is_right: bool | None = None
     order: ListOrder = ListOrder.ARRIVAL
     begins_with: str | None = None
+    ids: tuple[str, ...] | None = None
 
     @property
     def is_all(self) -> bool:
         """Whether every picture of the dataset is listed, from the first one on."""
         chosen = (self.label, self.split, self.flag, self.folder, self.text, self.shorter_side, self.checkpoint_id)
         in_version = self.only_version or self.order is ListOrder.CLASS
-        return not in_version and self.begins_with is None and all(part is None for part in chosen)
+        of_few = self.ids is not None or self.begins_with is not None
+        return not in_version and not of_few and all(part is None for part in chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,7 @@ class PictureLists:
             chosen.shorter_side,
             chosen.checkpoint_id,
             chosen.begins_with,
+            chosen.ids,
         )
         if not chosen.version_id or any(part is not None for part in others):
             return None
@@ -306,6 +310,8 @@ class _Walk:
         key, along = _way(dataset_id, chosen)
         if chosen.begins_with is not None and len(key) == 2:
             along = (*along, key[0] >= chosen.begins_with)
+        if chosen.ids is not None:
+            along = (*along, key[-1].in_(chosen.ids))
         is_descending = (chosen.order is ListOrder.NEWEST) != backwards
         return cls(key, along, tuple(_conditions(dataset_id, chosen, key)), chosen, is_descending)
 

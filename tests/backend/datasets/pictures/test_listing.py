@@ -157,6 +157,20 @@ def test_sizes_are_those_of_the_shorter_side(ana: Ana) -> None:
     )
 
 
+def test_single_pictures_are_listed_by_their_ids_in_any_order_of_lists(ana: Ana) -> None:
+    bring_names(ana, "c.png", "a.png", "b.png")
+    ids = {image["path"]: image["id"] for image in ana.images()}
+    query = f"ids={ids['c.png']},{ids['a.png']},{'0' * 32}"
+
+    assert paths(ana, query) == ["c.png", "a.png"]
+    assert paths(ana, f"{query}&order=name") == ["a.png", "c.png"]
+    page = ana.client.get(f"/datasets/{ana.dataset_id}/images?{query}", headers={"Accept": "text/html"}).text
+    assert "2 pictures</h1>" in page
+    deleted = ana.client.request("DELETE", f"/api/v1/datasets/{ana.dataset_id}/images", json={"filter": query})
+    assert deleted.json()["deleted"] == 2
+    assert paths(ana, "") == ["b.png"]
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -166,6 +180,8 @@ def test_sizes_are_those_of_the_shorter_side(ana: Ana) -> None:
         ("result=wrong", "run-without-results"),
         ("order=class", "no-version"),
         ("flag=nosuch", "flag-unknown"),
+        ("ids=nosuch", "ids-invalid"),
+        (f"ids={','.join(f'{number:032x}' for number in range(201))}", "ids-invalid"),
     ],
 )
 def test_a_filter_that_does_not_exist_is_refused(ana: Ana, query: str, code: str) -> None:
