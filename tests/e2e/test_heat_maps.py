@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from backend.prediction.models import ModelCache
 from tests.e2e.conftest import Complaints, Server, serving, watched_page
 from tests.e2e.furnished import SIDE, Furnished, furnish
 from tests.e2e.places import PLACES, address_of
@@ -144,6 +145,8 @@ def test_an_earlier_model_says_once_that_it_has_none(
         for checkpoint in furnished.checkpoints:
             folder = server.services.storage.folder("checkpoints", checkpoint)
             write_colour_model(folder, np.eye(3, dtype=np.float32), SIDE, feature_map="squares")
+        # Furnishing has loaded them as they were.
+        server.app.state.models = ModelCache()
         with watched_page(browser, complaints) as page:
             page.goto(server.sign_in)
             PLACES["top losses"].open(page, furnished)

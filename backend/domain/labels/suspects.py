@@ -3,7 +3,7 @@
 These are the margin of a linear model that has not learnt from the picture (confident learning, Northcutt et al.,
 arXiv 1911.00068: out-of-fold, with a threshold for each class), the labels of the nearest pictures, and the loss of a
 training that held the picture out. Pictures that show the same have no part in each other's signals: two copies with
-the same wrong label would confirm each other.
+the same wrong label would confirm each other. In the signals of others they count as one picture together.
 """
 
 from dataclasses import dataclass
@@ -222,6 +222,13 @@ def _folds(known: Labelled, classes: int, seed: int = 0) -> NDArray[np.int64]:
     return fold_of[group]
 
 
+def _shares(groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,) how much each picture counts: those that show the same are one together."""
+    _, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    shares: NDArray[np.float64] = 1 / counts[group]
+    return shares
+
+
 def _spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return rows[:: max(1, -(-len(rows) // most))]
 
@@ -238,7 +245,7 @@ class _Model:
             from sklearn.linear_model import LogisticRegression  # a second of loading, and only for who asks
 
             self._model = LogisticRegression(C=_C, max_iter=500, tol=1e-3)
-            self._model.fit(known.values[rows], known.targets[rows])
+            self._model.fit(known.values[rows], known.targets[rows], sample_weight=_shares(known.groups[rows]))
 
     def logits(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
         """(M, K), very low for classes that it has not learnt; zeros where it is untrained."""
@@ -272,9 +279,17 @@ def _neighbours(known: Labelled, rows: NDArray[np.int64], references: NDArray[np
     return references[nearest], np.maximum(np.take_along_axis(cosines, nearest, axis=1), 0)
 
 
+def _shares_by_row(groups: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(M, n) how much each of a picture's neighbours counts: those of them that show the same are one together."""
+    same = groups[:, :, None] == groups[:, None, :]
+    shares: NDArray[np.float32] = (1 / np.maximum(same.sum(axis=2), 1)).astype(np.float32)
+    return shares
+
+
 def _votes(known: Labelled, neighbours: _Neighbours, classes: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(M, K) shares of the nearest pictures' cosines, and how many pictures these are, by label."""
     nearest, cosines = neighbours
+    cosines = cosines * _shares_by_row(known.groups[nearest])
     row = np.repeat(np.arange(len(nearest)), nearest.shape[1])
     flat, weight = row * classes + known.targets[nearest].ravel(), cosines.ravel().astype(np.float64)
     shape = (len(nearest), classes)

@@ -66,6 +66,18 @@ def test_copies_with_one_wrong_label_do_not_vouch_for_each_other() -> None:
     assert copies & {*signals_of(together, 2).suspects.tolist()} == copies
 
 
+def test_copies_count_as_one_picture_for_those_around_them() -> None:
+    known = clusters([30, 30])
+    values = known.values.copy()
+    values[1:12] = values[0]
+    wrong = with_label(replace(known, values=values), dict.fromkeys(range(12), 1))
+    together = replace(wrong, groups=np.where(np.arange(60) < 12, 0, known.groups))
+
+    around = {*range(12, 30)}
+    assert around & {*signals_of(wrong, 2).suspects.tolist()} != set()
+    assert around & {*signals_of(together, 2).suspects.tolist()} == set()
+
+
 def test_a_class_of_few_pictures_keeps_them() -> None:
     # Four pictures are called 2; by their features they belong to 0.
     few = with_label(clusters([34, 30, 0]), dict.fromkeys(range(4), 2))
