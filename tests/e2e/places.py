@@ -83,6 +83,8 @@ def _draw_map(page: Page, furnished: Furnished) -> None:
     page.reload()
     expect(page.get_by_text("Pictures that look alike")).to_be_visible(timeout=60_000)
     expect(page.locator("[data-map-legend] button").first).to_be_visible()
+    # The last that it asks for, beside the colours.
+    expect(page.locator("[data-map-strays-table]:not([hidden]), [data-map-no-strays]:not([hidden])")).to_be_visible()
     embeddings_file(furnished.server.services.settings.features_folder, furnished.dataset_id).unlink()
 
 
