@@ -118,11 +118,18 @@ def _validation_error(request: Request, error: Exception) -> Response:
 
 def _problems(errors: Sequence[Any], endpoint: object) -> Iterator[Problem]:  # Any: pydantic's ErrorDetails
     """What is wrong with a request; the first part of an error's location is where in the request it was found."""
-    parameters = get_type_hints(endpoint, include_extras=True) if callable(endpoint) else {}
+    hints = get_type_hints(endpoint, include_extras=True) if callable(endpoint) else {}
+    parameters = {_name_in_request(name, hint): hint for name, hint in hints.items()}
     body = next((one for one in parameters.values() if isinstance(one, type) and issubclass(one, BaseModel)), None)
     for source, some in groupby(errors, key=lambda error: error["loc"][0]):
         inner = [{**error, "loc": error["loc"][1:]} for error in some]
         yield from problems(cast("list[ErrorDetails]", inner), body if source == "body" else parameters)
+
+
+def _name_in_request(name: str, hint: Any) -> str:  # Any: a type
+    """What a parameter is called in requests, which isn't always what the function calls it."""
+    aliases = (getattr(extra, "alias", None) for extra in getattr(hint, "__metadata__", ()))
+    return next(filter(None, aliases), name)
 
 
 def _http_error(request: Request, error: Exception) -> Response:

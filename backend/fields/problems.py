@@ -1,5 +1,6 @@
 """From what pydantic finds wrong with a form or a JSON body to one plain sentence for each field."""
 
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ def _tag_sentence(error: ErrorDetails, field: _Found, label: Callable[[Path], st
 
 def _by_error(error: ErrorDetails) -> str:
     """What a field accepts, as far as an error about it tells."""
+    if names := re.findall("'([^']+)'", str(error.get("ctx", {}).get("expected", ""))):
+        return "one of " + ", ".join(f"“{name}”" for name in names)
     bounds = {name: value for name, value in error.get("ctx", {}).items() if isinstance(value, (int, float))}
     kinds: dict[str, type] = {"int": int, "float": float, "bool": bool, "string": str}
     kind = kinds.get(error["type"].partition("_")[0])

@@ -38,6 +38,7 @@ class ModelStand:
 
     id: str
     version: int
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class ProgressRepository:
         )
         rows = self._session.execute(query).all()
         mine = [
-            (rank_of(metrics["valid"]), ModelStand(found, version))
+            (rank_of(metrics["valid"]), ModelStand(found, version, run_id))
             for run_id, found, metrics, version in rows
             if run_id == rows[0][0]
         ]

@@ -202,3 +202,12 @@ def test_a_wrong_method_is_answered_with_all_that_are_right(client: TestClient, 
 
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
     assert answer.json()["error"]["code"] == "method-not-allowed"
+
+
+def test_a_choice_in_an_address_is_named_as_in_the_address_with_all_that_there_is(client: TestClient) -> None:
+    answer = client.get("/api/v1/checkpoints/any/export?format=pdf")
+
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"] == (
+        "“format” must be one of “onnx”, “safetensors”, “torchscript”, “notebook”, “report”, “model-card”, “hub”."
+    )

@@ -41,7 +41,7 @@ def test_a_trained_model_opens_the_last_two() -> None:
             1,
             run=RunStand("r2", "failed", 1),
             trained=RunStand("r1", "succeeded", 1),
-            model=ModelStand("c", 1),
+            model=ModelStand("c", 1, "r1"),
         )
     )
 
@@ -52,8 +52,19 @@ def test_a_trained_model_opens_the_last_two() -> None:
     ]
 
 
+def test_the_first_model_of_a_training_that_goes_on_can_be_looked_at() -> None:
+    running = RunStand("r1", "running", 1)
+    found = words(Progress("d", 9, "v", 1, run=running, active_run=running, model=ModelStand("c", 1, "r1")))
+
+    assert found[3:] == [
+        ("running", "/runs/r1"),
+        ("first model", "/runs/r1/understand"),
+        ("ready", "/checkpoints/c/try"),
+    ]
+
+
 def test_results_of_an_earlier_version_are_not_those_of_the_newest() -> None:
-    progress = Progress("d", 9, "v2", 2, trained=RunStand("r1", "succeeded", 1), model=ModelStand("c", 1))
+    progress = Progress("d", 9, "v2", 2, trained=RunStand("r1", "succeeded", 1), model=ModelStand("c", 1, "r1"))
 
     found = steps(progress, StepName.TRAIN)
 
