@@ -95,12 +95,8 @@ def _understand(progress: Progress) -> _Description:
     trained, model = progress.trained, progress.model
     if trained is None and model is not None:
         # The first model of a training that goes on can be looked at meanwhile.
-        return (
-            "first model" if model.version == progress.version else f"of version {model.version}",
-            "open",
-            (f"/runs/{model.run_id}/understand"),
-            "",
-        )
+        word = "first model" if model.version == progress.version else f"of version {model.version}"
+        return word, "open", f"/runs/{model.run_id}/understand", ""
     if trained is None:
         return "not yet", "closed", "", "Train first; then you see what it gets wrong."
     path = f"/runs/{trained.id}/understand"
