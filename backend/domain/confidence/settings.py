@@ -69,6 +69,16 @@ class ConfidenceSettings:
             is_sure = first >= limit
         return Verdict.ANSWERED if is_sure else Verdict.NOT_SURE
 
+    def in_words(self, classes: int) -> tuple[str, ...]:
+        """When a model of so many classes answers with one of them, and when not: sentences for people."""
+        if self.strangeness_limit is None:
+            found = [f"The model answers with one of its {classes:,} classes, even for a picture of something else."]
+        else:
+            found = [f"A picture unlike all training pictures gets none of the {classes:,} classes."]
+        if self.threshold is not None:
+            found.append(f"It answers from {round(100 * self.threshold)} % confidence on.")
+        return tuple(found)
+
     def to_json(self) -> dict[str, Json]:
         """As it is stored, and written into exported files."""
         return {

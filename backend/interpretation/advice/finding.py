@@ -53,6 +53,7 @@ class Gathered:
         version: the version's pictures.
         suspects: labels that are probably wrong and that nobody has decided about.
         leaked: ids of pictures that have a copy on the other side.
+        refuses_unknown: whether pictures unlike all training pictures get no class.
     """
 
     head: RunHead
@@ -62,6 +63,7 @@ class Gathered:
     version: Sequence[VersionImage]
     suspects: Sequence[Suspect]
     leaked: Collection[str]
+    refuses_unknown: bool
 
 
 def find_advice(gathered: Gathered, features_folder: Path) -> Advice:
@@ -150,7 +152,7 @@ def _of_answers(gathered: Gathered, errors: int) -> list[Line]:
     if leaked:
         errors_without = errors - sum(image.is_wrong for image in leaked)
         found.append(lines.leak(len(leaked), errors, len(tested), errors_without, f"{dataset}/health"))
-    if (none := lines.no_none_class(gathered.classes, dataset)) is not None:
+    if not gathered.refuses_unknown and (none := lines.no_none_class(gathered.classes, dataset)) is not None:
         found.append(none)
     return found
 

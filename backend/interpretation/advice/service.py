@@ -14,6 +14,7 @@ from backend.interpretation.repository import RunHead
 from backend.interpretation.service import Results
 from backend.interpretation.suspects.repository import SuspectRepository
 from backend.interpretation.suspects.service import Undecided, found_of
+from backend.training.confidence.chosen import chosen_of
 
 _WAIT_S: Final = 0.8
 """Small sets are answered at once; of larger ones it is said that they are being computed."""
@@ -48,19 +49,22 @@ def advice_of(session: Session, services: Services, head: RunHead, results: Resu
         if finding.kind == "leak"
         for image_id in finding.targets
     ]
-    gathered = Gathered(
-        head,
-        results.checkpoint_id,
-        results.classes,
-        AdviceRepository(session).tested(results.checkpoint_id),
-        SuspectRepository(session).images(head.version_id),
-        undecided,
-        frozenset(leaks),
-    )
-    decided = str(hash((tuple(suspect.id for suspect in undecided), gathered.leaked)))
-    key = (head.run_id, results.checkpoint_id, str(suspects.examined), str(len(gathered.tested)), decided)
-    folder = services.settings.features_folder
-    answer = ADVICE.answer(key, lambda: find_advice(gathered, folder), wait_s=_WAIT_S)
+    leaked = frozenset(leaks)
+    refuses_unknown = chosen_of(session, results.checkpoint_id).settings.strangeness_limit is not None
+
+    def compute() -> Advice:
+        # Here and not in each request that asks whether it is ready: these are as many rows as there are pictures.
+        with services.database.read() as own:
+            tested = AdviceRepository(own).tested(results.checkpoint_id)
+            version = SuspectRepository(own).images(head.version_id)
+        gathered = Gathered(
+            head, results.checkpoint_id, results.classes, tested, version, undecided, leaked, refuses_unknown
+        )
+        return find_advice(gathered, services.settings.features_folder)
+
+    decided = str(hash((tuple(suspect.id for suspect in undecided), leaked, refuses_unknown)))
+    key = (head.run_id, results.checkpoint_id, str(suspects.examined), decided)
+    answer = ADVICE.answer(key, compute, wait_s=_WAIT_S)
     if isinstance(answer, Failed):
         raise AdviceFailed
     return answer

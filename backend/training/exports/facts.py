@@ -11,12 +11,14 @@ from backend.datasets.export.service import sample_of
 from backend.datasets.images import digests_of
 from backend.datasets.samples import Sample
 from backend.datasets.versions import find_version
+from backend.domain.confidence.settings import ConfidenceSettings
 from backend.domain.ids import CheckpointId
 from backend.domain.json import Json
 from backend.domain.training import Stage, TrainingConfig
 from backend.storage.base import Storage
 from backend.tables.datasets import VersionRow
 from backend.tables.training import CheckpointRow, EpochRow
+from backend.training.confidence.chosen import chosen_of
 from backend.training.find import checkpoint_folder, find_checkpoint
 from backend.training.repository import RunRepository
 from backend.training.run_view import RunView, show_run
@@ -52,6 +54,7 @@ class RunFacts:
         stages: those that led to it, first to last.
         unreadable: digests of pictures that couldn't be read while training.
         sample: the well-known sample that its pictures are; None where they are others.
+        confidence: when it answers and when not, as somebody chose.
     """
 
     run: RunView
@@ -62,6 +65,7 @@ class RunFacts:
     stages: tuple[StageDone, ...]
     unreadable: tuple[str, ...]
     sample: Sample | None
+    confidence: ConfidenceSettings
 
     @property
     def valid(self) -> Mapping[str, Any]:  # Any: numbers
@@ -98,6 +102,7 @@ def run_facts(session: Session, storage: Storage, checkpoint_id: str) -> RunFact
         stages=_stages(session, run, config, checkpoint.stage),
         unreadable=_unreadable(session, run.id),
         sample=sample_of(session, run.dataset_id),
+        confidence=chosen_of(session, checkpoint.id).settings,
     )
 
 

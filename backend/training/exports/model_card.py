@@ -101,7 +101,7 @@ def _limits(facts: RunFacts, summary: Summary) -> str:
     learnt_from = sum(of_class.get("train", 0) for of_class in facts.version.counts.values())
     lines = [
         "## Limits",
-        f"- It answers with one of its {len(facts.classes):,} classes, even for a picture of something else.",
+        *(f"- {sentence}" for sentence in facts.confidence.in_words(len(facts.classes))),
         f"- It learnt from {learnt_from:,} pictures; on pictures taken in another way it may be worse than here.",
         "- The figures count how often it agrees with the labels; where a label is wrong, so is the count.",
         "- The best of its epochs and stages was chosen on the validation pictures, so the figures are slightly high.",

@@ -57,3 +57,15 @@ def test_without_a_temperature_probabilities_stay_exactly_as_they_are() -> None:
     probabilities = np.array([[0.25, 0.75]], dtype=np.float32)
 
     assert ConfidenceSettings(threshold=0.9).calibrated(probabilities) is probabilities
+
+
+def test_limits_are_said_in_words() -> None:
+    chosen = ConfidenceSettings(threshold=0.9, familiar_refused=0.05, strangeness_limit=0.2)
+
+    assert ConfidenceSettings().in_words(37) == (
+        "The model answers with one of its 37 classes, even for a picture of something else.",
+    )
+    assert chosen.in_words(37) == (
+        "A picture unlike all training pictures gets none of the 37 classes.",
+        "It answers from 90 % confidence on.",
+    )

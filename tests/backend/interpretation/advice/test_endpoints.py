@@ -4,9 +4,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from backend.dependencies import Services
+from backend.domain.confidence.settings import ConfidenceSettings
 from backend.domain.json import Json
 from backend.interpretation.advice.service import ADVICE
 from backend.interpretation.suspects.service import SUSPECTS
+from backend.training.confidence.chosen import keep_settings
 from tests.backend.interpretation.labelled import MISLABELLED, Shapes, trained_shapes
 
 PAGE = {"Accept": "text/html"}
@@ -55,6 +57,16 @@ def test_small_pictures_and_a_missing_class_are_named(shapes: Shapes) -> None:
     assert [line["effect"] for line in lines(found, "no_none_class")] == ["not tested: 0 such pictures"]
     # All of them are small, so nothing can be compared.
     assert lines(found, "tiny") == []
+
+
+def test_nothing_is_said_of_a_missing_class_where_unknown_pictures_are_refused(
+    shapes: Shapes, services: Services
+) -> None:
+    with services.database.write() as session:
+        for model in shapes.get(f"/runs/{shapes.run_id}")["checkpoints"]:
+            keep_settings(session, model["id"], ConfidenceSettings(familiar_refused=0.05, strangeness_limit=0.2), None)
+
+    assert lines(advice(shapes), "no_none_class") == []
 
 
 def test_a_linear_model_that_errs_nowhere_promises_nothing(shapes: Shapes) -> None:

@@ -19,7 +19,9 @@ import nbformat
 import pytest
 import yaml
 
+from backend.domain.confidence.settings import ConfidenceSettings
 from backend.domain.drawn import Drawn
+from backend.training.confidence.chosen import keep_settings
 from backend.training.exports.facts import RunFacts, run_facts
 from backend.training.exports.notebook import Library, NotebookUnavailable, cells_of, notebook
 from backend.training.exports.report import FACES, WORST
@@ -54,6 +56,22 @@ def facts(hostile: Furnished) -> RunFacts:
     services = hostile.server.services
     with services.database.read() as session:
         return run_facts(session, services.storage, hostile.checkpoints[-1])
+
+
+def test_report_and_model_card_say_when_the_model_answers(program: httpx.Client, hostile: Furnished) -> None:
+    services, checkpoint_id = hostile.server.services, hostile.checkpoints[-1]
+    usual = "answers with one of its 3 classes, even for a picture of something else"
+    chosen = "A picture unlike all training pictures gets none of the 3 classes."
+
+    before = [exported(program, hostile, format).text for format in ("report", "model-card")]
+    with services.database.write() as session:
+        keep_settings(session, checkpoint_id, ConfidenceSettings(familiar_refused=0.05, strangeness_limit=0.2), None)
+    after = [exported(program, hostile, format).text for format in ("report", "model-card")]
+    with services.database.write() as session:
+        keep_settings(session, checkpoint_id, ConfidenceSettings(), None)
+
+    assert [usual in text for text in before + after] == [True, True, False, False]
+    assert [chosen in text for text in before + after] == [False, False, True, True]
 
 
 def exported(program: httpx.Client, hostile: Furnished, format: str, **query: str) -> httpx.Response:
