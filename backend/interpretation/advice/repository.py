@@ -5,10 +5,12 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from backend.domain.confidence.settings import ConfidenceSettings
 from backend.domain.ids import CheckpointId
 from backend.domain.manifest import Split
 from backend.tables.datasets import ImageRow
 from backend.tables.interpretation import PredictionRow
+from backend.tables.training import ConfidenceRow
 
 
 class TestedImage(NamedTuple):
@@ -41,3 +43,8 @@ class AdviceRepository:
         )
         rows = self._session.execute(query)
         return [TestedImage(id, actual, predicted, min(width, height)) for id, actual, predicted, width, height in rows]
+
+    def refuses_unknown(self, checkpoint_id: CheckpointId) -> bool:
+        """Whether somebody chose that the model gives no class to pictures unlike all training pictures."""
+        kept = self._session.scalar(select(ConfidenceRow.settings).where(ConfidenceRow.checkpoint_id == checkpoint_id))
+        return kept is not None and ConfidenceSettings.from_json(kept).strangeness_limit is not None

@@ -14,7 +14,6 @@ from backend.interpretation.repository import RunHead
 from backend.interpretation.service import Results
 from backend.interpretation.suspects.repository import SuspectRepository
 from backend.interpretation.suspects.service import Undecided, found_of
-from backend.training.confidence.chosen import chosen_of
 
 _WAIT_S: Final = 0.8
 """Small sets are answered at once; of larger ones it is said that they are being computed."""
@@ -50,7 +49,7 @@ def advice_of(session: Session, services: Services, head: RunHead, results: Resu
         for image_id in finding.targets
     ]
     leaked = frozenset(leaks)
-    refuses_unknown = chosen_of(session, results.checkpoint_id).settings.strangeness_limit is not None
+    refuses_unknown = AdviceRepository(session).refuses_unknown(results.checkpoint_id)
 
     def compute() -> Advice:
         # Here and not in each request that asks whether it is ready: these are as many rows as there are pictures.
