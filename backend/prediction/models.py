@@ -17,6 +17,8 @@ from backend.domain.confidence.settings import ConfidenceSettings
 from backend.domain.confidence.strangeness import Measure
 from backend.domain.errors import AppError, Unavailable
 from backend.imaging.preprocessing import Pixels, Preprocessing
+from backend.training.confidence.onnx_graph import GRAPH, NODE_OUTPUT, OUTPUT, VALUE_NAME
+from backend.training.confidence.protobuf import message, text, written
 from backend.training.model_files import ModelDamaged, ModelFile, verified
 
 
@@ -69,8 +71,7 @@ class Model:
 
     def __init__(self, content: bytes, *, threads: int) -> None:
         self.has_feature_map, self.has_features = (
-            _field(0x12, name.encode()) in content  # NodeProto.output
-            for name in (FEATURE_MAP, _FEATURES)
+            written([text(NODE_OUTPUT, name)]) in content for name in (FEATURE_MAP, _FEATURES)
         )
         inside = [name for name, has in ((FEATURE_MAP, self.has_feature_map), (_FEATURES, self.has_features)) if has]
         self.head: Head | None = None
@@ -113,15 +114,7 @@ def _with_outputs(content: bytes, names: list[str]) -> bytes:
     Files that are handed out have one output, as programs that use them expect. Protobuf joins lists of what is
     appended to those of what is there, so that nothing needs to be parsed.
     """
-    for name in names:
-        output = _field(0x0A, name.encode())  # ValueInfoProto.name
-        content += _field(0x3A, _field(0x62, output))  # ModelProto.graph, GraphProto.output
-    return content
-
-
-def _field(tag: int, value: bytes) -> bytes:
-    """A field of protobuf with fewer than 128 bytes."""
-    return bytes((tag, len(value))) + value
+    return content + written(message(GRAPH, [message(OUTPUT, [text(VALUE_NAME, name)])]) for name in names)
 
 
 class ModelCache:

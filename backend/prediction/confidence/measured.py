@@ -1,9 +1,8 @@
 """What is known of a model's confidence from the answers that it gave on its test pictures."""
 
 import json
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -69,30 +68,15 @@ class Measured:
         return "A temperature isn't offered: without a wrong answer there is nothing to choose it by."
 
 
-_KNOWN: Final[OrderedDict[tuple[str, str], Measured]] = OrderedDict()
-_LOCK: Final = threading.Lock()
-
-
+@lru_cache(_REMEMBERED)
 def measured_of(folder: Path, checkpoint_id: str, sha256: str) -> Measured:
     """What is known from the answers in a checkpoint's folder; remembered for the ones asked last.
+
+    ``sha256`` is that of its weights: with others, it is read anew.
 
     Raises:
         AnswersMissing
     """
-    key = (checkpoint_id, sha256)
-    with _LOCK:
-        if key in _KNOWN:
-            _KNOWN.move_to_end(key)
-            return _KNOWN[key]
-    found = _measured(folder, checkpoint_id)
-    with _LOCK:
-        _KNOWN[key] = found
-        while len(_KNOWN) > _REMEMBERED:
-            _KNOWN.popitem(last=False)
-    return found
-
-
-def _measured(folder: Path, checkpoint_id: str) -> Measured:
     try:
         written = json.loads((folder / "predictions.json").read_bytes())
         tensors = load_file(folder / "predictions.safetensors")

@@ -10,6 +10,7 @@ from backend.training.confidence.protobuf import Field, message, number, text
 GRAPH, DOC, METADATA = 7, 6, 14  # ModelProto
 NODE, CONSTANT, OUTPUT = 1, 5, 12  # GraphProto
 NODE_OUTPUT: Final = 2
+VALUE_NAME: Final = 1  # ValueInfoProto
 _FLOAT, _INT64 = 1, 7
 _INT, _INTS = 2, 7  # AttributeProto.AttributeType
 
@@ -44,7 +45,7 @@ def constant(name: str, values: NDArray[Any]) -> Field:  # Any: float32 or int64
 def output_of_rows(name: str) -> Field:
     """An output of (N,) float32."""
     shape = message(2, [message(1, [text(2, "N")])])
-    return message(OUTPUT, [text(1, name), message(2, [message(1, [number(1, _FLOAT), shape])])])
+    return message(OUTPUT, [text(VALUE_NAME, name), message(2, [message(1, [number(1, _FLOAT), shape])])])
 
 
 def metadata(key: str, value: str) -> Field:
