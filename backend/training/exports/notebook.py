@@ -110,11 +110,14 @@ def _chosen(facts: RunFacts, library: Library, traits: set[str]) -> Iterator[Cel
 
 @cache
 def cells_of(library: Library) -> tuple[Cell, ...]:
-    """All cells of ``notebooks/``, whichever training they are for."""
-    text = (CELLS / f"{library}.py").read_text("utf-8")
+    """All cells of ``notebooks/``, whichever training they are for; the files' names are in their order."""
+    return tuple(cell for file in sorted((CELLS / library).glob("*.py")) for cell in _cells_in(file))
+
+
+def _cells_in(file: Path) -> Iterator[Cell]:
     # Before the first cell stands what the file is.
-    parts = re.split(r"^# %%(.*)$", text, flags=re.MULTILINE)[1:]
-    return tuple(_cell(head, body) for head, body in zip(parts[::2], parts[1::2], strict=True))
+    parts = re.split(r"^# %%(.*)$", file.read_text("utf-8"), flags=re.MULTILINE)[1:]
+    return (_cell(head, body) for head, body in zip(parts[::2], parts[1::2], strict=True))
 
 
 def _cell(head: str, body: str) -> Cell:
