@@ -26,6 +26,18 @@ def test_changes_in_the_address_reach_the_pictures_and_the_train_form(ana: Ana) 
     assert re.search(r'name="max_rotate"[^>]*value="30"', form)
 
 
+def test_the_words_beside_a_slider_name_the_slider(ana: Ana) -> None:
+    ana.bring_shapes(4)
+    version = ana.freeze({"kind": "folder"})
+
+    text = ana.client.get(f"/versions/{version['id']}", headers=PAGE).text
+
+    # A label without ``for`` names what comes first in it: the figure beside the slider.
+    named = re.findall(r'<label class="slider" for="([^"]+)">', text)
+    assert named == re.findall(r'<input id="([^"]+)" type="range"', text)
+    assert "slider-max_rotate" in named
+
+
 def test_the_same_address_gives_the_same_pixels_and_other_changes_others(ana: Ana) -> None:
     ana.bring_shapes(4)
     version = ana.freeze({"kind": "folder"})
