@@ -56,6 +56,11 @@ class Jobs:
         """The same for a worker whether or not its device is in use."""
         return bool(self._session.scalar(select(exists().where(is_ready(kind, for_s), suits(worker)))))
 
+    def is_open(self, kind: JobKind) -> bool:
+        """Whether a job of this kind waits or is under way."""
+        is_open = JobRow.state.in_([JobState.QUEUED, *CLAIMED_STATES])
+        return bool(self._session.scalar(select(exists().where(JobRow.kind == kind, is_open))))
+
     def is_taken(self, worker: Worker) -> bool:
         """Whether a worker's device is in use or quarantined."""
         if worker.device is None:
