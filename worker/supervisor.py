@@ -75,17 +75,9 @@ def _claim_next(context: WorkerContext, listener: JobKind) -> Claim | None:
     for kind in LISTENED[listener]:
         if kind in context.settings.left_undone:
             continue
-        if kind is JobKind.HEATMAPS and _is_importing(context):
-            continue
         if claim := claim_next(context.database, kind, identity.worker(kind), identity.timers):
             return claim
     return None
-
-
-def _is_importing(context: WorkerContext) -> bool:
-    """Whether pictures are coming: heat maps, which nobody waits for, would take the processor from them."""
-    with context.database.read() as session:
-        return Jobs(session).is_open(JobKind.IMPORT)
 
 
 class Supervision:

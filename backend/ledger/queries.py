@@ -48,6 +48,9 @@ class Jobs:
 
     def has_waiting(self, kind: JobKind, for_s: float, worker: Worker | None = None) -> bool:
         """Whether a job could have been taken at least ``for_s`` seconds ago, by that worker where one is named."""
+        if kind is JobKind.HEATMAPS and self.is_open(JobKind.IMPORT):
+            # Nobody waits for them, and they would take the processor from the pictures that are coming.
+            return False
         if worker is None:
             return bool(self._session.scalar(select(exists().where(is_ready(kind, for_s)))))
         return not self.is_taken(worker) and self.has_ready(kind, worker, for_s)

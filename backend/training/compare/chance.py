@@ -64,5 +64,5 @@ def chance_of(services: Services, compared: Compared) -> Chance:
 def _counted(job: CheckpointJob | None, compared: Compared) -> FlipsByChance | None:
     if job is None or job.found is None:
         return None
-    labels = {pair.image_id: pair.label for pair in compared.pairs}
+    labels: dict[str, str] = {pair.image_id: pair.label for pair in compared.pairs}
     return flips_by_chance(job.found["disagreeing"], labels, len(job.found["seeds"]), compared.names_after)
