@@ -72,6 +72,7 @@ def measure(
     shown = _some([image for image in images if image.split is Split.TRAIN], most)
     tested = _some([image for image in images if image.split is Split.VALID], MOST_TESTED)
     progress = _Progress(len(shown) + len(tested), on_progress)
+    on_progress(0, progress.total)
     parts = [_features(model, source, storage, decoders, some, progress) for some in (shown, tested)]
     if not all(len(part.labels) for part in parts):
         raise StrangenessUnavailable(checkpoint_id)
