@@ -51,6 +51,7 @@ from backend.interpretation import endpoints as interpretation_endpoints
 from backend.interpretation import pages as interpretation_pages
 from backend.interpretation.advice import endpoints as advice_endpoints
 from backend.interpretation.advice import pages as advice_pages
+from backend.interpretation.fix import endpoints as fix_endpoints
 from backend.interpretation.fix import pages as fix_pages
 from backend.interpretation.suspects import endpoints as suspects_endpoints
 from backend.ledger.sweep import Sweeper
@@ -107,6 +108,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         suspects_endpoints.router,
         advice_endpoints.router,
         advice_pages.router,
+        fix_endpoints.router,
         fix_pages.router,
         prediction_endpoints.router,
         confidence_endpoints.router,

@@ -1,15 +1,20 @@
 """What a run got right and wrong, by REST."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
 
+from backend.datasets.serving import download_headers
 from backend.dependencies import ReadDep
 from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
 from backend.interpretation import service
 from backend.interpretation.answers import Filter
 from backend.interpretation.find import results_of
+from backend.interpretation.matrix_files import matrix_csv, matrix_svg
+from backend.interpretation.matrix_view import Colours, Numbers, Order, ordered, rows
 from backend.interpretation.schemas import (
     AnsweredImageRead,
     ConfusionMatrixRead,
@@ -20,6 +25,13 @@ from backend.interpretation.service import Results
 from backend.pagination import LimitQuery, Page
 
 router = APIRouter(prefix="/api/v1", tags=["understanding"])
+
+
+class MatrixFormat(StrEnum):
+    """As what the confusion matrix is saved."""
+
+    CSV = "csv"
+    SVG = "svg"
 
 
 def _results(run_id: str, session: ReadDep, checkpoint: str | None = None, split: Split = Split.VALID) -> Results:
@@ -43,6 +55,28 @@ def read_confusion_matrix(results: ResultsDep, session: ReadDep) -> ConfusionMat
     """Image counts: rows are actual classes, columns predicted ones."""
     matrix = service.confusion_matrix(session, results)
     return ConfusionMatrixRead(classes=list(results.classes), matrix=matrix.tolist())
+
+
+@router.get("/runs/{run_id}/confusion-matrix/export", response_class=Response)
+def export_confusion_matrix(
+    run_id: str,
+    results: ResultsDep,
+    session: ReadDep,
+    format: MatrixFormat,
+    order: Order = Order.NAME,
+    numbers: Numbers = Numbers.COUNTS,
+) -> Response:
+    """The matrix as a table (`csv`) or a picture (`svg`), with what stands in the cells of the page.
+
+    `numbers` are counts, or shares of the row (`shares`) or the `column` in per cent.
+    """
+    matrix = service.confusion_matrix(session, results)
+    indices = ordered(results.classes, matrix, order)
+    drawn = rows(results.classes, matrix, indices, numbers, Colours(matrix, numbers))
+    headers = download_headers(f"confusion matrix {run_id[-8:]}.{format.value}")
+    if format is MatrixFormat.CSV:
+        return Response(b"".join(matrix_csv(drawn)), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(matrix_svg(drawn, "Confusion matrix"), media_type="image/svg+xml", headers=headers)
 
 
 @router.get("/runs/{run_id}/most-confused")

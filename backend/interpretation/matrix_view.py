@@ -33,6 +33,12 @@ class Numbers(StrEnum):
 
     COUNTS = "counts"
     SHARES = "shares"
+    COLUMN_SHARES = "column"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a percentage, of the row or of the column."""
+        return self is not Numbers.COUNTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Cell:
     Attributes:
         text: what stands in it; empty where there are no pictures.
         level: how dark a mistake is drawn, 1 to 5; 0 for the diagonal and for nothing.
-        is_share: the text is a percentage of the row.
+        share_of: what the text is a percentage of, "row" or "column"; empty where it is a count.
     """
 
     actual: str
@@ -50,7 +56,7 @@ class Cell:
     count: int
     text: str
     level: int
-    is_share: bool = False
+    share_of: str = ""
 
     @property
     def is_right(self) -> bool:
@@ -61,7 +67,7 @@ class Cell:
     def words(self) -> str:
         """The cell as a sentence, for screen readers and the panel."""
         pictures = "no pictures" if not self.count else "1 picture" if self.count == 1 else f"{self.count:,} pictures"
-        share = f", {self.text} %" if self.is_share and self.text else ""
+        share = f", {self.text} % of the {self.share_of}" if self.share_of and self.text else ""
         return f"actual {self.actual}, predicted {self.predicted}: {pictures}{share}"
 
 
@@ -96,12 +102,12 @@ class Colours:
     def __init__(self, matrix: NDArray[np.int64], numbers: Numbers) -> None:
         self._numbers = numbers
         most = int((matrix - np.diag(matrix.diagonal())).max(initial=0))
-        self._edges = _SHARE_EDGES if numbers is Numbers.SHARES else _count_edges(most)
+        self._edges = _SHARE_EDGES if numbers.is_share else _count_edges(most)
         self._most = most
 
     def level(self, count: int, share: float) -> int:
-        """1 (light) to 5 (dark) of a mistake that was made ``count`` times, in a ``share`` of its row."""
-        value = share if self._numbers is Numbers.SHARES else count
+        """1 (light) to 5 (dark) of a mistake that was made ``count`` times, in a ``share`` of its row or column."""
+        value = share if self._numbers.is_share else count
         return sum(value >= edge for edge in self._edges)
 
     @property
@@ -109,7 +115,7 @@ class Colours:
         """(level, what it stands for), lightest first; empty where there is no mistake."""
         if not self._most:
             return []
-        words = self._share_words if self._numbers is Numbers.SHARES else self._count_words
+        words = self._share_words if self._numbers.is_share else self._count_words
         return [(level, words(level)) for level in range(1, len(self._edges) + 1)]
 
     def _share_words(self, level: int) -> str:
@@ -149,12 +155,18 @@ def _row(
     colours: Colours,
 ) -> Row:
     images = int(matrix[k].sum())
-    cells = (_cell(classes[k], classes[other], int(matrix[k, other]), images, numbers, colours) for other in indices)
+    # What a cell is a share of: its row, or each column.
+    wholes = matrix.sum(axis=0) if numbers is Numbers.COLUMN_SHARES else np.full(len(classes), images)
+    cells = (
+        _cell(classes[k], classes[other], int(matrix[k, other]), int(wholes[other]), numbers, colours)
+        for other in indices
+    )
     return Row(classes[k], images, tuple(cells))
 
 
-def _cell(actual: str, predicted: str, count: int, images: int, numbers: Numbers, colours: Colours) -> Cell:
-    share = count / images if images else 0.0
+def _cell(actual: str, predicted: str, count: int, whole: int, numbers: Numbers, colours: Colours) -> Cell:
+    share = count / whole if whole else 0.0
     text = "" if not count else f"{count:,}" if numbers is Numbers.COUNTS else f"{100 * share:.0f}"
     level = 0 if actual == predicted or not count else colours.level(count, share)
-    return Cell(actual, predicted, count, text, level, numbers is Numbers.SHARES)
+    share_of = {Numbers.SHARES: "row", Numbers.COLUMN_SHARES: "column"}.get(numbers, "")
+    return Cell(actual, predicted, count, text, level, share_of)

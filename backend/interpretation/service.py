@@ -139,7 +139,7 @@ def images(
         results.checkpoint_id, results.split, chosen, limit=limit + 1, after=_place(after) if after else None
     )
     page = found[:limit]
-    return page, _cursor(page[-1]) if len(found) > limit else None
+    return page, cursor_of(page[-1]) if len(found) > limit else None
 
 
 def count_images(session: Session, results: Results, chosen: Filter) -> int:
@@ -183,7 +183,7 @@ def certainty(session: Session, results: Results, *, bars: int = 10) -> list[tup
     return PredictionRepository(session).certainty(results.checkpoint_id, results.split, edges)
 
 
-def _cursor(image: AnsweredImage) -> str:
+def cursor_of(image: AnsweredImage) -> str:
     # repr gives the shortest text that reads back as the same float, which both databases compare exactly.
     return f"{image.loss!r}_{image.image_id}"
 

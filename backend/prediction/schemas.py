@@ -1,12 +1,11 @@
 """JSON bodies of predictions."""
 
-from collections.abc import Iterable
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.domain.confidence.settings import Verdict
-from backend.prediction.covering import Cover
+from backend.prediction.covering import Cover, CoveredAnswers, Stroke
 from backend.prediction.service import Answer, Answers, Refusal
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -87,12 +86,31 @@ class CoverIn(BaseModel):
         return Cover(self.left, self.top, self.width, self.height)
 
 
-class CoversIn(BaseModel):
-    """The parts of a picture to cover."""
+class StrokeIn(BaseModel):
+    """The way of a round brush over the upright picture, or of an eraser, which uncovers."""
 
     model_config = ConfigDict(extra="forbid")
 
-    covers: list[CoverIn] = Field(max_length=200)
+    points: list[tuple[Share, Share]] = Field(
+        min_length=1,
+        max_length=400,
+        description="[x, y] from the upper left in shares of the picture's sides; one is a dot.",
+    )
+    radius: float = Field(gt=0, le=1, description="In shares of the picture's shorter side.")
+    erase: bool = False
+
+    @property
+    def cover(self) -> Stroke:
+        """As the use case takes it."""
+        return Stroke(self.points, self.radius, self.erase)
+
+
+class CoversIn(BaseModel):
+    """The parts of a picture to cover: rectangles and strokes, each laid over those before it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    covers: list[CoverIn | StrokeIn] = Field(max_length=200)
 
 
 class CoveredAnswerRead(BaseModel):
@@ -107,10 +125,12 @@ class CoveredRead(BaseModel):
     """Every class, the likeliest as the picture is first."""
 
     items: list[CoveredAnswerRead]
+    colour: str = Field(description="Of the covers, the mean of what the network sees of the picture: `#rrggbb`.")
 
     @classmethod
-    def of(cls, answers: Iterable[tuple[str, float, float]]) -> Self:
+    def of(cls, answers: CoveredAnswers) -> Self:
         """From the use case's answers."""
-        return cls(
-            items=[CoveredAnswerRead(class_name=name, before=before, after=after) for name, before, after in answers]
-        )
+        items = [
+            CoveredAnswerRead(class_name=name, before=before, after=after) for name, before, after in answers.classes
+        ]
+        return cls(items=items, colour="#" + bytes(answers.colour).hex())

@@ -3,10 +3,11 @@ import { classFinder } from "./lib/class_finder";
 import { number } from "./lib/format";
 import { bindKey, decideByKeys } from "./lib/keys";
 import { type Answer, LabelQueue, type Picture } from "./lib/label_queue";
+import { PictureTiles, thumbnail, tile } from "./lib/picture_tiles";
 import { ProblemBox } from "./lib/problem_box";
 import { type Changed, SaveQueue } from "./lib/save_queue";
-import { TileSelection } from "./lib/tile_selection";
 import { type UndoBar, undoBar } from "./lib/undo_bar";
+import { ViewSwitch } from "./lib/view_switch";
 
 const REASON = "labelled by hand";
 const TILES = 60;
@@ -22,7 +23,8 @@ interface Action {
 class ByHandPage {
   private readonly queue: LabelQueue;
   private readonly saves: SaveQueue;
-  private readonly selection: TileSelection;
+  private readonly tiles: PictureTiles<Picture>;
+  private readonly views: ViewSwitch;
   private readonly bar: UndoBar | null;
   private readonly problem: ProblemBox;
   private readonly counts = new Map<string, number>();
@@ -33,7 +35,6 @@ class ByHandPage {
   /** Counts what was changed here: an answer that was asked for before knows nothing of it. */
   private stamp = 0;
   private askedAt = 0;
-  private isGrid = false;
   private isAll = false;
 
   constructor(private readonly root: HTMLElement) {
@@ -53,9 +54,13 @@ class ByHandPage {
     });
     this.problem = new ProblemBox(root);
     this.saves = new SaveQueue(path, (open) => (need("[data-saving]", root).hidden = open === 0));
-    this.selection = new TileSelection(need("[data-tiles]", root), () => this.drawSelection());
+    this.tiles = new PictureTiles(need("[data-tiles]", root), tileOf, () => this.drawSelection());
+    this.views = new ViewSwitch(root, "tellapart-by-hand-view", () => this.turnView());
     this.bar = undoBar(() => void this.restart(), { undo: () => void this.undo(), redo: () => void this.redo() });
-    const finder = classFinder(() => this.names, (name) => this.give(name));
+    const finder = classFinder(() => this.names, (name) => {
+      this.give(name);
+      if (this.isGrid) this.tiles.focus();
+    });
     const form = need<HTMLFormElement>("[data-label-form]", root);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -68,8 +73,7 @@ class ByHandPage {
     need("[data-accept]", root).addEventListener("click", () => this.accept());
     need("[data-again]", root).addEventListener("click", () => void this.restart());
     need("[data-select-all]", root).addEventListener("click", () => this.selectAll());
-    for (const button of all("[data-view-as]", root)) button.addEventListener("click", () => this.view(button.dataset["viewAs"] === "grid"));
-    decideByKeys((event, target) => this.actionOf(event, target, () => finder?.open()));
+    decideByKeys((event, target) => this.actionOf(event, target, () => (this.tiles.holdFocused(), finder?.open())));
     this.listKeys();
     this.queue.begin(JSON.parse(data["first"] ?? "{}") as Answer);
     void this.fill();
@@ -88,6 +92,10 @@ class ByHandPage {
     await this.queue.restart();
   }
 
+  private get isGrid(): boolean {
+    return this.views.isGrid;
+  }
+
   private get names(): string[] {
     return [...this.counts.keys()];
   }
@@ -101,9 +109,7 @@ class ByHandPage {
   /** The pictures that a key is for: in the grid the chosen ones, else the one that is shown or has the focus. */
   private get meant(): Set<string> {
     if (!this.isGrid) return new Set(this.queue.waiting.slice(0, 1).map((picture) => picture.image_id));
-    if (this.selection.chosen.size) return new Set(this.selection.chosen);
-    const focused = this.selection.focused;
-    return new Set(focused ? [focused] : []);
+    return this.tiles.meant;
   }
 
   // What can be done
@@ -156,7 +162,7 @@ class ByHandPage {
       this.problem.show(reason);
     }
     this.isAll = false;
-    this.selection.clear();
+    this.tiles.selection.clear();
     await this.restart();
   }
 
@@ -234,7 +240,7 @@ class ByHandPage {
     need("[data-grid]", this.root).hidden = !this.isGrid || !current;
     if (current && !this.isGrid) this.drawOne(current);
     if (this.isGrid || !current) need("[data-proposal]", this.root).hidden = true;
-    if (this.isGrid) this.drawTiles();
+    if (this.isGrid) this.tiles.draw(this.queue.waiting.slice(0, TILES));
     this.drawClasses();
     need("[data-labelled]").textContent = number(this.labelled);
     need<HTMLProgressElement>("[data-progress]", this.root).value = this.labelled;
@@ -258,20 +264,9 @@ class ByHandPage {
     need("[data-next]", this.root).replaceChildren(...next);
   }
 
-  private drawTiles(): void {
-    const list = need("[data-tiles]", this.root);
-    const shown = this.queue.waiting.slice(0, TILES);
-    const had = this.selection.focused;
-    const known = new Map(all("[data-tile]", list).map((tile) => [tile.dataset["tile"], tile]));
-    list.replaceChildren(...shown.map((picture) => known.get(picture.image_id) ?? tileOf(picture)));
-    this.selection.renew();
-    // Who works with keys stays in the list when the tile is gone.
-    if (had) (this.selection.tiles.find((tile) => tile.dataset["tile"] === had) ?? this.selection.tiles[0])?.focus();
-  }
-
   private drawSelection(): void {
-    const chosen = this.selection.chosen.size;
-    if (chosen < this.selection.tiles.length) this.isAll = false;
+    const chosen = this.tiles.selection.chosen.size;
+    if (chosen < this.tiles.selection.tiles.length) this.isAll = false;
     const words = need("[data-selected]", this.root);
     if (this.isAll) words.textContent = `All ${number(this.left)} pictures are selected.`;
     else words.textContent = chosen ? `${number(chosen)} selected` : "Click pictures, drag a box or press Ctrl+A; then a class.";
@@ -290,16 +285,14 @@ class ByHandPage {
     need("[data-no-classes]", this.root).hidden = buttons.size > 0;
   }
 
-  private view(isGrid: boolean): void {
-    this.isGrid = isGrid;
-    for (const button of all("[data-view-as]", this.root)) button.setAttribute("aria-pressed", String((button.dataset["viewAs"] === "grid") === isGrid));
+  private turnView(): void {
     this.draw();
-    if (isGrid) this.selection.tiles[0]?.focus();
+    if (this.isGrid) this.tiles.focus();
   }
 
   private selectAll(): void {
     this.isAll = true;
-    this.selection.selectAll();
+    this.tiles.selection.selectAll();
   }
 
   // Keys
@@ -308,9 +301,9 @@ class ByHandPage {
     if (event.ctrlKey || event.metaKey) return event.key === "a" && this.isGrid ? () => this.selectAll() : null;
     if (event.key === "Enter") return target?.closest("a, button, summary") || this.isGrid ? null : () => this.accept();
     if (event.key === "ArrowRight" && !this.isGrid && !target?.closest("[role=listbox]")) return () => this.skip();
-    if (event.key === "Escape" && this.selection.chosen.size) return () => this.selection.clear();
+    if (event.key === "Escape" && this.tiles.selection.chosen.size) return () => this.tiles.selection.clear();
     if (event.shiftKey) return null;
-    const actions: Record<string, () => void> = { s: () => this.skip(), x: () => this.give(null), v: () => this.view(!this.isGrid), "/": find };
+    const actions: Record<string, () => void> = { s: () => this.skip(), x: () => this.give(null), v: () => this.views.toggle(), "/": find };
     const label = this.keyed.find(({ key }) => key === event.key);
     return actions[event.key] ?? (label ? () => this.give(label.name) : null);
   }
@@ -328,20 +321,10 @@ class ByHandPage {
 /** Of everything that matched, which is more than what has been fetched: the server knows which pictures these are. */
 const isOfAll = (action: Action): boolean => action.pictures.length === 0;
 
-const thumbnail = (picture: Picture): HTMLImageElement =>
-  element("img", { class: "thumb", src: picture.thumbnail_url, alt: "", width: "192", height: "192", decoding: "async" });
-
 function tileOf(picture: Picture): HTMLElement {
-  const image = thumbnail(picture);
-  image.alt = picture.label ? `labelled ${picture.label}` : "Picture without a label";
-  image.draggable = false;
   const words = picture.left_out ? "left out" : (picture.label ?? (picture.proposal ? `${picture.proposal.label}?` : ""));
-  return element(
-    "li",
-    { class: "tile", role: "option", "aria-selected": "false", tabindex: "-1", "data-tile": picture.image_id, title: picture.path },
-    image,
-    element("span", { class: "tile-title" }, words),
-  );
+  const alt = picture.label ? `labelled ${picture.label}` : "Picture without a label";
+  return tile(picture, alt, element("span", { class: "tile-title" }, words));
 }
 
 function classButton(name: string, images: number, key: string): HTMLElement {

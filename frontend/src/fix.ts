@@ -1,33 +1,35 @@
-import { announce, element, find, need } from "./lib/dom";
+import { announce, find, need } from "./lib/dom";
 import { classFinder } from "./lib/class_finder";
-import { api } from "./lib/http";
+import { FixQueue, type Picture, type Pictures } from "./lib/fix_queue";
+import { FixView } from "./lib/fix_view";
+import { counted } from "./lib/format";
+import { ApiError } from "./lib/http";
 import { bindKey, decideByKeys } from "./lib/keys";
 import { refreshAnew } from "./lib/live";
-import { PictureQueue, PRELOADED, type Waiting } from "./lib/picture_queue";
 import { ProblemBox } from "./lib/problem_box";
 import { SaveQueue } from "./lib/save_queue";
 import { type UndoBar, undoBar } from "./lib/undo_bar";
+import { ViewSwitch } from "./lib/view_switch";
+import { waitForSuspects } from "./lib/wait_for_suspects";
 
-const AGAIN_MS = 2000;
-
-interface Picture extends Waiting {
-  label: string;
-  split: string;
-  why: string;
-  choices: string[];
-  thumbnail_url: string;
-}
-
-/** One decision of this sprint; a label that stays as it is was right. */
-interface Decision {
+/** A picture and the label that it was given: the one it had was right, null leaves it out. */
+interface Given {
   picture: Picture;
   label: string | null;
+}
+
+/** One action of this sprint, about one picture or many. What is unsure is not stored, so it has no batch. */
+interface Decision {
+  given: Given[];
+  isUnsure: boolean;
   batch: Promise<string | null>;
 }
 
-/** Thirty pictures, one key each: the next picture is there at once, and the change is saved behind it. */
+/** Thirty pictures, one key each or one for many: the next are there at once, and the change is saved behind them. */
 class FixSprint {
-  private readonly queue = new PictureQueue<Picture>();
+  private readonly queue: FixQueue;
+  private readonly view: FixView;
+  private readonly views: ViewSwitch;
   private readonly saves: SaveQueue;
   private readonly problem: ProblemBox;
   private readonly bar: UndoBar | null;
@@ -36,92 +38,113 @@ class FixSprint {
   /** Whether each picture that was looked at before this sprint was wrong; only the last ones are known one by one. */
   private readonly before: { lookedAt: number; wrong: number; last: boolean[] };
   private readonly begun = Date.now();
-  private readonly pictures: number;
-  private skipped = 0;
 
   constructor(private readonly root: HTMLElement) {
     const data = root.dataset;
     this.before = JSON.parse(data["reviews"] ?? "{}") as typeof this.before;
+    this.queue = new FixQueue(data["path"] ?? "", JSON.parse(data["first"] ?? "{}") as Pictures);
+    this.views = new ViewSwitch(root, "tellapart-fix-view", () => this.turnView());
+    this.view = new FixView(root, this.queue, () => this.views.isGrid);
     this.problem = new ProblemBox(root);
     this.saves = new SaveQueue(`/api/v1/datasets/${data["dataset"] ?? ""}/labels`, (open) => (need("[data-saving]", root).hidden = open === 0));
     this.bar = undoBar(() => location.reload(), { undo: () => void this.undo(), redo: () => void this.redo() });
     const names = JSON.parse(data["classes"] ?? "[]") as string[];
     const finder = classFinder(() => names, (name) => {
       if (!names.includes(name)) names.push(name);
-      this.decide(name);
+      this.decide(() => name);
+      if (this.views.isGrid) this.view.focus();
     });
     need<HTMLFormElement>("[data-fix-form]", root).addEventListener("submit", (event) => {
       event.preventDefault();
       const button = event.submitter as HTMLButtonElement | null;
-      if (button?.name === "label") this.decide(button.value);
+      if (button?.name === "label") this.decide(() => button.value);
       else if (button?.value === "right") this.right();
-      else if (button?.value === "drop") this.decide(null);
+      else if (button?.value === "drop") this.decide(() => null);
       else finder?.submit();
     });
-    need("[data-unsure]", root).addEventListener("click", () => this.unsure());
+    need("[data-unsure]", root).addEventListener("click", () => this.unsure(this.view.meant));
+    need("[data-accept]", root).addEventListener("click", () => this.accept());
+    need("[data-select-all]", root).addEventListener("click", () => this.view.tiles.selection.selectAll());
     need("[data-finish]", root).addEventListener("click", () => void this.finish());
     need("[data-undo-all]", root).addEventListener("click", () => void this.undoAll());
-    decideByKeys((event, target) => this.actionOf(event, target, () => finder?.open()));
+    need("[data-turn]", root).addEventListener("click", (event) => this.queue.hasNext && (event.preventDefault(), void this.turn()));
+    decideByKeys((event, target) => this.actionOf(event, target, () => (this.view.tiles.holdFocused(), finder?.open())));
     this.listKeys();
-    this.queue.bringBack(JSON.parse(data["first"] ?? "[]") as Picture[]);
-    this.pictures = this.queue.waiting.length;
     this.draw();
+    if (this.views.isGrid) this.view.focus();
+    this.queue.lookAhead();
   }
 
-  private get current(): Picture | undefined {
-    return this.queue.waiting[0];
-  }
-
-  private get changed(): Decision[] {
-    return this.done.filter((decision) => decision.label !== decision.picture.label);
+  private get looked(): Given[] {
+    return this.done.flatMap((decision) => (decision.isUnsure ? [] : decision.given));
   }
 
   // Decisions
 
   private right(): void {
-    if (this.current) this.decide(this.current.label);
+    this.decide((picture) => picture.label);
   }
 
-  private unsure(): void {
-    if (!this.current) return;
-    this.queue.take(new Set([this.current.image_id]));
-    this.skipped += 1;
-    this.next();
+  /** Each picture gets its own proposal; one without a proposal stays. */
+  private accept(): void {
+    this.decide((picture) => picture.choices[0]);
   }
 
-  private decide(label: string | null): void {
-    const [picture] = this.queue.take(new Set(this.current ? [this.current.image_id] : []));
-    if (!picture) return announce("No picture is left in this sprint.");
+  private unsure(pictures: readonly Picture[]): void {
+    if (!pictures.length) return announce(this.nothing);
     this.undone.length = 0;
-    this.store({ picture, label, batch: Promise.resolve(null) });
+    this.take({ given: pictures.map((picture) => ({ picture, label: picture.label })), isUnsure: true, batch: Promise.resolve(null) });
+  }
+
+  private decide(labelOf: (picture: Picture) => string | null | undefined): void {
+    const meant = this.view.meant;
+    const given = meant.flatMap((picture) => {
+      const label = labelOf(picture);
+      return label === undefined ? [] : [{ picture, label }];
+    });
+    if (!given.length) return announce(meant.length ? "No class is proposed here. Press / to find one." : this.nothing);
+    if (given.length < meant.length) announce(`${counted(meant.length - given.length, "picture")} without a proposal stayed.`);
+    this.undone.length = 0;
+    this.store({ given, isUnsure: false, batch: Promise.resolve(null) });
+  }
+
+  private get nothing(): string {
+    return this.queue.waiting.length ? "Select pictures first." : "No picture is left in this sprint.";
   }
 
   private store(decision: Decision, isAgain = false): void {
-    const { picture, label } = decision;
-    const change = { image_id: picture.image_id, label, confirmed: true, ...(isAgain ? {} : { before: picture.label }) };
-    const saved = this.saves.save({ changes: [change], reason: this.root.dataset["reason"], run_id: this.root.dataset["run"] });
+    const changes = decision.given.map(({ picture, label }) => ({ image_id: picture.image_id, label, confirmed: true, ...(isAgain ? {} : { before: picture.label }) }));
+    const saved = this.saves.save({ changes, reason: this.root.dataset["reason"], run_id: this.root.dataset["run"] });
     decision.batch = saved.then((changed) => changed.batch_id, () => null);
     saved.then(
-      (changed) => this.bar?.show(changed.message),
+      (changed) => {
+        this.bar?.show(changed.message);
+        this.follow();
+      },
       (reason: unknown) => this.refused(decision, reason),
     );
-    this.done.push(decision);
     this.problem.hide();
+    this.take(decision);
+  }
+
+  /** What was decided about is gone from the page. */
+  private take(decision: Decision): void {
+    this.queue.take(idsOf(decision));
+    this.done.push(decision);
     this.next();
   }
 
-  /** The picture comes back with the reason. */
+  /** The pictures come back with the reason; theirs counts for one picture, the others are stored all the same. */
   private refused(decision: Decision, reason: unknown): void {
     this.takeBack(decision);
-    const ids = new Set([decision.picture.image_id]);
+    const theirs = reason instanceof ApiError ? reason.details["image_id"] : null;
     this.problem.show(reason, {
-      mine: () => {
-        this.queue.take(ids);
-        this.store(decision, true);
-      },
+      mine: () => this.store(decision, true),
       theirs: () => {
-        this.queue.take(ids);
-        this.next();
+        this.queue.take(new Set([String(theirs)]));
+        const given = decision.given.filter(({ picture }) => picture.image_id !== theirs);
+        if (given.length) this.store({ ...decision, given });
+        else this.next();
       },
     });
   }
@@ -129,7 +152,7 @@ class FixSprint {
   private takeBack(decision: Decision): void {
     const place = this.done.indexOf(decision);
     if (place >= 0) this.done.splice(place, 1);
-    this.queue.bringBack([decision.picture]);
+    this.queue.bringBack(decision.given.map(({ picture }) => picture));
     this.draw();
   }
 
@@ -139,16 +162,23 @@ class FixSprint {
     // What is taken back is seen at once; the server hears of it when it has heard of the change.
     this.takeBack(decision);
     const batch = await decision.batch;
-    if (batch && (await this.bar?.undoBatch(batch))) this.undone.push(decision);
+    if (!decision.isUnsure && !(batch && (await this.bar?.undoBatch(batch)))) return;
+    this.undone.push(decision);
+    this.follow();
   }
 
   private async redo(): Promise<void> {
     const decision = this.undone.pop();
-    const batch = await decision?.batch;
-    if (!decision || !batch || !(await this.bar?.redoBatch(batch))) return;
-    this.queue.take(new Set([decision.picture.image_id]));
-    this.done.push(decision);
-    this.next();
+    if (!decision) return;
+    const batch = await decision.batch;
+    if (!decision.isUnsure && !(batch && (await this.bar?.redoBatch(batch)))) return;
+    this.take(decision);
+    this.follow();
+  }
+
+  /** The bar that says how many changes there are since the run; one by one it would push the picture about. */
+  private follow(): void {
+    if (this.views.isGrid) void refreshAnew();
   }
 
   private async undoAll(): Promise<void> {
@@ -156,18 +186,33 @@ class FixSprint {
     await refreshAnew();
   }
 
+  /** On to the next pictures, which are there already; those that are left here stay undecided. */
+  private async turn(): Promise<void> {
+    if (!this.queue.hasNext) return announce("There are no further pictures.");
+    const { waiting } = this.queue;
+    try {
+      await this.queue.turn();
+    } catch (reason) {
+      return this.problem.show(reason);
+    }
+    if (waiting.length) this.done.push({ given: waiting.map((picture) => ({ picture, label: picture.label })), isUnsure: true, batch: Promise.resolve(null) });
+    this.draw();
+    this.view.focus();
+  }
+
   private next(): void {
     this.draw();
-    if (!this.current) void this.finish();
+    if (!this.queue.waiting.length) void this.finish();
   }
 
   /** What came of it, and the button that trains again, as soon as all is stored. */
   private async finish(): Promise<void> {
     const seconds = Math.round((Date.now() - this.begun) / 1000);
     const time = seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-    const words = `You looked at ${counted(this.done.length, "picture")} and changed ${counted(this.changed.length, "label")} in ${time}.`;
-    need("[data-finished-words]", this.root).textContent = words;
+    const changed = this.looked.filter(isChanged).length;
+    need("[data-finished-words]", this.root).textContent = `You looked at ${counted(this.looked.length, "picture")} and changed ${counted(changed, "label")} in ${time}.`;
     need("[data-finished]", this.root).hidden = false;
+    if (!this.queue.hasNext) need("[data-turn]", this.root).textContent = "Look again";
     // How many changes there are since the run, from the server: others may have changed labels as well.
     await this.saves.done;
     await refreshAnew();
@@ -176,42 +221,27 @@ class FixSprint {
   // What is seen
 
   private draw(): void {
-    const picture = this.current;
-    need("[data-fix-form]", this.root).hidden = !picture;
-    need("[data-finished]", this.root).hidden = picture !== undefined;
-    need("[data-finish]", this.root).hidden = !picture;
-    const left = this.done.filter((decision) => decision.label === null).length;
-    const counts = [`${this.done.length - this.changed.length} right`, `${this.changed.length - left} relabelled`, `${left} left out`];
-    if (this.skipped) counts.push(`${this.skipped} unsure`);
+    const { length } = this.queue.waiting;
+    need("[data-fix-form]", this.root).hidden = !length;
+    need("[data-finished]", this.root).hidden = length > 0;
+    need("[data-finish]", this.root).hidden = !length;
+    const { looked } = this;
+    const changed = looked.filter(isChanged);
+    const left = changed.filter(({ label }) => label === null).length;
+    const unsure = this.done.reduce((sum, { given, isUnsure }) => sum + (isUnsure ? given.length : 0), 0);
+    const counts = [`${looked.length - changed.length} right`, `${changed.length - left} relabelled`, `${left} left out`];
+    if (unsure) counts.push(`${unsure} unsure`);
     need("[data-counts]", this.root).textContent = counts.join(", ");
-    const position = this.pictures - this.queue.waiting.length;
-    need("[data-position]", this.root).textContent = `${Math.min(position + 1, this.pictures)} of ${this.pictures}`;
-    need<HTMLProgressElement>("[data-progress]", this.root).value = position;
+    const position = looked.length + unsure;
+    const pictures = position + length;
+    need("[data-position]", this.root).textContent = `${Math.min(position + 1, pictures)} of ${pictures}`;
+    Object.assign(need<HTMLProgressElement>("[data-progress]", this.root), { max: pictures, value: position });
     need("[data-undo-all]", this.root).hidden = this.done.length === 0;
-    this.drawReviews();
-    if (picture) this.drawPicture(picture);
+    this.drawReviews(looked.map(isChanged));
+    if (length) this.view.draw();
   }
 
-  private drawPicture(picture: Picture): void {
-    const figure = need("[data-picture]", this.root);
-    const image = this.queue.image(picture);
-    if (figure.firstElementChild !== image) figure.replaceChildren(image);
-    need("[data-caption]", this.root).textContent = picture.path;
-    need<HTMLInputElement>("[data-image-id]", this.root).value = picture.image_id;
-    need<HTMLInputElement>("[data-before]", this.root).value = picture.label;
-    need("[data-label]", this.root).textContent = picture.label;
-    need("[data-why]", this.root).textContent = picture.why;
-    need("[data-held-out]", this.root).hidden = picture.split === "train";
-    need("[data-choices]", this.root).replaceChildren(...picture.choices.map((name, place) => element("li", {}, choice(name, place + 1))));
-    const next = this.queue.waiting.slice(1, PRELOADED + 1).map((other) => {
-      const thumb = element("img", { class: "thumb", src: other.thumbnail_url, alt: "", width: "192", height: "192", decoding: "async" });
-      return element("li", {}, thumb);
-    });
-    need("[data-next]", this.root).replaceChildren(...next);
-  }
-
-  private drawReviews(): void {
-    const mine = this.done.map((decision) => decision.label !== decision.picture.label);
+  private drawReviews(mine: boolean[]): void {
     const lookedAt = this.before.lookedAt + mine.length;
     const wrong = this.before.wrong + mine.filter(Boolean).length;
     const words = need("[data-reviews-words]", this.root);
@@ -222,43 +252,52 @@ class FixSprint {
     need("[data-enough]", this.root).hidden = last.length < many || last.filter(Boolean).length > Number(this.root.dataset["few"]);
   }
 
+  /** One by one begins with the picture that had the focus in the grid. */
+  private turnView(): void {
+    const { focused, chosen } = this.view.tiles.selection;
+    const looked = focused ?? [...chosen][0];
+    const [picture] = this.views.isGrid ? [] : this.queue.waiting.filter(({ image_id }) => image_id === looked);
+    if (picture) this.queue.bringBack([picture]);
+    this.draw();
+    this.view.focus();
+  }
+
   // Keys
 
   private actionOf(event: KeyboardEvent, target: Element | null, find: () => void): (() => void) | null {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return null;
-    const [first] = this.current?.choices ?? [];
-    if (event.key === "Enter") return target?.closest("a, button, summary") || first === undefined ? null : () => this.decide(first);
+    const { isGrid } = this.views;
+    const { selection } = this.view.tiles;
+    if (event.ctrlKey || event.metaKey) return event.key === "a" && isGrid ? () => selection.selectAll() : null;
+    if (event.key === "Escape" && isGrid && selection.chosen.size) return () => selection.clear();
+    if (event.shiftKey) return null;
+    if (event.key === "Enter") return target?.closest("a, button, summary") || !this.queue.waiting.length ? null : () => this.accept();
     const actions: Record<string, () => void> = {
       k: () => this.right(),
-      x: () => this.decide(null),
-      u: () => this.unsure(),
+      x: () => this.decide(() => null),
+      u: () => this.unsure(this.view.meant),
+      v: () => this.views.toggle(),
+      n: () => void this.turn(),
       "/": find,
     };
-    const chosen = /^[1-9]$/.test(event.key) ? this.current?.choices[Number(event.key) - 1] : undefined;
-    return actions[event.key] ?? (chosen === undefined ? null : () => this.decide(chosen));
+    const chosen = /^[1-9]$/.test(event.key) ? this.view.choices[Number(event.key) - 1] : undefined;
+    return actions[event.key] ?? (chosen === undefined ? null : () => this.decide(() => chosen));
   }
 
   private listKeys(): void {
     const nothing = (): void => undefined;
     bindKey("k", "The label is right", nothing);
     bindKey("1", "The first proposed class; 2 the second, 3 the third", nothing);
-    bindKey("Enter", "The first proposed class", nothing);
+    bindKey("Enter", "The first proposed class, of many pictures each its own", nothing);
     bindKey("x", "Leave out", nothing);
     bindKey("u", "Unsure, later", nothing);
+    bindKey("v", "One picture or many", nothing);
+    bindKey("n", "Next pictures", nothing);
   }
 }
 
-const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`;
+const isChanged = ({ picture, label }: Given): boolean => label !== picture.label;
 
-const choice = (name: string, key: number): HTMLElement =>
-  element("button", { class: "button class-key", name: "label", value: name }, element("kbd", {}, String(key)), element("span", { class: "class-key-name" }, name));
-
-/** Suspects of a large set take some seconds: the page is shown again when they are there. */
-async function waitForSuspects(run: string): Promise<void> {
-  const answer = await api<{ status: string }>(`/api/v1/runs/${run}/suspects?limit=1`).catch(() => null);
-  if (answer?.status === "ready") location.reload();
-  else window.setTimeout(() => void waitForSuspects(run), AGAIN_MS);
-}
+const idsOf = (decision: Decision): Set<string> => new Set(decision.given.map(({ picture }) => picture.image_id));
 
 const root = find("[data-fix]");
 if (root) new FixSprint(root);

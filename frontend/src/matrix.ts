@@ -2,7 +2,10 @@ import { all, element, find, need } from "./lib/dom";
 import { setUpGrid } from "./lib/grid";
 import { HeatMaps } from "./lib/heat_maps";
 import { request } from "./lib/http";
+import { lettersAct } from "./lib/keys";
 import { LargeMatrix } from "./lib/large_matrix";
+import { setUpPng } from "./lib/matrix_png";
+import { setUpMerging } from "./lib/merge_classes";
 import { setUpGalleries } from "./lib/viewer";
 
 const MOST = 12;
@@ -40,7 +43,7 @@ class Panel {
     this.chosen?.removeAttribute("aria-selected");
     this.chosen = cell;
     cell.setAttribute("aria-selected", "true");
-    const sentence = cell.getAttribute("aria-label") ?? "";
+    const sentence = cell.dataset["words"] ?? cell.getAttribute("aria-label") ?? "";
     this.words.textContent = sentence.charAt(0).toUpperCase() + sentence.slice(1);
     this.help.hidden = true;
     window.clearTimeout(this.timer);
@@ -95,6 +98,29 @@ const worst = (table: HTMLTableElement): HTMLElement | undefined =>
     .filter((cell) => Number(cell.dataset["level"]) > 0)
     .sort((one, other) => Number(other.dataset["level"]) - Number(one.dataset["level"]))[0];
 
+/** A name at the edge, or a key on a cell, shows all pictures of its row or column. */
+function showWhole(table: HTMLTableElement, panel: Panel): void {
+  const headOf = (cell: HTMLElement, key: string): HTMLElement | null => {
+    const row = cell.closest("tr");
+    if (key === "a") return row ? find("th", row) : null;
+    const column = row ? all('[role="gridcell"]', row).indexOf(cell) : -1;
+    return find(`[data-column="${column}"]`, table);
+  };
+  table.addEventListener("click", (event) => {
+    const head = event.target instanceof Element && !event.ctrlKey && !event.metaKey ? event.target.closest<HTMLElement>("th[data-words]") : null;
+    if (!head) return;
+    event.preventDefault();
+    panel.choose(head);
+  });
+  table.addEventListener("keydown", (event) => {
+    const cell = event.target instanceof Element ? event.target.closest<HTMLElement>('[role="gridcell"]') : null;
+    if (!cell || !["a", "p"].includes(event.key) || event.ctrlKey || event.metaKey || event.altKey || !lettersAct()) return;
+    const head = headOf(cell, event.key);
+    event.stopPropagation();
+    if (head) panel.choose(head);
+  });
+}
+
 if (card) {
   const panel = new Panel(need("[data-matrix-panel]", card));
   const table = need<HTMLTableElement>("[data-matrix]", card);
@@ -102,9 +128,12 @@ if (card) {
     panel.choose(cell);
     if (matchMedia("(max-width: 68rem)").matches) need("[data-matrix-panel]", card).scrollIntoView({ block: "nearest" });
   });
+  showWhole(table, panel);
   const first = worst(table);
   if (first) panel.choose(first);
 }
 const large = find("[data-matrix-large]");
 if (large) void new LargeMatrix(large).start();
+setUpMerging();
+setUpPng();
 setUpGalleries(new HeatMaps());

@@ -190,6 +190,13 @@ def _cover_a_part(page: Page, furnished: Furnished) -> None:
     expect(page.locator("[data-cover-words]")).to_contain_text("With the cover")
 
 
+def _select_pictures(page: Page, furnished: Furnished) -> None:
+    tiles = page.locator("[data-tile]")
+    tiles.nth(0).click()
+    tiles.nth(2).click(modifiers=["Shift"])
+    expect(page.locator("[data-selected]")).to_have_text("3 selected")
+
+
 def _choose_pictures(page: Page, furnished: Furnished) -> None:
     options = page.locator("[data-grid-list] [role=option]")
     options.nth(1).click()
@@ -264,6 +271,7 @@ PLACES: Final = {
     "how sure, nothing chosen": Place("/runs/{succeeded_run}/understand/sure?checkpoint={first_checkpoint}"),
     "report": Place("/runs/{succeeded_run}/report"),
     "fix": Place("/runs/{succeeded_run}/fix?from=top-losses", _wait_for_classes),
+    "fix, as a grid": Place("/runs/{succeeded_run}/fix?from=top-losses&view=grid", _select_pictures),
     "fix, nothing left": Place("/runs/{succeeded_run}/fix?from=class&class=nobody"),
     "one test picture": Place("/runs/{succeeded_run}/images/{image}"),
     "one test picture, part covered": Place("/runs/{succeeded_run}/images/{image}", _cover_a_part),

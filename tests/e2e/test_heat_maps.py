@@ -125,14 +125,24 @@ def test_a_covered_part_changes_the_answer_by_keys(page: Page, furnished: Furnis
 
     page.keyboard.press("c")
     expect(page.locator(".cover-layer")).to_be_focused()
-    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("+")
+    expect(page.locator("[data-cover-size]")).to_have_value("22")
+    page.keyboard.press("ArrowLeft")
     page.keyboard.press("Space")
-
     expect(page.locator(".cover-layer .cover")).to_have_count(1)
     expect(page.locator("[data-cover-words]")).to_contain_text("With the cover")
     expect(shares.first).to_contain_text("→")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    expect(page.locator(".cover-layer .cover")).to_have_count(1)
+    page.keyboard.press("e")
+    page.keyboard.press("Space")
+    expect(page.locator(".cover-layer .cover")).to_have_count(2)
+    expect(page.get_by_role("radio", name="Eraser")).to_be_checked()
+    page.keyboard.press("z")
     page.keyboard.press("Backspace")
     expect(page.locator(".cover-layer .cover")).to_have_count(0)
+    expect(page.locator("[data-cover-words]")).to_have_text("")
     assert shares.all_inner_texts() == before
 
 
@@ -158,7 +168,9 @@ def test_an_earlier_model_says_once_that_it_has_none(
             expect(page.locator(".heat-map")).to_have_count(0)
 
 
-def test_a_part_is_covered_by_dragging(page: Page, furnished: Furnished) -> None:
+def test_a_part_is_painted_over_and_the_answer_moves_before_the_brush_is_lifted(
+    page: Page, furnished: Furnished
+) -> None:
     one_picture(page, furnished)
     page.get_by_role("button", name=re.compile("^Cover a part")).click()
     box = page.locator(".cover-layer").bounding_box()
@@ -167,9 +179,19 @@ def test_a_part_is_covered_by_dragging(page: Page, furnished: Furnished) -> None
     page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.7, steps=4)
+    expect(page.locator("[data-cover-words]")).to_contain_text("With the cover")
     page.mouse.up()
 
-    expect(page.locator(".cover-layer .cover")).to_have_count(1)
-    expect(page.locator("[data-cover-words]")).to_contain_text("With the cover")
+    parts = page.locator(".cover-layer .cover")
+    expect(parts).to_have_count(1)
+    expect(page.locator(".cover-colour")).to_have_attribute("fill", re.compile("^#[0-9a-f]{6}$"))
+    page.get_by_role("radio", name="Rectangle").check()
+    page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + box["height"] * 0.1)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.2, steps=2)
+    page.mouse.up()
+    expect(parts).to_have_count(2)
+    page.get_by_role("button", name="Undo stroke").click()
+    expect(parts).to_have_count(1)
     page.get_by_role("button", name="Uncover all").click()
     expect(page.locator("[data-cover-words]")).to_have_text("")

@@ -1,6 +1,7 @@
-"""The fix sprint: thirty pictures, one key each."""
+"""The fix sprint: thirty pictures, one key each or one for many."""
 
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
@@ -9,15 +10,15 @@ from starlette.responses import Response
 from backend.caller import CallerDep
 from backend.datasets.labels.ledger.changes import Wish, change_labels
 from backend.datasets.labels.repository import Author, author_name
-from backend.datasets.urls import thumbnail_url
 from backend.dependencies import ReadDep, ServicesDep
 from backend.domain.errors import AppError
 from backend.domain.ids import RunId
 from backend.interpretation.answers import Filter
 from backend.interpretation.context import OpenedDep, head_context, nothing_yet
 from backend.interpretation.find import require_results
-from backend.interpretation.fix.sprint import FEW, LAST, FixPicture, Source, sprint
-from backend.templating import address, go_to, page
+from backend.interpretation.fix.schemas import SprintRead
+from backend.interpretation.fix.sprint import FEW, LAST, Source, sprint
+from backend.templating import go_to, page
 
 router = APIRouter(include_in_schema=False)
 
@@ -45,6 +46,7 @@ def fix(
     if opened.results is None:
         return nothing_yet(request, session, opened)
     chosen = Filter(actual=class_name or actual or None, predicted=predicted or None)
+    query = {"from": source.value, "actual": actual, "predicted": predicted, "class": class_name}
     found = sprint(session, services, opened.head, opened.results, source, chosen)
     return page(
         request,
@@ -55,8 +57,9 @@ def fix(
         source=source,
         source_words=SOURCE_WORDS[source],
         chosen=chosen,
-        query={"from": source.value, "actual": actual, "predicted": predicted, "class": class_name},
-        first=[_as_json(request, picture) for picture in found.pictures],
+        query=query,
+        query_address=_address_of(query),
+        first=SprintRead.of_sprint(found, request.scope["root_path"]).model_dump(mode="json"),
         classes=sorted(opened.results.classes),
         last=LAST,
         few=FEW,
@@ -81,7 +84,7 @@ def take_decision(
 ) -> Response:
     """A decision about one picture, where no script does it; then the next picture."""
     query = {"from": source.value, "actual": actual, "predicted": predicted, "class": class_name}
-    path = f"/runs/{run_id}/fix?{urlencode({name: value for name, value in query.items() if value})}"
+    path = f"/runs/{run_id}/fix?{_address_of(query)}"
     with services.database.read() as session:
         head, _ = require_results(session, RunId(run_id))
     author = Author(author_name(services.database, caller.token_id), source.reason, head.run_id)
@@ -94,14 +97,5 @@ def take_decision(
     return go_to(request, path, done.words)
 
 
-def _as_json(request: Request, picture: FixPicture) -> dict[str, Any]:  # Any: JSON values
-    return {
-        "image_id": picture.id,
-        "path": picture.path,
-        "label": picture.label,
-        "split": picture.split.value,
-        "why": picture.why,
-        "choices": picture.choices,
-        "large_url": address(request, thumbnail_url(picture.id, 768, picture.digest)),
-        "thumbnail_url": address(request, thumbnail_url(picture.id, digest=picture.digest)),
-    }
+def _address_of(query: Mapping[str, str]) -> str:
+    return urlencode({name: value for name, value in query.items() if value})

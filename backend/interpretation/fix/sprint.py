@@ -18,7 +18,7 @@ from backend.interpretation.answers import AnsweredImage, Filter
 from backend.interpretation.repository import RunHead
 from backend.interpretation.service import Results
 from backend.interpretation.suspects.finding import Found, Suspect
-from backend.interpretation.suspects.service import SuspectsFailed, Undecided, found_of
+from backend.interpretation.suspects.service import SuspectsFailed, Undecided, found_of, part_of
 
 SPRINT: Final = 30
 LAST: Final = 20
@@ -81,45 +81,63 @@ class Reviews:
 
 @dataclass(frozen=True, slots=True)
 class Sprint:
-    """What a sprint begins with; ``is_computing``: the suspects aren't known yet."""
+    """What a sprint begins with.
+
+    Attributes:
+        next: where the sprint after it goes on; None where nothing is left.
+        is_computing: the suspects aren't known yet.
+    """
 
     pictures: tuple[FixPicture, ...]
-    has_more: bool
+    next: str | None
     reviews: Reviews
     is_computing: bool
 
 
 def sprint(
-    session: Session, services: Services, head: RunHead, results: Results, source: Source, chosen: Filter
+    session: Session,
+    services: Services,
+    head: RunHead,
+    results: Results,
+    source: Source,
+    chosen: Filter,
+    *,
+    after: str | None = None,
 ) -> Sprint:
-    """The next pictures of a source about which nobody has decided yet.
+    """The next pictures of a source about which nobody has decided yet; ``after``: those that follow another sprint.
 
     Raises:
         SuspectsFailed
+        CursorUnknown: ``after`` is not the ``next`` of a sprint of this source.
     """
     undecided = Undecided(session, services, head.dataset_id)
     reviews = Reviews.of(LabelLedger(session).reviews(head.dataset_id, head.run_id, source.reason))
     if source is Source.SUSPECTS:
         found = found_of(session, services, head, results.checkpoint_id)
-        pictures = [] if found is None else [_of_suspect(one, found) for one in undecided.suspects(found)[: SPRINT + 1]]
-        return Sprint(tuple(pictures[:SPRINT]), len(pictures) > SPRINT, reviews, found is None)
+        if found is None:
+            return Sprint((), None, reviews, is_computing=True)
+        suspects, following = part_of(undecided.suspects(found), found, limit=SPRINT, after=after)
+        return Sprint(tuple(_of_suspect(one, found) for one in suspects), following, reviews, is_computing=False)
     found = None
     with suppress(SuspectsFailed):
         # Choices other than what the model predicted are worth no waiting.
         found = found_of(session, services, head, results.checkpoint_id, wait_s=0)
     answers = (
-        _of_answer(image, results.split, found)
-        for image in _answers(session, results, chosen)
+        image
+        for image in _answers(session, results, chosen, after)
         if undecided.has(image.image_id, image.digest, image.actual)
     )
-    pictures = [*islice(answers, SPRINT + 1)]
-    return Sprint(tuple(pictures[:SPRINT]), len(pictures) > SPRINT, reviews, is_computing=False)
+    images = [*islice(answers, SPRINT + 1)]
+    following = service.cursor_of(images[SPRINT - 1]) if len(images) > SPRINT else None
+    pictures = tuple(_of_answer(image, results.split, found) for image in images[:SPRINT])
+    return Sprint(pictures, following, reviews, is_computing=False)
 
 
-def _answers(session: Session, results: Results, chosen: Filter) -> Iterator[AnsweredImage]:
-    after: str | None = ""
+def _answers(session: Session, results: Results, chosen: Filter, after: str | None) -> Iterator[AnsweredImage]:
+    part, after = service.images(session, results, chosen, limit=_READ_AT_ONCE, after=after)
+    yield from part
     while after is not None:
-        part, after = service.images(session, results, chosen, limit=_READ_AT_ONCE, after=after or None)
+        part, after = service.images(session, results, chosen, limit=_READ_AT_ONCE, after=after)
         yield from part
 
 

@@ -1,88 +1,90 @@
 import { all, announce, need } from "./dom";
-import { ApiError, api } from "./http";
+import { CoverAnswers } from "./cover_answers";
+import { CoverCanvas, goOn, isFull, type Part, type Point } from "./cover_canvas";
 import { bindKey } from "./keys";
 
-/** In pixels of the picture. */
-interface Box {
-  left: number;
-  top: number;
-  width: number;
-  height: number;
-}
-
-interface Answer {
-  class: string;
-  before: number;
-  after: number;
-}
-
-/** A class's line in the list of answers, and what it says of the picture as it is. */
-interface Row {
-  name: string;
-  bar: HTMLMeterElement;
-  share: HTMLElement;
-  value: number;
-  words: string;
-}
-
-const SETTLED_MS = 200;
-const STEP = 0.05;
+const STEP = 0.04;
 const MOST = 200;
 
-/** Parts of a picture to cover, drawn with the mouse, a finger or keys, and the answer as it changes with them. */
+/** Parts of a picture to cover, painted with the mouse, a finger, a pen or keys, and the answer as it moves with them. */
 export class Covers {
-  private readonly size: { width: number; height: number };
+  private readonly canvas: CoverCanvas;
+  private readonly answers: CoverAnswers;
   private readonly toggle = need<HTMLButtonElement>("[data-cover-toggle]");
-  private readonly clear = need<HTMLButtonElement>("[data-cover-clear]");
-  private readonly words = need("[data-cover-words]");
-  private readonly frame = rectangle("cover-frame");
-  private readonly list = need("[data-shares]");
-  private readonly rows: Row[];
-  private covers: Box[] = [];
-  private cursor: Box;
-  private timer = 0;
-  private asked = new AbortController();
+  private readonly tools = need("[data-cover-tools]");
+  private readonly size = need<HTMLInputElement>("[data-cover-size]", this.tools);
+  private readonly undo = need<HTMLButtonElement>("[data-cover-undo]", this.tools);
+  private readonly clear = need<HTMLButtonElement>("[data-cover-clear]", this.tools);
+  private parts: Part[] = [];
+  private cursor: Point;
 
   constructor(private readonly layer: SVGSVGElement) {
-    const { width, height } = layer.viewBox.baseVal;
-    this.size = { width, height };
-    this.cursor = { left: width * 0.35, top: height * 0.35, width: width * 0.3, height: height * 0.3 };
-    layer.append(this.frame);
-    this.rows = all("li", this.list).map(rowOf);
+    this.canvas = new CoverCanvas(layer);
+    this.answers = new CoverAnswers(layer.dataset["cover"] ?? "", (colour) => (this.canvas.fill = colour));
+    this.cursor = [this.canvas.size.width / 2, this.canvas.size.height / 2];
     bindKey("c", "Cover a part of the picture", () => this.toggle.click());
     this.toggle.addEventListener("click", () => this.setActive(this.layer.hasAttribute("hidden")));
+    this.undo.addEventListener("click", () => this.set(this.parts.slice(0, -1)));
     this.clear.addEventListener("click", () => this.set([]));
-    layer.addEventListener("pointerdown", (event) => this.drag(event));
+    this.tools.addEventListener("input", () => this.drawCursor());
+    layer.addEventListener("pointerdown", (event) => this.paint(event));
     layer.addEventListener("keydown", (event) => this.press(event));
+  }
+
+  private get kind(): Part["kind"] {
+    return need<HTMLInputElement>("input[name=cover-tool]:checked", this.tools).value as Part["kind"];
+  }
+
+  private set kind(kind: Part["kind"]) {
+    for (const input of all<HTMLInputElement>("input[name=cover-tool]", this.tools)) input.checked = input.value === kind;
+  }
+
+  /** Of the brush, in pixels of the picture; the slider has the width in per cent of the shorter side. */
+  private get radius(): number {
+    const { width, height } = this.canvas.size;
+    return (Number(this.size.value) / 200) * Math.min(width, height);
   }
 
   private setActive(isActive: boolean): void {
     this.layer.toggleAttribute("hidden", !isActive);
     this.toggle.setAttribute("aria-pressed", String(isActive));
-    need("[data-cover-help]").hidden = !isActive;
-    if (!isActive) return this.set([]);
-    place(this.frame, this.cursor);
+    this.tools.hidden = !isActive;
+    this.set([]);
+    if (!isActive) return;
+    // The colour, and the model is at hand when the first stroke comes.
+    void this.answers.ask([]);
+    this.drawCursor();
     this.layer.focus();
   }
 
-  private drag(event: PointerEvent): void {
+  private paint(event: PointerEvent): void {
     if (event.button !== 0) return;
-    const start = this.pointOf(event);
-    const drawn = rectangle("cover");
-    this.layer.append(drawn);
+    let part = this.begin(this.canvas.pointOf(event));
     this.layer.setPointerCapture(event.pointerId);
-    let box = between(start, start);
     const move = (moved: PointerEvent): void => {
-      box = between(start, this.pointOf(moved));
-      place(drawn, box);
-    };
-    const end = (): void => {
-      this.layer.removeEventListener("pointermove", move);
-      drawn.remove();
-      if (box.width && box.height) this.set([...this.covers, box]);
+      for (const one of [...(moved.getCoalescedEvents?.() ?? []), moved]) {
+        if (part && isFull(part)) part = this.begin(this.cursor);
+        this.cursor = this.canvas.pointOf(one);
+        if (part) goOn(part, this.cursor);
+      }
+      this.changed();
     };
     this.layer.addEventListener("pointermove", move);
-    this.layer.addEventListener("lostpointercapture", end, { once: true });
+    this.layer.addEventListener("lostpointercapture", () => this.layer.removeEventListener("pointermove", move), { once: true });
+  }
+
+  /** A new part; one key or touch makes a dot. */
+  private begin(at: Point): Part | null {
+    if (this.parts.length >= MOST) {
+      announce(`No more than ${MOST} strokes can be painted at once.`);
+      return null;
+    }
+    const { kind, radius } = this;
+    const part: Part = kind === "rectangle" ? { kind, from: at, to: at } : { kind, radius, points: [at] };
+    this.parts.push(part);
+    this.cursor = at;
+    this.changed();
+    return part;
   }
 
   private press(event: KeyboardEvent): void {
@@ -90,118 +92,77 @@ export class Covers {
     const act = this.actOf(event);
     if (!act) return;
     event.preventDefault();
+    // These letters mean something else on the rest of the page.
+    event.stopPropagation();
     act();
-    place(this.frame, this.cursor);
+    this.drawCursor();
   }
 
   private actOf({ key, shiftKey }: KeyboardEvent): (() => void) | undefined {
-    const { width, height } = this.size;
-    const steps: Record<string, [number, number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    const step = steps[key];
-    if (step) {
-      const [right, down] = [step[0] * width * STEP, step[1] * height * STEP];
-      return () => (shiftKey ? this.resize(right, down) : this.move(right, down));
+    const { width, height } = this.canvas.size;
+    const step = STEP * Math.min(width, height);
+    const steps: Record<string, Point> = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
+    const move = steps[key];
+    if (move) return () => this.move(move, shiftKey);
+    const undo = (): void => this.set(this.parts.slice(0, -1));
+    const acts: Record<string, () => void> = {
+      " ": () => this.dab(),
+      Enter: () => this.dab(),
+      Backspace: undo,
+      z: undo,
+      "+": () => this.size.stepUp(),
+      "=": () => this.size.stepUp(),
+      "-": () => this.size.stepDown(),
+      b: () => (this.kind = "brush"),
+      r: () => (this.kind = "rectangle"),
+      e: () => (this.kind = "eraser"),
+      Escape: () => (this.setActive(false), this.toggle.focus()),
+    };
+    return acts[key];
+  }
+
+  /** Move the cursor; with Shift it paints on its way. */
+  private move([right, down]: Point, paints: boolean): void {
+    const from = this.cursor;
+    const to = this.canvas.within([from[0] + right, from[1] + down]);
+    if (paints && this.kind !== "rectangle") {
+      const part = this.strokeAt(from) ?? this.begin(from);
+      if (part && part.kind !== "rectangle") part.points.push(to);
+      this.changed();
     }
-    if (key === " " || key === "Enter") return () => this.set([...this.covers, { ...this.cursor }]);
-    if (key === "Backspace") return () => this.set(this.covers.slice(0, -1));
-    if (key === "Escape") return () => (this.setActive(false), this.toggle.focus());
-    return undefined;
+    this.cursor = to;
   }
 
-  private move(right: number, down: number): void {
-    this.cursor.left = within(this.cursor.left + right, 0, this.size.width - this.cursor.width);
-    this.cursor.top = within(this.cursor.top + down, 0, this.size.height - this.cursor.height);
+  /** The last stroke, where it ends here and could be gone on with. */
+  private strokeAt(point: Point): Part | null {
+    const last = this.parts.at(-1);
+    const goesOn = last?.kind !== "rectangle" && last?.kind === this.kind && last.radius === this.radius && !isFull(last);
+    return goesOn && last.points.at(-1)?.join() === point.join() ? last : null;
   }
 
-  private resize(right: number, down: number): void {
-    this.cursor.width = within(this.cursor.width + right, this.size.width * STEP, this.size.width - this.cursor.left);
-    this.cursor.height = within(this.cursor.height + down, this.size.height * STEP, this.size.height - this.cursor.top);
+  /** Paint where the cursor is: a dot, or a square as wide as the brush. */
+  private dab(): void {
+    const { cursor, radius } = this;
+    if (this.kind !== "rectangle") return void this.begin(cursor);
+    const part = this.begin(this.canvas.within([cursor[0] - radius, cursor[1] - radius]));
+    if (part) goOn(part, this.canvas.within([cursor[0] + radius, cursor[1] + radius]));
+    this.cursor = cursor;
+    this.changed();
   }
 
-  private pointOf(event: PointerEvent): DOMPoint {
-    const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.layer.getScreenCTM()?.inverse());
-    return new DOMPoint(within(point.x, 0, this.size.width), within(point.y, 0, this.size.height));
+  private drawCursor(): void {
+    this.canvas.drawCursor(this.cursor, this.radius, this.kind === "rectangle");
   }
 
-  private set(covers: Box[]): void {
-    this.covers = covers.slice(0, MOST);
-    for (const old of all<SVGRectElement>(".cover", this.layer)) old.remove();
-    for (const cover of this.covers) this.layer.insertBefore(place(rectangle("cover"), cover), this.frame);
-    this.clear.disabled = !this.covers.length;
-    window.clearTimeout(this.timer);
-    this.asked.abort();
-    if (!this.covers.length) return this.restore();
-    this.timer = window.setTimeout(() => void this.ask(), SETTLED_MS);
+  private set(parts: Part[]): void {
+    this.parts = parts;
+    this.changed();
   }
 
-  private async ask(): Promise<void> {
-    const asked = (this.asked = new AbortController());
-    const { width, height } = this.size;
-    const covers = this.covers.map((box) => ({ left: box.left / width, top: box.top / height, width: box.width / width, height: box.height / height }));
-    const init = { method: "POST", body: { covers }, signal: asked.signal };
-    try {
-      const { items } = await api<{ items: Answer[] }>(this.layer.dataset["cover"] ?? "", init);
-      if (!asked.signal.aborted) this.show(items);
-    } catch (reason) {
-      if (!asked.signal.aborted) announce(reason instanceof ApiError ? reason.sentence : String(reason));
-    }
-  }
-
-  private show(items: Answer[]): void {
-    const answers = new Map(items.map((item) => [item.class, item]));
-    this.list.dataset["covered"] = "";
-    for (const { name, bar, share } of this.rows) {
-      const answer = answers.get(name);
-      if (!answer) continue;
-      bar.value = answer.after;
-      share.textContent = `${percent(answer.before)} → ${percent(answer.after)}`;
-    }
-    const before = items[0];
-    const after = items.reduce((best, item) => (item.after > best.after ? item : best), items[0] as Answer);
-    if (!before) return;
-    this.words.textContent =
-      after.class === before.class
-        ? `With the cover it is still ${after.class}: ${percent(after.after)}, before ${percent(before.before)}.`
-        : `With the cover it is ${after.class}: ${percent(after.after)}, before ${percent(after.before)}.`;
-  }
-
-  private restore(): void {
-    delete this.list.dataset["covered"];
-    for (const { bar, share, value, words } of this.rows) {
-      bar.value = value;
-      share.textContent = words;
-    }
-    this.words.textContent = "";
+  private changed(): void {
+    this.canvas.draw(this.parts);
+    this.undo.disabled = this.clear.disabled = !this.parts.length;
+    if (this.parts.length) void this.answers.ask(this.parts.map((part) => this.canvas.bodyOf(part)));
+    else this.answers.restore();
   }
 }
-
-function rowOf(line: HTMLElement): Row {
-  const bar = need<HTMLMeterElement>("meter", line);
-  const share = need("[data-share]", line);
-  return { name: line.dataset["class"] ?? "", bar, share, value: bar.value, words: share.textContent ?? "" };
-}
-
-function rectangle(name: string): SVGRectElement {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-  made.setAttribute("class", name);
-  return made;
-}
-
-function place(rectangle: SVGRectElement, box: Box): SVGRectElement {
-  rectangle.setAttribute("x", String(box.left));
-  rectangle.setAttribute("y", String(box.top));
-  rectangle.setAttribute("width", String(box.width));
-  rectangle.setAttribute("height", String(box.height));
-  return rectangle;
-}
-
-const between = (one: DOMPoint, other: DOMPoint): Box => ({
-  left: Math.min(one.x, other.x),
-  top: Math.min(one.y, other.y),
-  width: Math.abs(one.x - other.x),
-  height: Math.abs(one.y - other.y),
-});
-
-const within = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high);
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)}\u00a0%`;

@@ -39,6 +39,11 @@ export class TileSelection {
     this.draw();
   }
 
+  select(id: string): void {
+    this.chosen.add(id);
+    this.draw();
+  }
+
   clear(): void {
     this.chosen.clear();
     this.draw();
@@ -100,6 +105,8 @@ export class TileSelection {
     const next = step === undefined ? undefined : tiles[here + step];
     if (!next) return;
     event.preventDefault();
+    // Where nothing is selected yet, the range begins where the arrows have gone to.
+    if (event.shiftKey && !this.chosen.size) this.anchor = here;
     next.focus();
     if (event.shiftKey) this.choose(tiles.indexOf(next), true, false);
   }

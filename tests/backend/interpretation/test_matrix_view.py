@@ -42,6 +42,14 @@ def test_where_cells_show_shares_they_decide_the_colour() -> None:
     assert _rows([0, 2], Numbers.SHARES)[0].cells[1].level == 4
 
 
+def test_shares_of_the_column_are_of_what_was_predicted() -> None:
+    found = _rows([0, 1, 2], Numbers.COLUMN_SHARES)
+
+    assert [[cell.text for cell in row.cells] for row in found] == [["88", "", "100"], ["12", "100", ""], ["", "", ""]]
+    assert found[1].cells[0].words == "actual Cat, predicted owl: 1 picture, 12 % of the column"
+    assert found[1].cells[0].level == 3
+
+
 def test_the_legend_tells_the_counts_of_each_colour() -> None:
     matrix = np.diag([5, 5, 5]) + np.array([[0, 100, 0], [1, 0, 0], [0, 0, 0]])
 
@@ -84,4 +92,4 @@ def test_a_cell_is_described_in_words() -> None:
 
 
 def test_a_cell_that_shows_a_share_has_it_in_its_words() -> None:
-    assert _rows([0], Numbers.SHARES)[0].cells[0].words == "actual owl, predicted owl: 7 pictures, 70 %"
+    assert _rows([0], Numbers.SHARES)[0].cells[0].words == "actual owl, predicted owl: 7 pictures, 70 % of the row"

@@ -30,7 +30,7 @@ def page_of(shapes: Shapes, **query: str) -> str:
 def first_of(text: str) -> list[Json]:
     """The pictures that the page begins with."""
     found = re.search(r"data-first='(.*?)' data-classes", text)
-    pictures: list[Json] = json.loads(found[1]) if found else []
+    pictures: list[Json] = json.loads(found[1])["items"] if found else []
     return pictures
 
 
