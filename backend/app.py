@@ -60,6 +60,7 @@ from backend.log import RequestLog
 from backend.prediction import endpoints as prediction_endpoints
 from backend.prediction import pages as prediction_pages
 from backend.prediction import picture_page
+from backend.prediction.confidence import confusions_page
 from backend.prediction.confidence import endpoints as confidence_endpoints
 from backend.prediction.confidence import pages as confidence_pages
 from backend.prediction.heatmaps import endpoints as heatmap_endpoints
@@ -155,6 +156,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         retrain_pages.router,
         prediction_pages.router,
         confidence_pages.router,
+        confusions_page.router,
         picture_page.router,
         system_pages.router,
     ):

@@ -12,6 +12,7 @@ from backend.domain.ids import CheckpointId, RunId
 from backend.domain.manifest import Split
 from backend.interpretation import service
 from backend.interpretation.answers import Filter
+from backend.interpretation.confusions import PICTURES_A_WAY
 from backend.interpretation.find import results_of
 from backend.interpretation.matrix_files import matrix_csv, matrix_svg
 from backend.interpretation.matrix_view import Colours, Numbers, Order, ordered, rows
@@ -83,9 +84,19 @@ def export_confusion_matrix(
 def list_most_confused(
     results: ResultsDep, session: ReadDep, min_count: Annotated[int, Query(ge=1)] = 2
 ) -> Page[ConfusionRead]:
-    """Pairs mixed up at least `min_count` times, one direction at a time, most first."""
-    pairs = service.confused_pairs(session, results, min_count=min_count)
-    return Page[ConfusionRead](items=[ConfusionRead.of(pair) for pair in pairs])
+    """Pairs mixed up at least `min_count` times, one direction at a time, most first, each with a few images.
+
+    Beside it stands the other direction, however rare it is.
+    """
+    pairs = service.confused_pairs(session, results, min_count=1)
+    images = service.faces(session, results, None, each=PICTURES_A_WAY)
+    counts = {(pair.actual, pair.predicted): pair.count for pair in pairs}
+    items = [
+        ConfusionRead.of(pair, counts.get((pair.predicted, pair.actual), 0), images)
+        for pair in pairs
+        if pair.count >= min_count
+    ]
+    return Page[ConfusionRead](items=items)
 
 
 @router.get("/runs/{run_id}/top-losses")

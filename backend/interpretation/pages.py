@@ -1,4 +1,4 @@
-"""Pages of results: overview, confusion matrix, top losses, classes, and the images behind every number."""
+"""Pages of results: overview, top losses, classes, and the images behind every number."""
 
 from typing import Annotated
 
@@ -8,18 +8,16 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from backend.dependencies import ReadDep
-from backend.interpretation import matrix_view, service
+from backend.interpretation import service
 from backend.interpretation.answers import Filter
 from backend.interpretation.class_table import SortBy, class_table
 from backend.interpretation.context import OpenedDep, nothing_yet, results_context
 from backend.interpretation.find import OpenedRun
-from backend.interpretation.matrix_view import Numbers, Order
 from backend.templating import page
 
 router = APIRouter(include_in_schema=False)
 
 PAGE = 48
-PAIRS = 50
 WORST = 12
 
 
@@ -67,44 +65,6 @@ def overview(request: Request, session: ReadDep, opened: OpenedDep) -> Response:
         more_pairs=max(0, len(pairs) - 6),
         faces=service.faces(session, opened.results, pairs[:6], each=4),
         worst=service.images(session, opened.results, Filter(wrong=True), limit=WORST)[0],
-    )
-
-
-@router.get("/runs/{run_id}/understand/confusions")
-def confusions(
-    request: Request,
-    session: ReadDep,
-    opened: OpenedDep,
-    order: Order = Order.NAME,
-    numbers: Numbers = Numbers.COUNTS,
-    of: str = "",
-) -> Response:
-    """The confusion matrix, and the list of the most confused pairs."""
-    if opened.results is None:
-        return nothing_yet(request, session, opened)
-    results = opened.results
-    summary = service.summary(session, results)
-    pairs = service.confused_pairs(session, results, min_count=1)
-    indices = matrix_view.ordered(results.classes, summary.matrix, order)
-    colours = matrix_view.Colours(summary.matrix, numbers)
-    is_table = len(results.classes) <= matrix_view.LARGEST_TABLE
-    return page(
-        request,
-        "interpretation/confusions.html",
-        **results_context(request, session, opened, results, summary, "/confusions"),
-        order=order,
-        numbers=numbers,
-        rows=matrix_view.rows(results.classes, summary.matrix, indices, numbers, colours) if is_table else [],
-        legend=colours.legend,
-        cell_size=matrix_view.cell_size(len(results.classes)),
-        indices=indices,
-        pairs=pairs[:PAIRS],
-        more_pairs=max(0, len(pairs) - PAIRS),
-        faces=service.faces(session, results, pairs[:PAIRS], each=4),
-        images_of={report.name: report.images for report in summary.per_class},
-        untested=[report.name for report in summary.per_class if not report.images],
-        of=of,
-        mixed_up=[pair for pair in pairs if of in (pair.actual, pair.predicted)] if of else [],
     )
 
 

@@ -242,18 +242,21 @@ class PredictionRepository:
         return self._session.execute(query).scalar_one()
 
     def faces(
-        self, checkpoint_id: CheckpointId, split: Split, pairs: Sequence[tuple[str, str]], each: int
+        self, checkpoint_id: CheckpointId, split: Split, pairs: Sequence[tuple[str, str]] | None, each: int
     ) -> dict[tuple[str, str], list[AnsweredImage]]:
-        """Up to ``each`` images of every (actual, predicted) pair, largest loss first."""
-        if not pairs:
+        """Up to ``each`` images of every (actual, predicted) pair, largest loss first; None: of all that are confused.
+
+        Some hundred pairs are the most that a statement can name.
+        """
+        if pairs is not None and not pairs:
             return {}
         place = func.row_number().over(
             partition_by=(PredictionRow.actual, PredictionRow.predicted),
             order_by=(PredictionRow.loss.desc(), PredictionRow.image_id),
         )
-        wanted = or_(
-            *(and_(PredictionRow.actual == actual, PredictionRow.predicted == predicted) for actual, predicted in pairs)
-        )
+        wanted = PredictionRow.actual != PredictionRow.predicted
+        if pairs is not None:
+            wanted = or_(*(and_(PredictionRow.actual == one, PredictionRow.predicted == other) for one, other in pairs))
         ranked = (
             select(PredictionRow.image_id, place.label("place")).where(*_of(checkpoint_id, split), wanted).subquery()
         )

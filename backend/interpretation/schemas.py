@@ -1,5 +1,6 @@
 """JSON bodies of the results."""
 
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from pydantic import BaseModel, Field
@@ -73,16 +74,27 @@ class ConfusionMatrixRead(BaseModel):
 
 
 class ConfusionRead(BaseModel):
-    """One pair that is mixed up."""
+    """One pair that is mixed up, and how often it is the other way round."""
 
     actual: str
     predicted: str
     count: int
+    image_ids: list[str] = Field(description="At most 6 of the images, worst first; `GET /runs/{id}/images` lists all.")
+    reverse_count: int = Field(description="Images of class `predicted` that were predicted as `actual`.")
+    reverse_image_ids: list[str] = Field(description="At most 6 of those, worst first.")
 
     @classmethod
-    def of(cls, pair: Confusion) -> Self:
-        """From the domain's pair."""
-        return cls(actual=pair.actual, predicted=pair.predicted, count=pair.count)
+    def of(cls, pair: Confusion, reverse_count: int, images: Mapping[tuple[str, str], Sequence[AnsweredImage]]) -> Self:
+        """From the domain's pair; ``images`` by (actual, predicted)."""
+        one_way, other_way = (pair.actual, pair.predicted), (pair.predicted, pair.actual)
+        return cls(
+            actual=pair.actual,
+            predicted=pair.predicted,
+            count=pair.count,
+            image_ids=[image.image_id for image in images.get(one_way, [])],
+            reverse_count=reverse_count,
+            reverse_image_ids=[image.image_id for image in images.get(other_way, [])],
+        )
 
 
 class AnsweredImageRead(BaseModel):

@@ -148,10 +148,10 @@ def count_images(session: Session, results: Results, chosen: Filter) -> int:
 
 
 def faces(
-    session: Session, results: Results, pairs: Sequence[Confusion], *, each: int
+    session: Session, results: Results, pairs: Sequence[Confusion] | None, *, each: int
 ) -> dict[tuple[str, str], list[AnsweredImage]]:
-    """A few images of every pair, worst first."""
-    wanted = [(pair.actual, pair.predicted) for pair in pairs]
+    """A few images of every pair, worst first; None: of all pairs that were confused. One statement."""
+    wanted = None if pairs is None else [(pair.actual, pair.predicted) for pair in pairs]
     return PredictionRepository(session).faces(results.checkpoint_id, results.split, wanted, each)
 
 

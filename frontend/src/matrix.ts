@@ -1,3 +1,4 @@
+import { setUpCosts } from "./lib/costs";
 import { all, element, find, need } from "./lib/dom";
 import { setUpGrid } from "./lib/grid";
 import { HeatMaps } from "./lib/heat_maps";
@@ -134,6 +135,7 @@ if (card) {
 }
 const large = find("[data-matrix-large]");
 if (large) void new LargeMatrix(large).start();
+setUpCosts();
 setUpMerging();
 setUpPng();
 setUpGalleries(new HeatMaps());

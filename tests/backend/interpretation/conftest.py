@@ -1,5 +1,6 @@
 """A trained run with six tried images of three classes, put into the tables by hand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,10 @@ from backend.tables.ledger import JobRow
 from backend.tables.training import CheckpointRow, RunRow
 
 CLASSES = ("cat", "dog", "owl")
+ONE_PAIR = ((0, 1),) * 6
+"""(actual, predicted) of each image: cats that are all taken for dogs."""
+SIX_PAIRS = ((0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1))
+"""Every class is taken for each of the others once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,19 @@ def evaluation_of(images: tuple[str, ...]) -> Evaluation:
         ),
         targets=np.array([0, 0, 0, 1, 1, 2], dtype=np.int64),
     )
+
+
+def answer_with(
+    database: Database, run: TriedRun, answers: Sequence[tuple[int, int]], sure: Sequence[float] = (0.8,) * 6
+) -> None:
+    """Other answers of the run: the actual and the predicted class of each image, and how sure the model was."""
+    probabilities = np.zeros((len(answers), len(CLASSES)), dtype=np.float32)
+    for row, ((_, predicted), share) in enumerate(zip(answers, sure, strict=True)):
+        probabilities[row] = (1 - share) / 2
+        probabilities[row, predicted] = share
+    targets = np.array([actual for actual, _ in answers], dtype=np.int64)
+    with database.write() as session:
+        record_predictions(session, run.checkpoint_id, Evaluation(CLASSES, run.images, probabilities, targets))
 
 
 def add_run(session: WriteSession) -> tuple[RunId, tuple[str, ...]]:
@@ -123,3 +141,11 @@ def tried_run(database: Database) -> TriedRun:
         checkpoint_id = add_checkpoint(session, run_id)
         record_predictions(session, checkpoint_id, evaluation_of(images))
     return TriedRun(run_id, checkpoint_id, images)
+
+
+@pytest.fixture
+def mixed_up_run(database: Database, tried_run: TriedRun) -> TriedRun:
+    """Three cats taken for dogs, the last of them the worst; one dog taken for a cat; two owls known."""
+    answers = ((0, 1), (0, 1), (0, 1), (1, 0), (2, 2), (2, 2))
+    answer_with(database, tried_run, answers, (0.8, 0.7, 0.9, 0.8, 0.8, 0.8))
+    return tried_run

@@ -3,8 +3,10 @@
 import pytest
 from starlette.testclient import TestClient
 
+from backend.db.session import Database
 from backend.domain.ids import RunId
-from tests.backend.interpretation.conftest import TriedRun
+from tests.backend.interpretation.conftest import ONE_PAIR, SIX_PAIRS, TriedRun, answer_with
+from tests.fixtures.statements import statements_of
 
 
 def test_evaluation_gives_the_figures_with_their_interval(client: TestClient, tried_run: TriedRun) -> None:
@@ -35,8 +37,39 @@ def test_most_confused_leaves_out_single_cases_unless_asked_for(client: TestClie
     usual = client.get(f"/api/v1/runs/{tried_run.run_id}/most-confused").json()["items"]
     all_pairs = client.get(f"/api/v1/runs/{tried_run.run_id}/most-confused?min_count=1").json()["items"]
 
-    assert usual == [{"actual": "cat", "predicted": "dog", "count": 2}]
-    assert all_pairs[1] == {"actual": "owl", "predicted": "cat", "count": 1}
+    assert [(pair["actual"], pair["predicted"], pair["count"]) for pair in usual] == [("cat", "dog", 2)]
+    assert (all_pairs[1]["actual"], all_pairs[1]["predicted"], all_pairs[1]["count"]) == ("owl", "cat", 1)
+
+
+def test_most_confused_names_images_of_both_directions_worst_first(client: TestClient, mixed_up_run: TriedRun) -> None:
+    items = client.get(f"/api/v1/runs/{mixed_up_run.run_id}/most-confused?min_count=2").json()["items"]
+
+    images = mixed_up_run.images
+    assert items == [
+        {
+            "actual": "cat",
+            "predicted": "dog",
+            "count": 3,
+            "image_ids": [images[2], images[0], images[1]],
+            "reverse_count": 1,
+            "reverse_image_ids": [images[3]],
+        }
+    ]
+
+
+def test_most_confused_takes_as_many_statements_for_many_pairs_as_for_one(
+    client: TestClient, database: Database, tried_run: TriedRun
+) -> None:
+    address = f"/api/v1/runs/{tried_run.run_id}/most-confused?min_count=1"
+    answer_with(database, tried_run, ONE_PAIR)
+    with statements_of(database) as for_one:
+        assert len(client.get(address).json()["items"]) == 1
+    answer_with(database, tried_run, SIX_PAIRS)
+
+    with statements_of(database) as for_six:
+        assert len(client.get(address).json()["items"]) == 6
+
+    assert len(for_six) == len(for_one)
 
 
 def test_top_losses_have_every_field_of_the_contract(client: TestClient, tried_run: TriedRun) -> None:

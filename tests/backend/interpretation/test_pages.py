@@ -5,7 +5,15 @@ from starlette.testclient import TestClient
 from backend.db.session import Database
 from backend.domain.ids import RunId
 from backend.interpretation.record import record_predictions
-from tests.backend.interpretation.conftest import TriedRun, add_checkpoint, evaluation_of
+from tests.backend.interpretation.conftest import (
+    ONE_PAIR,
+    SIX_PAIRS,
+    TriedRun,
+    add_checkpoint,
+    answer_with,
+    evaluation_of,
+)
+from tests.fixtures.statements import statements_of
 
 PAGE = {"Accept": "text/html"}
 
@@ -64,6 +72,45 @@ def test_the_matrix_has_a_legend_of_its_colours(client: TestClient, tried_run: T
 
     assert "mistakes in a cell" in text
     assert '<span class="matrix-key" data-level="1"></span> 1' in text
+
+
+def test_a_confused_pair_shows_the_pictures_of_both_ways(client: TestClient, mixed_up_run: TriedRun) -> None:
+    run, images = mixed_up_run.run_id, mixed_up_run.images
+
+    text = client.get(f"/runs/{run}/understand/confusions", headers=PAGE).text
+
+    pairs = text[text.index('class="pairs"') :]
+    one_way, other_way = pairs[: pairs.index("dog taken for cat: 1")], pairs[pairs.index("dog taken for cat: 1") :]
+    assert "cat taken for dog: 3" in one_way
+    assert "Actual cat (the label), predicted dog: 100 % of the 3 test pictures of cat." in one_way
+    shown = [f'<a href="/runs/{run}/images/{image}"><img class="thumb"' for image in (images[2], images[0], images[1])]
+    assert sorted(shown, key=one_way.index) == shown
+    assert 'alt="labelled cat, predicted dog 90 %"' in one_way
+    assert f'<a href="/runs/{run}/images/{images[3]}"><img class="thumb"' in other_way
+    assert f'href="/runs/{run}/fix?from=cell&amp;actual=dog&amp;predicted=cat"' in other_way
+    assert pairs.count("data-merge=") == 2
+
+
+def test_a_way_that_never_happened_is_said_to_be_none(client: TestClient, tried_run: TriedRun) -> None:
+    text = client.get(f"/runs/{tried_run.run_id}/understand/confusions", headers=PAGE).text
+
+    assert "dog taken for cat: none" in text
+    assert "No test picture of dog was predicted cat." in text
+
+
+def test_the_page_takes_as_many_statements_for_many_pairs_as_for_one(
+    client: TestClient, database: Database, tried_run: TriedRun
+) -> None:
+    address = f"/runs/{tried_run.run_id}/understand/confusions"
+    answer_with(database, tried_run, ONE_PAIR)
+    with statements_of(database) as for_one:
+        assert client.get(address, headers=PAGE).text.count("data-pair-count") == 1
+    answer_with(database, tried_run, SIX_PAIRS)
+
+    with statements_of(database) as for_six:
+        assert client.get(address, headers=PAGE).text.count("data-pair-count") == 6
+
+    assert len(for_six) == len(for_one)
 
 
 def test_links_stay_with_a_stage_that_is_not_the_best_one(
