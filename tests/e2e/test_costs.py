@@ -61,7 +61,7 @@ def test_a_button_goes_to_the_cheapest_threshold(page: Page) -> None:
 
 
 def test_another_class_is_named_at_once_in_words_and_fields(page: Page) -> None:
-    page.get_by_label("Class", exact=True).select_option("dog")
+    page.get_by_role("combobox", name="Class").select_option("dog")
 
     expect(page.get_by_role("slider", name="Predict dog from this probability on")).to_be_visible()
     expect(page.get_by_label("A missed dog costs")).to_have_value("1")

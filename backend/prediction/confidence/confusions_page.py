@@ -70,14 +70,15 @@ def confusions(
 def _costs_context(
     session: Session, storage: Storage, results: Results, threshold: ThresholdChoice
 ) -> dict[str, Any]:  # Any: the template's context
+    nothing: dict[str, Any] = {"two": None, "costs_missing": None, "kept_choice": {}}
     # A threshold is chosen on validation pictures; test pictures are there to judge what was chosen.
     if len(results.classes) != 2 or results.split is not Split.VALID:
-        return {"kept_choice": {}}
+        return nothing
     try:
         found = two_classes_of(session, storage, results, threshold)
     except AnswersMissing as refusal:
-        return {"costs_missing": refusal, "kept_choice": {}}
-    return {"two": found, "chart": cost_chart(found), "cost_words": cost_words, "kept_choice": _query(found)}
+        return nothing | {"costs_missing": refusal}
+    return nothing | {"two": found, "chart": cost_chart(found), "cost_words": cost_words, "kept_choice": _query(found)}
 
 
 def _query(found: TwoClasses) -> dict[str, str]:

@@ -21,7 +21,10 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True)
 class CostChart:
-    """Cost over threshold: the line's points for SVG, 0 to 100 both ways; ``top``: the cost at the upper edge."""
+    """Cost over threshold: the line's points for SVG, 0 to 100 both ways; ``top``: the cost at the upper edge.
+
+    Only at 0 and 100 % may a cost be higher than that; the line then ends at the edge.
+    """
 
     points: str
     top: str
@@ -31,10 +34,11 @@ class CostChart:
 def cost_chart(found: TwoClasses) -> CostChart:
     """The line, and its table: each fifth threshold, the shown one and the cheapest one."""
     costs = [one.cost(found.costs) for one in found.by_percent]
-    # Where nothing costs anything the line lies on the ground.
-    top = max(costs) or 1.0
-    points = " ".join(f"{percent},{100 - 100 * cost / top:.1f}" for percent, cost in zip(PERCENTS, costs, strict=True))
-    return CostChart(points, cost_words(max(costs)), tuple(_rows(found)))
+    # At 0 and 100 % nearly all of one class is wrong: drawn to there, all other costs would lie on the ground.
+    top = max(costs[1:-1]) or max(costs)
+    heights = [min(100.0, 100 * cost / top) if top else 0.0 for cost in costs]
+    points = " ".join(f"{percent},{100 - height:.1f}" for percent, height in zip(PERCENTS, heights, strict=True))
+    return CostChart(points, cost_words(top), tuple(_rows(found)))
 
 
 def _rows(found: TwoClasses) -> Iterator[CostRow]:

@@ -1,9 +1,11 @@
 """How costs at each threshold are drawn and written."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from backend.domain.confidence.costs import Costs, cheapest, outcomes
+from backend.domain.confidence.costs import Costs, Outcome, cheapest, outcomes
 from backend.prediction.confidence.costs_view import cost_chart, cost_words
 from backend.prediction.confidence.two_classes import TwoClasses
 
@@ -40,6 +42,16 @@ def test_the_table_has_each_fifth_threshold_the_shown_one_and_the_cheapest() -> 
         (37, "shown", "0"),
         (42, "lowest cost", "0"),
     ]
+
+
+def test_what_only_the_outermost_thresholds_cost_does_not_flatten_the_line() -> None:
+    found = two_classes(Costs(false=9))
+
+    chart = cost_chart(replace(found, by_percent=(Outcome(0, 2, 0, 50, 0), *FOUND[1:])))
+
+    assert chart.top == "9"
+    assert chart.points.startswith("0,0.0 1,0.0 ")
+    assert chart.points.endswith(" 100,77.8")
 
 
 def test_where_nothing_costs_anything_the_line_lies_on_the_ground() -> None:
