@@ -92,11 +92,11 @@ def trained(shapes: Shapes, tmp_path: Path) -> Model:
     return model_of(shapes, tmp_path / "model", frozen(1), unfrozen(1, max_lr=(1e-3, 1e-2)))
 
 
-def test_nothing_is_computed_until_somebody_asks(trained: Model) -> None:
-    found = trained.get()
+def test_nothing_is_computed_until_somebody_asks(shapes: Shapes) -> None:
+    found = Model(shapes).get()
 
     assert (found["status"], found["blocks"], found["filters"]) == ("none", [], None)
-    assert not list(trained.shapes.services.storage.folder("inside", trained.checkpoint_id).rglob("*"))
+    assert not list(shapes.services.storage.folder("inside", Model(shapes).checkpoint_id).rglob("*"))
 
 
 def test_each_block_has_units_with_patches_of_the_datasets_pictures(trained: Model) -> None:
