@@ -113,7 +113,7 @@ def _grey(storage: Storage, decoders: DecodingPool, image: MeasuredImage) -> NDA
     """The picture's thumbnail as 64 x 64 grey values; black where there is none, which is never a copy of anything."""
     try:
         content = thumbnail(storage, decoders, image.digest, GRID)
-        small = Image.open(io.BytesIO(content), formats=("WEBP",)).convert("L")
+        small = Image.open(io.BytesIO(content), formats=("JPEG",)).convert("L")
     except (AppError, OSError):
         return np.zeros((SIDE, SIDE), dtype=np.uint8)
     return np.asarray(small.resize((SIDE, SIDE), Image.Resampling.BOX))
