@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.domain.sampling import evenly_spread
+
 FOLDS: Final = 5
 NEIGHBOURS: Final = 10
 PROTECTED_BELOW: Final = 5
@@ -88,7 +90,7 @@ def signals_of(known: Labelled, classes: int) -> Signals:
     """
     has_values = known.values.any(axis=1)
     folds = _folds(known, classes)
-    references = _spread(np.flatnonzero(has_values), _REFERENCES)
+    references = evenly_spread(np.flatnonzero(has_values), _REFERENCES)
     rows: list[NDArray[np.int64]] = []
     parts: list[_Columns] = []
     for fold in range(FOLDS):
@@ -229,15 +231,11 @@ def _shares(groups: NDArray[np.int64]) -> NDArray[np.float64]:
     return shares
 
 
-def _spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    return rows[:: max(1, -(-len(rows) // most))]
-
-
 class _Model:
     """A linear model on the pictures ``rows``; untrained where these are of one class."""
 
     def __init__(self, known: Labelled, rows: NDArray[np.int64], classes: int) -> None:
-        rows = _spread(rows, _LEARNT_FROM)
+        rows = evenly_spread(rows, _LEARNT_FROM)
         self._classes = classes
         self._present = np.unique(known.targets[rows])
         self.is_trained = len(self._present) > 1
