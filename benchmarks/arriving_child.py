@@ -43,7 +43,7 @@ def _copied(path: Path) -> None:
     with Image.open(path) as image:
         image.load()
         image.thumbnail((GRID, GRID))
-        image.save(path.with_suffix(".webp"), "WEBP", quality=80, method=2)
+        image.save(path.with_name(f"{path.stem}-grid.jpg"), "JPEG", quality=82)
 
 
 def features(archive: Path, work: Path) -> float:

@@ -35,10 +35,14 @@ def forget_blobs(open_unit: OpenUnit, storage: Storage, digests: Sequence[Digest
             for digest in repository.unreferenced(digests[start : start + _AT_ONCE]):
                 storage.delete_blob(digest)
                 folder = storage.folder("thumbnails", digest[:2])
-                for side in SIZES:
-                    (folder / f"{digest}-{side}.webp").unlink(missing_ok=True)  # as older versions called them
                 for side in (*SIZES, VIEW):
-                    (folder / thumbnail_name(digest, side)).unlink(missing_ok=True)
+                    for name in (thumbnail_name(digest, side), *_older_names(digest, side)):
+                        (folder / name).unlink(missing_ok=True)
+
+
+def _older_names(digest: Digest, side: int) -> tuple[str, str]:
+    """What older versions called a small copy."""
+    return f"{digest}-{side}.webp", f"{digest}-{side}-2.webp"
 
 
 def forget_archives(open_unit: OpenUnit, storage: Storage) -> int:

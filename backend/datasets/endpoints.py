@@ -175,7 +175,7 @@ def list_samples() -> Page[SampleRead]:
 
 @router.get("/images/{image_id}/file", response_class=StreamingResponse)
 def get_image_file(image_id: str, session: ReadDep, storage: StorageDep, original: bool = False) -> Response:
-    """A picture to look at: the original file, or a copy as WebP where browsers don't show its format.
+    """A picture to look at: the original file, or a copy as JPEG where browsers don't show its format.
 
     With `original=true` always the original file, as a download.
     """
@@ -194,7 +194,7 @@ def get_image_file(image_id: str, session: ReadDep, storage: StorageDep, origina
 def get_thumbnail(
     image_id: str, session: ReadDep, storage: StorageDep, size: ThumbnailSize = ThumbnailSize.GRID
 ) -> Response:
-    """A small copy as WebP: 192 pixels for grids, 768 for looking closely."""
+    """A small copy as JPEG: 192 pixels for grids, 768 for looking closely."""
     digest = Digest(find_image(session, image_id).digest)
     # The connection isn't needed while the file is read.
     session.close()

@@ -39,7 +39,7 @@ def digests_of(session: Session, image_ids: Sequence[str]) -> list[Digest]:
 
 
 def kept_thumbnail(storage: Storage, digest: Digest, side: int) -> bytes | None:
-    """A small copy as WebP where there is one; nothing is decoded."""
+    """A small copy as JPEG where there is one; nothing is decoded."""
     try:
         return (storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, side)).read_bytes()
     except FileNotFoundError:
@@ -103,7 +103,7 @@ def opened(storage: Storage, digest: Digest, media_type: str, headers: Mapping[s
 
 
 def copy_to_look_at(storage: Storage, decoders: DecodingPool, digest: Digest) -> bytes:
-    """A copy as WebP of a picture whose format browsers don't show; made once, then kept.
+    """A copy as JPEG of a picture whose format browsers don't show; made once, then kept.
 
     Raises:
         ImageFileMissing, PictureUnreadable, DecodersBusy, DecodersDown
@@ -118,7 +118,7 @@ def copy_to_look_at(storage: Storage, decoders: DecodingPool, digest: Digest) ->
 
 
 def thumbnail(storage: Storage, decoders: DecodingPool, digest: Digest, side: int) -> bytes:
-    """A small copy as WebP. The larger one is made when it is first wanted, and either is where it got lost.
+    """A small copy as JPEG. The larger one is made when it is first wanted, and either is where it got lost.
 
     Raises:
         ImageFileMissing, PictureUnreadable, DecodersBusy, DecodersDown

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, TypeVar
 
+from backend.datasets.added_files import AddedFiles
 from backend.datasets.import_queue.address_lists import MOST_ADDRESSES, addresses_in, keep_addresses, label_in
 from backend.datasets.import_queue.examination import want_examination
 from backend.datasets.import_queue.queueing import queue_links
@@ -16,9 +17,10 @@ from backend.domain.ids import Digest
 from backend.domain.images import MAX_PATH, as_given, as_text, is_junk, shortened
 from backend.imaging.errors import Refused
 from backend.imaging.facts import Note
+from backend.imaging.limits import Call
 from backend.imaging.pool import DecodingPool
 from backend.imaging.tasks import ReadImage, read_image
-from backend.imaging.thumbnails import GRID, RENDERING, SIZES, VIEW
+from backend.imaging.thumbnails import GRID, RENDERING, SIZES, SUFFIX, VIEW
 from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
 from backend.storage.local import write_file
@@ -26,7 +28,9 @@ from backend.storage.local import write_file
 MAX_FILE_BYTES: Final = 100 << 20
 BATCH: Final = 32
 """Files that are recorded in one transaction."""
-_STORED_AT_ONCE: Final = 4
+_DECODED_TOGETHER: Final = 8
+"""Small pictures that a decoding process gets at once."""
+_STORED_AT_ONCE: Final = 8
 """Files of a batch that are written side by side: each waits for the disk, and a disk writes several at once."""
 
 
@@ -137,26 +141,25 @@ def ingest(
 def _record(
     session: WriteSession, dataset_id: str, outcomes: list[_Outcome], batch: Ingested, import_id: str | None
 ) -> None:
-    repository = DatasetRepository(session)
-    dataset = repository.lock(dataset_id)
+    added = AddedFiles(session, DatasetRepository(session).lock(dataset_id))
+    images: list[NewImage] = []
     for outcome in outcomes:
         match outcome:
             case _Image(new=new):
                 batch.noted += [Noted(new.path, note) for note in new.notes if note.is_remark]
-                if repository.add_image(dataset, new):
-                    batch.added += 1
-                else:
-                    batch.already_there += 1
+                images.append(new)
             case _Table(path=path, digest=digest, size=size):
-                repository.add_table(dataset, path, digest, size)
+                added.add_table(path, digest, size)
                 batch.tables += 1
             case Rejection():
-                repository.add_rejection(dataset, outcome, import_id)
+                added.add_rejection(outcome, import_id)
                 batch.rejected.append(outcome)
             case _Ignored():
                 batch.ignored += 1
             case _Links():
                 pass  # an import of its own
+    batch.added = added.add_images(images)
+    batch.already_there = len(images) - batch.added
 
 
 def _stored_batches(
@@ -171,7 +174,7 @@ def _stored_batches(
 def _outcomes(
     storage: Storage, decoders: DecodingPool, files: Iterable[IncomingFile], pool: ThreadPoolExecutor
 ) -> Iterator[_Outcome | Future[_Image]]:
-    for file, answer in decoders.run_all(map(_named, files), _call):
+    for file, answer in decoders.run_all(map(_named, files), _call, together=_DECODED_TOGETHER):
         if is_junk(file.path):
             yield _Ignored()
         elif file.refused is not None:
@@ -204,7 +207,7 @@ def _named(file: IncomingFile) -> IncomingFile:
     return IncomingFile(shortened(as_text(file.path)) if refused else path, file.content, refused)
 
 
-def _call(file: IncomingFile) -> tuple[Callable[..., ReadImage | str], tuple[bytes]] | None:
+def _call(file: IncomingFile) -> Call[ReadImage | str] | None:
     """What a decoding process is to do with a file; nothing with one that isn't taken, nor with lists and tables."""
     if is_junk(file.path) or file.refused or len(file.content) > MAX_FILE_BYTES or is_table(file.path, file.content):
         return None
@@ -227,7 +230,7 @@ def _stored(storage: Storage, file: IncomingFile, answer: ReadImage) -> _Image:
 def thumbnail_name(digest: Digest, side: int) -> str:
     """Name of a small copy's file."""
     assert side in (*SIZES, VIEW)
-    return f"{digest}-{side}-{RENDERING}.webp"
+    return f"{digest}-{side}-{RENDERING}{SUFFIX}"
 
 
 def _rejection(path: str, refused: Refused) -> Rejection:

@@ -1,33 +1,27 @@
 """All SQL over datasets, their images, tables, rejections and imports."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, cast, delete, func, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Text, cast, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from backend.datasets.errors import DatasetNotFound, ImageNotFound, ImportNotFound
-from backend.db.base import Base
 from backend.domain.ids import Digest, new_id
 from backend.domain.json import Json
 from backend.imaging.facts import REMARKS_ON_DRAWN, SOUND_TYPES, TRACK_TYPES, Note
 from backend.imaging.measures import Measures
 from backend.ledger.job import JobState
 from backend.tables.datasets import (
-    BinnedPathRow,
-    BinRow,
     DatasetRow,
     ImagePathRow,
     ImageRow,
     ImportRow,
     RejectionRow,
     TableFileRow,
-    VersionImageRow,
     VersionRow,
 )
-from backend.tables.examination import ImageMeasuresRow
 from backend.tables.ledger import JobRow
 
 _FINAL = tuple(state for state in JobState if state.is_final)
@@ -141,89 +135,6 @@ class DatasetRepository:
         for dataset_id, _number, classes in self._session.execute(query):
             versions.setdefault(dataset_id, []).append(len(classes))
         return [DatasetSummary(row, (versions.get(row.id) or [0])[-1], len(versions.get(row.id, []))) for row in rows]
-
-    # Adding files; the dataset must be locked
-
-    def add_image(self, dataset: DatasetRow, image: NewImage) -> bool:
-        """Record an image and its name; whether its bytes are new to the dataset."""
-        row = self._session.scalar(
-            select(ImageRow).where(ImageRow.dataset_id == dataset.id, ImageRow.digest == image.digest)
-        )
-        is_new = row is None or row.is_deleted
-        if row is None:
-            row = ImageRow(
-                id=new_id(),
-                dataset_id=dataset.id,
-                digest=image.digest,
-                path=image.path,
-                format=image.format,
-                width=image.width,
-                height=image.height,
-                bytes=image.bytes,
-                notes=[asdict(note) for note in image.notes],
-            )
-            self._session.add(row)
-            self._session.flush()
-        elif row.is_deleted:
-            if row.bin_id is not None:
-                self._leave_bin(row)
-            row.is_deleted, row.path = False, image.path
-        elif image.path < row.path:
-            row.path = image.path
-        if is_new:
-            dataset.images += 1
-            dataset.bytes += image.bytes
-        if image.measures is not None:
-            self._insert_new(ImageMeasuresRow, image_id=row.id, dataset_id=dataset.id, **asdict(image.measures))
-        self._insert_new(ImagePathRow, id=new_id(), dataset_id=dataset.id, image_id=row.id, path=image.path)
-        return is_new
-
-    def _leave_bin(self, image: ImageRow) -> None:
-        """Take an image out of its entry because its bytes came again; its earlier names are forgotten."""
-        in_version = select(VersionImageRow.image_id).where(VersionImageRow.image_id == image.id).exists()
-        freed = 0 if self._session.scalar(select(in_version)) else image.bytes
-        self._session.execute(
-            update(BinRow)
-            .where(BinRow.id == image.bin_id)
-            .values(images=BinRow.images - 1, bytes=BinRow.bytes - freed)
-            .execution_options(synchronize_session=False)
-        )
-        self._session.execute(delete(BinnedPathRow).where(BinnedPathRow.image_id == image.id))
-        image.bin_id = None
-
-    def add_table(self, dataset: DatasetRow, path: str, digest: Digest, size: int) -> None:
-        """Record a table; one of the same name is replaced."""
-        self._session.execute(
-            delete(TableFileRow).where(TableFileRow.dataset_id == dataset.id, TableFileRow.path == path)
-        )
-        self._session.add(TableFileRow(id=new_id(), dataset_id=dataset.id, path=path, digest=digest, bytes=size))
-        self._session.flush()
-
-    def add_rejection(self, dataset: DatasetRow, rejection: Rejection, import_id: str | None) -> None:
-        """Record a file that was left out; a second time changes nothing."""
-        known = select(RejectionRow.id).where(
-            RejectionRow.dataset_id == dataset.id,
-            RejectionRow.path == rejection.path,
-            RejectionRow.code == rejection.code,
-            RejectionRow.import_id.is_(None) if import_id is None else RejectionRow.import_id == import_id,
-        )
-        if self._session.scalar(known.limit(1)) is not None:
-            return
-        self._session.add(
-            RejectionRow(
-                id=new_id(),
-                dataset_id=dataset.id,
-                import_id=import_id,
-                path=rejection.path,
-                code=rejection.code,
-                message=rejection.message,
-            )
-        )
-        dataset.rejected += 1
-
-    def _insert_new(self, table: type[Base], **values: Any) -> None:  # Any: column values
-        dialect = postgresql if self._session.get_bind().dialect.name == "postgresql" else sqlite
-        self._session.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
 
     # Images
 

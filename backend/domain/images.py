@@ -4,7 +4,7 @@ import posixpath
 import re
 import unicodedata
 from pathlib import PurePosixPath
-from typing import Final, NamedTuple
+from typing import Final, Protocol
 
 from backend.domain.ids import Digest
 
@@ -58,12 +58,20 @@ _JUNK_STARTS: Final = ("synophoto_", "synofile_thumb_")
 _DRIVE: Final = re.compile(r"(//\?/)?[A-Za-z]:/")
 
 
-class LabelledImage(NamedTuple):
+class LabelledImage(Protocol):
     """One image with its class. ``paths`` are all of its names, sorted; they decide folder splits and groups."""
 
-    digest: Digest
-    label: str
-    paths: tuple[str, ...]
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of its bytes."""
+
+    @property
+    def label(self) -> str:
+        """Name of its class."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All of its names."""
 
 
 def as_given(name: str) -> str:

@@ -76,11 +76,14 @@ def stratified_singles(
 
 def _deal_class(ranked: Sequence[Digest], shares: Shares, kept: Mapping[Digest, Split]) -> dict[Digest, Split]:
     """Sides of the images of one class, which come in the order of their rank."""
-    sides = {digest: kept.get(digest, Split.TRAIN) for digest in ranked}
+    sides = dict.fromkeys(ranked, Split.TRAIN)
+    earlier = {digest: kept[digest] for digest in ranked if digest in kept} if kept else {}
+    sides.update(earlier)
     # New images first, then those that were learnt from.
-    able = sorted((digest for digest in ranked if sides[digest] is Split.TRAIN), key=lambda digest: digest in kept)
+    able = [digest for digest in ranked if digest not in earlier] if earlier else ranked
+    able = [*able, *(digest for digest, side in earlier.items() if side is Split.TRAIN)]
+    held = Counter(earlier.values())
     at = 0
-    held = Counter(sides.values())
     for split, target in shares.targets(len(ranked)).items():
         missing = max(0, target - held[split])
         sides.update(dict.fromkeys(able[at : at + missing], split))
@@ -92,9 +95,9 @@ def _with_something_to_learn(
     ranked: Sequence[Digest], sides: Mapping[Digest, Split], kept: Mapping[Digest, Split]
 ) -> dict[Digest, Split]:
     """Where a class has nothing to learn from, its last new image moves, unless a side would lose its only one."""
-    held = Counter(sides.values())
-    if held[Split.TRAIN]:
+    if any(side is Split.TRAIN for side in sides.values()):
         return {}
+    held = Counter(sides.values())
     for split in (Split.TEST, Split.VALID):
         if held[split] > 1 or (split is Split.VALID and len(ranked) == 1):
             for digest in reversed(ranked):

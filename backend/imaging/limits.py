@@ -5,9 +5,9 @@ import math
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from backend.imaging.decoding import MAX_PIXELS, allow_pixels
 from backend.imaging.errors import Refused, UnreadableImage
@@ -42,6 +42,8 @@ class Limits:
 LIMITS: Final = Limits()
 
 Answer = TypeVar("Answer")
+Call = tuple[Callable[..., Answer], tuple[Any, ...]]
+"""A function that can be imported, with its arguments (Any: as it takes them)."""
 
 
 def limit_process(limits: Limits) -> None:
@@ -75,3 +77,8 @@ def within_limits(limits: Limits, function: Callable[..., Answer], *arguments: o
     finally:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_CPU, (highest, highest))
+
+
+def each_within_limits(limits: Limits, calls: Sequence[Call[Answer]]) -> list[Answer | Refused]:
+    """The answers of several calls, each of which may cost what ``limits`` allow."""
+    return [within_limits(limits, function, *arguments) for function, arguments in calls]

@@ -17,7 +17,7 @@ import structlog
 from pebble import ProcessExpired, ProcessPool
 
 from backend.imaging.errors import DecodersBusy, DecodersDown, Refused
-from backend.imaging.limits import LIMITS, Limits, limit_process, within_limits
+from backend.imaging.limits import LIMITS, Call, Limits, each_within_limits, limit_process
 
 log = structlog.get_logger()
 
@@ -28,6 +28,8 @@ _UNSTARTED_S: Final = 15.0
 """A picture that no process has begun by then, though one is idle, is evidence that the pool is broken."""
 _PROBE_EVERY_S: Final = 20.0
 _ATTEMPTS: Final = 3
+_GROUP_BYTES: Final = 256 << 10
+"""Bytes from which on a process gets no more with them."""
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -35,13 +37,20 @@ Answer = TypeVar("Answer")
 
 @dataclass(slots=True)
 class _Task(Generic[Answer]):
-    """One call on its way: what is called, the pool that has it, and the answer to come."""
+    """Calls on their way to one process, the pool that has them, and their answers to come."""
 
-    function: Callable[..., Answer]
-    arguments: tuple[Any, ...]
+    calls: list[Call[Answer]]
     pool: ProcessPool
-    answer: "Future[Answer | Refused]"
+    answers: "Future[list[Answer | Refused]]"
     given_at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(slots=True)
+class _Group(Generic[Item, Answer]):
+    """Items in their order, and the task of those that are to be decoded."""
+
+    items: list[tuple[Item, bool]]
+    task: _Task[Answer] | None
 
 
 class DecodingPool:
@@ -80,32 +89,38 @@ class DecodingPool:
             DecodersBusy: it would have to wait too long.
             DecodersDown: no decoding process can be started.
         """
-        return self._answer(self._schedule(function, arguments, self._wait_s if wait_s is None else wait_s))
+        task = self._schedule([(function, arguments)], self._wait_s if wait_s is None else wait_s)
+        return self._answers(task)[0]
 
     def run_all(
         self,
         items: Iterable[Item],
-        call: Callable[[Item], tuple[Callable[..., Answer], tuple[Any, ...]] | None],
+        call: Callable[[Item], Call[Answer] | None],
         *,
         wait_s: float = _UPLOAD_WAIT_S,
+        together: int = 1,
     ) -> Iterator[tuple[Item, Answer | Refused | None]]:
         """Every item with the answer of its call, in order; a few are decoded ahead, so memory stays flat.
 
-        ``call`` gives a function with its arguments, or None for an item that isn't to be decoded.
+        Args:
+            items: what there is, as many as there are.
+            call: gives a function with its arguments, or None for an item that isn't to be decoded.
+            wait_s: how long it waits for a turn.
+            together: how many small items a process gets at once. With many that are quickly decoded, handing over each
+                alone takes longer than decoding it.
 
         Raises:
             DecodersBusy, DecodersDown: as ``run`` does.
         """
-        ahead: deque[tuple[Item, _Task[Answer] | None]] = deque()
-        for item in items:
-            called = call(item)
-            ahead.append((item, None if called is None else self._schedule(*called, wait_s)))
+        ahead: deque[_Group[Item, Answer]] = deque()
+        for called in _grouped(items, call, together):
+            calls = [one for _, one in called if one is not None]
+            task = self._schedule(calls, wait_s) if calls else None
+            ahead.append(_Group([(item, one is not None) for item, one in called], task))
             if len(ahead) > 2 * self._workers:
-                first = self._first(ahead)
-                yield first
+                yield from self._answered(ahead.popleft())
         while ahead:
-            rest = self._first(ahead)
-            yield rest
+            yield from self._answered(ahead.popleft())
 
     def check(self) -> None:
         """For readiness: returns at once. A probe is sent to the processes now and then.
@@ -113,10 +128,10 @@ class DecodingPool:
         Raises:
             DecodersDown: the last picture or probe got no answer though a process was idle, or none can be started.
         """
-        if (probe := self._probe) is not None and probe.answer.done():
+        if (probe := self._probe) is not None and probe.answers.done():
             self._probe = probe = None
         if probe is None and not self._unfinished and time.monotonic() - self._answered_at > _PROBE_EVERY_S:
-            self._probe = probe = self._schedule(abs, (-1,), 0.0)
+            self._probe = probe = self._schedule([(abs, (-1,))], 0.0)
         if probe is not None and self._is_lost(probe):
             self._give_up(probe)
         if self._is_down:
@@ -129,30 +144,30 @@ class DecodingPool:
         if pool is not None:
             _end(pool)
 
-    def _schedule(self, function: Callable[..., Answer], arguments: tuple[Any, ...], wait_s: float) -> "_Task[Answer]":
+    def _schedule(self, calls: list[Call[Answer]], wait_s: float) -> _Task[Answer]:
         if not self._turns.acquire(timeout=wait_s):
             raise DecodersBusy
         try:
-            task = self._given(function, arguments)
+            task = self._given(calls)
         except BaseException:
             self._turns.release()
             raise
         return task
 
-    def _given(self, function: Callable[..., Answer], arguments: tuple[Any, ...]) -> "_Task[Answer]":
-        """The call in the hands of a working pool; its turn ends with its answer."""
+    def _given(self, calls: list[Call[Answer]]) -> _Task[Answer]:
+        """The calls in the hands of a working pool; their turn ends with their answers."""
         for _ in range(_ATTEMPTS):
             pool = self._working_pool()
             try:
-                answer: Future[Answer | Refused] = pool.schedule(
-                    within_limits, args=(self._limits, function, *arguments), timeout=self._limits.clock_s
+                answers: Future[list[Answer | Refused]] = pool.schedule(
+                    each_within_limits, args=(self._limits, calls), timeout=self._limits.clock_s
                 )
             except (RuntimeError, BrokenProcessPool, OSError) as error:
                 self._replace(pool, error)
                 continue
-            self._unfinished.add(answer)
-            answer.add_done_callback(self._finished)
-            return _Task(function, arguments, pool, answer)
+            self._unfinished.add(answers)
+            answers.add_done_callback(self._finished)
+            return _Task(calls, pool, answers)
         self._is_down = True
         raise DecodersDown
 
@@ -163,18 +178,29 @@ class DecodingPool:
             self._is_down = False
         self._turns.release()
 
-    def _first(self, ahead: "deque[tuple[Item, _Task[Answer] | None]]") -> tuple[Item, Answer | Refused | None]:
-        item, task = ahead.popleft()
-        if task is None:
-            return item, None
-        answer = self._answer(task)
-        return item, answer
+    def _answered(self, group: _Group[Item, Answer]) -> Iterator[tuple[Item, Answer | Refused | None]]:
+        answers = iter(self._answers(group.task) if group.task else ())
+        for item, is_decoded in group.items:
+            yield item, next(answers) if is_decoded else None
 
-    def _answer(self, task: "_Task[Answer]") -> Answer | Refused:
+    def _answers(self, task: _Task[Answer]) -> list[Answer | Refused]:
+        if len(task.calls) == 1:
+            return [self._answer(task)]
+        try:
+            return self._waited(task)
+        except (TimeoutError, ProcessExpired):
+            pass
+        except (BrokenProcessPool, CancelledError) as error:
+            self._replace(task.pool, error)
+        # One of them may have ended the process: each costs only itself.
+        return [self._answer(self._schedule([call], self._wait_s)) for call in task.calls]
+
+    def _answer(self, task: _Task[Answer]) -> Answer | Refused:
+        """The answer of a task with one call."""
         was_killed = False
         for _ in range(_ATTEMPTS):
             try:
-                return self._waited(task)
+                return self._waited(task)[0]
             except TimeoutError:
                 return _too_slow()
             except ProcessExpired as expired:
@@ -184,34 +210,34 @@ class DecodingPool:
                 was_killed = True
             except (BrokenProcessPool, CancelledError) as error:
                 self._replace(task.pool, error)
-            task = self._schedule(task.function, task.arguments, self._wait_s)
+            task = self._schedule(task.calls, self._wait_s)
         self._give_up(task)
         raise DecodersDown
 
-    def _waited(self, task: "_Task[Answer]") -> Answer | Refused:
+    def _waited(self, task: _Task[Answer]) -> list[Answer | Refused]:
         while True:
             try:
-                return task.answer.result(timeout=1.0)
+                return task.answers.result(timeout=1.0)
             except TimeoutError:
-                if task.answer.done():
+                if task.answers.done():
                     raise
             if task.pool is not self._pool:
-                task.answer.cancel()
+                task.answers.cancel()
             elif self._is_lost(task):
                 # A process that was killed while it fetched work may have taken a lock with it: only a new pool helps.
-                task.answer.cancel()
+                task.answers.cancel()
                 raise BrokenProcessPool("a process is idle and none takes the picture")
 
-    def _is_lost(self, task: "_Task[Any]") -> bool:
+    def _is_lost(self, task: _Task[Any]) -> bool:
         """Whether a process is idle and yet none takes the task."""
         running = sum(answer.running() for answer in tuple(self._unfinished))
-        waits = not task.answer.running() and not task.answer.done()
+        waits = not task.answers.running() and not task.answers.done()
         return waits and running < self._workers and time.monotonic() - task.given_at > _UNSTARTED_S
 
-    def _give_up(self, task: "_Task[Any]") -> None:
+    def _give_up(self, task: _Task[Any]) -> None:
         self._is_down = True
         self._replace(task.pool, DecodersDown())
-        task.answer.cancel()
+        task.answers.cancel()
 
     def _working_pool(self) -> ProcessPool:
         with self._lock:
@@ -234,6 +260,23 @@ class DecodingPool:
         log.warning("decoding_pool_replaced", error=f"{type(error).__name__}: {error}")
         # Ending what is left of it takes a moment, for which nobody needs to wait.
         threading.Thread(target=_end, args=(broken,), name="end-decoding-pool", daemon=True).start()
+
+
+def _grouped(
+    items: Iterable[Item], call: Callable[[Item], Call[Answer] | None], together: int
+) -> Iterator[list[tuple[Item, Call[Answer] | None]]]:
+    """Items with their calls, in groups: of ``together``, of fewer where their bytes are many."""
+    group: list[tuple[Item, Call[Answer] | None]] = []
+    size = 0
+    for item in items:
+        called = call(item)
+        group.append((item, called))
+        size += sum(len(argument) for argument in called[1] if isinstance(argument, bytes)) if called else 0
+        if len(group) >= together or size >= _GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _refusal(exitcode: int) -> Refused:

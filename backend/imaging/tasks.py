@@ -17,7 +17,7 @@ from backend.imaging.thumbnails import GRID, copy_to_look_at, small_copies, thum
 
 @dataclass(frozen=True, slots=True)
 class ReadImage:
-    """What is kept of a readable image besides its bytes: facts, a WebP file of its ``GRID`` copy, and measures."""
+    """What is kept of a readable image besides its bytes: facts, a JPEG file of its ``GRID`` copy, and measures."""
 
     facts: ImageFacts
     thumbnail: bytes
@@ -56,7 +56,7 @@ def about_file(content: bytes) -> FileAbout:
 
 
 def small_copy(content: bytes, side: int) -> bytes:
-    """A WebP of one of an image's ``small_copies``, by its longest side.
+    """A JPEG of one of an image's ``small_copies``, by its longest side.
 
     Raises:
         UnreadableImage
@@ -65,7 +65,7 @@ def small_copy(content: bytes, side: int) -> bytes:
 
 
 def large_copy(content: bytes) -> bytes:
-    """A WebP to look at, for browsers that don't show the file itself.
+    """A JPEG to look at, for browsers that don't show the file itself.
 
     Raises:
         UnreadableImage

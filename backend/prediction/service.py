@@ -44,7 +44,7 @@ class Answer:
     Attributes:
         probabilities: every class, the likeliest first.
         strangeness: how unlike the training pictures it is; None where nobody has chosen a limit for it.
-        drawn: of a sound or a movement, a WebP of what the model has seen.
+        drawn: of a sound or a movement, a JPEG of what the model has seen.
     """
 
     file: str

@@ -10,6 +10,7 @@ from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.evaluation import expression_in_process, pattern_in_process
 from backend.datasets.labels.tables import ReadTable
 from backend.datasets.repository import ImageNames
+from backend.domain.ids import Digest
 from backend.domain.labels.rules import CsvRule, Evaluate, LabelRule, ListRule, RuleSpec, apply_rule, parse_rule
 
 
@@ -18,6 +19,16 @@ class LabelledNames(NamedTuple):
 
     image: ImageNames
     label: str
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of its bytes."""
+        return self.image.digest
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All of its names, sorted."""
+        return self.image.paths
 
 
 @dataclass(frozen=True)
@@ -76,7 +87,8 @@ def label_images(
     conflicts: list[ImageNames] = []
     left_out: list[ImageNames] = []
     for image in content.images:
-        given = _labels_of(image, labels)
+        # Nearly every image has only one name.
+        given = [label for path in image.paths if (label := labels.get(path)) is not None]
         if given:
             found.append(LabelledNames(image, given[0]))
             if len(given) > 1 and len({*given}) > 1:
@@ -86,11 +98,3 @@ def label_images(
             if skipped and not skipped.isdisjoint(image.paths):
                 left_out.append(image)
     return Labelled(found, unlabelled, conflicts, left_out, rule, table)
-
-
-def _labels_of(image: ImageNames, labels: Mapping[str, str]) -> Sequence[str]:
-    """The labels of an image's names; nearly every image has only one."""
-    if len(image.paths) == 1:
-        label = labels.get(image.path)
-        return () if label is None else (label,)
-    return [label for path in image.paths if (label := labels.get(path)) is not None]

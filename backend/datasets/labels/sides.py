@@ -8,7 +8,6 @@ from backend.datasets.labels.apply import Labelled
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.evaluation import groups_in_process
 from backend.datasets.version_repository import VersionRepository
-from backend.domain.images import LabelledImage
 from backend.domain.labels.warnings import LabelWarning, listed, pictures, pictures_have
 from backend.domain.manifest import Split
 from backend.domain.splitting import Assignment, CsvSplit, RandomSplit, SplitSpec, assign_splits
@@ -31,14 +30,13 @@ def split_labelled(content: DatasetContent, labelled: Labelled, spec: SplitSpec)
     Raises:
         NoValidationImages, NoTrainingImages, InvalidInput
     """
-    images = [LabelledImage(image.digest, label, image.paths) for image, label in labelled.images]
     table = None
     if isinstance(spec, CsvSplit):
         table = labelled.table if labelled.table and spec.file is None else content.table(spec.file)
     versions = VersionRepository(content.session)
     kept = _kept(content, versions, spec) if isinstance(spec, RandomSplit) else {}
     found = assign_splits(
-        images,
+        labelled.images,
         spec,
         table=table.table if table else None,
         names=content.names.index if table else None,

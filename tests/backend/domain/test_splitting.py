@@ -1,6 +1,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,6 @@ from hypothesis import strategies as st
 
 from backend.domain.errors import InvalidInput
 from backend.domain.ids import Digest
-from backend.domain.images import LabelledImage
 from backend.domain.labels.names import NameIndex
 from backend.domain.labels.tables import Table
 from backend.domain.manifest import Split
@@ -25,22 +25,28 @@ from backend.domain.splitting import (
 from backend.domain.trainable import NoTrainingImages, NoValidationImages
 
 
+class Labelled(NamedTuple):
+    digest: Digest
+    label: str
+    paths: tuple[str, ...]
+
+
 def split_of(
-    images: list[LabelledImage], spec: SplitSpec, table: Table | None = None, kept: Mapping[Digest, Split] | None = None
+    images: list[Labelled], spec: SplitSpec, table: Table | None = None, kept: Mapping[Digest, Split] | None = None
 ) -> Mapping[Digest, Split]:
     return assign_splits(images, spec, table=table, kept=kept).splits
 
 
-def image(label: str, number: int, *paths: str) -> LabelledImage:
+def image(label: str, number: int, *paths: str) -> Labelled:
     digest = Digest(hashlib.sha256(f"{label} {number}".encode()).hexdigest())
-    return LabelledImage(digest, label, paths or (f"{label}/{number}.jpg",))
+    return Labelled(digest, label, paths or (f"{label}/{number}.jpg",))
 
 
-def pictures(**counts: int) -> list[LabelledImage]:
+def pictures(**counts: int) -> list[Labelled]:
     return [image(label, number) for label, count in counts.items() for number in range(count)]
 
 
-def counts(images: list[LabelledImage], split: Split, **spec: object) -> dict[str, int]:
+def counts(images: list[Labelled], split: Split, **spec: object) -> dict[str, int]:
     splits = split_of(images, RandomSplit.model_validate(spec))
     return dict(Counter(image.label for image in images if splits[image.digest] is split))
 
@@ -68,14 +74,14 @@ def test_another_seed_holds_out_other_images() -> None:
 
 
 @given(images_of_classes, shares, st.randoms())
-def test_it_ignores_the_order_of_upload(images: list[LabelledImage], spec: RandomSplit, random: object) -> None:
+def test_it_ignores_the_order_of_upload(images: list[Labelled], spec: RandomSplit, random: object) -> None:
     shuffled = sorted(images, key=lambda image: image.digest)
 
     assert answer(images, spec) == answer(shuffled, spec)
 
 
 @given(images_of_classes, shares)
-def test_every_class_with_two_images_is_learnt_and_tested(images: list[LabelledImage], spec: RandomSplit) -> None:
+def test_every_class_with_two_images_is_learnt_and_tested(images: list[Labelled], spec: RandomSplit) -> None:
     splits = answer(images, spec)
 
     for label, total in Counter(image.label for image in images).items():
@@ -256,7 +262,7 @@ def test_it_refuses_what_is_no_split(content: dict[str, object]) -> None:
         parse_spec(content)
 
 
-def answer(images: list[LabelledImage], spec: RandomSplit) -> dict[Digest, Split]:
+def answer(images: list[Labelled], spec: RandomSplit) -> dict[Digest, Split]:
     try:
         return dict(split_of(images, spec))
     except NoValidationImages:

@@ -74,6 +74,43 @@ def test_one_bad_file_costs_only_itself(pool: DecodingPool) -> None:
     ]
 
 
+def test_one_bad_file_costs_only_itself_also_where_several_are_given_to_a_process_at_once(pool: DecodingPool) -> None:
+    contents = [PICTURE, b"crash", b"", PICTURE, b"table", b"text", PICTURE]
+
+    answers = pool.run_all(
+        contents,
+        lambda content: None if content == b"table" else (read_or_misbehave, (content,)),
+        together=4,
+    )
+
+    assert [
+        (content[:5], answer.code if isinstance(answer, Refused) else type(answer).__name__)
+        for content, answer in answers
+    ] == [
+        (PICTURE[:5], "ReadImage"),
+        (b"crash", "image-crashed-decoder"),
+        (b"", "image-empty"),
+        (PICTURE[:5], "ReadImage"),
+        (b"table", "NoneType"),
+        (b"text", "image-format-unknown"),
+        (PICTURE[:5], "ReadImage"),
+    ]
+
+
+def test_of_large_pictures_fewer_are_given_at_once(pool: DecodingPool) -> None:
+    drawn = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield bytes(128 << 10)
+
+    next(pool.run_all(endless(), lambda content: (read_image, (content,)), together=100))
+
+    assert drawn == 10  # five groups of 256 kB
+
+
 def test_a_file_that_takes_too_much_processor_time_is_refused(pool: DecodingPool) -> None:
     assert pool.run(read_or_misbehave, b"work") == Refused(
         "image-too-slow", "decoding it takes more time than the server allows for one picture"
