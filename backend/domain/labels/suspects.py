@@ -2,8 +2,8 @@
 
 These are the margin and the loss of a linear model that has not learnt from the picture (confident learning, Northcutt
 et al., arXiv 1911.00068: out-of-fold, with a threshold for each class), the labels of the nearest pictures, and the
-loss of a training that held the picture out. Pictures that show the same have no part in each other's signals: two copies with
-the same wrong label would confirm each other. In the signals of others they count as one picture together.
+loss of a training that held the picture out. Pictures that show the same have no part in each other's signals: two
+copies with the same wrong label would confirm each other. In the signals of others they count as one picture together.
 """
 
 from dataclasses import dataclass
