@@ -61,7 +61,6 @@ from backend.prediction import pages as prediction_pages
 from backend.prediction import picture_page
 from backend.prediction.confidence import endpoints as confidence_endpoints
 from backend.prediction.confidence import pages as confidence_pages
-from backend.prediction.confidence.measuring import MEASUREMENTS
 from backend.prediction.heatmaps import endpoints as heatmap_endpoints
 from backend.prediction.models import ModelCache
 from backend.security import KnownHosts, RootPath, SecurityHeaders
@@ -210,7 +209,6 @@ async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
         thread.start()
     yield
     stop.set()
-    MEASUREMENTS.cancel_all()
     for thread in threads:
         thread.join(timeout=2)
     app.state.event_feed.stop()

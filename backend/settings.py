@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     examine: bool = Field(
         True, description="true or false: whether pictures are looked at in the background when they have arrived."
     )
+    heatmaps_ahead: bool = Field(
+        True,
+        description="true or false: whether the heat maps of a model's worst test pictures are made after a training.",
+    )
     standby: bool = Field(
         True, description="true or false: whether a process that has loaded PyTorch waits for the next training."
     )
@@ -184,6 +188,12 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith("file:///"):
             raise ValueError("this version keeps blobs in a folder: file:///folder")
         return value
+
+    @property
+    def left_undone(self) -> frozenset[str]:
+        """Kinds of jobs (``JobKind``) that no worker does with these settings."""
+        off = {"examine": not self.examine, "heatmaps": not self.heatmaps_ahead}
+        return frozenset(kind for kind, is_off in off.items() if is_off)
 
     @property
     def import_folders(self) -> tuple[Path, ...]:

@@ -26,6 +26,7 @@ class InProcess(DecodingPool):
         call: Callable[[Item], tuple[Callable[..., Answer], tuple[Any, ...]] | None],
         *,
         wait_s: float = 0.0,
+        together: int = 1,
     ) -> Iterator[tuple[Item, Answer | Refused | None]]:
         """Every item with the answer of its call."""
         for item in items:

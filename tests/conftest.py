@@ -26,7 +26,7 @@ from tests.fixtures.tested_machine import count_as_tested
 OWNER_TOKEN = "test-token-of-ana-0123456789"
 
 # Work in the background that takes seconds is switched on only by tests that are about it.
-os.environ |= {"TELLAPART_EXAMINE": "false", "TELLAPART_STANDBY": "false"}
+os.environ |= {"TELLAPART_EXAMINE": "false", "TELLAPART_HEATMAPS_AHEAD": "false", "TELLAPART_STANDBY": "false"}
 
 
 class CollectingNotifier:

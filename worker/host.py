@@ -54,7 +54,7 @@ class Host:
         self._stops = 0
         self._hurried_at: float | None = None
         self._leaving = threading.Event()
-        self._kinds = [kind for kind in JobKind if kind is not JobKind.EXAMINE or context.settings.examine]
+        self._kinds = [kind for kind in JobKind if kind not in context.settings.left_undone]
         self._listeners = {kind: self._child(kind) for kind in LISTENED} if self._has_broker else {}
         self._pollers: dict[JobKind, Child] = {}
         self._missed = dict.fromkeys(LISTENED, 0)

@@ -47,12 +47,17 @@ def clear_leftovers(database: Database, storage: LocalStorage, logs: Path, featu
     """Remove what is no longer needed. Safe to repeat, and for several workers at once."""
     states = storage.old_folders("states", _HOUR_S)
     checkpoints = storage.old_folders("checkpoints", _DAY_S)
+    # The others hold those that were made on demand, of any model.
+    heatmaps = [name for name in storage.old_folders("heatmaps", _DAY_S) if len(name) > 2]
     with database.read() as session:
         unneeded = unneeded_folders(session, states=states, checkpoints=checkpoints)
+        unneeded_heatmaps = unneeded_folders(session, states=(), checkpoints=heatmaps).checkpoints
     for name in unneeded.states:
         storage.delete_folder("states", name)
     for name in unneeded.checkpoints:
         storage.delete_folder("checkpoints", name)
+    for name in unneeded_heatmaps:
+        storage.delete_folder("heatmaps", name)
 
     def open_unit() -> AbstractContextManager[UnitOfWork]:
         return unit_of_work(database, NoNotifier())

@@ -26,7 +26,7 @@ class WorkerIdentity:
     Attributes:
         device: what only one training at a time may use, such as ``cuda:0``.
         drain_flag: a file that exists once the worker is shutting down.
-        trainer, importer, examiner: modules that do the work.
+        trainer, importer, examiner, checkpoint_worker: modules that do the work.
     """
 
     worker_id: str
@@ -37,6 +37,7 @@ class WorkerIdentity:
     trainer: str = TRAINER
     importer: str = "worker.importer"
     examiner: str = "worker.examiner"
+    checkpoint_worker: str = "worker.checkpoint_worker"
 
     def to_json(self) -> str:
         """As an argument."""
@@ -54,8 +55,8 @@ class WorkerIdentity:
 
     def command(self, kind: JobKind) -> tuple[str, ...]:
         """How the process that does a job of that kind is started."""
-        module = {JobKind.TRAIN: self.trainer, JobKind.IMPORT: self.importer, JobKind.EXAMINE: self.examiner}[kind]
-        return (sys.executable, "-m", module)
+        modules = {JobKind.TRAIN: self.trainer, JobKind.IMPORT: self.importer, JobKind.EXAMINE: self.examiner}
+        return (sys.executable, "-m", modules.get(kind, self.checkpoint_worker))
 
     def environment(self, claim: Claim) -> dict[str, str]:
         """In which that process runs: it may use the device that was taken for it, and no other.

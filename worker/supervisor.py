@@ -73,7 +73,7 @@ def run_waiting_jobs(context: WorkerContext, listener: JobKind, *, goes_on: bool
 def _claim_next(context: WorkerContext, listener: JobKind) -> Claim | None:
     identity = context.identity
     for kind in LISTENED[listener]:
-        if kind is JobKind.EXAMINE and not context.settings.examine:
+        if kind in context.settings.left_undone:
             continue
         if claim := claim_next(context.database, kind, identity.worker(kind), identity.timers):
             return claim
@@ -195,11 +195,16 @@ class Supervision:
         return wanted
 
     def _is_in_the_way(self) -> bool:
-        """Whether a training waits for the device on which pictures are only looked at."""
-        if self._claim.kind is not JobKind.EXAMINE or self._stop_asked_at is not None:
+        """Whether something more urgent waits for the device."""
+        kind, identity = self._claim.kind, self._context.identity
+        if not kind.makes_way_for or self._stop_asked_at is not None:
             return False
         with suppress(*DATABASE_AWAY), self._context.database.read() as session:
-            return Jobs(session).has_ready(JobKind.TRAIN, self._context.identity.worker(JobKind.TRAIN))
+            jobs = Jobs(session)
+            more_urgent = (one for one in kind.makes_way_for if one not in self._context.settings.left_undone)
+            if any(jobs.has_ready(one, identity.worker(one)) for one in more_urgent):
+                return True
+            return kind is JobKind.HEATMAPS and jobs.is_open(JobKind.IMPORT)
         return False
 
     def _stop_if_overtaken(self) -> None:

@@ -430,6 +430,11 @@ def resolve(request: TrainingRequest) -> TrainingConfig:
     )
 
 
+def usual_head_stage() -> Stage:
+    """The stage in which only the head learns, of who asks for nothing else."""
+    return _FROZEN_STAGE
+
+
 def _resolve_stage(recipe: Recipe, place: int, stage: StageRequest) -> Stage:
     # The second stage of recommended is a decision of its own; one that somebody asks for is the gentle one.
     own = _STAGES[Recipe.CUSTOM if recipe is Recipe.RECOMMENDED else recipe]

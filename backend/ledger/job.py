@@ -17,15 +17,31 @@ class JobKind(StrEnum):
     IMPORT = "import"
     EXAMINE = "examine"
     """Look at a dataset's new pictures; needs a device like a training, and makes way for one."""
+    STRANGENESS = "strangeness"
+    """Learn what a model's own pictures look like to it."""
+    FLIPS = "flips"
+    """Count the answers that chance in training alone changes."""
+    HEATMAPS = "heatmaps"
+    """Make the heat maps of a model's worst test pictures ahead; nobody waits for them."""
 
     @property
     def needs_device(self) -> bool:
         """Whether it has its worker's device for itself."""
         return self is not JobKind.IMPORT
 
+    @property
+    def makes_way_for(self) -> tuple["JobKind", ...]:
+        """Kinds of which one that waits stops this one, which then goes on later."""
+        if self in (JobKind.TRAIN, JobKind.IMPORT):
+            return ()
+        others = (JobKind.STRANGENESS, JobKind.FLIPS, JobKind.EXAMINE) if self is JobKind.HEATMAPS else ()
+        return (JobKind.TRAIN, *others)
 
+
+OF_CHECKPOINTS: Final = (JobKind.STRANGENESS, JobKind.FLIPS, JobKind.HEATMAPS)
+"""Kinds whose subject is a checkpoint."""
 LISTENED: Final[Mapping[JobKind, tuple[JobKind, ...]]] = {
-    JobKind.TRAIN: (JobKind.TRAIN, JobKind.EXAMINE),
+    JobKind.TRAIN: (JobKind.TRAIN, JobKind.STRANGENESS, JobKind.FLIPS, JobKind.EXAMINE, JobKind.HEATMAPS),
     JobKind.IMPORT: (JobKind.IMPORT,),
 }
 """The kinds that have a listener and a queue of notifications, with those that it does, the most urgent first."""

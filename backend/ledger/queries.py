@@ -48,6 +48,9 @@ class Jobs:
 
     def has_waiting(self, kind: JobKind, for_s: float, worker: Worker | None = None) -> bool:
         """Whether a job could have been taken at least ``for_s`` seconds ago, by that worker where one is named."""
+        if kind is JobKind.HEATMAPS and self.is_open(JobKind.IMPORT):
+            # Nobody waits for them, and they would take the processor from the pictures that are coming.
+            return False
         if worker is None:
             return bool(self._session.scalar(select(exists().where(is_ready(kind, for_s)))))
         return not self.is_taken(worker) and self.has_ready(kind, worker, for_s)
@@ -55,6 +58,11 @@ class Jobs:
     def has_ready(self, kind: JobKind, worker: Worker, for_s: float = 0.0) -> bool:
         """The same for a worker whether or not its device is in use."""
         return bool(self._session.scalar(select(exists().where(is_ready(kind, for_s), suits(worker)))))
+
+    def is_open(self, kind: JobKind) -> bool:
+        """Whether a job of this kind waits or is under way."""
+        is_open = JobRow.state.in_([JobState.QUEUED, *CLAIMED_STATES])
+        return bool(self._session.scalar(select(exists().where(JobRow.kind == kind, is_open))))
 
     def is_taken(self, worker: Worker) -> bool:
         """Whether a worker's device is in use or quarantined."""

@@ -169,3 +169,20 @@ class ConfidenceRow(Base):
     parity: Mapped[dict[str, Json] | None]
     familiarity: Mapped[bytes | None] = mapped_column(LargeBinary)
     measured_at: Mapped[datetime | None]
+
+
+class CheckpointJobRow(Base):
+    """Work with a finished model in the background, at most one of a ``kind`` (``JobKind``). Its state is its job's.
+
+    ``done`` of ``total`` are pictures, or trainings of a head; ``found`` is the result, where it is kept here.
+    """
+
+    __tablename__ = "checkpoint_jobs"
+    __table_args__ = (Index(None, "job_id", unique=True),)
+
+    checkpoint_id: Mapped[Id] = mapped_column(ForeignKey("checkpoints.id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    job_id: Mapped[Id] = mapped_column(ForeignKey("jobs.id"))
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    found: Mapped[dict[str, Json] | None]

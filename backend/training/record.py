@@ -28,14 +28,16 @@ from backend.domain.events import (
     StateSaved,
     StepFinished,
 )
-from backend.domain.ids import CheckpointId, new_id
+from backend.domain.ids import CheckpointId, RunId, new_id
 from backend.domain.json import Json
 from backend.domain.manifest import Split
 from backend.domain.results import Evaluation
+from backend.interpretation.find import results_of
 from backend.interpretation.record import record_predictions
-from backend.ledger.job import Claim, Failure, JobState, Outcome
+from backend.ledger.job import Claim, Failure, JobKind, JobState, Outcome
 from backend.ledger.repository import Ledger
 from backend.tables.training import CheckpointRow, StatePointRow
+from backend.training.checkpoint_jobs.service import want_first
 from backend.training.forecast.eta import Standing
 from backend.training.repository import RunRepository, new_epoch
 
@@ -189,11 +191,13 @@ def record_checkpoint(
     return stored.id
 
 
-def finish(session: WriteSession, claim: Claim) -> JobState:
-    """The run is done: only now is its progress 1."""
+def finish(session: WriteSession, claim: Claim, *, heatmaps_ahead: bool = False) -> JobState:
+    """The run is done: only now is its progress 1. With ``heatmaps_ahead`` those of its best model are asked for."""
     state = Ledger(session).finish(claim.job_id, claim.attempt)
     if state is JobState.SUCCEEDED:
         RunRepository(session).show(claim.subject_id, progress=1.0, eta_s=0.0, phase=None)
+        if heatmaps_ahead and RunRepository(session).checkpoints([claim.subject_id]):
+            want_first(session, results_of(session, RunId(claim.subject_id)).checkpoint_id, JobKind.HEATMAPS)
     return state
 
 

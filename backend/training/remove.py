@@ -95,6 +95,7 @@ def remove_runs(open_unit: OpenUnit, storage: Storage, run_ids: Iterable[str]) -
         folders = RunRepository(unit.session).remove(ids)
     for folder in folders:
         storage.delete_folder("checkpoints", folder)
+        storage.delete_folder("heatmaps", folder)
     for run_id in ids:
         storage.delete_folder("states", run_id)
     return plan

@@ -15,6 +15,7 @@ from backend.tables.datasets import DatasetRow, VersionRow
 from backend.tables.examination import ExaminationRow
 from backend.tables.ledger import JobRow
 from backend.tables.training import CheckpointRow, EpochRow, LearningRateFindRow, RunEventRow, RunRow, StatePointRow
+from backend.training.checkpoint_jobs.repository import jobs_of_runs
 
 _CURVE_POINTS: Final = 2000
 _OPEN: Final = [state for state in JobState if not state.is_final]
@@ -125,6 +126,7 @@ class RunRepository:
         jobs = [
             *self._session.scalars(select(RunRow.job_id).where(RunRow.id.in_(run_ids))),
             *self._session.scalars(select(LearningRateFindRow.job_id).where(LearningRateFindRow.run_id.in_(run_ids))),
+            *jobs_of_runs(self._session, run_ids),
         ]
         # Epochs, events, states, checkpoints, predictions and searches go with their run.
         self._session.execute(delete(RunRow).where(RunRow.id.in_(run_ids)))

@@ -1,9 +1,9 @@
 import { all, announce, find, need } from "./lib/dom";
-import { refreshAnew, refreshLive } from "./lib/live";
+import { refreshAnew } from "./lib/live";
+import { followMeasuring } from "./lib/measuring";
 
 /** So long after the last movement of a slider the figures are asked for. */
 const PAUSE_MS = 120;
-const AGAIN_MS = 1500;
 
 const form = find<HTMLFormElement>("[data-sure]");
 let waiting = 0;
@@ -55,11 +55,9 @@ function follow(of: HTMLFormElement): void {
 
 /** A measurement is followed until it is over; then the page has sliders that it hadn't. */
 async function watch(): Promise<void> {
-  while (find("[data-measuring]")) {
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-    if (!document.hidden) await refreshLive().catch(() => undefined);
-    if (!find("[data-measuring]")) location.reload();
-  }
+  if (!find("[data-measuring]")) return;
+  await followMeasuring();
+  location.reload();
 }
 
 if (form) {

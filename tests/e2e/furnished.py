@@ -25,7 +25,6 @@ from backend.ledger.claiming import claim_next
 from backend.ledger.job import Claim, Failure, JobKind, Worker
 from backend.ledger.repository import Ledger
 from backend.ledger.timers import Timers
-from backend.prediction.confidence.measuring import MEASUREMENTS
 from backend.training import control
 from backend.training import record as progress
 from backend.training.forecast.eta import Standing
@@ -37,6 +36,7 @@ from tests.conftest import OWNER_TOKEN
 from tests.e2e.server import Server
 from tests.fixtures.colour_model import write_colour_model
 from tests.fixtures.pictures import CLASSES, draw, encode
+from tests.fixtures.strangeness import measure_what_waits
 
 SIDE = 16
 STAGES = (StageRequest(freeze=True, epochs=4), StageRequest(freeze=False, epochs=2))
@@ -107,7 +107,7 @@ def furnish(server: Server, wording: Wording | None = None, each: int = 8) -> Fu
     tested, _ = past.tested[0]
     with _client(server) as client:
         client.post(f"/checkpoints/{checkpoints[-1]}/confidence/none-of-these")
-    MEASUREMENTS.wait_for_all()
+    measure_what_waits(server.services.database, server.services.storage)
     return Furnished(server, wording, dataset_id, empty_dataset_id, version_id, tested, runs, checkpoints, finds, past)
 
 

@@ -11,6 +11,7 @@ from tests.e2e.conftest import Complaints, watched_page
 from tests.e2e.furnished import Furnished, furnish
 from tests.e2e.places import address_of
 from tests.e2e.server import serving
+from tests.fixtures.strangeness import measure_what_waits
 
 pytestmark = pytest.mark.e2e
 
@@ -102,5 +103,7 @@ def test_strangeness_is_measured_while_one_watches(
         page.goto(address_of(furnished.server, path, furnished))
 
         page.get_by_role("button", name="Measure strangeness").click()
+        expect(page.get_by_text("The measurement waits for a worker.")).to_be_visible()
+        measure_what_waits(furnished.server.services.database, furnished.server.services.storage)
 
         expect(page.get_by_label("Limit: may refuse")).to_be_visible()

@@ -92,6 +92,57 @@ def test_no_pictures_are_looked_at_where_that_is_switched_off(context: WorkerCon
     assert _state(context, looking) == "queued"
 
 
+def test_heat_maps_make_way_for_a_measurement_that_somebody_waits_for(context: WorkerContext) -> None:
+    context = replace(
+        context,
+        identity=replace(context.identity, checkpoint_worker="tests.worker.kill.patient_examiner"),
+        settings=context.settings.model_copy(update={"heatmaps_ahead": True}),
+    )
+    with unit_of_work(context.database, NoNotifier()) as unit:
+        heatmaps = unit.enqueue(JobKind.HEATMAPS, new_id())
+    asked = list[str]()
+
+    def ask() -> None:
+        wait_until(lambda: _state(context, heatmaps) == "running")
+        with unit_of_work(context.database, NoNotifier()) as unit:
+            asked.append(unit.enqueue(JobKind.FLIPS, new_id()))
+        wait_until(lambda: _state(context, asked[0]) == "running")
+        asked.append(ordered_run(context, epochs=1))
+
+    threading.Thread(target=ask).start()
+
+    # The training, and both others twice.
+    assert run_waiting_jobs(context, JobKind.TRAIN) == 5
+    assert view_of(context, asked[1]).status == "succeeded"
+    with context.database.read() as session:
+        for job_id in (heatmaps, asked[0]):
+            assert [one.outcome for one in Jobs(session).attempts(job_id)] == ["yielded", "done"]
+
+
+def test_heat_maps_wait_while_pictures_are_imported(context: WorkerContext) -> None:
+    context = replace(
+        context,
+        identity=replace(context.identity, checkpoint_worker="tests.worker.kill.patient_examiner"),
+        settings=context.settings.model_copy(update={"heatmaps_ahead": True}),
+    )
+    with unit_of_work(context.database, NoNotifier()) as unit:
+        heatmaps, coming = unit.enqueue(JobKind.HEATMAPS, new_id()), unit.enqueue(JobKind.IMPORT, new_id())
+
+    assert run_waiting_jobs(context, JobKind.TRAIN) == 0
+    with context.database.write() as session:
+        Ledger(session).cancel(coming)
+        assert Jobs(session).has_waiting(JobKind.HEATMAPS, 0.0)
+    assert _state(context, heatmaps) == "queued"
+
+
+def test_no_heat_maps_are_made_ahead_where_that_is_switched_off(context: WorkerContext) -> None:
+    with unit_of_work(context.database, NoNotifier()) as unit:
+        heatmaps = unit.enqueue(JobKind.HEATMAPS, new_id())
+
+    assert run_waiting_jobs(context, JobKind.TRAIN) == 0
+    assert _state(context, heatmaps) == "queued"
+
+
 def _state(context: WorkerContext, job_id: str) -> str:
     with context.database.read() as session:
         job = Jobs(session).find(job_id)

@@ -62,7 +62,7 @@ def train(
     require_trainable(order.manifest)
     device = devices.choose(order.device)
     devices.make_repeatable(device)
-    with ranks.agreeing(), _machine_faults_translated(order, device), loader_stops_translated(stop):
+    with ranks.agreeing(), machine_faults_translated(order, device), loader_stops_translated(stop):
         ranks.from_first(partial(_remove_partials, order))
         resumed, saved = _newest_state(order, on_event)
         start = None if resumed or order.starts_from is None else checkpoint.read(order.starts_from)
@@ -141,7 +141,7 @@ def find_learning_rate(
     require_trainable(order.manifest)
     device = devices.choose(order.device)
     devices.make_repeatable(device)
-    with _machine_faults_translated(order, device), loader_stops_translated(stop):
+    with machine_faults_translated(order, device), loader_stops_translated(stop):
         start = None if order.starts_from is None else checkpoint.read(order.starts_from)
         stages_before = _lineage_stages(start)
         model = devices.to_device(first_model(order, start, on_event, stop), device)
@@ -259,7 +259,7 @@ def _start_from(model: Classifier, start: Checkpoint, order: TrainingOrder) -> N
 
 
 @contextmanager
-def _machine_faults_translated(order: TrainingOrder, device: torch.device) -> Iterator[None]:
+def machine_faults_translated(order: TrainingOrder, device: torch.device) -> Iterator[None]:
     """Turn a full disk and too little memory, wherever in a training, into errors of ours."""
     try:
         with disk_full_named(order.state_folder, 0):

@@ -68,7 +68,16 @@ def train_job(settings: Settings, job_id: str, attempt: int, stop: StopSignal, r
     name = machine(settings.device)
     # What several devices do is no measure of one.
     measured_as = name if ranks is None else None
-    recorder = TrainRecorder(database, storage, claim, config, stop, follower=follower, machine=measured_as)
+    recorder = TrainRecorder(
+        database,
+        storage,
+        claim,
+        config,
+        stop,
+        follower=follower,
+        machine=measured_as,
+        heatmaps_ahead=settings.heatmaps_ahead,
+    )
     with recording(recorder) as code, recorder.showing_silence():
         write_with_retry(database, lambda session: progress.begin(session, claim), stop)
         order = make_order(database, storage, settings, claim, run, stop)

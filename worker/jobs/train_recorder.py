@@ -45,6 +45,7 @@ class TrainRecorder(JobRecord):
 
     Attributes:
         machine: the name under which its measurements are kept for later forecasts; None keeps none.
+        heatmaps_ahead: whether the heat maps of the best model's worst pictures are to be made after it.
         output_folder: where the engine leaves finished stages.
     """
 
@@ -58,9 +59,11 @@ class TrainRecorder(JobRecord):
         *,
         follower: RunFollower | None = None,
         machine: str | None = None,
+        heatmaps_ahead: bool = False,
     ) -> None:
         super().__init__(database, claim, stop)
         self._storage, self._config, self._machine = storage, config, machine
+        self._heatmaps_ahead = heatmaps_ahead
         self._follower, self._lock = follower or RunFollower(config), threading.Lock()
         self._stall_timeout_written = 0.0
         self._waiting: list[Event] = []
@@ -123,7 +126,7 @@ class TrainRecorder(JobRecord):
 
     def store_end(self, session: WriteSession) -> None:
         """Job and run are done."""
-        record.finish(session, self.claim)
+        record.finish(session, self.claim, heatmaps_ahead=self._heatmaps_ahead)
 
     def store_failure(self, session: WriteSession, failure: Failure) -> None:
         """Job and run have failed."""

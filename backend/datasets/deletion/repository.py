@@ -20,7 +20,7 @@ from backend.tables.datasets import (
 )
 from backend.tables.examination import ExaminationRow
 from backend.tables.ledger import JobRow
-from backend.tables.training import CheckpointRow, LearningRateFindRow, RunRow
+from backend.tables.training import CheckpointJobRow, CheckpointRow, LearningRateFindRow, RunRow
 
 _FINAL = tuple(state for state in JobState if state.is_final)
 
@@ -83,9 +83,11 @@ class DatasetDeletion:
         if run is None:
             return None
         folders = list(self._session.scalars(select(CheckpointRow.folder).where(CheckpointRow.run_id == run.id)))
+        of_checkpoints = select(CheckpointJobRow.job_id).join(CheckpointRow)
+        jobs = [run.job_id, *self._session.scalars(of_checkpoints.where(CheckpointRow.run_id == run.id))]
         # Epochs, events, states, checkpoints, predictions and its own searches go with their run.
         self._session.execute(delete(RunRow).where(RunRow.id == run.id))
-        self._session.execute(delete(JobRow).where(JobRow.id == run.job_id))
+        self._session.execute(delete(JobRow).where(JobRow.id.in_(jobs)))
         return folders
 
     def delete_images(self, count: int) -> list[Digest] | None:

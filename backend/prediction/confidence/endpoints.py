@@ -4,9 +4,8 @@ from fastapi import APIRouter
 
 from backend.dependencies import ServicesDep
 from backend.imaging.pool import decoding_pool
-from backend.prediction.confidence.measuring import MEASUREMENTS
 from backend.prediction.confidence.schemas import ConfidenceIn, ConfidenceRead
-from backend.prediction.confidence.service import Choice, choose, confidence_of, start_measuring
+from backend.prediction.confidence.service import Choice, cancel_measuring, choose, confidence_of, start_measuring
 from backend.prediction.dependencies import ModelsDep
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
@@ -41,16 +40,19 @@ def reset_confidence(checkpoint_id: str, services: ServicesDep, cache: ModelsDep
 
 
 @router.post("/checkpoints/{checkpoint_id}/confidence/none-of-these", status_code=202)
-def measure_strangeness(checkpoint_id: str, services: ServicesDep, cache: ModelsDep) -> ConfidenceRead:
-    """Learn in the background what the model's own pictures look like to it; `none_of_these` shows the progress."""
-    start_measuring(services, cache, decoding_pool(), checkpoint_id)
+def measure_strangeness(checkpoint_id: str, services: ServicesDep) -> ConfidenceRead:
+    """Learn in the background what the model's own pictures look like to it; `none_of_these` shows the progress.
+
+    A worker does it. It makes way for trainings, and survives restarts of server and worker: then it is begun again.
+    """
+    start_measuring(services.open_unit(), checkpoint_id)
     return _read(services, checkpoint_id)
 
 
 @router.delete("/checkpoints/{checkpoint_id}/confidence/none-of-these", status_code=202)
-def cancel_measuring(checkpoint_id: str, services: ServicesDep) -> ConfidenceRead:
+def cancel_strangeness(checkpoint_id: str, services: ServicesDep) -> ConfidenceRead:
     """Cancel the measurement that is under way."""
-    MEASUREMENTS.cancel(checkpoint_id)
+    cancel_measuring(services.open_unit(), checkpoint_id)
     return _read(services, checkpoint_id)
 
 

@@ -1,19 +1,16 @@
-"""Learn what a model's own pictures look like to it: their features, computed beside requests."""
+"""Learn what a model's own pictures look like to it: their features, computed by a worker."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 import numpy as np
-import structlog
 
 from backend.datasets.manifests import manifest
-from backend.dependencies import Services
+from backend.db.session import Database
 from backend.domain.confidence.strangeness import LabelledFeatures, familiarity_of
-from backend.domain.errors import AppError, Conflict
+from backend.domain.errors import Conflict
 from backend.domain.manifest import ManifestImage, Split
 from backend.imaging.errors import Refused
 from backend.imaging.pool import DecodingPool
@@ -31,8 +28,6 @@ MOST_TESTED: Final = 600
 _EACH: Final = 12
 _BATCH: Final = 8
 
-log = structlog.get_logger()
-
 
 class StrangenessUnavailable(Conflict):
     """The model's file doesn't give its features, or there are no pictures to learn them from."""
@@ -48,75 +43,17 @@ class StrangenessUnavailable(Conflict):
         )
 
 
-@dataclass(slots=True)
-class Measurement:
-    """How far it is: ``done`` of ``total`` pictures; ``failed`` says why it ended without a result, for people."""
-
-    done: int = 0
-    total: int = 0
-    failed: str = ""
-    is_over: bool = False
-    is_cancelled: bool = False
-
-
-class Measurements:
-    """One measurement at a time; who asks for a checkpoint twice waits for the same one."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="strangeness")
-        self._of: dict[str, Measurement] = {}
-        self._futures: list[Future[None]] = []
-
-    def start(self, checkpoint_id: str, work: Callable[[Measurement], None]) -> Measurement:
-        """Begin, unless it is under way."""
-        with self._lock:
-            known = self._of.get(checkpoint_id)
-            if known is not None and not known.is_over:
-                return known
-            started = self._of[checkpoint_id] = Measurement()
-            self._futures = [future for future in self._futures if not future.done()]
-            self._futures.append(self._threads.submit(self._attempt, started, work))
-            return started
-
-    def cancel(self, checkpoint_id: str) -> None:
-        """Stop soon; nothing is kept of it."""
-        if (known := self._of.get(checkpoint_id)) is not None:
-            known.is_cancelled = True
-
-    def cancel_all(self) -> None:
-        """Stop soon, as the server is stopping: what is under way is awaited by the interpreter."""
-        for known in list(self._of.values()):
-            known.is_cancelled = True
-
-    def of(self, checkpoint_id: str) -> Measurement | None:
-        """The measurement that is under way or has failed; None where there is none."""
-        known = self._of.get(checkpoint_id)
-        return None if known is None or (known.is_over and not known.failed) else known
-
-    def wait_for_all(self) -> None:
-        """Wait until nothing is under way; for tests."""
-        for future in list(self._futures):
-            future.result()
-
-    def _attempt(self, measurement: Measurement, work: Callable[[Measurement], None]) -> None:
-        try:
-            if not measurement.is_cancelled:
-                work(measurement)
-        except AppError as refusal:
-            measurement.failed = f"{refusal.message} {refusal.advice}"
-        except Exception:  # whatever it is: the page says so, and everything else still works
-            log.exception("background_failed", what="strangeness")
-            measurement.failed = "The measurement failed; the reason is in the server's log."
-        finally:
-            measurement.is_over = True
-
-
-MEASUREMENTS: Final = Measurements()
+OnProgress = Callable[[int, int], None]
+"""Called with the number of pictures done and of all; what it raises ends the measurement, of which nothing is kept."""
 
 
 def measure(
-    services: Services, cache: ModelCache, decoders: DecodingPool, checkpoint_id: str, progress: Measurement
+    database: Database,
+    storage: Storage,
+    cache: ModelCache,
+    decoders: DecodingPool,
+    checkpoint_id: str,
+    on_progress: OnProgress,
 ) -> None:
     """Learn from a checkpoint's training and test pictures what strangeness is measured by, and keep it.
 
@@ -124,8 +61,8 @@ def measure(
         StrangenessUnavailable
         ModelMissing, ModelDamaged, DecodersBusy, DecodersDown
     """
-    with services.database.read() as session:
-        source = source_of(session, services.storage, checkpoint_id)
+    with database.read() as session:
+        source = source_of(session, storage, checkpoint_id)
         run = find_run(session, find_checkpoint(session, checkpoint_id).run_id)
         images = manifest(session, run.version_id).images
     model = cache.model(source)
@@ -134,15 +71,25 @@ def measure(
     most = max(MOST_SHOWN, _EACH * len(source.classes))
     shown = _some([image for image in images if image.split is Split.TRAIN], most)
     tested = _some([image for image in images if image.split is Split.VALID], MOST_TESTED)
-    progress.total = len(shown) + len(tested)
-    parts = [_features(model, source, services.storage, decoders, some, progress) for some in (shown, tested)]
-    if progress.is_cancelled:
-        return
+    progress = _Progress(len(shown) + len(tested), on_progress)
+    on_progress(0, progress.total)
+    parts = [_features(model, source, storage, decoders, some, progress) for some in (shown, tested)]
     if not all(len(part.labels) for part in parts):
         raise StrangenessUnavailable(checkpoint_id)
     found = familiarity_of(*parts)
-    with services.database.write() as session:
+    with database.write() as session:
         keep_familiarity(session, checkpoint_id, found)
+
+
+@dataclass(slots=True)
+class _Progress:
+    total: int
+    on_progress: OnProgress
+    done: int = 0
+
+    def step(self) -> None:
+        self.done += 1
+        self.on_progress(self.done, self.total)
 
 
 def _some(images: Sequence[ManifestImage], most: int) -> Sequence[ManifestImage]:
@@ -156,11 +103,11 @@ def _features(
     storage: Storage,
     decoders: DecodingPool,
     images: Sequence[ManifestImage],
-    progress: Measurement,
+    progress: _Progress,
 ) -> LabelledFeatures:
-    """Features of the pictures that can be read; fewer where it is cancelled."""
+    """Features of the pictures that can be read."""
     number = {name: index for index, name in enumerate(source.classes)}
-    known = (image for image in images if image.label in number and not progress.is_cancelled)
+    known = (image for image in images if image.label in number)
     views = _views(source, storage, decoders, known, progress)
     values, labels = [np.zeros((0, 1), np.float32)], list[int]()
     while batch := list(islice(views, _BATCH)):
@@ -175,7 +122,7 @@ def _views(
     storage: Storage,
     decoders: DecodingPool,
     images: Iterator[ManifestImage],
-    progress: Measurement,
+    progress: _Progress,
 ) -> Iterator[tuple[ManifestImage, Pixels]]:
     def call(image: ManifestImage) -> tuple[Callable[..., Pixels], tuple[object, ...]] | None:
         try:
@@ -184,6 +131,6 @@ def _views(
             return None
 
     for image, view in decoders.run_all(images, call):
-        progress.done += 1
+        progress.step()
         if view is not None and not isinstance(view, Refused):
             yield image, view

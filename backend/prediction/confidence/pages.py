@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import ValidationError
@@ -18,9 +19,15 @@ from backend.interpretation.context import OpenedDep, nothing_yet, results_conte
 from backend.interpretation.find import OpenedRun, results_of
 from backend.interpretation.service import Results
 from backend.prediction.confidence.measured import AnswersMissing
-from backend.prediction.confidence.measuring import MEASUREMENTS
 from backend.prediction.confidence.schemas import ConfidenceIn
-from backend.prediction.confidence.service import Choice, Confidence, choose, confidence_of, start_measuring
+from backend.prediction.confidence.service import (
+    Choice,
+    Confidence,
+    cancel_measuring,
+    choose,
+    confidence_of,
+    start_measuring,
+)
 from backend.prediction.confidence.view import calibration_words, points_of, precision_line, strangeness_chart
 from backend.prediction.dependencies import ModelsDep
 from backend.templating import go_to, page
@@ -71,14 +78,15 @@ def choose_sure(
     """Keep what the form shows, switch the temperature, start or cancel the measurement, or go back to the usual."""
     path = f"/runs/{run_id}/understand{PATH}?checkpoint={checkpoint}"
     with services.database.read() as session:
-        checkpoint = results_of(session, RunId(run_id), checkpoint or None).checkpoint_id  # type: ignore[arg-type]
+        results = results_of(session, RunId(run_id), checkpoint or None)  # type: ignore[arg-type]
+    checkpoint = results.checkpoint_id
     try:
         if action == "measure":
-            start_measuring(services, cache, decoding_pool(), checkpoint)
-            return go_to(request, path)
+            start_measuring(services.open_unit(), checkpoint)
+            return go_to(request, path + _shown_choice(choice, results))
         if action == "cancel":
-            MEASUREMENTS.cancel(checkpoint)
-            return go_to(request, path, "The measurement is cancelled.")
+            cancel_measuring(services.open_unit(), checkpoint)
+            return go_to(request, path + _shown_choice(choice, results), "The measurement is cancelled.")
         chosen = ConfidenceIn() if action == "reset" else ConfidenceIn.model_validate_json(choice)
         if action == "temperature":
             chosen.temperature = not chosen.temperature
@@ -89,6 +97,23 @@ def choose_sure(
         return go_to(request, path, f"{error.message} {error.advice}".strip())
     words = "Answers are as before." if action == "reset" else "Saved. Answers and downloads follow these settings."
     return go_to(request, path, words)
+
+
+def _shown_choice(choice: str, results: Results) -> str:
+    """The part of the page's address that shows what the form showed, saved or not."""
+    try:
+        shown = ConfidenceIn.model_validate_json(choice)
+    except ValidationError:
+        return ""
+    given = {"shown": "true", "temperature": "true" if shown.temperature else "false"}
+    if shown.threshold:
+        given["threshold"] = str(round(100 * shown.threshold))
+    if shown.familiar_refused:
+        given["refused"] = f"{100 * shown.familiar_refused:g}"
+    for name, limit in shown.class_thresholds.items():
+        if name in results.classes:
+            given[f"{_CLASS_FIELD}{results.classes.index(name)}"] = str(round(100 * limit))
+    return f"&{urlencode(given)}"
 
 
 def _class_limits(request: Request, results: Results) -> Iterator[tuple[str, float]]:

@@ -13,17 +13,20 @@ from backend.domain.confidence.settings import ConfidenceSettings
 from backend.domain.confidence.strangeness import Detection, Familiarity, detection
 from backend.domain.errors import Conflict, InvalidInput
 from backend.imaging.pool import DecodingPool
+from backend.ledger.job import JobKind, JobState
+from backend.ledger.unit_of_work import OpenUnit
 from backend.prediction.confidence.measured import Measured, measured_of
-from backend.prediction.confidence.measuring import MEASUREMENTS, Measurement, measure
 from backend.prediction.confidence.parity import parity_of
 from backend.prediction.find import source_of
 from backend.prediction.models import ModelCache
+from backend.training.checkpoint_jobs.service import CheckpointJob, cancel, checkpoint_job, want
 from backend.training.confidence.chosen import Chosen, chosen_of, familiarity_of_checkpoint, keep_settings
 from backend.training.find import checkpoint_folder, find_checkpoint
 
 SHARES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Assumed shares of unknown pictures in the table."""
 USUAL_SHARE: Final = 0.1
+_SHOWN_NO_MORE: Final = frozenset({JobState.SUCCEEDED, JobState.CANCELLED, JobState.STOPPING})
 
 
 class TemperatureUnavailable(Conflict):
@@ -87,7 +90,7 @@ class Confidence:
         shown: settings that the figures below are for; the chosen ones unless others were asked about.
         now: what the model does with its test pictures by ``shown``; ``by_class`` of those predicted as each class.
         table: the same at usual thresholds.
-        measurement: of strangeness, that is under way or has failed.
+        measurement: of strangeness, that waits, is under way or has failed.
         detections: what to expect of the limit in ``shown`` by assumed share of unknown pictures, that of ``SHARES``.
         detection: the same for the share that was asked about.
     """
@@ -100,7 +103,7 @@ class Confidence:
     by_class: tuple[Answering, ...]
     table: tuple[Answering, ...]
     familiarity: Familiarity | None
-    measurement: Measurement | None
+    measurement: CheckpointJob | None
     detections: tuple[Detection, ...]
     detection: Detection | None
 
@@ -141,7 +144,7 @@ def confidence_of(
         tuple(answering_by_class(*of, shown.threshold or 0.0, shown.class_thresholds)),
         tuple(answering_table(*of)),
         familiarity,
-        MEASUREMENTS.of(row.id),
+        _open_or_failed(checkpoint_job(session, row.id, JobKind.STRANGENESS)),
         detections[1:],
         detections[0] if detections else None,
     )
@@ -188,14 +191,21 @@ def choose(services: Services, cache: ModelCache, decoders: DecodingPool, checkp
         keep_settings(session, found.checkpoint_id, found.shown, parity)
 
 
-def start_measuring(services: Services, cache: ModelCache, decoders: DecodingPool, checkpoint_id: str) -> Measurement:
-    """Begin to learn what the model's own pictures look like to it, beside requests.
+def start_measuring(open_unit: OpenUnit, checkpoint_id: str) -> None:
+    """Have a worker learn what the model's own pictures look like to it; one measurement at a time.
 
     Raises:
         CheckpointNotFound
     """
-    with services.database.read() as session:
-        find_checkpoint(session, checkpoint_id)
-    return MEASUREMENTS.start(
-        checkpoint_id, lambda progress: measure(services, cache, decoders, checkpoint_id, progress)
-    )
+    with open_unit() as unit:
+        want(unit, find_checkpoint(unit.session, checkpoint_id).id, JobKind.STRANGENESS, anew=True)
+
+
+def cancel_measuring(open_unit: OpenUnit, checkpoint_id: str) -> None:
+    """Stop the measurement that waits or is under way, soon; nothing is kept of it."""
+    with open_unit() as unit:
+        cancel(unit.session, checkpoint_id, JobKind.STRANGENESS)
+
+
+def _open_or_failed(job: CheckpointJob | None) -> CheckpointJob | None:
+    return job if job is not None and job.state not in _SHOWN_NO_MORE else None

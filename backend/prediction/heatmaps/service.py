@@ -71,9 +71,11 @@ def heatmap(
     if name not in source.classes:
         raise ClassUnknown(name)
     target = source.classes.index(name)
-    kept = _place(storage, f"{source.sha256} {source.checkpoint_id} {image.digest} {target} {style} {_FORMAT}")
-    with suppress(FileNotFoundError):
-        return kept.read_bytes()
+    key = f"{source.sha256} {source.checkpoint_id} {image.digest} {target} {style} {_FORMAT}"
+    kept = _place(storage, key)
+    for place in (_place_ahead(storage, source, key), kept):
+        with suppress(FileNotFoundError):
+            return place.read_bytes()
     model = cache.model(source)
     if not model.has_feature_map:
         raise HeatmapsUnavailable(source.checkpoint_id)
@@ -84,6 +86,22 @@ def heatmap(
     with suppress(OSError):
         _keep(kept, made)
     return made
+
+
+def make_ahead(cache: ModelCache, decoders: DecodingPool, storage: Storage, tested: RunPicture) -> bool:
+    """Make the heat map that pages show first of a test picture, and keep it as long as its model; whether it was made.
+
+    Raises:
+        HeatmapsUnavailable, ModelMissing, ModelDamaged, ImageFileMissing, PictureUnreadable, DecodersBusy, DecodersDown
+    """
+    image, source = tested.image, tested.source
+    target = source.classes.index(image.predicted)
+    key = f"{source.sha256} {source.checkpoint_id} {image.digest} {target} {Style.COLOUR} {_FORMAT}"
+    place = _place_ahead(storage, source, key)
+    if place.exists():
+        return False
+    write_file(place, heatmap(cache, decoders, storage, tested, "predicted", Style.COLOUR))
+    return True
 
 
 def _head(model: Model, source: ModelSource) -> Head:
@@ -104,6 +122,11 @@ def _head(model: Model, source: ModelSource) -> Head:
 def _place(storage: Storage, key: str) -> Path:
     name = hashlib.sha256(key.encode()).hexdigest()
     return storage.folder("heatmaps", name[:2]) / f"{name}.png"
+
+
+def _place_ahead(storage: Storage, source: ModelSource, key: str) -> Path:
+    """In a folder of the model's own, which goes when the model does."""
+    return storage.folder("heatmaps", source.folder.name) / f"{hashlib.sha256(key.encode()).hexdigest()}.png"
 
 
 def _keep(place: Path, content: bytes) -> None:

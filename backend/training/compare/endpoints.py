@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from backend.dependencies import ReadDep, StorageDep
+from backend.dependencies import ReadDep, ServicesDep
 from backend.pagination import IdCursorDep, LimitQuery, Page
+from backend.training.compare.chance import chance_of
 from backend.training.compare.schemas import ComparedImageRead, RunComparisonRead
 from backend.training.compare.service import Choice, Listed, changed_images, compare_runs
 
@@ -20,7 +21,7 @@ def compare_two_runs(
     other_id: str,
     request: Request,
     session: ReadDep,
-    storage: StorageDep,
+    services: ServicesDep,
     checkpoint: CheckpointQuery = None,
     other_checkpoint: CheckpointQuery = None,
     change: Annotated[
@@ -32,9 +33,13 @@ def compare_two_runs(
     """What changed from the first run to the other, on the validation images that both were tried on.
 
     Of each run its best model is taken, or `checkpoint` and `other_checkpoint`; both are scored on the labels of today.
+    `chance` says how many answers trainings change that differ by their seed alone. It is counted in the background
+    when it is asked for first, for the later run.
     """
-    compared = compare_runs(session, storage, Choice.of(run_id, checkpoint), Choice.of(other_id, other_checkpoint))
+    compared = compare_runs(
+        session, services.storage, Choice.of(run_id, checkpoint), Choice.of(other_id, other_checkpoint)
+    )
     found = changed_images(session, compared, change, limit=limit + 1, after=after)
     root_path: str = request.scope.get("root_path", "")
     images = Page[ComparedImageRead].of(found, limit, lambda image: ComparedImageRead.of(image, root_path))
-    return RunComparisonRead.of(compared, images)
+    return RunComparisonRead.of(compared, chance_of(services, compared), images)

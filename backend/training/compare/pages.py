@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from backend.datasets.urls import image_url, thumbnail_url
-from backend.dependencies import ReadDep, StorageDep
+from backend.dependencies import ReadDep, ServicesDep
 from backend.domain.errors import Conflict
 from backend.domain.ids import DatasetId
 from backend.domain.results import accuracy_words
@@ -19,6 +19,7 @@ from backend.interpretation.tabs import tabs_of
 from backend.journey.steps import StepName, steps_of
 from backend.pagination import IdCursorDep
 from backend.templating import address, go_to, page
+from backend.training.compare.chance import chance_of
 from backend.training.compare.errors import NoPicturesInCommon
 from backend.training.compare.service import (
     Choice,
@@ -91,7 +92,7 @@ def compare_page(
     run_id: str,
     other_id: str,
     session: ReadDep,
-    storage: StorageDep,
+    services: ServicesDep,
     checkpoint: CheckpointQuery = None,
     other_checkpoint: CheckpointQuery = None,
     change: Listed | None = None,
@@ -99,7 +100,9 @@ def compare_page(
 ) -> Response:
     """Whether the second run is better than the first, and the pictures that show it."""
     try:
-        compared = compare_runs(session, storage, Choice.of(run_id, checkpoint), Choice.of(other_id, other_checkpoint))
+        compared = compare_runs(
+            session, services.storage, Choice.of(run_id, checkpoint), Choice.of(other_id, other_checkpoint)
+        )
     except (NoPicturesInCommon, NoResultsYet) as refusal:
         return _nothing(request, session, show_run(session, run_id), show_run(session, other_id), refusal)
     models = {"checkpoint": checkpoint, "other_checkpoint": other_checkpoint}
@@ -118,6 +121,7 @@ def compare_page(
         "training/compare.html",
         **_frame(request, session, compared.before.run, compared.after.run),
         compared=compared,
+        chance=chance_of(services, compared),
         better=better,
         lists=lists,
         change=change,

@@ -5,11 +5,13 @@ from typing import Self
 from pydantic import BaseModel, Field
 
 from backend.datasets.urls import image_url, thumbnail_url
+from backend.domain.chance import TRAININGS, FlipsByChance
 from backend.domain.results import wilson_interval
 from backend.domain.trends import Change
 from backend.interpretation.comparison import ClassChange, Outcome
 from backend.interpretation.schemas import ClassReportRead
 from backend.pagination import Page
+from backend.training.compare.chance import Chance
 from backend.training.compare.service import Compared, ComparedImage, Side
 
 
@@ -109,6 +111,36 @@ class ComparedImageRead(BaseModel):
         )
 
 
+class ChanceRead(BaseModel):
+    """Answers that became right or wrong between trainings of the later run's head that differ by their seed alone."""
+
+    trainings: int
+    images: int
+    flips: list[int] = Field(description="For each pair of the trainings.")
+    lowest: int
+    median: float
+    highest: int
+    head_alone: bool = Field(
+        description="Whether the model itself had more of it trained than its head on stored features: then chance "
+        "may change more than is said here."
+    )
+    message: str
+
+    @classmethod
+    def of(cls, found: FlipsByChance, changed: int, *, is_head_alone: bool) -> Self:
+        """From the domain's."""
+        return cls(
+            trainings=TRAININGS,
+            images=found.images,
+            flips=list(found.counts),
+            lowest=found.lowest,
+            median=found.middle,
+            highest=found.highest,
+            head_alone=is_head_alone,
+            message=found.sentences(changed),
+        )
+
+
 class RunComparisonRead(BaseModel):
     """What changed from one model to another, on the validation images that both were tried on."""
 
@@ -125,14 +157,17 @@ class RunComparisonRead(BaseModel):
     now_wrong: int
     still_wrong: int
     both_right: int
+    chance: ChanceRead | None = Field(description="What chance in training alone changes; null while it isn't known.")
+    chance_unknown: str | None = Field(description="Why `chance` is null, for people.")
     per_class: list[ClassChangeRead]
     settings: list[DifferenceRead]
     images: Page[ComparedImageRead]
 
     @classmethod
-    def of(cls, compared: Compared, images: Page[ComparedImageRead]) -> Self:
+    def of(cls, compared: Compared, chance: Chance, images: Page[ComparedImageRead]) -> Self:
         """From the use case's words."""
         flips, counts = compared.flips, compared.counts
+        changed, by_chance = flips.mended + flips.spoiled, chance.flips
         return cls(
             before=SideRead.of(compared.before, flips.wrong_before, flips.images),
             after=SideRead.of(compared.after, flips.wrong_after, flips.images),
@@ -147,6 +182,8 @@ class RunComparisonRead(BaseModel):
             now_wrong=counts[Outcome.NOW_WRONG],
             still_wrong=counts[Outcome.STILL_WRONG],
             both_right=counts[Outcome.BOTH_RIGHT],
+            chance=ChanceRead.of(by_chance, changed, is_head_alone=chance.is_head_alone) if by_chance else None,
+            chance_unknown=chance.why_unknown or None,
             per_class=[ClassChangeRead.of(change) for change in compared.classes],
             settings=[DifferenceRead(name=one.name, before=one.before, after=one.after) for one in compared.settings],
             images=images,

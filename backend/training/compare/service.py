@@ -75,6 +75,7 @@ class Compared:
         pairs: those pictures with both answers, by id.
         relabelled: those of them that have another label than when one of the models was tried on them.
         left_out: pictures that both were tried on and that have no label today; they aren't among the pairs.
+        names_after: names of today of the later model's classes, where they are others.
     """
 
     before: Side
@@ -82,6 +83,7 @@ class Compared:
     pairs: tuple[Pair, ...]
     relabelled: frozenset[ImageId]
     left_out: int
+    names_after: Mapping[str, str]
 
     @cached_property
     def flips(self) -> Flips:
@@ -172,6 +174,7 @@ def compare_runs(session: Session, storage: Storage, before: Choice, after: Choi
         pairs=tuple(Pair(one.image_id, label, *_renamed(one.answers, names)) for one, label in labelled),
         relabelled=frozenset(one.image_id for one, label in labelled if {label} != {*_renamed(one.labels, names)}),
         left_out=len(answers) - len(labelled),
+        names_after=names[1],
     )
 
 

@@ -7,11 +7,14 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
 from backend.db.session import Database
+from backend.ledger.job import JobKind
 from backend.ledger.repository import Ledger
+from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.storage.local import LocalStorage
 from backend.tables.ledger import JobRow
 from backend.tables.training import CheckpointRow, EpochRow, RunEventRow, RunRow
 from backend.training import record
+from backend.training.checkpoint_jobs.service import want
 from backend.training.forecast.eta import Standing
 from backend.training.repository import RunRepository
 from tests.backend.training.scene import Scene, epoch_finished, stage_finished, step_finished, stored_checkpoint
@@ -41,11 +44,15 @@ def finished_run(scene: Scene, storage: LocalStorage | None = None) -> tuple[str
 def test_nothing_of_a_deleted_run_is_left(
     client: TestClient, scene: Scene, database: Database, storage: LocalStorage
 ) -> None:
-    run_id, _ = finished_run(scene, storage)
+    run_id, checkpoint_id = finished_run(scene, storage)
+    with unit_of_work(database, NoNotifier()) as unit:
+        want(unit, checkpoint_id, JobKind.HEATMAPS)
+    (storage.folder("heatmaps", checkpoint_id) / "map.png").write_bytes(b"map")
 
     answer = client.delete(f"/api/v1/runs/{run_id}")
 
     assert answer.status_code == 204
+    assert not (storage.root / "heatmaps" / checkpoint_id).exists()
     assert client.get(f"/api/v1/runs/{run_id}").status_code == 404
     with database.read() as session:
         left = [session.scalar(select(func.count()).select_from(row)) for row in (RunRow, EpochRow, RunEventRow)]

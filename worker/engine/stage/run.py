@@ -36,7 +36,7 @@ def run_stage(
     run, valid = begin_stage(training, number, stage)
     training.limits.stage = number
     if run.ranks.size == training.ranks.size:
-        epoch, answered = _learn(training, run, valid, resumed, before)
+        epoch, answered = learn(training, run, valid, resumed, before)
     else:
         epoch, answered = _learn_in_first(training, run, valid, resumed, before)
     before_finish_s = training.time.used_s
@@ -45,7 +45,7 @@ def run_stage(
     return result
 
 
-def _learn(
+def learn(
     training: Training,
     run: StageRun,
     valid: evaluation.Answers,
@@ -81,12 +81,12 @@ def _learn_in_first(
     """The same in the first process alone, for which the others wait; then all are as it is."""
     limits, backoff = training.limits, training.backoff
 
-    def learn() -> tuple[int, Evaluation, list[StatePoint], int, tuple[float, int]]:
-        epoch, answered = _learn(replace(training, ranks=ALONE), run, valid, resumed, before)
+    def learn_here() -> tuple[int, Evaluation, list[StatePoint], int, tuple[float, int]]:
+        epoch, answered = learn(replace(training, ranks=ALONE), run, valid, resumed, before)
         return epoch, answered, training.saved, limits.micro_batch, (backoff.factor, backoff.times)
 
     epoch, answered, training.saved[:], limits.micro_batch, (backoff.factor, backoff.times) = training.ranks.from_first(
-        learn
+        learn_here
     )
     training.ranks.copy_from_first(training.model)
     return epoch, answered

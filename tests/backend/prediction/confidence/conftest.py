@@ -1,6 +1,5 @@
 """A tested run with real pictures on both sides, and answers that are too confident."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,13 +12,13 @@ from backend.domain.results import Evaluation
 from backend.domain.training import TrainingRequest, resolve
 from backend.imaging.preprocessing import Preprocessing
 from backend.interpretation.record import record_predictions
-from backend.prediction.confidence.measuring import MEASUREMENTS
 from backend.storage.local import LocalStorage
 from backend.tables.datasets import ImageRow, VersionImageRow
 from backend.tables.training import CheckpointRow, RunRow
 from tests.backend.interpretation.conftest import add_checkpoint, add_run, evaluation_of
 from tests.backend.prediction.conftest import COLOURS, SIZE, write_colour_model
 from tests.fixtures.pictures import encode
+from tests.fixtures.strangeness import measure_what_waits
 from worker.engine.checkpoints.checkpoint import write_predictions
 
 CLASSES = COLOURS
@@ -32,6 +31,12 @@ class Scene:
     run_id: RunId
     checkpoint_id: CheckpointId
     wrong: int
+    database: Database
+    storage: LocalStorage
+
+    def measure_what_waits(self) -> None:
+        """What a worker does."""
+        measure_what_waits(self.database, self.storage)
 
     @property
     def api(self) -> str:
@@ -94,11 +99,10 @@ def add_scene(database: Database, storage: LocalStorage, images: int = 200, wron
     folder = storage.folder("checkpoints", checkpoint_id)
     write_colour_model(folder)
     write_predictions(folder, "valid", overconfident(images, wrong))
-    return Scene(run_id, checkpoint_id, wrong)
+    return Scene(run_id, checkpoint_id, wrong, database, storage)
 
 
 @pytest.fixture
-def scene(database: Database, storage: LocalStorage) -> Iterator[Scene]:
+def scene(database: Database, storage: LocalStorage) -> Scene:
     """200 answers, 40 of them wrong."""
-    yield add_scene(database, storage)
-    MEASUREMENTS.wait_for_all()
+    return add_scene(database, storage)

@@ -15,10 +15,13 @@ from safetensors import safe_open
 from starlette.testclient import TestClient
 
 from backend.db.session import Database
-from backend.prediction.confidence.measuring import MEASUREMENTS
+from backend.ledger.job import TRAINER_CRASHED, Outcome
+from backend.ledger.repository import Ledger
 from backend.storage.local import LocalStorage
+from backend.training.checkpoint_jobs import service
 from tests.backend.prediction.confidence.conftest import Scene, add_scene, picture
 from tests.fixtures.pictures import encode
+from tests.fixtures.strangeness import claim_measurement
 
 RED = encode(Image.new("RGB", (40, 30), (255, 0, 0)))
 GREY = encode(Image.new("RGB", (30, 30), (128, 128, 128)))
@@ -47,7 +50,7 @@ def code_of(answer: Any) -> tuple[int, str]:  # Any: a response
 def measured(client: TestClient, scene: Scene) -> dict[str, Any]:
     """What is known once strangeness was measured (Any: JSON values)."""
     assert client.post(f"{scene.api}/confidence/none-of-these").status_code == 202
-    MEASUREMENTS.wait_for_all()
+    scene.measure_what_waits()
     found: dict[str, Any] = client.get(f"{scene.api}/confidence").json()
     return found
 
@@ -151,6 +154,40 @@ def test_thresholds_that_fit_nothing_are_refused(client: TestClient, scene: Scen
     assert code_of(unknown) == code_of(alone) == (422, "class-threshold-invalid")
     assert beyond.status_code == 422
     assert client.get(f"{scene.api}/confidence").json()["settings"]["threshold"] is None
+
+
+def test_a_measurement_waits_for_a_worker_shows_how_far_it_is_and_is_begun_again(
+    client: TestClient, scene: Scene
+) -> None:
+    def none_of_these() -> dict[str, Any]:  # Any: JSON values
+        found: dict[str, Any] = client.get(f"{scene.api}/confidence").json()["none_of_these"]
+        return found
+
+    started = [client.post(f"{scene.api}/confidence/none-of-these").json()["none_of_these"] for _ in range(2)]
+    assert [(one["status"], one["images_done"], one["images_total"]) for one in started] == [("measuring", 0, 0)] * 2
+    claim = claim_measurement(scene.database)
+    assert claim is not None
+    assert claim_measurement(scene.database) is None
+    with scene.database.write() as session:
+        service.show(session, claim, 20, 48)
+    assert (none_of_these()["images_done"], none_of_these()["images_total"]) == (20, 48)
+    with scene.database.write() as session:
+        Ledger(session).close(claim.job_id, claim.attempt, Outcome.YIELDED, failure=TRAINER_CRASHED)
+    assert none_of_these()["status"] == "measuring"
+
+    scene.measure_what_waits()
+
+    assert none_of_these()["status"] == "ready"
+
+
+def test_a_measurement_that_waits_can_be_cancelled(client: TestClient, scene: Scene) -> None:
+    client.post(f"{scene.api}/confidence/none-of-these")
+
+    cancelled = client.delete(f"{scene.api}/confidence/none-of-these")
+
+    assert (cancelled.status_code, cancelled.json()["none_of_these"]["status"]) == (202, "not_measured")
+    assert claim_measurement(scene.database) is None
+    assert measured(client, scene)["none_of_these"]["status"] == "ready"
 
 
 def test_none_of_these_must_be_measured_before_it_is_used(client: TestClient, scene: Scene) -> None:

@@ -7,10 +7,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from backend.db.session import Database
-from backend.prediction.confidence.measuring import MEASUREMENTS
+from backend.ledger.job import TRAINER_CRASHED, Outcome
+from backend.ledger.repository import Ledger
 from backend.storage.local import LocalStorage
+from backend.training.checkpoint_jobs.service import show
 from tests.backend.interpretation.conftest import add_run
 from tests.backend.prediction.confidence.conftest import Scene, add_scene
+from tests.fixtures.strangeness import claim_measurement
 
 PAGE = {"Accept": "text/html"}
 
@@ -100,7 +103,7 @@ def test_a_choice_that_nobody_could_make_is_refused_in_words(client: TestClient,
 def test_none_of_these_is_measured_by_a_button_and_then_has_a_limit(client: TestClient, scene: Scene) -> None:
     before = shown(client, scene)
     post(client, scene, action="measure")
-    MEASUREMENTS.wait_for_all()
+    scene.measure_what_waits()
 
     text = shown(client, scene, "?shown=true&refused=5&unknown=20")
 
@@ -108,6 +111,35 @@ def test_none_of_these_is_measured_by_a_button_and_then_has_a_limit(client: Test
     assert "It refuses 8 % of the pictures of its classes" in text
     assert "If 20 % of all pictures show something else," in text
     assert "Measured by the distance to the classes (relative Mahalanobis), on 36 training pictures." in text
+
+
+def test_a_measurement_is_followed_and_what_was_chosen_meanwhile_is_not_lost(client: TestClient, scene: Scene) -> None:
+    choice = '{"temperature": true, "threshold": 0.9, "class_thresholds": {"red": 0.5}}'
+    answer = client.post(
+        scene.page,
+        data={"checkpoint": scene.checkpoint_id, "choice": choice, "action": "measure"},
+        follow_redirects=False,
+    )
+    place = answer.headers["location"]
+    waiting = client.get(place).text
+    claim = claim_measurement(scene.database)
+    assert claim is not None
+    with scene.database.write() as session:
+        show(session, claim, 20, 48)
+    under_way = client.get(place).text
+    with scene.database.write() as session:
+        Ledger(session).close(claim.job_id, claim.attempt, Outcome.YIELDED, failure=TRAINER_CRASHED)
+    interrupted = client.get(place).text
+
+    assert place.endswith(f"checkpoint={scene.checkpoint_id}&shown=true&temperature=true&threshold=90&limit-2=50")
+    assert "The measurement waits for a worker." in waiting
+    assert "Learning what its own pictures look like: 20 of 48 pictures." in under_way
+    assert "a training or a restart came first. It begins again by itself." in interrupted
+    for text in (waiting, under_way, interrupted):
+        assert "Not saved yet." in text
+        assert "&#34;threshold&#34;:0.9" in text
+    scene.measure_what_waits()
+    assert "Not saved yet." in client.get(place).text
 
 
 def test_a_kept_address_of_a_choice_that_is_not_possible_shows_what_is_chosen(client: TestClient, scene: Scene) -> None:

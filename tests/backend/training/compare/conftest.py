@@ -15,9 +15,14 @@ from backend.domain.json import Json
 from backend.domain.manifest import Split
 from backend.domain.results import Evaluation
 from backend.domain.training import TrainingRequest
+from backend.ledger.claiming import claim_next
+from backend.ledger.job import Claim, Failure, JobKind, Worker
+from backend.ledger.repository import Ledger
+from backend.ledger.timers import Timers
 from backend.ledger.unit_of_work import NoNotifier, unit_of_work
 from backend.tables.datasets import DatasetRow, ImagePathRow, ImageRow, VersionImageRow, VersionRow
 from backend.training import record
+from backend.training.checkpoint_jobs.service import finish
 from backend.training.forecast.eta import Standing
 from backend.training.record import StoredCheckpoint
 from backend.training.start import RunOrder, start
@@ -103,6 +108,24 @@ class Pets:
         answer = self.client.get(f"/api/v1/runs/{before}/compare/{after}?{query}")
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def count_chance(self, disagreeing: Mapping[str, list[str]]) -> None:
+        """What a worker finds: three trainings, and what each answered to these pictures."""
+        claim = self._claim_chance()
+        found = {self.images[path]: answers for path, answers in disagreeing.items()}
+        with self.database.write() as session:
+            finish(session, claim, {"seeds": [43, 44, 45], "images": 20, "disagreeing": found})
+
+    def fail_chance(self, failure: Failure) -> None:
+        """It can't be counted."""
+        claim = self._claim_chance()
+        with self.database.write() as session:
+            Ledger(session).fail(claim.job_id, claim.attempt, failure)
+
+    def _claim_chance(self) -> Claim:
+        claim = claim_next(self.database, JobKind.FLIPS, Worker("worker-1", "host-1", "cpu"), Timers())
+        assert claim is not None
+        return claim
 
     def _evaluation(self, version_id: str, answers: Mapping[str, str]) -> Evaluation:
         paths = {image_id: path for path, image_id in self.images.items()}

@@ -5,6 +5,7 @@ from starlette.testclient import TestClient
 
 from backend.db.session import Database
 from backend.domain.json import Json
+from backend.ledger.job import Failure
 from tests.backend.training.compare.conftest import Pets, cats, new_pets
 
 
@@ -40,6 +41,56 @@ def test_a_change_beyond_chance_is_better_in_one_direction_and_worse_in_the_othe
     assert (forwards["verdict"], backwards["verdict"]) == ("better", "worse")
     assert forwards["message"] == "6 fewer mistakes, more than chance would explain (p = 0.031)."
     assert backwards["message"] == "6 more mistakes, more than chance would explain (p = 0.031)."
+
+
+def test_what_chance_alone_changes_is_counted_in_the_background_and_then_said(pets: Pets) -> None:
+    version = pets.freeze()
+    before, after = pets.train(version, cats(0, 1, 2, 3)), pets.train(version, cats(3))
+
+    asked = [pets.compare(before, after) for _ in range(2)]
+    pets.count_chance({"valid/cat/0.png": ["dog", "cat", "cat"], "valid/dog/1.png": ["cat", "cat", "dog"]})
+    known = pets.compare(before, after)
+
+    assert [one["chance"] for one in asked] == [None, None]
+    assert asked[0]["chance_unknown"].endswith("will be counted as soon as a worker is free.")
+    assert known["chance_unknown"] is None
+    assert known["chance"] == {
+        "trainings": 3,
+        "images": 20,
+        "flips": [1, 2, 1],
+        "lowest": 1,
+        "median": 1.0,
+        "highest": 2,
+        "head_alone": False,
+        "message": "Chance alone changes 1 to 2 answers of 20 here; 3 changed. More changed than by chance alone.",
+    }
+
+
+def test_chance_is_counted_on_the_labels_and_names_of_today(pets: Pets) -> None:
+    version = pets.freeze()
+    before, after = pets.train(version), pets.train(version)
+    pets.compare(before, after)
+    pets.count_chance({"valid/cat/0.png": ["cat", "dog", "dog"], "valid/cat/1.png": ["cat", "dog", "dog"]})
+    pets.rename(["cat"], to="kitten")
+    pets.relabel({"valid/cat/1.png": None})
+
+    found = pets.compare(before, after)["chance"]
+
+    assert (found["images"], found["flips"]) == (19, [1, 1, 0])
+
+
+def test_why_chance_is_not_known_is_in_words(pets: Pets) -> None:
+    version = pets.freeze()
+    before, after = pets.train(version), pets.train(version)
+    pets.compare(before, after)
+    pets.fail_chance(Failure("features-gone", "The features of 900 pictures are gone.", "Train again."))
+
+    found = pets.compare(before, after)
+
+    assert found["chance"] is None
+    assert found["chance_unknown"] == (
+        "How many answers chance alone changes can't be said. The features of 900 pictures are gone. Train again."
+    )
 
 
 def test_each_class_is_compared_those_that_changed_most_first(pets: Pets) -> None:

@@ -105,6 +105,22 @@ def test_runs_that_differ_in_their_seed_show_what_chance_in_training_does(pets: 
     assert re.search('name="seed"[^>]*value="44"', seen(pets, again))
 
 
+def test_what_chance_alone_changes_stands_beside_what_changed(pets: Pets) -> None:
+    version = pets.freeze()
+    before, after = pets.train(version, cats(0, 1, 2, 3)), pets.train(version, cats(3))
+    path = f"/runs/{before}/compare/{after}"
+
+    waiting = seen(pets, path)
+    pets.count_chance({"valid/cat/0.png": ["dog", "cat", "cat"], "valid/dog/1.png": ["cat", "cat", "dog"]})
+    known = seen(pets, path)
+
+    assert "data-measuring" in waiting
+    assert "will be counted as soon as a worker is free." in waiting
+    assert "data-measuring" not in known
+    assert "Chance alone changes 1 to 2 answers of 20 here; 3 changed. More changed than by chance alone." in known
+    assert "1, 2, 1 answers changed, 1 in the middle." in known
+
+
 def test_from_a_run_it_leads_to_the_run_before_it_else_to_the_one_after_it(pets: Pets) -> None:
     version = pets.freeze()
     first, second, third = (pets.train(version) for _ in range(3))
