@@ -15,11 +15,13 @@ _FINE_ITERATIONS: Final = 4
 """Steps at half the side, from no shift at all, and then at all pixels."""
 _MOST_STRETCH: Final = 0.2
 _BLOCKS: Final = 8
-_AT_ONCE: Final = 512
+_AT_ONCE: Final = 128
 _FLAT: Final = 2.0
 """Grey values of standard deviation below which a picture shows nothing that could be compared."""
 
 _HOPELESS: Final = 0.4
+_UNLIKE: Final = 0.75
+"""Correlation after the coarse alignment below which the fine one, which takes most of the time, leads nowhere."""
 """Correlation before any alignment, below which none is tried: that of slight crops is far above."""
 
 Floats = NDArray[np.float32]
@@ -85,6 +87,9 @@ def _compared(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[Floa
     large, other = large[near], other[near]
     steps = np.zeros((len(near), 4), dtype=np.float32)
     steps = _aligned(coarse[near], coarse_other[near], steps, _ITERATIONS)
+    correlation[near] = _correlation(coarse[near], *_moved(coarse_other[near], steps))
+    alike = correlation[near] > _UNLIKE
+    near, steps, large, other = near[alike], steps[alike], large[alike], other[alike]
     # Half a pixel of the coarse pictures is a whole edge of the fine ones.
     steps = _aligned(_standard(large), _standard(other), steps, _FINE_ITERATIONS)
     moved, inside = _moved(_smoothed(other), steps)
@@ -156,15 +161,23 @@ def _coordinates(side: int) -> Floats:
     return ((2 * np.arange(side) + 1) / side - 1).astype(np.float32)
 
 
-def _agreement_of(fixed: Floats, moved: Floats, inside: Floats) -> tuple[Floats, Floats]:
+def _centred(pictures: Floats, inside: Floats) -> Floats:
+    """What the pictures differ from their mean inside; 0 elsewhere."""
     share = np.maximum(inside.sum(axis=(1, 2), keepdims=True), 1)
+    mean = (pictures * inside).sum(axis=(1, 2), keepdims=True) / share
+    found: Floats = (pictures - mean) * inside
+    return found
 
-    def centred(pictures: Floats) -> Floats:
-        mean = (pictures * inside).sum(axis=(1, 2), keepdims=True) / share
-        found: Floats = (pictures - mean) * inside
-        return found
 
-    one, two = centred(fixed), centred(moved)
+def _correlation(fixed: Floats, moved: Floats, inside: Floats) -> Floats:
+    one, two = _centred(fixed, inside), _centred(moved, inside)
+    squares = (one * one).sum(axis=(1, 2)) * (two * two).sum(axis=(1, 2))
+    found: Floats = (one * two).sum(axis=(1, 2)) / np.sqrt(np.maximum(squares, 1e-6))
+    return found
+
+
+def _agreement_of(fixed: Floats, moved: Floats, inside: Floats) -> tuple[Floats, Floats]:
+    one, two = _centred(fixed, inside), _centred(moved, inside)
     of_one, of_two = (one * one).sum(axis=(1, 2)), (two * two).sum(axis=(1, 2))
     both = (one * two).sum(axis=(1, 2))
     correlation = both / np.sqrt(np.maximum(of_one * of_two, 1e-6))
@@ -172,7 +185,7 @@ def _agreement_of(fixed: Floats, moved: Floats, inside: Floats) -> tuple[Floats,
     rest = (one - gain[:, None, None] * two) ** 2
     size = SIDE // _BLOCKS
     blocks = rest.reshape(len(rest), _BLOCKS, size, _BLOCKS, size).mean(axis=(2, 4))
-    contrast = of_one / share[:, 0, 0]
+    contrast = of_one / np.maximum(inside.sum(axis=(1, 2)), 1)
     # Without the outermost parts: there a crop leaves next to nothing to compare.
     inner = blocks[:, 1:-1, 1:-1].max(axis=(1, 2))
     worst = np.sqrt(inner / np.maximum(contrast, 1e-6))
