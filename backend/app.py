@@ -64,6 +64,9 @@ from backend.prediction.confidence import confusions_page
 from backend.prediction.confidence import endpoints as confidence_endpoints
 from backend.prediction.confidence import pages as confidence_pages
 from backend.prediction.heatmaps import endpoints as heatmap_endpoints
+from backend.prediction.inside import endpoints as inside_endpoints
+from backend.prediction.inside import pages as inside_pages
+from backend.prediction.inside.looking import LOOKS
 from backend.prediction.models import ModelCache
 from backend.security import KnownHosts, RootPath, SecurityHeaders
 from backend.settings import Settings
@@ -114,6 +117,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         prediction_endpoints.router,
         confidence_endpoints.router,
         heatmap_endpoints.router,
+        inside_endpoints.router,
         dataset_endpoints.router,
         export_endpoints.router,
         examine_endpoints.router,
@@ -157,6 +161,7 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         prediction_pages.router,
         confidence_pages.router,
         confusions_page.router,
+        inside_pages.router,
         picture_page.router,
         system_pages.router,
     ):
@@ -213,6 +218,7 @@ async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
         thread.start()
     yield
     stop.set()
+    LOOKS.end_all()
     for thread in threads:
         thread.join(timeout=2)
     app.state.event_feed.stop()

@@ -14,7 +14,7 @@ import numpy as np
 from backend import migrations
 from backend.datasets.examine.compare import compare
 from backend.datasets.examine.copies import PairKind
-from backend.datasets.examine.embeddings import MAX_DIMENSIONS, Embeddings, unit_rows
+from backend.datasets.examine.embeddings import Embeddings
 from backend.datasets.health.service import health
 from backend.datasets.ingest import IncomingFile, ingest
 from backend.datasets.labels.freeze import freeze
@@ -28,7 +28,7 @@ from backend.ledger.unit_of_work import NoNotifier, UnitOfWork, unit_of_work
 from backend.storage.local import LocalStorage
 from benchmarks import measuring
 from benchmarks.in_process import InProcess
-from benchmarks.linear_heads import FrozenNetwork, View
+from benchmarks.kept_features import kept_features
 from benchmarks.planted_scores import Answer, score
 from benchmarks.planted_shortcuts import measure_shortcuts
 from benchmarks.planted_table import BEGIN, END, PAGE, draw
@@ -109,17 +109,10 @@ def _checked(
 
 
 def _embeddings(database: Database, storage: LocalStorage, dataset_id: str, weights: Path) -> Embeddings:
-    """Features of the embedded network as the examination keeps them: averages over the picture, in few dimensions."""
     with database.read() as session:
         images = DatasetRepository(session).image_names(dataset_id)
-    network = FrozenNetwork(View("efficientnet-lite0", 224), weights)
     files = [storage.root / "blobs" / image.digest[:2] / image.digest[2:4] / image.digest for image in images]
-    features = network.features(files, is_mirrored=False)
-    averages = features[:, features.shape[1] // 2 :]
-    centred = averages - averages.mean(axis=0)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    values = centred @ np.ascontiguousarray(vectors[:, ::-1][:, :MAX_DIMENSIONS])
-    return Embeddings(tuple(image.id for image in images), unit_rows(values.astype(np.float32)))
+    return Embeddings(tuple(image.id for image in images), kept_features(files, weights))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

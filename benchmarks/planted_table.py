@@ -25,17 +25,19 @@ def draw(results: dict[str, Json]) -> str:
 
 
 def _copies(rows: Rows, sets: Sequence[str]) -> str:
-    lines = ["| copies, found of planted | set | " + " | ".join(TOOLS) + " |", "|---|---|" + "---|" * len(TOOLS)]
+    # A tool that couldn't be run has no column.
+    tools = [tool for tool in TOOLS if any(row["tool"] == tool for row in rows)]
+    lines = ["| copies, found of planted | set | " + " | ".join(tools) + " |", "|---|---|" + "---|" * len(tools)]
     kinds = [row["kind"] for row in rows if row["tool"] == "tellapart" and "planted" in row]
     poor = {"dark", "light", "blank", "blurred", "cut file"}
     for kind in dict.fromkeys(kinds):
         if kind in poor:
             continue
         for name in sets:
-            cells = [_share(_of(rows, name, tool, kind)) for tool in TOOLS]
+            cells = [_share(_of(rows, name, tool, kind)) for tool in tools]
             lines.append(f"| {kind} | {name} | {' | '.join(cells)} |")
     for name in sets:
-        cells = [_precision(_of(rows, name, tool, "pairs")) for tool in TOOLS]
+        cells = [_precision(_of(rows, name, tool, "pairs")) for tool in tools]
         lines.append(f"| **precision of all pairs** | {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

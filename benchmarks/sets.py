@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.domain.ids import Digest, ImageId
-from backend.domain.images import LabelledImage
+from backend.domain.images import LabelledImage, NamedImage
 from backend.domain.labels.rules import FolderRule, LabelRule, PatternRule, parse_rule
 from backend.domain.manifest import Manifest, ManifestImage, Split
 from backend.domain.splitting import RandomSplit, assign_splits
@@ -124,7 +124,7 @@ def prepare(
     rule: LabelRule = parse_rule(PatternRule(pattern=pattern) if pattern else FolderRule())
     # Only the labels and digests are used; the splits are each seed's own.
     found = read_folder(folder, rule, RandomSplit()).manifest.images
-    images = tuple(LabelledImage(image.digest, image.label, (image.path,)) for image in found)
+    images = tuple(NamedImage(image.digest, image.label, (image.path,)) for image in found)
     return PictureSet(name, folder.resolve(), images, size or KNOWN_SIZES.get(name))
 
 

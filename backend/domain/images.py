@@ -3,6 +3,7 @@
 import posixpath
 import re
 import unicodedata
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Protocol
 
@@ -72,6 +73,15 @@ class LabelledImage(Protocol):
     @property
     def paths(self) -> tuple[str, ...]:
         """All of its names."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """A ``LabelledImage`` that is nothing else."""
+
+    digest: Digest
+    label: str
+    paths: tuple[str, ...]
 
 
 def as_given(name: str) -> str:

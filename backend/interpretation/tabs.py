@@ -10,6 +10,7 @@ _TABS: Final = (
     ("/understand/top-losses", "Top losses"),
     ("/understand/classes", "Results by class"),
     ("/understand/sure", "How sure"),
+    ("/understand/inside", "Inside"),
     ("/compare", "Compare"),
 )
 

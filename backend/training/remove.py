@@ -96,6 +96,7 @@ def remove_runs(open_unit: OpenUnit, storage: Storage, run_ids: Iterable[str]) -
     for folder in folders:
         storage.delete_folder("checkpoints", folder)
         storage.delete_folder("heatmaps", folder)
+        storage.delete_folder("inside", folder)
     for run_id in ids:
         storage.delete_folder("states", run_id)
     return plan

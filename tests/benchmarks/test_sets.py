@@ -6,14 +6,14 @@ import pytest
 from PIL import Image
 
 from backend.domain.ids import Digest
-from backend.domain.images import LabelledImage
+from backend.domain.images import LabelledImage, NamedImage
 from backend.domain.manifest import Split
 from benchmarks import sets
 from benchmarks.sets import DIGITS, assigned, prepare
 
 
 def images(count: int, label: str) -> list[LabelledImage]:
-    return [LabelledImage(Digest(f"{label}{number:03}"), label, (f"{label}/{number}.png",)) for number in range(count)]
+    return [NamedImage(Digest(f"{label}{number:03}"), label, (f"{label}/{number}.png",)) for number in range(count)]
 
 
 CLASSES = [*images(50, "ant"), *images(20, "bee")]

@@ -9,9 +9,11 @@ from playwright.sync_api import Page, expect
 
 from backend.datasets.examine.embeddings import embeddings_file
 from backend.datasets.version_repository import VersionRepository
+from backend.prediction.inside.service import inside_of
 from tests.backend.interpretation.labelled import examine
 from tests.e2e.furnished import Furnished
 from tests.e2e.server import Server
+from tests.fixtures.inside import write_found
 from tests.fixtures.pictures import CLASSES
 
 
@@ -197,6 +199,19 @@ def _select_pictures(page: Page, furnished: Furnished) -> None:
     expect(page.locator("[data-selected]")).to_have_text("3 selected")
 
 
+def _show_inside(page: Page, furnished: Furnished) -> None:
+    """With what a look inside leaves: the models of this server can't be looked into."""
+    services, checkpoint_id = furnished.server.services, furnished.checkpoints[-1]
+    with services.database.read() as session:
+        standing = inside_of(session, services, furnished.runs["succeeded"], checkpoint_id)
+        images = [image_id for image_id, _ in VersionRepository(session).labels_of(furnished.version_id)]
+    if standing.found is None:
+        write_found(services.storage.folder("inside", checkpoint_id) / standing.key, images)
+        page.reload()
+    expect(page.get_by_role("heading", name="Block 3 of 3")).to_be_visible()
+    _open_all(page, furnished)
+
+
 def _choose_pictures(page: Page, furnished: Furnished) -> None:
     options = page.locator("[data-grid-list] [role=option]")
     options.nth(1).click()
@@ -268,6 +283,8 @@ PLACES: Final = {
     "top losses": Place("/runs/{succeeded_run}/understand/top-losses"),
     "classes": Place("/runs/{succeeded_run}/understand/classes"),
     "how sure": Place("/runs/{succeeded_run}/understand/sure?shown=true&threshold=90&refused=5&limit-0=95", _open_all),
+    "inside, not looked at": Place("/runs/{succeeded_run}/understand/inside?checkpoint={first_checkpoint}"),
+    "inside": Place("/runs/{succeeded_run}/understand/inside?checkpoint={checkpoint}", _show_inside),
     "how sure, nothing chosen": Place("/runs/{succeeded_run}/understand/sure?checkpoint={first_checkpoint}"),
     "report": Place("/runs/{succeeded_run}/report"),
     "fix": Place("/runs/{succeeded_run}/fix?from=top-losses", _wait_for_classes),

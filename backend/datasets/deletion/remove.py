@@ -28,6 +28,7 @@ def delete_rows(open_unit: OpenUnit, storage: Storage, dataset_id: str) -> None:
         for folder in folders:
             storage.delete_folder("checkpoints", folder)
             storage.delete_folder("heatmaps", folder)
+            storage.delete_folder("inside", folder)
     while (digests := _one(open_unit, dataset_id, lambda deletion: deletion.delete_images(_AT_ONCE))) is not None:
         forget_blobs(open_unit, storage, digests)
     while _one(open_unit, dataset_id, lambda deletion: deletion.delete_rejections(10 * _AT_ONCE)):

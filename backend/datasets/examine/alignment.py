@@ -5,18 +5,23 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 SIDE: Final = 64
 """Pixels of a side of the grey versions, whatever the shape of the picture."""
 _COARSE: Final = SIDE // 2
 _ITERATIONS: Final = 6
+_FINE_ITERATIONS: Final = 4
+"""Steps at half the side, from no shift at all, and then at all pixels."""
 _MOST_STRETCH: Final = 0.2
 _BLOCKS: Final = 8
-_AT_ONCE: Final = 512
+_AT_ONCE: Final = 128
 _FLAT: Final = 2.0
 """Grey values of standard deviation below which a picture shows nothing that could be compared."""
 
 _HOPELESS: Final = 0.4
+_UNLIKE: Final = 0.75
+"""Correlation after the coarse alignment below which the fine one, which takes most of the time, leads nowhere."""
 """Correlation before any alignment, below which none is tried: that of slight crops is far above."""
 
 Floats = NDArray[np.float32]
@@ -30,10 +35,17 @@ class Agreement:
         correlation: (P,) of all grey values where both have some, -1 to 1.
         worst: (P,) the strongest disagreement of any of 6 x 6 inner parts, as a share of the pictures' contrast. A
             recompressed copy differs a little everywhere, the next photograph of a burst much where something moved.
+            Both are smoothed before: single pixels differ after any resizing, and say nothing.
     """
 
     correlation: Floats
     worst: Floats
+
+
+def small_grey(image: Image.Image) -> NDArray[np.uint8]:
+    """(64, 64) grey values of a picture."""
+    # Not by boxes: of 100 pixels, say, some of these would hold two and others one, depending on where a crop begins.
+    return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
 
 def agreement(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Agreement:
@@ -72,10 +84,29 @@ def _compared(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> tuple[Floa
     before = (coarse * coarse_other).mean(axis=(1, 2))
     correlation, worst = np.where(is_flat, 0, before).astype(np.float32), np.ones(len(first), dtype=np.float32)
     near = np.flatnonzero(~is_flat & (before > _HOPELESS))
-    steps = _aligned(coarse[near], coarse_other[near])
-    moved, inside = _moved(other[near], steps)
-    correlation[near], worst[near] = _agreement_of(large[near], moved, inside)
+    large, other = large[near], other[near]
+    steps = np.zeros((len(near), 4), dtype=np.float32)
+    steps = _aligned(coarse[near], coarse_other[near], steps, _ITERATIONS)
+    correlation[near] = _correlation(coarse[near], *_moved(coarse_other[near], steps))
+    alike = correlation[near] > _UNLIKE
+    near, steps, large, other = near[alike], steps[alike], large[alike], other[alike]
+    # Half a pixel of the coarse pictures is a whole edge of the fine ones.
+    steps = _aligned(_standard(large), _standard(other), steps, _FINE_ITERATIONS)
+    moved, inside = _moved(_smoothed(other), steps)
+    correlation[near], worst[near] = _agreement_of(_smoothed(large), moved, inside)
     return correlation, worst
+
+
+_SIXTEENTH: Final = np.float32(1 / 16)
+
+
+def _smoothed(pictures: Floats) -> Floats:
+    """By 1, 4, 6, 4, 1 along both axes."""
+    for _ in range(2):
+        wide = np.pad(pictures, ((0, 0), (1, 1), (1, 1)), mode="edge")
+        tall = wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]
+        pictures = (tall[:, :, :-2] + 2 * tall[:, :, 1:-1] + tall[:, :, 2:]) * _SIXTEENTH
+    return pictures
 
 
 def _halved(pictures: Floats) -> Floats:
@@ -89,12 +120,11 @@ def _standard(pictures: Floats) -> Floats:
     return found
 
 
-def _aligned(fixed: Floats, moving: Floats) -> Floats:
-    """(P, 4): stretch and shift along x, then along y, of coordinates from -1 to 1."""
+def _aligned(fixed: Floats, moving: Floats, steps: Floats, iterations: int) -> Floats:
+    """(P, 4): stretch and shift along x, then along y, of coordinates from -1 to 1; ``steps`` made better."""
     count, side, _ = fixed.shape
     grid = _coordinates(side)
-    steps = np.zeros((count, 4), dtype=np.float32)
-    for _ in range(_ITERATIONS):
+    for _ in range(iterations):
         seen, inside = _moved(moving, steps)
         down, across = np.gradient(seen, 2 / side, axis=(1, 2))
         across *= inside
@@ -131,15 +161,23 @@ def _coordinates(side: int) -> Floats:
     return ((2 * np.arange(side) + 1) / side - 1).astype(np.float32)
 
 
-def _agreement_of(fixed: Floats, moved: Floats, inside: Floats) -> tuple[Floats, Floats]:
+def _centred(pictures: Floats, inside: Floats) -> Floats:
+    """What the pictures differ from their mean inside; 0 elsewhere."""
     share = np.maximum(inside.sum(axis=(1, 2), keepdims=True), 1)
+    mean = (pictures * inside).sum(axis=(1, 2), keepdims=True) / share
+    found: Floats = (pictures - mean) * inside
+    return found
 
-    def centred(pictures: Floats) -> Floats:
-        mean = (pictures * inside).sum(axis=(1, 2), keepdims=True) / share
-        found: Floats = (pictures - mean) * inside
-        return found
 
-    one, two = centred(fixed), centred(moved)
+def _correlation(fixed: Floats, moved: Floats, inside: Floats) -> Floats:
+    one, two = _centred(fixed, inside), _centred(moved, inside)
+    squares = (one * one).sum(axis=(1, 2)) * (two * two).sum(axis=(1, 2))
+    found: Floats = (one * two).sum(axis=(1, 2)) / np.sqrt(np.maximum(squares, 1e-6))
+    return found
+
+
+def _agreement_of(fixed: Floats, moved: Floats, inside: Floats) -> tuple[Floats, Floats]:
+    one, two = _centred(fixed, inside), _centred(moved, inside)
     of_one, of_two = (one * one).sum(axis=(1, 2)), (two * two).sum(axis=(1, 2))
     both = (one * two).sum(axis=(1, 2))
     correlation = both / np.sqrt(np.maximum(of_one * of_two, 1e-6))
@@ -147,7 +185,7 @@ def _agreement_of(fixed: Floats, moved: Floats, inside: Floats) -> tuple[Floats,
     rest = (one - gain[:, None, None] * two) ** 2
     size = SIDE // _BLOCKS
     blocks = rest.reshape(len(rest), _BLOCKS, size, _BLOCKS, size).mean(axis=(2, 4))
-    contrast = of_one / share[:, 0, 0]
+    contrast = of_one / np.maximum(inside.sum(axis=(1, 2)), 1)
     # Without the outermost parts: there a crop leaves next to nothing to compare.
     inner = blocks[:, 1:-1, 1:-1].max(axis=(1, 2))
     worst = np.sqrt(inner / np.maximum(contrast, 1e-6))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from backend.datasets.examine.alignment import SIDE
+from backend.datasets.examine.alignment import SIDE, small_grey
 from backend.datasets.examine.comparison_repository import ComparisonRepository, MeasuredImage, NewPair
 from backend.datasets.examine.copies import Pictures, find_pairs
 from backend.datasets.examine.embeddings import Embeddings
@@ -113,7 +113,6 @@ def _grey(storage: Storage, decoders: DecodingPool, image: MeasuredImage) -> NDA
     """The picture's thumbnail as 64 x 64 grey values; black where there is none, which is never a copy of anything."""
     try:
         content = thumbnail(storage, decoders, image.digest, GRID)
-        small = Image.open(io.BytesIO(content), formats=("JPEG",)).convert("L")
+        return small_grey(Image.open(io.BytesIO(content), formats=("JPEG",)))
     except (AppError, OSError):
         return np.zeros((SIDE, SIDE), dtype=np.uint8)
-    return np.asarray(small.resize((SIDE, SIDE), Image.Resampling.BOX))

@@ -16,6 +16,7 @@ from backend.datasets.version_repository import VersionRepository
 from backend.datasets.versions import find_version
 from backend.domain.manifest import Split
 from backend.domain.results import accuracy_words
+from backend.domain.sampling import evenly_spread
 
 LEARNT_FROM: Final = 5_000
 """Pictures that it learns from at most, spread over all of them: more would take seconds and change little."""
@@ -98,8 +99,7 @@ def guessed(embeddings: Embeddings, images: Sequence[tuple[str, str, Split]]) ->
     """What a linear model makes of images given as (id, label, split); None where there is too little to learn from."""
     row_of = {id: row for row, id in enumerate(embeddings.image_ids)}
     found = [(row_of[id], label, split) for id, label, split in images if id in row_of]
-    learnt = [(row, label) for row, label, split in found if split is Split.TRAIN]
-    learnt = learnt[:: max(1, -(-len(learnt) // LEARNT_FROM))]
+    learnt = evenly_spread([(row, label) for row, label, split in found if split is Split.TRAIN], LEARNT_FROM)
     judged = [(row, label) for row, label, split in found if split is Split.VALID]
     classes = sorted({label for _, label in learnt})
     if len(classes) < 2 or not judged:

@@ -82,21 +82,33 @@ def cosine_candidates(
 
 
 def typical_distance(values: NDArray[np.float32]) -> float:
-    """Median cosine distance of a picture to the nearest other one, from a sample; copies are passed over."""
+    """Median cosine distance of a picture to its fifth neighbour, from a sample.
+
+    The nearest ones may be copies: of a set that holds each picture in three versions, the nearest says nothing about
+    how far apart different pictures are.
+    """
     step = max(1, len(values) // _SAMPLE)
     sample = np.arange(0, len(values), step)
     if len(values) < 3:
         return 0.0
-    nearest = np.full(len(sample), np.inf, dtype=np.float32)
+    nearest = np.full((len(sample), min(_NEIGHBOUR, len(values) - 1)), np.inf, dtype=np.float32)
     for left in range(0, len(values), _COLUMNS):
         found = 1 - values[sample] @ values[left : left + _COLUMNS].T
         found[found < _COPY] = np.inf  # itself among them
-        np.minimum(nearest, found.min(axis=1), out=nearest)
-    return float(np.median(nearest[np.isfinite(nearest)])) if np.isfinite(nearest).any() else 0.0
+        nearest = _smallest(np.concatenate([nearest, found], axis=1), nearest.shape[1])
+    furthest = np.where(np.isfinite(nearest), nearest, -np.inf).max(axis=1)
+    is_there = np.isfinite(furthest)
+    return float(np.median(furthest[is_there])) if is_there.any() else 0.0
+
+
+def _smallest(values: NDArray[np.float32], kept: int) -> NDArray[np.float32]:
+    """(N, kept) the smallest of each row, in any order."""
+    return np.partition(values, kept - 1, axis=1)[:, :kept]
 
 
 _COPY: Final = 0.02
-"""Cosine distance below which the nearest picture says nothing about how far apart different ones are."""
+"""Cosine distance below which pictures are passed over as copies for certain."""
+_NEIGHBOUR: Final = 5
 
 
 def _all_blocks(turns: NDArray[np.uint64], known: int) -> Iterator[Positions]:

@@ -46,7 +46,11 @@ class _Check:
 
 def _is_blank(picture: Picture) -> bool:
     of = picture.measured
-    return of is not None and (of.entropy < BLANK_ENTROPY or of.light - of.dark < BLANK_CONTRAST)
+    if of is None:
+        return False
+    # What shows something, but nearly black or nearly white, is called so: there light - dark is always small.
+    is_between = of.light >= DARK_LIGHT and of.dark <= LIGHT_DARK
+    return of.entropy < BLANK_ENTROPY or (is_between and of.light - of.dark < BLANK_CONTRAST)
 
 
 def _is_dark(picture: Picture) -> bool:

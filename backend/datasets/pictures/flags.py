@@ -61,8 +61,13 @@ def _is_paired(*kinds: str) -> ColumnElement[bool]:
     )
 
 
-_BLANK: Final = or_(
-    ImageMeasuresRow.entropy < BLANK_ENTROPY, ImageMeasuresRow.light - ImageMeasuresRow.dark < BLANK_CONTRAST
+_BLANK: Final = or_(  # as ``health.quality`` has it
+    ImageMeasuresRow.entropy < BLANK_ENTROPY,
+    and_(
+        ImageMeasuresRow.light >= DARK_LIGHT,
+        ImageMeasuresRow.dark <= LIGHT_DARK,
+        ImageMeasuresRow.light - ImageMeasuresRow.dark < BLANK_CONTRAST,
+    ),
 )
 _WIDTH, _HEIGHT = ImageRow.width, ImageRow.height
 FLAGS: Final[Mapping[str, ColumnElement[bool]]] = {

@@ -132,7 +132,9 @@ def next_pictures(
         seed: decides which ones the random ones are.
     """
     # Before anybody has named two classes, two are assumed.
-    has_few = len(known) < LABELS_A_CLASS * max(2, classes)
+    # Of many classes, more pictures of each cluster teach less than doubtful ones (docs/findings.md).
+    two_of_each_cluster = 2 * (int(clusters.of.max(initial=0)) + 1)
+    has_few = len(known) < min(LABELS_A_CLASS * max(2, classes), two_of_each_cluster)
     if has_few or probabilities is None:
         seen = np.bincount(clusters.of[known], minlength=int(clusters.of.max(initial=0)) + 1)
         sorted_ = _in_turn(candidates, clusters.of[candidates], clusters.distance[candidates], seen)

@@ -1,9 +1,9 @@
-"""Which labels are probably wrong, by three signals that fail in different ways, combined by the mean of their ranks.
+"""Which labels are probably wrong, by signals that fail in different ways, combined by the log odds of their ranks.
 
-These are the margin of a linear model that has not learnt from the picture (confident learning, Northcutt et al.,
-arXiv 1911.00068: out-of-fold, with a threshold for each class), the labels of the nearest pictures, and the loss of a
-training that held the picture out. Pictures that show the same have no part in each other's signals: two copies with
-the same wrong label would confirm each other. In the signals of others they count as one picture together.
+These are the margin and the loss of a linear model that has not learnt from the picture (confident learning, Northcutt
+et al., arXiv 1911.00068: out-of-fold, with a threshold for each class), the labels of the nearest pictures, and the
+loss of a training that held the picture out. Pictures that show the same have no part in each other's signals: two
+copies with the same wrong label would confirm each other. In the signals of others they count as one picture together.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,15 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-FOLDS: Final = 5
+from backend.domain.labels.out_of_fold import FOLDS, LinearModel, folds_of, softmax
+from backend.domain.sampling import evenly_spread
+
 NEIGHBOURS: Final = 10
 PROTECTED_BELOW: Final = 5
 """Classes of fewer pictures keep them: nobody can tell so few from chance."""
 CHOICES: Final = 3
-_LEARNT_FROM: Final = 20_000
 _REFERENCES: Final = 20_000
-"""Pictures that a model learns from, and that neighbours are searched among, at most; spread over all of them."""
+"""Pictures that neighbours are searched among, at most; spread over all of them."""
 _ROWS: Final = 512
 _CLEARLY: Final = 0.5
 """Share of a class's usual probability that another label must reach to be preferred clearly.
@@ -87,12 +88,13 @@ def signals_of(known: Labelled, classes: int) -> Signals:
         classes: K, how many classes there are; at least two.
     """
     has_values = known.values.any(axis=1)
-    folds = _folds(known, classes)
-    references = _spread(np.flatnonzero(has_values), _REFERENCES)
+    folds = folds_of(known.targets, known.groups)
+    references = evenly_spread(np.flatnonzero(has_values), _REFERENCES)
     rows: list[NDArray[np.int64]] = []
     parts: list[_Columns] = []
     for fold in range(FOLDS):
-        model = _Model(known, np.flatnonzero(has_values & (folds != fold)), classes)
+        rows_learnt = np.flatnonzero(has_values & (folds != fold))
+        model = LinearModel(known.values[rows_learnt], known.targets[rows_learnt], known.groups[rows_learnt], classes)
         mine = np.flatnonzero(folds == fold)
         for start in range(0, len(mine), _ROWS):
             rows.append(mine[start : start + _ROWS])
@@ -137,13 +139,13 @@ class _Columns(NamedTuple):
 
 
 def _columns_of(
-    known: Labelled, rows: NDArray[np.int64], model: "_Model", references: NDArray[np.int64], classes: int
+    known: Labelled, rows: NDArray[np.int64], model: LinearModel, references: NDArray[np.int64], classes: int
 ) -> _Columns:
     each = np.arange(len(rows))
     label, values = known.targets[rows], known.values[rows]
     logits = model.logits(values)
     is_judged: NDArray[np.bool_] = np.logical_and(values.any(axis=1), model.is_trained)
-    probabilities = _softmax(logits)
+    probabilities = softmax(logits)
     votes, counts = _votes(known, _neighbours(known, rows, references), classes)
     nearest = counts.sum(axis=1)
     has_voted = nearest > 0
@@ -184,20 +186,24 @@ def _is_suspect(known: Labelled, columns: _Columns, disagrees: NDArray[np.bool_]
 
 
 def _scores(known: Labelled, columns: _Columns) -> NDArray[np.float64]:
-    ranks = np.stack([_ranks(-columns.margins), _ranks(columns.vote_margins), _ranks(known.losses)])
+    signals = (-columns.margins, -columns.of_label, columns.vote_margins, known.losses)
+    ranks = np.stack([_ranks(signal) for signal in signals])
     is_there = np.isfinite(ranks)
-    scores: NDArray[np.float64] = np.where(is_there, ranks, 0).sum(axis=0) / np.maximum(is_there.sum(axis=0), 1)
+    # Log odds, because the mean of plain ranks hardly tells the most suspect of a hundred from the tenth.
+    odds = np.log(np.where(is_there, ranks / (1 - ranks), 1))
+    mean = odds.sum(axis=0) / np.maximum(is_there.sum(axis=0), 1)
+    scores: NDArray[np.float64] = np.where(is_there.any(axis=0), 1 / (1 + np.exp(-mean)), 0)
     # One of two labels of a picture is wrong for certain.
     return np.where(known.contradictions >= 0, (1 + scores) / 2, scores)
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the other values that are smaller, equal ones by half; NaN stays NaN."""
+    """Share of the values that are smaller, equal ones (each itself) by half: never 0 or 1; NaN stays NaN."""
     found = np.full(len(values), np.nan)
     is_there = np.isfinite(values)
     _, inverse, counts = np.unique(values[is_there], return_inverse=True, return_counts=True)
     below = np.cumsum(counts) - counts
-    found[is_there] = ((below + (counts - 1) / 2) / max(1, is_there.sum() - 1))[inverse]
+    found[is_there] = ((below + counts / 2) / max(1, is_there.sum()))[inverse]
     return found
 
 
@@ -207,64 +213,6 @@ def _usual(of_label: NDArray[np.float64], targets: NDArray[np.int64], classes: i
     counts = np.bincount(targets[is_there], minlength=classes)
     sums = np.bincount(targets[is_there], weights=of_label[is_there], minlength=classes)
     return np.where(counts > 0, sums / np.maximum(counts, 1), 1.0)
-
-
-def _folds(known: Labelled, classes: int, seed: int = 0) -> NDArray[np.int64]:
-    """(N,) the fold of each picture: those that show the same are in one, and each class is in all."""
-    _, first, group = np.unique(known.groups, return_index=True, return_inverse=True)
-    of_group = known.targets[first]
-    order = np.random.default_rng(seed).permutation(len(first))
-    order = order[np.argsort(of_group[order], kind="stable")]
-    fold_of = np.empty(len(first), dtype=np.int64)
-    starts = np.searchsorted(of_group[order], np.arange(classes))
-    # Small classes begin in different folds.
-    fold_of[order] = (np.arange(len(order)) - starts[of_group[order]] + of_group[order]) % FOLDS
-    return fold_of[group]
-
-
-def _shares(groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(N,) how much each picture counts: those that show the same are one together."""
-    _, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    shares: NDArray[np.float64] = 1 / counts[group]
-    return shares
-
-
-def _spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    return rows[:: max(1, -(-len(rows) // most))]
-
-
-class _Model:
-    """A linear model on the pictures ``rows``; untrained where these are of one class."""
-
-    def __init__(self, known: Labelled, rows: NDArray[np.int64], classes: int) -> None:
-        rows = _spread(rows, _LEARNT_FROM)
-        self._classes = classes
-        self._present = np.unique(known.targets[rows])
-        self.is_trained = len(self._present) > 1
-        if self.is_trained:
-            from sklearn.linear_model import LogisticRegression  # a second of loading, and only for who asks
-
-            self._model = LogisticRegression(C=_C, max_iter=500, tol=1e-3)
-            self._model.fit(known.values[rows], known.targets[rows], sample_weight=_shares(known.groups[rows]))
-
-    def logits(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(M, K), very low for classes that it has not learnt; zeros where it is untrained."""
-        if not self.is_trained:
-            return np.zeros((len(values), self._classes))
-        found = np.full((len(values), self._classes), _NEVER)
-        answers = self._model.decision_function(values)
-        found[:, self._present] = answers if answers.ndim == 2 else np.stack([-answers / 2, answers / 2], axis=1)
-        return found
-
-
-_C: Final = 10.0
-_NEVER: Final = -50.0
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
-    found /= found.sum(axis=1, keepdims=True)
-    return found
 
 
 _Neighbours = tuple[NDArray[np.int64], NDArray[np.float32]]

@@ -13,6 +13,7 @@ from backend.datasets.examine.embeddings import Embeddings, read_embeddings
 from backend.domain.ids import CheckpointId
 from backend.domain.learning_curves import Labelled, errors_of, gain_of_all, gains_of_classes
 from backend.domain.manifest import Split
+from backend.domain.sampling import evenly_spread
 from backend.interpretation.advice import lines
 from backend.interpretation.advice.lines import Line
 from backend.interpretation.advice.repository import TestedImage
@@ -91,8 +92,8 @@ class _Known:
         self._values = embeddings.values
         found = [image for image in gathered.version if image.id in self._row_of and image.label in self._number]
         self.examined = len(found)
-        self._learnt = _spread([image for image in found if image.split is Split.TRAIN], _LEARNT_FROM)
-        self._judged = _spread([image for image in found if image.split is Split.VALID], _JUDGED)
+        self._learnt = evenly_spread([image for image in found if image.split is Split.TRAIN], _LEARNT_FROM)
+        self._judged = evenly_spread([image for image in found if image.split is Split.VALID], _JUDGED)
         self.learnt, self.judged = self.relabelled({})
 
     def relabelled(self, labels: Mapping[str, str]) -> tuple[Labelled, Labelled]:
@@ -160,7 +161,3 @@ def _of_answers(gathered: Gathered, errors: int) -> list[Line]:
 def _part_judged(gathered: Gathered, known: _Known) -> float:
     """Mistakes were counted on a part of the pictures; all of them have so many times more."""
     return max(1.0, len(gathered.tested) / len(known.judged.targets))
-
-
-def _spread(images: Sequence[VersionImage], most: int) -> Sequence[VersionImage]:
-    return images[:: max(1, -(-len(images) // most))]

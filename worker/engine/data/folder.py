@@ -8,7 +8,7 @@ from typing import Final
 
 from backend.domain.drawn import Drawn, most_are
 from backend.domain.ids import Digest, ImageId
-from backend.domain.images import PICTURE_SUFFIXES, SOUND_SUFFIXES, LabelledImage, is_junk
+from backend.domain.images import PICTURE_SUFFIXES, SOUND_SUFFIXES, NamedImage, is_junk
 from backend.domain.labels.rules import LabelRule, apply_rule
 from backend.domain.manifest import Manifest, ManifestImage
 from backend.domain.splitting import SplitSpec, assign_splits
@@ -64,7 +64,7 @@ def read_folder(folder: Path, rule: LabelRule, split: SplitSpec) -> FolderConten
         paths_of[_digest(folder / path)].append(path)
     labels_of = {digest: {labelling.labels[path] for path in same} for digest, same in paths_of.items()}
     images = [
-        LabelledImage(digest, labels.pop(), tuple(paths_of[digest]))
+        NamedImage(digest, labels.pop(), tuple(paths_of[digest]))
         for digest, labels in sorted(labels_of.items())
         if len(labels) == 1
     ]

@@ -68,6 +68,16 @@ class TimmBackbone(nn.Module):
         ]
         return [nn.Sequential(*block) for block in blocks[:-1]] + [nn.Sequential(*blocks[-1], _ToMap(whole))]
 
+    def block_names(self) -> tuple[str, ...]:
+        """What timm calls the first module of each of ``blocks``; the first block is a stem of several."""
+        if is_plain_transformer(self.whole):
+            return ("patch_embed", *(f"blocks.{number}" for number in range(len(self.whole.blocks))))
+        if not self.chain:
+            return ("whole network",)
+        pairs = zip(self._numbers, self.chain, strict=True)
+        first, *others = (next(found)[1] for _, found in groupby(pairs, key=lambda pair: pair[0]))
+        return (first.partition(".")[0], *others)
+
     def layer_groups(self) -> list[nn.Module]:
         """Parts with rates of their own, lowest first: the blocks, else what timm's ``group_matcher`` puts together."""
         blocks = self.blocks()

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance
 
+from backend.datasets.examine.alignment import small_grey
 from backend.datasets.examine.copies import Pair, PairKind, Pictures, find_pairs
 from backend.datasets.examine.embeddings import unit_rows
-from backend.datasets.examine.near import hash_candidates
+from backend.datasets.examine.near import hash_candidates, typical_distance
 from backend.imaging.measures import measure
 
 
@@ -28,7 +29,7 @@ def found(
     taken: Sequence[float] | None = None,
 ) -> list[tuple[int, int, PairKind]]:
     """Pairs of these pictures."""
-    greys = np.stack([np.asarray(image.convert("L").resize((64, 64), Image.Resampling.BOX)) for image in images])
+    greys = np.stack([small_grey(image) for image in images])
     measured = [measure(image) for image in images]
     pictures = Pictures(
         paths or [f"{chr(97 + at)}.png" for at in range(len(images))],
@@ -122,3 +123,34 @@ def test_the_search_by_parts_of_hashes_finds_what_comparing_all_finds() -> None:
 
     assert {(at, at) for at in range(400) if at % 9 <= 6} <= set(zip(rows.tolist(), columns.tolist(), strict=True))
     assert not {at for at in range(400) if at % 9 > 6} & set(rows.tolist())
+
+
+def test_a_set_that_holds_each_picture_in_three_versions_has_the_distance_of_different_pictures() -> None:
+    random = np.random.default_rng(0)
+    values = random.normal(size=(60, 64)).astype(np.float32)
+    versions = [values + 0.2 * random.normal(size=values.shape).astype(np.float32) for _ in range(3)]
+
+    alone, all_versions = typical_distance(unit_rows(values)), typical_distance(unit_rows(np.concatenate(versions)))
+
+    assert alone == pytest.approx(0.8, abs=0.1)
+    assert all_versions == pytest.approx(alone, abs=0.1)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (5, 5), (0, 5), (3, 1)])
+def test_a_slight_crop_of_a_small_picture_full_of_edges_is_the_same_picture(corner: tuple[int, int]) -> None:
+    across, down = corner
+    images = [drawing(number) for number in range(6)]
+    cropped = images[0].crop((across, down, across + 95, down + 95))
+
+    assert found([*images, cropped], values=features((0, 6), count=7)) == [(0, 6, PairKind.SAME_PICTURE)]
+
+
+def drawing(number: int) -> Image.Image:
+    """Lines and spots of 100 x 100 pixels, without any smooth part."""
+    random = np.random.default_rng(number)
+    image = Image.new("RGB", (100, 100), "white")
+    draw = ImageDraw.Draw(image)
+    for _ in range(25):
+        draw.line(random.integers(0, 100, 4).tolist(), "black", int(random.integers(1, 4)))
+        draw.point(random.integers(0, 100, 40).tolist(), "black")
+    return image

@@ -138,6 +138,23 @@ def test_dark_blank_and_blurred_pictures_and_cut_files_are_found(pets: Ana) -> N
     assert [image["path"] for image in pets.images("flag=dark")] == ["train/cat/dark.png"]
 
 
+def test_what_still_shows_something_is_nearly_black_or_nearly_white_and_not_blank(pets: Ana) -> None:
+    pets.bring(
+        {
+            "train/cat/black.png": encode(scene(7).point(lambda value: value // 32)),
+            "train/cat/white.png": encode(scene(8).point(lambda value: 247 + value // 32)),
+        }
+    )
+
+    health = health_of(pets)
+
+    assert finding(health, "dark")["image_ids"] == [id_of(pets, "train/cat/black.png")]
+    assert finding(health, "light")["image_ids"] == [id_of(pets, "train/cat/white.png")]
+    assert [found["kind"] for found in health["findings"] if found["kind"] == "blank"] == []
+    assert [image["path"] for image in pets.images("flag=light")] == ["train/cat/white.png"]
+    assert pets.images("flag=blank") == []
+
+
 def test_what_holds_for_more_than_a_tenth_is_one_sentence_about_the_set(ana: Ana) -> None:
     ana.bring({f"cat/{number}.png": encode(scene(number).point(lambda value: value // 6)) for number in range(8)})
 
