@@ -75,6 +75,13 @@ def _wait_for_shortcuts(page: Page, furnished: Furnished) -> None:
     page.reload()
 
 
+_MAP_HAS_ALL: Final = """() => {
+  const come = (part) => performance.getEntriesByType("resource").filter((entry) => entry.name.includes(part)).length;
+  return come("/map/strays?") && come("view=neighbours") >= 2 && come("/map/values?") >= come("/map/strays?");
+}"""
+"""Positions and strays of the last view, and colours for each time that it was drawn, have come."""
+
+
 def _draw_map(page: Page, furnished: Furnished) -> None:
     """With features, which are there only until it is drawn: other pages are looked at without."""
     with furnished.server.services.database.read() as session:
@@ -87,6 +94,8 @@ def _draw_map(page: Page, furnished: Furnished) -> None:
     expect(page.locator("[data-map-legend] button").first).to_be_visible()
     # The last that it asks for, beside the colours.
     expect(page.locator("[data-map-strays-table]:not([hidden]), [data-map-no-strays]:not([hidden])")).to_be_visible()
+    # It is drawn twice where its arrangement ends meanwhile: all that the last one asks for must have come.
+    page.wait_for_function(_MAP_HAS_ALL)
     embeddings_file(furnished.server.services.settings.features_folder, furnished.dataset_id).unlink()
 
 
