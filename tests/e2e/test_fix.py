@@ -10,6 +10,7 @@ from backend.domain.json import Json
 from tests.conftest import OWNER_TOKEN
 from tests.e2e.furnished import Furnished, Wording, furnish
 from tests.e2e.server import Server
+from tests.fixtures.processes import wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -145,6 +146,8 @@ def test_many_are_selected_decided_at_once_and_taken_back_as_one(page: Page, ser
     expect(page.get_by_text("1 picture without a proposal stayed.")).to_be_visible()
     expect(counts).to_have_text("0 right, 2 relabelled, 0 left out")
     expect(page.get_by_text("2 changes since this run.")).to_be_visible()
+    # What is decided is stored behind the page.
+    wait_until(lambda: len(changes_of(crowd)) == 2, "two changes")
     changes = changes_of(crowd)
     assert Counter((c["before"], c["after"]) for c in changes) == Counter(zip(labels, proposals, strict=True))
     assert {(c["reason"], c["run_id"]) for c in changes} == {("fix: top-losses", run)}
@@ -154,7 +157,7 @@ def test_many_are_selected_decided_at_once_and_taken_back_as_one(page: Page, ser
     expect(tiles).to_have_count(30)
     expect(page.get_by_text("Undone:")).to_be_visible()
     expect(page.get_by_text("changes since this run.")).to_be_hidden()
-    assert changes_of(crowd) == []
+    wait_until(lambda: changes_of(crowd) == [], "all changes are taken back")
 
 
 def test_keys_alone_decide_about_a_page_and_the_next_is_there(page: Page, server: Server, crowd: Furnished) -> None:
@@ -184,7 +187,7 @@ def test_keys_alone_decide_about_a_page_and_the_next_is_there(page: Page, server
     page.keyboard.press("n")
 
     expect(tiles).to_have_count(6)
-    assert len(changes_of(crowd)) == 28
+    wait_until(lambda: len(changes_of(crowd)) == 28, "28 changes")
     page.keyboard.press("v")
     expect(page.locator("[data-picture] img")).to_be_visible()
     assert "view=one" in page.url
@@ -195,6 +198,7 @@ def test_a_box_selects_and_the_view_is_remembered(page: Page, server: Server, cr
     page.goto(address)
     page.get_by_role("button", name="Grid").click()
     tiles = page.locator("[data-tile]")
+    expect(tiles).to_have_count(30)
     first, fourth = tiles.nth(0).bounding_box(), tiles.nth(3).bounding_box()
     assert first is not None
     assert fourth is not None
