@@ -32,7 +32,7 @@ from backend.domain.errors import InvalidInput
 from backend.domain.ids import Digest
 from backend.imaging.facts import MEDIA_TYPES, SHOWN_BY_BROWSERS
 from backend.imaging.pool import decoding_pool
-from backend.imaging.thumbnails import MEDIA_TYPE
+from backend.imaging.thumbnails import media_type_of
 from backend.pagination import IdCursorDep, LimitQuery, Page
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
@@ -185,7 +185,7 @@ def get_image_file(image_id: str, session: ReadDep, storage: StorageDep, origina
     session.close()
     if not original and format not in SHOWN_BY_BROWSERS:
         copy = copy_to_look_at(storage, decoding_pool(), digest)
-        return Response(copy, media_type=MEDIA_TYPE, headers=picture_headers(f"{digest}-copy"))
+        return Response(copy, media_type=media_type_of(copy), headers=picture_headers(f"{digest}-copy"))
     headers = picture_headers(digest) | (download_headers(name) if original else {})
     return opened(storage, digest, MEDIA_TYPES.get(format, "application/octet-stream"), headers)
 
@@ -194,10 +194,9 @@ def get_image_file(image_id: str, session: ReadDep, storage: StorageDep, origina
 def get_thumbnail(
     image_id: str, session: ReadDep, storage: StorageDep, size: ThumbnailSize = ThumbnailSize.GRID
 ) -> Response:
-    """A small copy as JPEG: 192 pixels for grids, 768 for looking closely."""
+    """A small copy as JPEG, as WebP where it has few pixels: 192 pixels for grids, 768 for looking closely."""
     digest = Digest(find_image(session, image_id).digest)
     # The connection isn't needed while the file is read.
     session.close()
-    return Response(
-        thumbnail(storage, decoding_pool(), digest, size), media_type=MEDIA_TYPE, headers=picture_headers(digest)
-    )
+    copy = thumbnail(storage, decoding_pool(), digest, size)
+    return Response(copy, media_type=media_type_of(copy), headers=picture_headers(digest))

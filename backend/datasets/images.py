@@ -39,7 +39,7 @@ def digests_of(session: Session, image_ids: Sequence[str]) -> list[Digest]:
 
 
 def kept_thumbnail(storage: Storage, digest: Digest, side: int) -> bytes | None:
-    """A small copy as JPEG where there is one; nothing is decoded."""
+    """A small copy where there is one; nothing is decoded."""
     try:
         return (storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, side)).read_bytes()
     except FileNotFoundError:
@@ -118,7 +118,7 @@ def copy_to_look_at(storage: Storage, decoders: DecodingPool, digest: Digest) ->
 
 
 def thumbnail(storage: Storage, decoders: DecodingPool, digest: Digest, side: int) -> bytes:
-    """A small copy as JPEG. The larger one is made when it is first wanted, and either is where it got lost.
+    """A small copy. The larger one is made when it is first wanted, and either is where it got lost.
 
     Raises:
         ImageFileMissing, PictureUnreadable, DecodersBusy, DecodersDown

@@ -20,7 +20,7 @@ from backend.imaging.facts import Note
 from backend.imaging.limits import Call
 from backend.imaging.pool import DecodingPool
 from backend.imaging.tasks import ReadImage, read_image
-from backend.imaging.thumbnails import GRID, RENDERING, SIZES, SUFFIX, VIEW
+from backend.imaging.thumbnails import GRID, RENDERING, SIZES, VIEW
 from backend.ledger.unit_of_work import OpenUnit
 from backend.storage.base import Storage
 from backend.storage.local import write_file
@@ -230,7 +230,7 @@ def _stored(storage: Storage, file: IncomingFile, answer: ReadImage) -> _Image:
 def thumbnail_name(digest: Digest, side: int) -> str:
     """Name of a small copy's file."""
     assert side in (*SIZES, VIEW)
-    return f"{digest}-{side}-{RENDERING}{SUFFIX}"
+    return f"{digest}-{side}-{RENDERING}"
 
 
 def _rejection(path: str, refused: Refused) -> Rejection:

@@ -17,7 +17,7 @@ from backend.imaging.thumbnails import GRID, copy_to_look_at, small_copies, thum
 
 @dataclass(frozen=True, slots=True)
 class ReadImage:
-    """What is kept of a readable image besides its bytes: facts, a JPEG file of its ``GRID`` copy, and measures."""
+    """What is kept of a readable image besides its bytes: facts, a file of its ``GRID`` copy, and measures."""
 
     facts: ImageFacts
     thumbnail: bytes
@@ -56,7 +56,7 @@ def about_file(content: bytes) -> FileAbout:
 
 
 def small_copy(content: bytes, side: int) -> bytes:
-    """A JPEG of one of an image's ``small_copies``, by its longest side.
+    """A file of one of an image's ``small_copies``, by its longest side.
 
     Raises:
         UnreadableImage

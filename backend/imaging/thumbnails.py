@@ -13,8 +13,6 @@ VIEW: Final = 2560
 """Longest side of a copy to look at, in pixels."""
 RENDERING: Final = 3
 """Part of the names of kept copies; another number where pixels are read or written differently than before."""
-MEDIA_TYPE: Final = "image/jpeg"
-SUFFIX: Final = ".jpg"
 
 
 def small_copies(image: Image.Image) -> dict[int, Image.Image]:
@@ -25,11 +23,16 @@ def small_copies(image: Image.Image) -> dict[int, Image.Image]:
 
 
 def thumbnail_file(copy: Image.Image) -> bytes:
-    """A JPEG file of one of ``small_copies``; WebP is a third smaller and takes ten times as long, at each import."""
-    if max(copy.size) < GRID:
-        # Enlarged on pages, where each flaw would be seen.
-        return _jpeg(copy, quality=95, subsampling=0)
-    return _jpeg(copy, quality=82)
+    """A file of one of ``small_copies``: JPEG, as WebP takes ten times as long; but WebP where there are few pixels.
+
+    Of these a JPEG is mostly its tables, and pages enlarge them, so that each flaw would be seen.
+    """
+    return _webp(copy) if max(copy.size) < GRID else _jpeg(copy, quality=82)
+
+
+def media_type_of(copy: bytes) -> str:
+    """The media type of a file that was made here."""
+    return "image/webp" if copy[8:12] == b"WEBP" else "image/jpeg"
 
 
 def copy_to_look_at(image: Image.Image) -> bytes:
@@ -43,9 +46,17 @@ def _fitting(image: Image.Image, side: int) -> Image.Image:
     return small
 
 
-def _jpeg(image: Image.Image, *, quality: int, subsampling: int = 2) -> bytes:
+def _webp(image: Image.Image) -> bytes:
+    return _file(image, "WEBP", quality=80, method=2)
+
+
+def _jpeg(image: Image.Image, *, quality: int) -> bytes:
+    return _file(image, "JPEG", quality=quality)
+
+
+def _file(image: Image.Image, format: str, **options: int) -> bytes:
     # Pillow would carry colour profiles and text along.
     image.info = {}
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality, subsampling=subsampling)
+    image.save(file, format, **options)
     return file.getvalue()

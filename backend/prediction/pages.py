@@ -13,7 +13,7 @@ from backend.dependencies import ReadDep, Services, ServicesDep
 from backend.domain.catalogue import title_of
 from backend.domain.ids import CheckpointId, DatasetId, ImageId
 from backend.imaging.pool import decoding_pool
-from backend.imaging.thumbnails import MEDIA_TYPE
+from backend.imaging.thumbnails import media_type_of
 from backend.interpretation import service as results
 from backend.interpretation.answers import AnsweredImage
 from backend.journey.steps import StepName, steps_of
@@ -92,7 +92,7 @@ def _answer(
 
 def _picture_url(content: bytes) -> str:
     # Pictures you try are not stored, so there is no address to fetch it from.
-    return f"data:{MEDIA_TYPE};base64,{b64encode(content).decode('ascii')}"
+    return f"data:{media_type_of(content)};base64,{b64encode(content).decode('ascii')}"
 
 
 def _thumbnails(request: Request) -> Any:  # Any: a function of the template's

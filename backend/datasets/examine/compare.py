@@ -113,6 +113,6 @@ def _grey(storage: Storage, decoders: DecodingPool, image: MeasuredImage) -> NDA
     """The picture's thumbnail as 64 x 64 grey values; black where there is none, which is never a copy of anything."""
     try:
         content = thumbnail(storage, decoders, image.digest, GRID)
-        return small_grey(Image.open(io.BytesIO(content), formats=("JPEG",)))
+        return small_grey(Image.open(io.BytesIO(content), formats=("JPEG", "WEBP")))
     except (AppError, OSError):
         return np.zeros((SIDE, SIDE), dtype=np.uint8)

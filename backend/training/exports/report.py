@@ -19,7 +19,7 @@ from backend.datasets.versions import faces_of
 from backend.domain.ids import CheckpointId, Digest, RunId
 from backend.domain.json import Json
 from backend.domain.results import Confusion, proportion_words
-from backend.imaging.thumbnails import MEDIA_TYPE, SIZES
+from backend.imaging.thumbnails import SIZES, media_type_of
 from backend.interpretation import matrix_view, service
 from backend.interpretation.answers import AnsweredImage, Filter
 from backend.interpretation.class_table import ClassRow, SortBy, class_table
@@ -170,7 +170,9 @@ def _classes(session: Session, storage: Storage, facts: RunFacts) -> tuple[Class
 def _picture(storage: Storage, digest: Digest) -> str:
     """The picture's small copy as an address that holds it; empty where there is none."""
     content = kept_thumbnail(storage, digest, min(SIZES))
-    return "" if content is None else f"data:{MEDIA_TYPE};base64,{base64.b64encode(content).decode('ascii')}"
+    return (
+        "" if content is None else f"data:{media_type_of(content)};base64,{base64.b64encode(content).decode('ascii')}"
+    )
 
 
 def _matrix(

@@ -77,7 +77,7 @@ def test_it_deletes_everything_of_a_dataset(ana: Ana, services: Services) -> Non
     assert (answer.status_code, emptied.status_code, emptied.json()) == (204, 202, {"entries": 1})
     assert ana.client.get(f"/api/v1/versions/{version['id']}").status_code == 404
     assert not any(services.storage.has_blob(digest) for digest in digests)
-    assert list((services.settings.storage_folder / "thumbnails").rglob("*.jpg")) == []
+    assert list((services.settings.storage_folder / "thumbnails").rglob("*-3")) == []
 
 
 def test_it_keeps_bytes_that_another_dataset_needs(ana: Ana, services: Services) -> None:

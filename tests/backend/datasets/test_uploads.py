@@ -303,7 +303,7 @@ def test_it_serves_thumbnails_and_makes_lost_ones_anew(ana: Ana, services: Servi
     ana.bring({"1.png": encode(draw("cross", 1, 1000))})
     address = f"/api/v1/images/{ana.images()[0]['id']}/thumbnail?size={size}"
     first = ana.client.get(address)
-    for file in (services.settings.storage_folder / "thumbnails").rglob("*.jpg"):
+    for file in (services.settings.storage_folder / "thumbnails").rglob("*-3"):
         file.unlink()
 
     again = ana.client.get(address)
@@ -320,10 +320,10 @@ def test_an_upload_makes_the_copy_for_grids_and_a_larger_one_is_made_when_it_is_
 
     ana.bring({"1.jpg": encode(draw("cross", 1, 1000), "JPEG")})
 
-    assert [file.name.split("-")[1] for file in folder.rglob("*.jpg")] == ["192"]
+    assert [file.name.split("-")[1] for file in folder.rglob("*-3")] == ["192"]
     shown = ana.client.get(f"/api/v1/images/{ana.images()[0]['id']}/thumbnail?size=768")
     assert Image.open(io.BytesIO(shown.content)).size == (768, 768)
-    assert len(list(folder.rglob("*.jpg"))) == 2
+    assert len(list(folder.rglob("*-3"))) == 2
 
 
 def test_it_serves_no_other_sizes_and_no_other_images(ana: Ana) -> None:

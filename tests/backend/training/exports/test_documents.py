@@ -102,7 +102,7 @@ def test_m07_no_name_becomes_an_element_of_the_report(program: httpx.Client, hos
 
     assert not {tag for tag, _ in page.found} & {"script", "iframe", "object", "link", "form", "base"}
     assert [name for _, given in page.found for name in given if name.startswith("on") or name == "style"] == []
-    assert all((given["src"] or "").startswith("data:image/jpeg;base64,") for tag, given in page.found if tag == "img")
+    assert all((given["src"] or "").startswith("data:image/webp;base64,") for tag, given in page.found if tag == "img")
     assert all(name in page.text for name in (*HOSTILE.classes, HOSTILE.dataset, HOSTILE.run))
 
 
