@@ -16,7 +16,9 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def furnished(server: Server) -> Furnished:
+def furnished(page: Page, server: Server) -> Furnished:
+    # The home page would ask for pictures that furnishing deletes.
+    page.goto("about:blank")
     return furnish(server)
 
 
@@ -107,8 +109,9 @@ EACH = 30
 
 
 @pytest.fixture
-def crowd(server: Server) -> Furnished:
+def crowd(page: Page, server: Server) -> Furnished:
     """A run with 36 test pictures: a page of thirty, and six more."""
+    page.goto("about:blank")
     return furnish(server, MANY, each=EACH)
 
 

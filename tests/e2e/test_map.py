@@ -15,8 +15,10 @@ MANY = 100_000
 
 
 @pytest.fixture
-def furnished(server: Server) -> Furnished:
+def furnished(page: Page, server: Server) -> Furnished:
     """With features of which those of one class are alike."""
+    # The home page would ask for pictures that furnishing deletes.
+    page.goto("about:blank")
     found = furnish(server)
     with server.services.database.read() as session:
         labels = dict(VersionRepository(session).labels_of(found.version_id))
