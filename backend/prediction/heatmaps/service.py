@@ -71,17 +71,12 @@ def heatmap(
     if name not in source.classes:
         raise ClassUnknown(name)
     target = source.classes.index(name)
-    key = f"{source.sha256} {source.checkpoint_id} {image.digest} {target} {style} {_FORMAT}"
-    kept = _place(storage, key)
-    for place in (_place_ahead(storage, source, key), kept):
+    file = _file_name(tested, target, style)
+    kept = storage.folder("heatmaps", file[:2]) / file
+    for place in (_folder_ahead(storage, source) / file, kept):
         with suppress(FileNotFoundError):
             return place.read_bytes()
-    model = cache.model(source)
-    if not model.has_feature_map:
-        raise HeatmapsUnavailable(source.checkpoint_id)
-    head = _head(model, source)
-    heat = evidence(attribution(model.feature_map(tested.view(storage, decoders)), head, target))
-    made = drawn(heat, (image.width, image.height), source.preprocessing, style)
+    made = _made(cache, decoders, storage, tested, target, style)
     # On a full disk it is made again each time.
     with suppress(OSError):
         _keep(kept, made)
@@ -94,14 +89,24 @@ def make_ahead(cache: ModelCache, decoders: DecodingPool, storage: Storage, test
     Raises:
         HeatmapsUnavailable, ModelMissing, ModelDamaged, ImageFileMissing, PictureUnreadable, DecodersBusy, DecodersDown
     """
-    image, source = tested.image, tested.source
-    target = source.classes.index(image.predicted)
-    key = f"{source.sha256} {source.checkpoint_id} {image.digest} {target} {Style.COLOUR} {_FORMAT}"
-    place = _place_ahead(storage, source, key)
+    target = tested.source.classes.index(tested.image.predicted)
+    place = _folder_ahead(storage, tested.source) / _file_name(tested, target, Style.COLOUR)
     if place.exists():
         return False
-    write_file(place, heatmap(cache, decoders, storage, tested, "predicted", Style.COLOUR))
+    write_file(place, _made(cache, decoders, storage, tested, target, Style.COLOUR))
     return True
+
+
+def _made(
+    cache: ModelCache, decoders: DecodingPool, storage: Storage, tested: RunPicture, target: int, style: Style
+) -> bytes:
+    image, source = tested.image, tested.source
+    model = cache.model(source)
+    if not model.has_feature_map:
+        raise HeatmapsUnavailable(source.checkpoint_id)
+    head = _head(model, source)
+    heat = evidence(attribution(model.feature_map(tested.view(storage, decoders)), head, target))
+    return drawn(heat, (image.width, image.height), source.preprocessing, style)
 
 
 def _head(model: Model, source: ModelSource) -> Head:
@@ -119,14 +124,15 @@ def _head(model: Model, source: ModelSource) -> Head:
     return model.head
 
 
-def _place(storage: Storage, key: str) -> Path:
-    name = hashlib.sha256(key.encode()).hexdigest()
-    return storage.folder("heatmaps", name[:2]) / f"{name}.png"
+def _file_name(tested: RunPicture, target: int, style: Style) -> str:
+    source = tested.source
+    key = f"{source.sha256} {source.checkpoint_id} {tested.image.digest} {target} {style} {_FORMAT}"
+    return f"{hashlib.sha256(key.encode()).hexdigest()}.png"
 
 
-def _place_ahead(storage: Storage, source: ModelSource, key: str) -> Path:
-    """In a folder of the model's own, which goes when the model does."""
-    return storage.folder("heatmaps", source.folder.name) / f"{hashlib.sha256(key.encode()).hexdigest()}.png"
+def _folder_ahead(storage: Storage, source: ModelSource) -> Path:
+    """A folder of the model's own, which goes when the model does."""
+    return storage.folder("heatmaps", source.folder.name)
 
 
 def _keep(place: Path, content: bytes) -> None:
