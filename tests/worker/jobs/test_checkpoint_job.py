@@ -108,6 +108,8 @@ def test_a_training_that_is_done_asks_for_the_heat_maps_of_its_model(trained: Tr
     job = trained.job(JobKind.HEATMAPS)
     assert (job.state, job.done, job.total) == (JobState.SUCCEEDED, 6, 6)
     assert len(trained.maps) == 6
+    # Each once: those that are made on demand lie beside them.
+    assert len(list((Path(trained.settings.storage_folder) / "heatmaps").rglob("*.png"))) == 6
 
 
 def test_heat_maps_that_are_there_are_not_made_again(trained: Trained) -> None:

@@ -43,6 +43,20 @@ def test_once_there_are_five_a_class_the_doubtful_ones_come_first() -> None:
     assert all(first[cluster] in doubtful for cluster in with_doubt)
 
 
+def test_of_many_classes_doubtful_ones_come_after_two_of_each_cluster() -> None:
+    clusters = find_clusters(VALUES)
+    two_of_each = 2 * (int(clusters.of.max()) + 1)
+    probabilities = np.full((300, 60), 1 / 60, dtype=np.float32)
+
+    policies = [
+        next_pictures(clusters, np.arange(count, 300), np.arange(count), 60, probabilities).policy
+        for count in (two_of_each - 1, two_of_each)
+    ]
+
+    assert two_of_each < 5 * 60
+    assert policies == [Policy.CENTRES, Policy.MARGIN]
+
+
 def test_every_fifth_is_a_random_one() -> None:
     clusters = find_clusters(VALUES)
 
