@@ -1,13 +1,15 @@
 """Wiring only: settings in, application out."""
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Final
 
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from backend import error_handlers, openapi
@@ -104,6 +106,17 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
     app = Tellapart(services)
     error_handlers.install(app)
     openapi.install(app)
+    app.mount("/static", BuiltFiles(), name="static")
+    return app
+
+
+@cache
+def _built_routes() -> Sequence[BaseRoute]:
+    """All addresses in the order in which they are tried, built now and not at the first request.
+
+    FastAPI builds them behind its own lock, but mutes pydantic's warnings while it does, which isn't safe in threads.
+    """
+    together = APIRouter(generate_unique_id_function=_operation_id)
     for router in (
         accounts_endpoints.router,
         accounts_pages.router,
@@ -165,9 +178,10 @@ def create_app(settings: Settings, *, notifier: JobNotifier | None = None) -> Fa
         picture_page.router,
         system_pages.router,
     ):
-        app.include_router(router)
-    app.mount("/static", BuiltFiles(), name="static")
-    return app
+        together.include_router(router)
+    for _ in iter_route_contexts(together.routes):
+        pass
+    return together.routes
 
 
 _NOT_COMPRESSED: Final = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream", "image/*")
@@ -183,8 +197,8 @@ class Tellapart(FastAPI):
             openapi_url="/api/v1/openapi.json",
             docs_url=None,
             redoc_url=None,
-            generate_unique_id_function=_operation_id,
             lifespan=_sweeping,
+            routes=list(_built_routes()),
         )
         self.state.services = services
         self.state.models = ModelCache()

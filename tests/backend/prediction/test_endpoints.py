@@ -143,4 +143,4 @@ def test_a_sound_is_answered_as_it_is_drawn(client: TestClient, checkpoint: Chec
 
     assert [item["file"] for item in answers] == ["tone.wav", "m.csv"]
     assert all("predicted" in item for item in answers)
-    assert page.count('src="data:image/webp;base64,') == 2
+    assert page.count('src="data:image/jpeg;base64,') == 2
