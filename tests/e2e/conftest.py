@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright, expect, sync_playwright
 
 from tests.e2e.furnished import Furnished, Wording, furnish
 from tests.e2e.server import Server as Server
@@ -56,6 +56,8 @@ document.addEventListener("securitypolicyviolation", (event) =>
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     """The driver."""
+    # Five seconds, its default, are not enough where other tests keep all cores busy; whoever waits, waits no longer.
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         yield playwright
 

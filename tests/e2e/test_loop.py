@@ -13,7 +13,7 @@ from tests.fixtures.serve_process import ServeProcess
 
 pytestmark = [pytest.mark.e2e, pytest.mark.weights]
 
-SLOW = 90_000
+SLOW = 180_000
 """Milliseconds for a training of the head, on a processor that is busy."""
 TRAINING, HELD_OUT = 24, 12
 MISLABELLED = ("shapes/valid/circle/a_square.png", "shapes/valid/circle/b_square.png")

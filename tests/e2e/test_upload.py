@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.e2e.conftest import Complaints, Server
 from tests.fixtures.pictures import folder_of_shapes
 
-SLOW = 90_000
+SLOW = 180_000
 """Milliseconds that 45 pictures may take on a busy machine."""
 WATCH_SHIFTS = """
 window.shift = 0;

@@ -349,3 +349,37 @@ def test_a_flipped_byte_in_the_state_of_a_step_is_noticed_and_the_one_before_is_
         "The saved state at step 3 of epoch 2 of stage 1 can't be used (it is damaged); using the one before it"
     ]
     assert weights(broken) == weights(whole)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_epochs_that_take_less_than_saving_are_saved_together(
+    tmp_path: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.engine.loop.saving.SHARE", 0.0)
+    listener = Listener()
+
+    train(order_in(tmp_path, weights_folder, tiny_config(frozen(4), batch_size=4)), on_event=listener)
+
+    assert [event.epoch for event in listener.of(EpochFinished)] == [0, 1, 2, 3]
+    assert [(event.epoch, event.step) for event in listener.of(StateSaved)] == [(4, 0)]
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("step", [0, 3])
+def test_a_stop_after_an_unsaved_epoch_saves_it(
+    step: int, tmp_path: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.engine.loop.saving.SHARE", 0.0)
+    whole, broken = (
+        order_in(tmp_path / kind, weights_folder, tiny_config(frozen(4), batch_size=4)) for kind in ("whole", "broken")
+    )
+    train(whole, on_event=Listener())
+    first, then = Listener(), Listener()
+
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        train(broken, on_event=first, stop=StopInStep(patch, 0, 2, step))
+    train(replace(broken, resume_from=points_of(first)), on_event=then)
+
+    assert [(event.epoch, event.step) for event in first.of(StateSaved)] == [(2, step + 1)]
+    assert [event.epoch for event in then.of(EpochFinished)] == [2, 3]
+    assert weights(broken) == weights(whole)

@@ -51,7 +51,7 @@ TIMERS: Final = Timers(
     missed_notification=1.8,
     backoff=(0.0, 0.1, 0.1),
 )
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 ON_BOTH: Final = frozenset({"test_a_run_ends_undisturbed", "test_nothing_is_left_when_all_have_left"})
 """Tests that run on both databases each time; the others take turns by day and run on both at night."""
 STEADY: Final = "tests.worker.kill.steady_trainer"
@@ -169,11 +169,14 @@ class Cluster:
         with self.database.write() as session:
             control.finish(session, run_id)
 
+    def points(self, run_id: str) -> list[tuple[int, int]]:
+        """Epochs and steps at which it would go on, the newest first; then the beginning."""
+        with self.database.read() as session:
+            return [*((row.epoch, row.step) for row in RunRepository(session).states(run_id, 2)), (0, 0)]
+
     def newest_point(self, run_id: str) -> tuple[int, int]:
         """Epoch and step at which it would go on."""
-        with self.database.read() as session:
-            (row,) = RunRepository(session).states(run_id, 1)
-        return row.epoch, row.step
+        return self.points(run_id)[0]
 
     def newest_state_file(self, run_id: str) -> Path:
         """What lies on disk of the point at which it would go on."""
@@ -211,6 +214,10 @@ class Cluster:
     def wait_for_epochs(self, run_id: str, number: int) -> None:
         """Until so many rows of the table are there."""
         wait_until(lambda: len(self.epochs(run_id)) >= number)
+
+    def wait_for_point(self, run_id: str, epoch: int) -> None:
+        """Until a state after so many epochs is saved: of short epochs, not each is."""
+        wait_until(lambda: self.newest_point(run_id)[0] >= epoch)
 
     def wait_for_status(self, run_id: str, status: str) -> None:
         """Until the run has that status."""

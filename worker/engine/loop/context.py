@@ -12,6 +12,7 @@ from worker.engine.data.source import Unreadable
 from worker.engine.hardware.memory import MemoryLimits
 from worker.engine.loop import evaluation
 from worker.engine.loop.run import LearningRateBackoff
+from worker.engine.loop.saving import SavingTime
 from worker.engine.loop.time_limit import TimeLimit
 from worker.engine.network.architectures import Classifier
 from worker.engine.order import StatePoint, Stopped, StopSignal, TrainingOrder
@@ -35,6 +36,7 @@ class Training:
         stages_before: stages of earlier trainings that led to the weights this training began with.
         ranks: the processes that do the training together.
         time: how long the training has worked, and how long it may.
+        saving: how much of that went into saving states.
     """
 
     order: TrainingOrder
@@ -50,6 +52,7 @@ class Training:
     compile_status: CompileStatus = field(default_factory=CompileStatus)
     ranks: Ranks = ALONE
     time: TimeLimit = field(default_factory=TimeLimit)
+    saving: SavingTime = field(default_factory=SavingTime)
 
     @property
     def preprocessing(self) -> Preprocessing:

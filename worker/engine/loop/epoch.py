@@ -18,7 +18,7 @@ from worker.engine.order import StatePoint, Stopped, StopSignal
 
 
 def run_epoch(training: Training, run: StageRun, valid: evaluation.Answers) -> Evaluation:
-    """Train and validate for what is left of the present epoch, and save the state after it.
+    """Train and validate for what is left of the present epoch, and save the state after it where that is due.
 
     Raises:
         Stopped: what was done is saved, to go on from its last step.
@@ -37,14 +37,17 @@ def run_epoch(training: Training, run: StageRun, valid: evaluation.Answers) -> E
         with loader_stops_translated(training.stop):
             answered = validate(training, run, valid, cursor.epoch)
     except Stopped:
-        if cursor.step and not _is_saved(training, run):
-            save()
+        cursor.elapsed_s = time.monotonic() - begun
+        save_where_unsaved(training, run)
         raise
     finished = _finished(run, answered, learning_rate, time.monotonic() - begun)
     _note_best(training, run, finished)
     run.epoch_seconds.append(finished.duration_s)
     cursor.epoch, cursor.step, cursor.elapsed_s = cursor.epoch + 1, 0, 0.0
-    save_state(training, run, finished)
+    if training.ranks.first_says(training.saving.is_due()):
+        save_state(training, run, finished)
+    else:
+        training.ranks.from_first(lambda: training.on_event(finished))
     return answered
 
 
@@ -88,7 +91,8 @@ def save_state(training: Training, run: StageRun, finished: EpochFinished | None
         training.on_event(StateSaved(point.stage, point.epoch, point.step, point.file, point.sha256, size_bytes))
         return point
 
-    point = training.ranks.from_first(save)
+    with training.saving.measured():
+        point = training.ranks.from_first(save)
     at = (point.stage, point.epoch, point.step)
     training.saved[:] = [one for one in training.saved if (one.stage, one.epoch, one.step) != at] + [point]
     # Only now that the listener knows the new state may older ones go.
@@ -106,9 +110,16 @@ def loader_stops_translated(stop: StopSignal) -> Iterator[None]:
         raise
 
 
-def _is_saved(training: Training, run: StageRun) -> bool:
+def save_where_unsaved(training: Training, run: StageRun) -> None:
+    """Save the run as it is, unless its newest state is the same or it hasn't begun.
+
+    Raises:
+        NotFinite, DiskFull: as ``save_state`` does.
+    """
     here = (run.number, run.cursor.epoch, run.cursor.step)
-    return any((point.stage, point.epoch, point.step) == here for point in training.saved[-1:])
+    is_saved = any((point.stage, point.epoch, point.step) == here for point in training.saved[-1:])
+    if not is_saved and (run.cursor.epoch or run.cursor.step):
+        save_state(training, run)
 
 
 def _finished(run: StageRun, answered: Evaluation, learning_rate: float, duration_s: float) -> EpochFinished:

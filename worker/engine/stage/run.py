@@ -9,7 +9,7 @@ from worker.engine.hardware.memory import PartialUpdate
 from worker.engine.loop import best, evaluation
 from worker.engine.loop.compiled import compile_where_it_pays
 from worker.engine.loop.context import Training
-from worker.engine.loop.epoch import run_epoch, validate
+from worker.engine.loop.epoch import run_epoch, save_where_unsaved, validate
 from worker.engine.loop.lr_finder import find_rate
 from worker.engine.loop.rollback import Rollback
 from worker.engine.loop.run import NotFinite, StageRun
@@ -98,18 +98,23 @@ def _run_epochs(
     """Run what is left of the stage; the answers after its last epoch and after its best one, by epoch."""
     rollback = Rollback(training, run)
     answers: dict[int, Evaluation] = {}
-    while run.cursor.epoch < run.stage.epochs and not _is_cut_short(training, run, before):
+    is_over = False
+    while not is_over:
         wrong: NotFinite | PartialUpdate | None = None
         try:
-            answered = run_epoch(training, run, valid)
-            answers[run.cursor.epoch - 1] = answered
-            _fit_into_time(training, run)
+            is_over = run.cursor.epoch >= run.stage.epochs or _is_cut_short(training, run, before)
+            if is_over:
+                save_where_unsaved(training, run)
+            else:
+                answered = run_epoch(training, run, valid)
+                answers[run.cursor.epoch - 1] = answered
+                _fit_into_time(training, run)
         except (NotFinite, PartialUpdate) as error:
             # Without its traceback, which holds the step's tensors.
             wrong = error.with_traceback(None)
             wrong.__cause__ = wrong.__context__ = None
         if wrong is not None:
-            answers = {}
+            is_over, answers = False, {}
             rollback.take(wrong)
             continue
         wanted = {run.cursor.epoch - 1} | {one.epoch for one in run.bests[-1:]}

@@ -52,7 +52,7 @@ def test_both_stop_at_one_step_and_one_process_continues_from_there(
     train(replace(broken, resume_from=points_of(stopped)), on_event=rest)
 
     assert [type(outcome.raised) for outcome in outcomes] == [Stopped, Stopped]
-    (_, point) = stopped.of(StateSaved)
+    *_, point = stopped.of(StateSaved)
     assert (point.epoch, 0 < point.step < 5) == (1, True)
     found = [loss for listener in (stopped, rest) for event in listener.of(StepFinished) for loss in event.losses]
     expected = [loss for event in alone.of(StepFinished) for loss in event.losses]
