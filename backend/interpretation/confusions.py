@@ -14,6 +14,8 @@ from backend.interpretation.service import Results, Summary
 
 PAIRS: Final = 30
 """Pairs of classes that are listed, each both ways."""
+PAIRS_OPEN: Final = 6
+"""Of these, as many are seen at once; the others open with a click."""
 PICTURES_A_WAY: Final = 6
 
 
@@ -51,6 +53,7 @@ def confusions_context(
         "cell_size": matrix_view.cell_size(len(results.classes)),
         "indices": indices,
         "pairs": pairs[:PAIRS],
+        "pairs_open": PAIRS_OPEN,
         "more_pairs": max(0, len(pairs) - PAIRS),
         "faces": service.faces(session, results, shown, each=PICTURES_A_WAY),
         "images_of": {report.name: report.images for report in summary.per_class},

@@ -1,5 +1,6 @@
 """The pages that show what a model got right and wrong."""
 
+import pytest
 from starlette.testclient import TestClient
 
 from backend.db.session import Database
@@ -96,6 +97,18 @@ def test_a_way_that_never_happened_is_said_to_be_none(client: TestClient, tried_
 
     assert "dog taken for cat: none" in text
     assert "No test picture of dog was predicted cat." in text
+
+
+def test_pairs_that_were_confused_less_often_open_with_a_click(
+    client: TestClient, database: Database, tried_run: TriedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.interpretation.confusions.PAIRS_OPEN", 1)
+    answer_with(database, tried_run, SIX_PAIRS)
+
+    text = client.get(f"/runs/{tried_run.run_id}/understand/confusions", headers=PAGE).text
+
+    seen, folded = text.split("<summary>2 more pairs, confused less often</summary>")
+    assert (seen.count('class="card pair"'), folded.count('class="card pair"')) == (1, 2)
 
 
 def test_the_page_takes_as_many_statements_for_many_pairs_as_for_one(
