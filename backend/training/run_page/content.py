@@ -117,7 +117,7 @@ class RunPage:
         timeline: its parts, while it is under way.
         silence: since when nothing was heard of it, in words; empty while there is news.
         before_it: who is before it in the line; None where it doesn't wait.
-        look: a few test pictures with the answers of the newest finished stage.
+        look: a few test pictures, always the same ones, with the answers of the best model so far.
     """
 
     run: RunView
@@ -147,6 +147,11 @@ class RunPage:
     def best(self) -> StageCard | None:
         """The finished stage with the best model."""
         return min(self.finished, key=lambda stage: stage.rank, default=None)
+
+    @property
+    def offered(self) -> tuple[StageCard, ...]:
+        """Finished stages in the order in which their models are offered: the best, then the newest first."""
+        return tuple(sorted(reversed(self.finished), key=lambda stage: stage is not self.best))
 
     @property
     def remark(self) -> Remark | None:
@@ -188,8 +193,8 @@ def run_page(session: Session, run: RunView) -> RunPage:
 def _look(session: Session, run: RunView) -> tuple[AnsweredImage, ...]:
     if not run.checkpoints:
         return ()
-    newest = CheckpointId(run.checkpoints[-1].id)
-    return tuple(samples(session, newest, limit=_LOOKED_AT))
+    best = min(run.checkpoints, key=lambda checkpoint: rank_of(checkpoint.metrics["valid"]))
+    return tuple(samples(session, CheckpointId(best.id), limit=_LOOKED_AT))
 
 
 def _verdicts(session: Session, run: RunView) -> dict[int, Verdict]:

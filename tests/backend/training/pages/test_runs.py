@@ -43,6 +43,21 @@ def test_a_stage_that_made_it_worse_offers_the_better_model(
     assert f"/checkpoints/{first}/try" in text
 
 
+def test_the_best_model_is_offered_first_and_shown_on_test_pictures(
+    client: TestClient, version_id: VersionId, database: Database
+) -> None:
+    run_id = add_run(database, version_id, "succeeded")
+    first = add_checkpoint(database, run_id, 0, 1)
+    second = add_checkpoint(database, run_id, 1, 9)
+    answer_wrongly(database, version_id, {first: range(1), second: range(9)})
+
+    text = client.get(f"/runs/{run_id}", headers=PAGE).text
+
+    assert 0 < text.index(f"/checkpoints/{first}/export?format=onnx") < text.index(f"/checkpoints/{second}/export")
+    assert "the best model (stage 1) gets" in text
+    assert text.count('<li data-right="false">') <= 1
+
+
 @pytest.mark.parametrize(
     ("is_within_chance", "reason"),
     [(True, "a later model counts only if it is clearly better"), (False, "of stage 1, which did better.")],
