@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, exists, func, not_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from backend.datasets.pictures.limits import (
@@ -17,8 +17,18 @@ from backend.datasets.pictures.limits import (
     ODD_ASPECT,
     TINY_SIDE,
 )
+from backend.db.base import Base
 from backend.tables.datasets import ImagePathRow, ImageRow
 from backend.tables.examination import ImageMeasuresRow, ImagePairRow
+
+
+def looked_up(query: Select[tuple[int]], row: type[Base]) -> ColumnElement[bool]:
+    """Whether ``query`` finds anything for a row, looked up for each row by itself.
+
+    PostgreSQL would rather turn it into a join or a table in memory, which reads whole tables: right for all pictures
+    of a dataset, wrong for the few on a page, whose end it doesn't foresee. An offset, also of 0, keeps it from that.
+    """
+    return exists(query.correlate(row).limit(1).offset(0))
 
 
 def _has_wrong_ending() -> ColumnElement[bool]:
@@ -43,7 +53,7 @@ def _has_note(code: str) -> ColumnElement[bool]:
 
 def _is_measured(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     of_image = ImageMeasuresRow.image_id == ImageRow.id
-    return exists(select(1).where(of_image, condition).correlate(ImageRow))
+    return looked_up(select(1).where(of_image, condition), ImageRow)
 
 
 def _is_paired(*kinds: str) -> ColumnElement[bool]:
@@ -52,9 +62,8 @@ def _is_paired(*kinds: str) -> ColumnElement[bool]:
     def paired(column: InstrumentedAttribute[str], other: InstrumentedAttribute[str]) -> ColumnElement[bool]:
         partner = aliased(ImageRow)
         query = select(1).select_from(ImagePairRow).join(partner, partner.id == other)
-        return exists(
-            query.where(column == ImageRow.id, ImagePairRow.kind.in_(kinds), ~partner.is_deleted).correlate(ImageRow)
-        )
+        query = query.where(column == ImageRow.id, ImagePairRow.kind.in_(kinds), ~partner.is_deleted)
+        return looked_up(query, ImageRow)
 
     return or_(
         paired(ImagePairRow.first_id, ImagePairRow.second_id), paired(ImagePairRow.second_id, ImagePairRow.first_id)
