@@ -78,16 +78,20 @@ _BLANK: Final = or_(  # as ``health.quality`` has it
         ImageMeasuresRow.light - ImageMeasuresRow.dark < BLANK_CONTRAST,
     ),
 )
+MEASURED: Final[Mapping[str, ColumnElement[bool]]] = {
+    "blank": _BLANK,
+    "blurred": and_(ImageMeasuresRow.sharpness < BLURRED_SHARPNESS, not_(_BLANK)),
+    "dark": and_(ImageMeasuresRow.light < DARK_LIGHT, not_(_BLANK)),
+    "light": and_(ImageMeasuresRow.dark > LIGHT_DARK, not_(_BLANK)),
+}
+"""Flags that follow from measures, as conditions on these."""
 _WIDTH, _HEIGHT = ImageRow.width, ImageRow.height
 FLAGS: Final[Mapping[str, ColumnElement[bool]]] = {
     # The same bytes came under several names, or other bytes with the same pixels.
     "exact_duplicate": or_(_has_several_names(), _is_paired("same-pixels")),
     "near_duplicate": _is_paired("same-picture"),
     "moment": _is_paired("same-moment"),
-    "blank": _is_measured(_BLANK),
-    "blurred": _is_measured(and_(ImageMeasuresRow.sharpness < BLURRED_SHARPNESS, not_(_BLANK))),
-    "dark": _is_measured(and_(ImageMeasuresRow.light < DARK_LIGHT, not_(_BLANK))),
-    "light": _is_measured(and_(ImageMeasuresRow.dark > LIGHT_DARK, not_(_BLANK))),
+    **{flag: _is_measured(condition) for flag, condition in MEASURED.items()},
     "tiny": or_(_WIDTH < TINY_SIDE, _HEIGHT < TINY_SIDE),
     "huge": _WIDTH * _HEIGHT > HUGE_PIXELS,
     "odd_aspect": or_(_WIDTH > ODD_ASPECT * _HEIGHT, _HEIGHT > ODD_ASPECT * _WIDTH),

@@ -15,9 +15,10 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal,
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from backend.datasets.errors import ImageNotFound
-from backend.datasets.pictures.flags import FLAGS, looked_up
+from backend.datasets.pictures.flags import FLAGS, MEASURED, looked_up
 from backend.pagination import CursorUnknown
 from backend.tables.datasets import BinnedPathRow, DatasetRow, ImagePathRow, ImageRow, VersionImageRow, VersionRow
+from backend.tables.examination import ImageMeasuresRow
 from backend.tables.interpretation import PredictionRow
 
 LOOKED_THROUGH: Final = 50_000
@@ -317,15 +318,18 @@ class _Walk:
     Attributes:
         key: columns that the list is ordered by; the last one is the image's id.
         along: conditions that the index answers.
-        conditions: what else an image must be.
+        found_by: columns of the same order, of the rows that are looked at for ``conditions``.
+        conditions: what these rows must be.
         is_bounded: whether pictures may be passed over, so that the way needs an end.
     """
 
-    key: tuple[InstrumentedAttribute[str], ...]
+    key: "_Key"
     along: tuple[ColumnElement[bool], ...]
+    found_by: "_Key"
     conditions: tuple[ColumnElement[bool], ...]
     chosen: ImageFilter
     is_descending: bool
+    is_bounded: bool
 
     @classmethod
     def of(cls, dataset_id: str, chosen: ImageFilter, *, backwards: bool = False) -> "_Walk":
@@ -337,11 +341,16 @@ class _Walk:
         if chosen.ids is not None:
             along = (*along, key[-1].in_(chosen.ids))
         is_descending = (chosen.order is ListOrder.NEWEST) != backwards
-        return cls(key, along, tuple(_conditions(chosen, key[-1])), chosen, is_descending)
-
-    @property
-    def is_bounded(self) -> bool:
-        return bool(self.conditions)
+        if chosen.flag in MEASURED and key[0] is ImageRow.id:
+            # Measures are kept in the same order: they are read one after the other, and only of what has the flag
+            # the image is looked up, not the other way round.
+            measured = ImageMeasuresRow.image_id
+            others = _conditions(replace(chosen, flag=None), key[0])
+            of_image = looked_up(select(1).where(ImageRow.id == measured, *along, *others), ImageMeasuresRow)
+            conditions = (MEASURED[chosen.flag], of_image)
+            return cls(key, along, (measured,), conditions, chosen, is_descending, is_bounded=True)
+        others = tuple(_conditions(chosen, key[-1]))
+        return cls(key, along, key, (*along, *others), chosen, is_descending, is_bounded=bool(others))
 
     @property
     def is_of_all(self) -> bool:
@@ -356,26 +365,27 @@ class _Walk:
     def keys(self, start: Sequence[Any] | None) -> Select[Any]:  # Any: as above
         """Keys from ``start`` on, whatever the conditions: read from the index alone."""
         columns: tuple[Any, ...] = self.key
-        query: Select[Any] = select(*columns).where(*self.along).order_by(*self._order())
-        return query if start is None else query.where(self._beyond(start))
+        query: Select[Any] = select(*columns).where(*self.along).order_by(*self._order(self.key))
+        return query if start is None else query.where(self._beyond(self.key, start))
 
     def ids(self, start: Sequence[Any] | None, end: Sequence[Any] | None) -> Select[Any]:  # Any: as above
         """Ids of the images after ``start``, as far as ``end``."""
-        query: Select[Any] = select(self.key[-1]).where(*self.along, *self.conditions).order_by(*self._order())
+        key = self.found_by
+        query: Select[Any] = select(key[-1]).where(*self.conditions).order_by(*self._order(key))
         if start is not None:
-            query = query.where(self._beyond(start))
-        return query if end is None else query.where(self._up_to(end))
+            query = query.where(self._beyond(key, start))
+        return query if end is None else query.where(self._up_to(key, end))
 
-    def _order(self) -> list[ColumnElement[Any]]:  # Any: as above
-        return [column.desc() if self.is_descending else column.asc() for column in self.key]
+    def _order(self, key: "_Key") -> list[ColumnElement[Any]]:  # Any: as above
+        return [column.desc() if self.is_descending else column.asc() for column in key]
 
-    def _beyond(self, start: Sequence[Any]) -> ColumnElement[bool]:  # Any: as above
-        mine, theirs = _pair(self.key, start)
+    def _beyond(self, key: "_Key", start: Sequence[Any]) -> ColumnElement[bool]:  # Any: as above
+        mine, theirs = _pair(key, start)
         found: ColumnElement[bool] = mine < theirs if self.is_descending else mine > theirs
         return found
 
-    def _up_to(self, end: Sequence[Any]) -> ColumnElement[bool]:  # Any: as above
-        mine, theirs = _pair(self.key, end)
+    def _up_to(self, key: "_Key", end: Sequence[Any]) -> ColumnElement[bool]:  # Any: as above
+        mine, theirs = _pair(key, end)
         found: ColumnElement[bool] = mine >= theirs if self.is_descending else mine <= theirs
         return found
 
@@ -388,14 +398,13 @@ def _parts(pictures: int) -> Iterator[int]:
         pictures, part = pictures - part, 5 * part
 
 
-def _pair(
-    key: Sequence[InstrumentedAttribute[str]], values: Sequence[Any]
-) -> tuple[ColumnElement[Any], ColumnElement[Any]]:  # Any: as above
+def _pair(key: "_Key", values: Sequence[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:  # Any: as above
     columns, given = tuple(key), tuple(literal(value) for value in values)
     return (columns[0].expression, given[0]) if len(columns) == 1 else (tuple_(*columns), tuple_(*given))
 
 
-_Way = tuple[tuple[InstrumentedAttribute[str], ...], tuple[ColumnElement[bool], ...]]
+_Key = tuple[InstrumentedAttribute[str], ...]
+_Way = tuple[_Key, tuple[ColumnElement[bool], ...]]
 
 
 def _way(dataset_id: str, chosen: ImageFilter) -> _Way:

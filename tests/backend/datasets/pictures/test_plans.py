@@ -29,7 +29,7 @@ LISTS = {
     "a run by name": (ImageFilter(VERSION, checkpoint_id=CHECKPOINT, order=ListOrder.NAME), "ix_images_by_name"),
     "a part of a path": (ImageFilter(text="cat"), "ix_images_listed"),
     "a flag": (ImageFilter(flag="tiny"), "ix_images_listed"),
-    "a flag by measures": (ImageFilter(flag="dark"), "ix_images_listed"),
+    "a flag by measures, by name": (ImageFilter(flag="dark", order=ListOrder.NAME), "ix_images_by_name"),
     "a flag by pairs": (ImageFilter(flag="near_duplicate"), "ix_images_listed"),
     "a class by name": (ImageFilter(VERSION, label="cat", order=ListOrder.NAME), "ix_images_by_name"),
 }
@@ -72,6 +72,17 @@ def test_a_page_is_read_along_its_index(database: Database, name: str) -> None:
         assert page.startswith("SEARCH")
         # SQLite doesn't call the index of the mistakes covering, but never goes on to the row: it has the whole key.
         assert "COVERING INDEX" in end or "sqlite_autoindex" in end or "ix_predictions_wrong" in end
+
+
+def test_of_a_flag_by_measures_the_measures_are_read_along_their_index(database: Database) -> None:
+    walk = _Walk.of(DATASET, ImageFilter(flag="dark"))
+
+    with database.read() as session:
+        plan = plan_of(session, walk.ids((SOME,), ("e" * 32,)).limit(200))
+
+    assert ("sqlite_autoindex_image_measures_1" if database.is_sqlite else "pk_image_measures") in plan
+    for word in ("TEMP B-TREE", "Sort", "SCAN", "Seq Scan", "Join"):
+        assert word not in plan
 
 
 def test_what_is_shown_of_a_page_is_looked_up_by_the_ids_on_it(database: Database) -> None:
