@@ -7,6 +7,7 @@ do, whatever else the machine does meanwhile.
 """
 
 import argparse
+import os
 import random
 import statistics
 import tempfile
@@ -52,7 +53,7 @@ class Filled:
 class Timed:
     """(wall, processor) milliseconds of one kind of list, and of the bare query in the same turns.
 
-    The processor's are of this process: of SQLite all of the work, of PostgreSQL only what is done with its answers.
+    The processor's are of this thread and, of PostgreSQL, of the connection's process, without its parallel workers.
     """
 
     name: str
@@ -246,10 +247,17 @@ def _bare(session: ReadSession, filled: Filled, after: str) -> None:
 
 def _timed(database: Database, work: Callable[[ReadSession], None]) -> tuple[float, float]:
     with database.read() as session:
-        session.execute(text("SELECT 1"))  # the connection is there and its transaction open
-        wall, cpu = time.perf_counter(), time.thread_time()
+        # The connection is there and its transaction open.
+        server = session.scalar(text("SELECT 0" if database.is_sqlite else "SELECT pg_backend_pid()"))
+        wall, cpu = time.perf_counter(), _processor_seconds(server)
         work(session)
-        return 1000 * (time.perf_counter() - wall), 1000 * (time.thread_time() - cpu)
+        return 1000 * (time.perf_counter() - wall), 1000 * (_processor_seconds(server) - cpu)
+
+
+def _processor_seconds(server: int) -> float:
+    of_server = Path(f"/proc/{server}/schedstat")
+    elsewhere = int(of_server.read_text().split()[0]) / 1e9 if of_server.exists() else 0.0
+    return time.thread_time() + elsewhere
 
 
 @contextmanager
@@ -286,6 +294,7 @@ def main() -> None:
             start = time.perf_counter()
             filled = already_filled(found) or fill(found, arguments.images)
             print(f"{kind}: {filled.images:,} pictures, filled in {time.perf_counter() - start:.0f} s")
+            print(f"load average {os.getloadavg()[0]:.1f}")
             print(
                 "| list | median ms | p95 ms | processor: median ms | p95 ms | times the bare query |"
                 "\n|---|---|---|---|---|---|"

@@ -1,10 +1,11 @@
 """Flags of pictures by size, names, measures and copies; filters and lists use the same conditions."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, Text, and_, cast, exists, func, not_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm.util import AliasedClass
 
 from backend.datasets.pictures.limits import (
     BLANK_CONTRAST,
@@ -17,12 +18,13 @@ from backend.datasets.pictures.limits import (
     ODD_ASPECT,
     TINY_SIDE,
 )
-from backend.db.base import Base
 from backend.tables.datasets import ImagePathRow, ImageRow
 from backend.tables.examination import ImageMeasuresRow, ImagePairRow
 
 
-def looked_up(query: Select[tuple[int]], row: type[Base]) -> ColumnElement[bool]:
+def looked_up(
+    query: Select[tuple[int]], row: type[Any] | AliasedClass[Any]
+) -> ColumnElement[bool]:  # Any: the class of any table
     """Whether ``query`` finds anything for a row, looked up for each row by itself.
 
     PostgreSQL would rather turn it into a join or a table in memory, which reads whole tables: right for all pictures

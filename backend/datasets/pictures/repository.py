@@ -4,6 +4,9 @@ Every list walks along one index (``_Walk``): a page begins where the one before
 Conditions that no index answers, such as a part of a path, are looked at on the way, for at most ``LOOKED_THROUGH``
 pictures a page. So a page takes the same time at the beginning of a list and after a million pictures, and one of which
 nothing matches isn't slower.
+
+The walk gives ids only; what a page shows of them is asked for next (``_rows``). Nothing is joined to the walk, as a
+database may choose to read the other table from its beginning, or whole.
 """
 
 from collections.abc import Iterator, Sequence
@@ -130,7 +133,9 @@ class PictureLists:
         offset: int = 0,
         backwards: bool = False,
     ) -> ImagePage:
-        """A page of a list: after an image, or from a position on (which costs time in proportion to it).
+        """A page of a list: after an image, or from a position on.
+
+        A position costs time in proportion to how far from the beginning it is; of all pictures, from the nearer end.
 
         Raises:
             CursorUnknown: there is no image of the id ``after`` in this order.
@@ -341,13 +346,12 @@ class _Walk:
         if chosen.ids is not None:
             along = (*along, key[-1].in_(chosen.ids))
         is_descending = (chosen.order is ListOrder.NEWEST) != backwards
-        if chosen.flag in MEASURED and key[0] is ImageRow.id:
+        if chosen.flag is not None and chosen.flag in MEASURED and key[0] is ImageRow.id:
             # Measures are kept in the same order: they are read one after the other, and only of what has the flag
             # the image is looked up, not the other way round.
             measured = ImageMeasuresRow.image_id
-            others = _conditions(replace(chosen, flag=None), key[0])
-            of_image = looked_up(select(1).where(ImageRow.id == measured, *along, *others), ImageMeasuresRow)
-            conditions = (MEASURED[chosen.flag], of_image)
+            of_image = (ImageRow.id == measured, *along, *_conditions(replace(chosen, flag=None), key[0]))
+            conditions = (MEASURED[chosen.flag], looked_up(select(1).where(*of_image), ImageMeasuresRow))
             return cls(key, along, (measured,), conditions, chosen, is_descending, is_bounded=True)
         others = tuple(_conditions(chosen, key[-1]))
         return cls(key, along, key, (*along, *others), chosen, is_descending, is_bounded=bool(others))
@@ -391,11 +395,11 @@ class _Walk:
 
 
 def _parts(pictures: int) -> Iterator[int]:
-    """How many pictures are looked at, again and again, until a page is full: of most lists, few."""
-    part = _LOOKED_FIRST
-    while pictures > 0:
-        yield min(part, pictures)
-        pictures, part = pictures - part, 5 * part
+    """How many pictures are looked at, and then how many more if the page isn't full: most are after the first few."""
+    first = min(_LOOKED_FIRST, pictures)
+    yield first
+    if pictures > first:
+        yield pictures - first
 
 
 def _pair(key: "_Key", values: Sequence[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:  # Any: as above
@@ -487,15 +491,12 @@ _NO_ANSWER: Final = tuple(null().label(name) for name in ("predicted", "probabil
 
 
 def _rows(chosen: ImageFilter, ids: Sequence[str]) -> Select[Any]:  # Any: the columns of ``ListedImage``
-    """All that a list shows of these images.
-
-    Not read together with the ids. Of few rows that it knows by their keys, a database looks up one by one what else is
-    known of them; for the flags of a list whose end it can't foresee, it would first read whole tables.
-    """
+    """All that a list shows of these images."""
     of_version = and_(VersionImageRow.image_id == ImageRow.id, VersionImageRow.version_id == chosen.version_id)
     answer = _NO_ANSWER if chosen.checkpoint_id is None else _ANSWER
-    query = select(ImageRow, VersionImageRow.label, VersionImageRow.split, *answer, *_FLAGS)
-    query = query.join(VersionImageRow, of_version, isouter=True).where(ImageRow.id.in_(ids))
+    columns: tuple[Any, ...] = (ImageRow, VersionImageRow.label, VersionImageRow.split, *answer, *_FLAGS)
+    query: Select[Any] = select(*columns).where(ImageRow.id.in_(ids))
+    query = query.join(VersionImageRow, of_version, isouter=True)
     if chosen.checkpoint_id is not None:
         of_checkpoint = PredictionRow.checkpoint_id == chosen.checkpoint_id
         query = query.join(PredictionRow, and_(PredictionRow.image_id == ImageRow.id, of_checkpoint))
