@@ -7,6 +7,7 @@ being refused.
 """
 
 import fcntl
+import gc
 import ipaddress
 import os
 import signal
@@ -349,6 +350,9 @@ def run_web(descriptor: int) -> None:
     )
     # After an orderly end uvicorn raises the signal again; by default that would cut off what is still to be closed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    # What start-up made stays until the end. Each full collection of garbage would look at all of it again, and let
+    # every request wait meanwhile, for 100 to 200 ms.
+    gc.freeze()
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 

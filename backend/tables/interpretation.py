@@ -1,9 +1,13 @@
 """What a checkpoint answered for each image that it had not learnt from."""
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from typing import Final
+
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.db.base import Base, Id
+
+_IS_WRONG: Final = text("actual <> predicted")
 
 
 class PredictionRow(Base):
@@ -13,6 +17,14 @@ class PredictionRow(Base):
     __table_args__ = (
         Index(None, "checkpoint_id", "split", "loss"),
         Index(None, "checkpoint_id", "actual", "predicted"),
+        # The mistakes, which are few, in the order of arrival.
+        Index(
+            "ix_predictions_wrong",
+            "checkpoint_id",
+            "image_id",
+            postgresql_where=_IS_WRONG,
+            sqlite_where=_IS_WRONG,
+        ),
         # What was answered on one picture; without it, deleting a picture would read all rows.
         Index(None, "image_id"),
     )

@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import re
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -214,6 +216,28 @@ def test_it_knows_on_which_file_system_a_folder_lies(tmp_path: Path, folder: str
 
 def test_a_file_system_of_unknown_kind_counts_as_local(tmp_path: Path) -> None:
     assert serve.file_system_of(tmp_path, tmp_path / "missing") == ""
+
+
+def test_collections_of_garbage_do_not_look_at_what_start_up_made(tmp_path: Path, sqlite_url: str) -> None:
+    script = """
+import gc, socket, uvicorn
+from backend import serve
+uvicorn.Server.run = lambda self, sockets: print("made:", len(gc.get_objects()), "frozen:", gc.get_freeze_count())
+serve.run_web(socket.socket().detach())
+"""
+    settings = {"TELLAPART_DATA": str(tmp_path), "DATABASE_URL": sqlite_url}
+
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    made, frozen = (int(number) for number in re.findall(r"(?:made|frozen): (\d+)", done.stdout))
+    assert made < 1_000 < 100_000 < frozen
 
 
 def test_a_lock_left_by_a_dead_server_is_no_obstacle(tmp_path: Path) -> None:

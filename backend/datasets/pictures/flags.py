@@ -1,10 +1,11 @@
 """Flags of pictures by size, names, measures and copies; filters and lists use the same conditions."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, exists, func, not_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
+from sqlalchemy.orm.util import AliasedClass
 
 from backend.datasets.pictures.limits import (
     BLANK_CONTRAST,
@@ -19,6 +20,17 @@ from backend.datasets.pictures.limits import (
 )
 from backend.tables.datasets import ImagePathRow, ImageRow
 from backend.tables.examination import ImageMeasuresRow, ImagePairRow
+
+
+def looked_up(
+    query: Select[tuple[int]], row: type[Any] | AliasedClass[Any]
+) -> ColumnElement[bool]:  # Any: the class of any table
+    """Whether ``query`` finds anything for a row, looked up for each row by itself.
+
+    PostgreSQL would rather turn it into a join or a table in memory, which reads whole tables: right for all pictures
+    of a dataset, wrong for the few on a page, whose end it doesn't foresee. An offset, also of 0, keeps it from that.
+    """
+    return exists(query.correlate(row).limit(1).offset(0))
 
 
 def _has_wrong_ending() -> ColumnElement[bool]:
@@ -43,7 +55,7 @@ def _has_note(code: str) -> ColumnElement[bool]:
 
 def _is_measured(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     of_image = ImageMeasuresRow.image_id == ImageRow.id
-    return exists(select(1).where(of_image, condition).correlate(ImageRow))
+    return looked_up(select(1).where(of_image, condition), ImageRow)
 
 
 def _is_paired(*kinds: str) -> ColumnElement[bool]:
@@ -52,9 +64,8 @@ def _is_paired(*kinds: str) -> ColumnElement[bool]:
     def paired(column: InstrumentedAttribute[str], other: InstrumentedAttribute[str]) -> ColumnElement[bool]:
         partner = aliased(ImageRow)
         query = select(1).select_from(ImagePairRow).join(partner, partner.id == other)
-        return exists(
-            query.where(column == ImageRow.id, ImagePairRow.kind.in_(kinds), ~partner.is_deleted).correlate(ImageRow)
-        )
+        query = query.where(column == ImageRow.id, ImagePairRow.kind.in_(kinds), ~partner.is_deleted)
+        return looked_up(query, ImageRow)
 
     return or_(
         paired(ImagePairRow.first_id, ImagePairRow.second_id), paired(ImagePairRow.second_id, ImagePairRow.first_id)
@@ -69,16 +80,20 @@ _BLANK: Final = or_(  # as ``health.quality`` has it
         ImageMeasuresRow.light - ImageMeasuresRow.dark < BLANK_CONTRAST,
     ),
 )
+MEASURED: Final[Mapping[str, ColumnElement[bool]]] = {
+    "blank": _BLANK,
+    "blurred": and_(ImageMeasuresRow.sharpness < BLURRED_SHARPNESS, not_(_BLANK)),
+    "dark": and_(ImageMeasuresRow.light < DARK_LIGHT, not_(_BLANK)),
+    "light": and_(ImageMeasuresRow.dark > LIGHT_DARK, not_(_BLANK)),
+}
+"""Flags that follow from measures, as conditions on these."""
 _WIDTH, _HEIGHT = ImageRow.width, ImageRow.height
 FLAGS: Final[Mapping[str, ColumnElement[bool]]] = {
     # The same bytes came under several names, or other bytes with the same pixels.
     "exact_duplicate": or_(_has_several_names(), _is_paired("same-pixels")),
     "near_duplicate": _is_paired("same-picture"),
     "moment": _is_paired("same-moment"),
-    "blank": _is_measured(_BLANK),
-    "blurred": _is_measured(and_(ImageMeasuresRow.sharpness < BLURRED_SHARPNESS, not_(_BLANK))),
-    "dark": _is_measured(and_(ImageMeasuresRow.light < DARK_LIGHT, not_(_BLANK))),
-    "light": _is_measured(and_(ImageMeasuresRow.dark > LIGHT_DARK, not_(_BLANK))),
+    **{flag: _is_measured(condition) for flag, condition in MEASURED.items()},
     "tiny": or_(_WIDTH < TINY_SIDE, _HEIGHT < TINY_SIDE),
     "huge": _WIDTH * _HEIGHT > HUGE_PIXELS,
     "odd_aspect": or_(_WIDTH > ODD_ASPECT * _HEIGHT, _HEIGHT > ODD_ASPECT * _WIDTH),

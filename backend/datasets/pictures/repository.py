@@ -4,24 +4,29 @@ Every list walks along one index (``_Walk``): a page begins where the one before
 Conditions that no index answers, such as a part of a path, are looked at on the way, for at most ``LOOKED_THROUGH``
 pictures a page. So a page takes the same time at the beginning of a list and after a million pictures, and one of which
 nothing matches isn't slower.
+
+The walk gives ids only; what a page shows of them is asked for next (``_rows``). Nothing is joined to the walk, as a
+database may choose to read the other table from its beginning, or whole.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, null, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, null, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from backend.datasets.errors import ImageNotFound
-from backend.datasets.pictures.flags import FLAGS
+from backend.datasets.pictures.flags import FLAGS, MEASURED, looked_up
 from backend.pagination import CursorUnknown
 from backend.tables.datasets import BinnedPathRow, DatasetRow, ImagePathRow, ImageRow, VersionImageRow, VersionRow
+from backend.tables.examination import ImageMeasuresRow
 from backend.tables.interpretation import PredictionRow
 
 LOOKED_THROUGH: Final = 50_000
 """Pictures that are looked at for one page, where a condition needs each of them looked at."""
+_LOOKED_FIRST: Final = 2_000
 MOST_COUNTED: Final = 10_000
 FOLDERS_FROM: Final = 20_000
 """Pictures from whose paths the choice of folders is made."""
@@ -128,7 +133,9 @@ class PictureLists:
         offset: int = 0,
         backwards: bool = False,
     ) -> ImagePage:
-        """A page of a list: after an image, or from a position on (which costs time in proportion to it).
+        """A page of a list: after an image, or from a position on.
+
+        A position costs time in proportion to how far from the beginning it is; of all pictures, from the nearer end.
 
         Raises:
             CursorUnknown: there is no image of the id ``after`` in this order.
@@ -136,17 +143,11 @@ class PictureLists:
         walk = _Walk.of(dataset_id, chosen, backwards=backwards)
         start = self._key(walk, chosen, after) if after else None
         if offset and start is None:
-            start = self._session.execute(walk.keys(None).offset(offset - 1).limit(1)).first()
+            start = self._key_at(dataset_id, walk, offset)
             if start is None:
                 return ImagePage([], None)
-        end = self._end(walk, start)
-        answer = _NO_ANSWER if chosen.checkpoint_id is None else _ANSWER
-        columns = (ImageRow, VersionImageRow.label, VersionImageRow.split, *answer, *_FLAGS)
-        query = walk.select(start, end, *columns).limit(limit + 1)
-        found = [_listed(row) for row in self._session.execute(query)]
-        if len(found) > limit:
-            return ImagePage(found[:limit], found[limit - 1].row.id)
-        return ImagePage(found, None if end is None else end[-1])
+        ids, following = self._found(walk, start, limit)
+        return ImagePage(self._listed(chosen, ids), following)
 
     def images(
         self, dataset_id: str, chosen: ImageFilter, *, limit: int, after: str | None = None
@@ -159,12 +160,7 @@ class PictureLists:
     ) -> tuple[list[str], str | None]:
         """Ids alone, and the cursor of the next part."""
         walk = _Walk.of(dataset_id, chosen)
-        start = self._key(walk, chosen, after) if after else None
-        end = self._end(walk, start)
-        found = list(self._session.scalars(walk.select(start, end, ImageRow.id).limit(limit + 1)))
-        if len(found) > limit:
-            return found[:limit], found[limit - 1]
-        return found, None if end is None else end[-1]
+        return self._found(walk, self._key(walk, chosen, after) if after else None, limit)
 
     def count(self, dataset_id: str, chosen: ImageFilter) -> Count:
         """How many images a list has: from stored totals, or counted up to ``MOST_COUNTED``."""
@@ -175,8 +171,8 @@ class PictureLists:
         if stored_sum is not None:
             return Count(stored_sum, is_exact=True)
         walk = _Walk.of(dataset_id, chosen)
-        end = self._end(walk, None)
-        capped = walk.select(None, end, literal(1)).order_by(None).limit(MOST_COUNTED + 1).subquery()
+        end = self._end(walk, None, LOOKED_THROUGH)
+        capped = walk.ids(None, end).order_by(None).limit(MOST_COUNTED + 1).subquery()
         counted = self._session.scalar(select(func.count()).select_from(capped)) or 0
         return Count(min(counted, MOST_COUNTED), is_exact=end is None and counted <= MOST_COUNTED)
 
@@ -245,8 +241,8 @@ class PictureLists:
             start = self._key(walk, chosen, image_id)
         except CursorUnknown:
             return None
-        found: str | None = self._session.scalar(walk.select(start, self._end(walk, start), ImageRow.id).limit(1))
-        return found
+        found, _ = self._found(walk, start, 1)
+        return found[0] if found else None
 
     def names_of(self, image_id: str) -> list[str]:
         """All names under which an image was added; of one in the bin, those that it had."""
@@ -281,11 +277,43 @@ class PictureLists:
             raise CursorUnknown(image_id)
         return found
 
-    def _end(self, walk: "_Walk", start: Sequence[Any] | None) -> Sequence[Any] | None:  # Any: as above
-        """The last key that is looked at for one page; None where the list ends before it."""
+    def _key_at(self, dataset_id: str, walk: "_Walk", position: int) -> Sequence[Any] | None:  # Any: as above
+        """The key at a position, the first being 1; None where the list ends before it."""
+        total = select(DatasetRow.images).where(DatasetRow.id == dataset_id).scalar_subquery()
+        if walk.is_of_all and 2 * position > (self._session.scalar(select(total)) or 0):
+            # Counted from the end, which is nearer; how far, in the same statement, as pictures may arrive meanwhile.
+            from_end = case((total > position, total - position), else_=0)
+            return self._session.execute(walk.backwards.keys(None).offset(from_end).limit(1)).first()
+        return self._session.execute(walk.keys(None).offset(position - 1).limit(1)).first()
+
+    def _found(
+        self, walk: "_Walk", start: Sequence[Any] | None, limit: int
+    ) -> tuple[list[str], str | None]:  # Any: as above
+        """Ids on one page, and the cursor of the next one."""
+        found: list[str] = []
+        end: Sequence[Any] | None = None
+        for pictures in _parts(LOOKED_THROUGH):
+            end = self._end(walk, start, pictures)
+            found += self._session.scalars(walk.ids(start, end).limit(limit + 1 - len(found)))
+            if len(found) > limit:
+                return found[:limit], found[limit - 1]
+            if end is None:
+                return found, None
+            start = end
+        return found, None if end is None else end[-1]
+
+    def _end(self, walk: "_Walk", start: Sequence[Any] | None, pictures: int) -> Sequence[Any] | None:  # Any: as above
+        """The last key of so many pictures; None where the list ends before it, or where each of them belongs to it."""
         if not walk.is_bounded:
             return None
-        return self._session.execute(walk.keys(start).offset(LOOKED_THROUGH - 1).limit(1)).first()
+        return self._session.execute(walk.keys(start).offset(pictures - 1).limit(1)).first()
+
+    def _listed(self, chosen: ImageFilter, ids: Sequence[str]) -> list[ListedImage]:
+        """The images of these ids, in their order."""
+        if not ids:
+            return []
+        rows = {found.row.id: found for found in map(_listed, self._session.execute(_rows(chosen, ids)))}
+        return [rows[image_id] for image_id in ids if image_id in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,86 +323,92 @@ class _Walk:
     Attributes:
         key: columns that the list is ordered by; the last one is the image's id.
         along: conditions that the index answers.
-        conditions: what else an image must be.
+        found_by: columns of the same order, of the rows that are looked at for ``conditions``.
+        conditions: what these rows must be.
         is_bounded: whether pictures may be passed over, so that the way needs an end.
     """
 
-    key: tuple[InstrumentedAttribute[str], ...]
+    key: "_Key"
     along: tuple[ColumnElement[bool], ...]
+    found_by: "_Key"
     conditions: tuple[ColumnElement[bool], ...]
     chosen: ImageFilter
     is_descending: bool
+    is_bounded: bool
 
     @classmethod
     def of(cls, dataset_id: str, chosen: ImageFilter, *, backwards: bool = False) -> "_Walk":
         key, along = _way(dataset_id, chosen)
-        if chosen.begins_with is not None and len(key) == 2:
-            along = (*along, key[0] >= chosen.begins_with)
+        if chosen.begins_with is not None:
+            # Of one class alone, either all or none comes after it.
+            first = key[0] if len(key) == 2 else literal(chosen.label)
+            along = (*along, first >= chosen.begins_with)
         if chosen.ids is not None:
             along = (*along, key[-1].in_(chosen.ids))
         is_descending = (chosen.order is ListOrder.NEWEST) != backwards
-        return cls(key, along, tuple(_conditions(dataset_id, chosen, key)), chosen, is_descending)
+        if chosen.flag is not None and chosen.flag in MEASURED and key[0] is ImageRow.id:
+            # Measures are kept in the same order: they are read one after the other, and only of what has the flag
+            # the image is looked up, not the other way round.
+            measured = ImageMeasuresRow.image_id
+            of_image = (ImageRow.id == measured, *along, *_conditions(replace(chosen, flag=None), key[0]))
+            conditions = (MEASURED[chosen.flag], looked_up(select(1).where(*of_image), ImageMeasuresRow))
+            return cls(key, along, (measured,), conditions, chosen, is_descending, is_bounded=True)
+        others = tuple(_conditions(chosen, key[-1]))
+        return cls(key, along, key, (*along, *others), chosen, is_descending, is_bounded=bool(others))
 
     @property
-    def is_bounded(self) -> bool:
-        return bool(self.conditions)
+    def is_of_all(self) -> bool:
+        """Whether it leads past all pictures of the dataset."""
+        return self.key[-1].class_ is ImageRow and self.chosen.ids is None and self.chosen.begins_with is None
+
+    @property
+    def backwards(self) -> "_Walk":
+        """The same way from its end."""
+        return replace(self, is_descending=not self.is_descending)
 
     def keys(self, start: Sequence[Any] | None) -> Select[Any]:  # Any: as above
         """Keys from ``start`` on, whatever the conditions: read from the index alone."""
         columns: tuple[Any, ...] = self.key
-        query: Select[Any] = select(*columns).where(*self.along).order_by(*self._order())
-        return query if start is None else query.where(self._beyond(start))
+        query: Select[Any] = select(*columns).where(*self.along).order_by(*self._order(self.key))
+        return query if start is None else query.where(self._beyond(self.key, start))
 
-    def select(
-        self, start: Sequence[Any] | None, end: Sequence[Any] | None, *columns: Any
-    ) -> Select[Any]:  # Any: as above
-        """Columns of the images after ``start``, as far as ``end``."""
-        query = self._joined(select(*columns)).where(*self.along, *self.conditions).order_by(*self._order())
+    def ids(self, start: Sequence[Any] | None, end: Sequence[Any] | None) -> Select[Any]:  # Any: as above
+        """Ids of the images after ``start``, as far as ``end``."""
+        key = self.found_by
+        query: Select[Any] = select(key[-1]).where(*self.conditions).order_by(*self._order(key))
         if start is not None:
-            query = query.where(self._beyond(start))
-        return query if end is None else query.where(self._up_to(end))
+            query = query.where(self._beyond(key, start))
+        return query if end is None else query.where(self._up_to(key, end))
 
-    def _joined(self, query: Select[Any]) -> Select[Any]:  # Any: as above
-        """The table of the index first; of the others one row each, by its primary key."""
-        chosen, home = self.chosen, self.key[-1].class_
-        of_version = and_(
-            VersionImageRow.image_id == self.key[-1], VersionImageRow.version_id == literal(chosen.version_id)
-        )
-        of_checkpoint = and_(
-            PredictionRow.image_id == self.key[-1], PredictionRow.checkpoint_id == literal(chosen.checkpoint_id)
-        )
-        query = query.select_from(home)
-        if home is not ImageRow:
-            query = query.join(ImageRow, ImageRow.id == self.key[-1])
-        if home is not VersionImageRow:
-            must = chosen.only_version or chosen.label is not None or chosen.split is not None
-            query = query.join(VersionImageRow, of_version, isouter=not must)
-        if home is not PredictionRow and chosen.checkpoint_id is not None:
-            query = query.join(PredictionRow, of_checkpoint)
-        return query
+    def _order(self, key: "_Key") -> list[ColumnElement[Any]]:  # Any: as above
+        return [column.desc() if self.is_descending else column.asc() for column in key]
 
-    def _order(self) -> list[ColumnElement[Any]]:  # Any: as above
-        return [column.desc() if self.is_descending else column.asc() for column in self.key]
-
-    def _beyond(self, start: Sequence[Any]) -> ColumnElement[bool]:  # Any: as above
-        mine, theirs = _pair(self.key, start)
+    def _beyond(self, key: "_Key", start: Sequence[Any]) -> ColumnElement[bool]:  # Any: as above
+        mine, theirs = _pair(key, start)
         found: ColumnElement[bool] = mine < theirs if self.is_descending else mine > theirs
         return found
 
-    def _up_to(self, end: Sequence[Any]) -> ColumnElement[bool]:  # Any: as above
-        mine, theirs = _pair(self.key, end)
+    def _up_to(self, key: "_Key", end: Sequence[Any]) -> ColumnElement[bool]:  # Any: as above
+        mine, theirs = _pair(key, end)
         found: ColumnElement[bool] = mine >= theirs if self.is_descending else mine <= theirs
         return found
 
 
-def _pair(
-    key: Sequence[InstrumentedAttribute[str]], values: Sequence[Any]
-) -> tuple[ColumnElement[Any], ColumnElement[Any]]:  # Any: as above
+def _parts(pictures: int) -> Iterator[int]:
+    """How many pictures are looked at, and then how many more if the page isn't full: most are after the first few."""
+    first = min(_LOOKED_FIRST, pictures)
+    yield first
+    if pictures > first:
+        yield pictures - first
+
+
+def _pair(key: "_Key", values: Sequence[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:  # Any: as above
     columns, given = tuple(key), tuple(literal(value) for value in values)
     return (columns[0].expression, given[0]) if len(columns) == 1 else (tuple_(*columns), tuple_(*given))
 
 
-_Way = tuple[tuple[InstrumentedAttribute[str], ...], tuple[ColumnElement[bool], ...]]
+_Key = tuple[InstrumentedAttribute[str], ...]
+_Way = tuple[_Key, tuple[ColumnElement[bool], ...]]
 
 
 def _way(dataset_id: str, chosen: ImageFilter) -> _Way:
@@ -383,10 +417,12 @@ def _way(dataset_id: str, chosen: ImageFilter) -> _Way:
     of_version = (VersionImageRow.version_id == chosen.version_id,)
     if chosen.order is ListOrder.NAME:
         return (ImageRow.name_key, ImageRow.id), listed
-    if chosen.order is ListOrder.CLASS:
+    if chosen.order is ListOrder.CLASS and chosen.label is None:
         return (VersionImageRow.label, VersionImageRow.image_id), of_version
     if chosen.checkpoint_id is not None:
-        return (PredictionRow.image_id,), (PredictionRow.checkpoint_id == chosen.checkpoint_id,)
+        # Of the mistakes, which are few, there is an index of their own.
+        mistakes = (_IS_WRONG,) if chosen.is_right is False else ()
+        return (PredictionRow.image_id,), (PredictionRow.checkpoint_id == chosen.checkpoint_id, *mistakes)
     if chosen.label is not None:
         return (VersionImageRow.image_id,), (*of_version, VersionImageRow.label == chosen.label)
     if chosen.split is not None:
@@ -396,16 +432,23 @@ def _way(dataset_id: str, chosen: ImageFilter) -> _Way:
     return (ImageRow.id,), listed
 
 
-def _conditions(
-    dataset_id: str, chosen: ImageFilter, key: tuple[InstrumentedAttribute[str], ...]
-) -> list[ColumnElement[bool]]:
+def _conditions(chosen: ImageFilter, key: InstrumentedAttribute[str]) -> Iterator[ColumnElement[bool]]:
+    """What else an image must be: conditions on the table of the index, and on the image's row in others."""
+    for column, conditions in (
+        (ImageRow.id, _of_image(chosen, key)),
+        (VersionImageRow.image_id, _of_version(chosen, key)),
+        (PredictionRow.image_id, _of_answer(chosen, key)),
+    ):
+        if column.class_ is key.class_:
+            yield from conditions
+        elif conditions:
+            yield looked_up(select(1).where(column == key, *conditions), key.class_)
+
+
+def _of_image(chosen: ImageFilter, key: InstrumentedAttribute[str]) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
-    if key[-1].class_ is not ImageRow and not chosen.only_version:
+    if key.class_ is not ImageRow and not chosen.only_version:
         found.append(~ImageRow.is_deleted)
-    if chosen.label is not None:
-        found.append(VersionImageRow.label == chosen.label)
-    if chosen.split is not None:
-        found.append(VersionImageRow.split == chosen.split)
     if chosen.flag is not None:
         found.append(FLAGS[chosen.flag])
     if chosen.folder is not None:
@@ -418,17 +461,46 @@ def _conditions(
             found += [ImageRow.width >= least, ImageRow.height >= least]
         if most is not None:
             found.append((ImageRow.width <= most) | (ImageRow.height <= most))
-    if chosen.is_right is not None:
-        is_right = PredictionRow.actual == PredictionRow.predicted
-        found.append(is_right if chosen.is_right else ~is_right)
-    if chosen.only_version and key[-1].class_ is ImageRow:
-        found.append(VersionImageRow.image_id.is_not(None))
     return found
 
 
+def _of_version(chosen: ImageFilter, key: InstrumentedAttribute[str]) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if chosen.label is not None:
+        found.append(VersionImageRow.label == chosen.label)
+    if chosen.split is not None:
+        found.append(VersionImageRow.split == chosen.split)
+    if key.class_ is not VersionImageRow and (found or chosen.only_version):
+        found.append(VersionImageRow.version_id == chosen.version_id)
+    return found
+
+
+def _of_answer(chosen: ImageFilter, key: InstrumentedAttribute[str]) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if chosen.is_right is not None:
+        found.append(~_IS_WRONG if chosen.is_right else _IS_WRONG)
+    if key.class_ is not PredictionRow and chosen.checkpoint_id is not None:
+        found.append(PredictionRow.checkpoint_id == chosen.checkpoint_id)
+    return found
+
+
+_IS_WRONG: Final = PredictionRow.actual != PredictionRow.predicted
 _FLAGS: Final = tuple(condition.label(flag) for flag, condition in FLAGS.items())
 _ANSWER: Final = (PredictionRow.predicted, PredictionRow.probability_predicted, PredictionRow.actual)
 _NO_ANSWER: Final = tuple(null().label(name) for name in ("predicted", "probability", "actual"))
+
+
+def _rows(chosen: ImageFilter, ids: Sequence[str]) -> Select[Any]:  # Any: the columns of ``ListedImage``
+    """All that a list shows of these images."""
+    of_version = and_(VersionImageRow.image_id == ImageRow.id, VersionImageRow.version_id == chosen.version_id)
+    answer = _NO_ANSWER if chosen.checkpoint_id is None else _ANSWER
+    columns: tuple[Any, ...] = (ImageRow, VersionImageRow.label, VersionImageRow.split, *answer, *_FLAGS)
+    query: Select[Any] = select(*columns).where(ImageRow.id.in_(ids))
+    query = query.join(VersionImageRow, of_version, isouter=True)
+    if chosen.checkpoint_id is not None:
+        of_checkpoint = PredictionRow.checkpoint_id == chosen.checkpoint_id
+        query = query.join(PredictionRow, and_(PredictionRow.image_id == ImageRow.id, of_checkpoint))
+    return query
 
 
 def _listed(found: Sequence[Any]) -> ListedImage:  # Any: the columns of ``page``

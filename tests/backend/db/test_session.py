@@ -125,6 +125,16 @@ def test_it_sets_up_every_sqlite_connection(sqlite_url: str) -> None:
     database.dispose()
 
 
+def test_it_sets_up_every_postgresql_connection(postgres_url: str) -> None:
+    database = Database(postgres_url)
+
+    with database.read() as session:
+        found = {name: session.scalar(text(f"SHOW {name}")) for name in ("lock_timeout", "timezone", "jit")}
+
+    assert found == {"lock_timeout": "5s", "timezone": "UTC", "jit": "off"}
+    database.dispose()
+
+
 def test_a_fault_in_a_statement_does_not_look_like_a_database_that_is_away(database: Database) -> None:
     with pytest.raises(DBAPIError) as raised, database.read() as session:
         session.execute(text("SELECT no_such_column FROM datasets"))

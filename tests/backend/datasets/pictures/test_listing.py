@@ -140,6 +140,38 @@ def test_a_position_can_be_asked_for(ana: Ana) -> None:
     assert paths(ana, "offset=6") == []
 
 
+@pytest.mark.parametrize("order", ["arrival", "newest", "name"])
+def test_positions_are_the_same_from_either_end_and_leave_out_what_was_deleted(ana: Ana, order: str) -> None:
+    bring_names(ana, "c.png", "a.png", "b.png", "e.png", "d.png")
+    deleted = {"ids": [ana.images("order=name")[2]["id"]]}
+    ana.client.request("DELETE", f"/api/v1/datasets/{ana.dataset_id}/images", json=deleted)
+    expected = {
+        "arrival": ["a.png", "b.png", "e.png", "d.png"],
+        "newest": ["d.png", "e.png", "b.png", "a.png"],
+        "name": ["a.png", "b.png", "d.png", "e.png"],
+    }[order]
+
+    assert [paths(ana, f"order={order}&offset={skipped}") for skipped in range(6)] == [
+        expected,
+        expected[1:],
+        expected[2:],
+        expected[3:],
+        [],
+        [],
+    ]
+
+
+def test_a_page_is_filled_from_several_parts_of_the_list(ana: Ana, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana.bring_shapes(4)
+    monkeypatch.setattr(repository, "_LOOKED_FIRST", 2)
+
+    page = ana.client.get(f"/api/v1/datasets/{ana.dataset_id}/images?text=SQUARE&limit=3").json()
+
+    assert [image["path"] for image in page["items"]] == [f"shapes/square/{number}.png" for number in range(3)]
+    assert page["next"] == page["items"][-1]["id"]
+    assert walked(ana, "text=SQUARE") == [f"shapes/square/{number}.png" for number in range(4)]
+
+
 def test_signs_that_mean_something_to_the_database_are_letters(ana: Ana) -> None:
     bring_names(ana, "a/100%.png", "a/1000.png", "a/1_0.png")
 
@@ -205,6 +237,33 @@ def test_pictures_that_a_run_got_wrong_are_listed_with_what_it_said(ana: Ana, se
         f"/datasets/{ana.dataset_id}/images?run={run_id}&result=wrong", headers={"Accept": "text/html"}
     ).text
     assert f"labelled {wrong[0]['label']}, predicted something else (75%)" in page
+
+
+def test_mistakes_are_listed_in_any_order_a_part_of_the_pictures_at_a_time(
+    ana: Ana, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana.bring_shapes(5)
+    version = ana.freeze({"kind": "folder"})
+    run_id = add_results(services, version["id"])
+    [wrong] = paths(ana, f"run={run_id}&result=wrong")
+    tested = sorted(paths(ana, f"run={run_id}"))
+    monkeypatch.setattr(repository, "LOOKED_THROUGH", 2)
+
+    assert [walked(ana, f"run={run_id}&result=wrong&order={order}") for order in ("name", "class")] == [[wrong]] * 2
+    assert sorted(walked(ana, f"run={run_id}&order=name")) == tested
+    assert len(ana.images(f"run={run_id}&order=name")) < len(tested)
+
+
+def test_one_class_is_listed_class_by_class_where_the_list_does_not_begin_after_it(ana: Ana) -> None:
+    ana.bring_shapes(2)
+    ana.freeze({"kind": "folder"})
+    crosses = ["shapes/cross/0.png", "shapes/cross/1.png"]
+
+    assert [paths(ana, f"order=class&class=cross{beginning}") for beginning in ("", "&from=cross", "&from=square")] == [
+        crosses,
+        crosses,
+        [],
+    ]
 
 
 def test_all_that_is_known_of_a_picture_is_in_one_answer(ana: Ana, services: Services) -> None:

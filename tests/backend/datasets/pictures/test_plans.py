@@ -6,9 +6,8 @@ import pytest
 from sqlalchemy import Select, text
 from sqlalchemy.orm import Session
 
-from backend.datasets.pictures.repository import ImageFilter, ListOrder, _Walk
+from backend.datasets.pictures.repository import ImageFilter, ListOrder, _rows, _Walk
 from backend.db.session import Database
-from backend.tables.datasets import ImageRow
 
 VERSION, CHECKPOINT, DATASET, SOME = "a" * 32, "b" * 32, "c" * 32, "d" * 32
 LISTS = {
@@ -21,9 +20,17 @@ LISTS = {
     # Either of the two indexes, as the database thinks fit.
     "a class and set": (ImageFilter(VERSION, label="cat", split="test"), "ix_version_images_"),
     "a version": (ImageFilter(VERSION, only_version=True), "version_images"),
-    "a run's mistakes": (ImageFilter(VERSION, checkpoint_id=CHECKPOINT, is_right=False), "predictions"),
+    "a class, class by class": (
+        ImageFilter(VERSION, label="cat", order=ListOrder.CLASS),
+        "ix_version_images_version_id_label_image_id",
+    ),
+    "a run": (ImageFilter(VERSION, checkpoint_id=CHECKPOINT), "predictions"),
+    "a run's mistakes": (ImageFilter(VERSION, checkpoint_id=CHECKPOINT, is_right=False), "ix_predictions_wrong"),
+    "a run by name": (ImageFilter(VERSION, checkpoint_id=CHECKPOINT, order=ListOrder.NAME), "ix_images_by_name"),
     "a part of a path": (ImageFilter(text="cat"), "ix_images_listed"),
     "a flag": (ImageFilter(flag="tiny"), "ix_images_listed"),
+    "a flag by measures, by name": (ImageFilter(flag="dark", order=ListOrder.NAME), "ix_images_by_name"),
+    "a flag by pairs": (ImageFilter(flag="near_duplicate"), "ix_images_listed"),
     "a class by name": (ImageFilter(VERSION, label="cat", order=ListOrder.NAME), "ix_images_by_name"),
 }
 
@@ -49,7 +56,7 @@ def test_a_page_is_read_along_its_index(database: Database, name: str) -> None:
     walk = _Walk.of(DATASET, chosen)
 
     with database.read() as session:
-        page = plan_of(session, walk.select(keys(walk), None, ImageRow, ImageRow.id).limit(200))
+        page = plan_of(session, walk.ids(keys(walk), None).limit(200))
         end = plan_of(session, walk.keys(keys(walk)).offset(49_999).limit(1))
 
     for plan in (page, end):
@@ -58,6 +65,32 @@ def test_a_page_is_read_along_its_index(database: Database, name: str) -> None:
         assert "Sort" not in plan
         assert "SCAN" not in plan
         assert "Seq Scan" not in plan
+        # Of a join, PostgreSQL may read the other table from its beginning, however far in the list a page is.
+        assert "Join" not in plan
+        assert "hashed SubPlan" not in plan
     if database.is_sqlite:
         assert page.startswith("SEARCH")
-        assert "COVERING INDEX" in end or "sqlite_autoindex" in end
+        # SQLite doesn't call the index of the mistakes covering, but never goes on to the row: it has the whole key.
+        assert "COVERING INDEX" in end or "sqlite_autoindex" in end or "ix_predictions_wrong" in end
+
+
+def test_of_a_flag_by_measures_the_measures_are_read_along_their_index(database: Database) -> None:
+    walk = _Walk.of(DATASET, ImageFilter(flag="dark"))
+
+    with database.read() as session:
+        plan = plan_of(session, walk.ids((SOME,), ("e" * 32,)).limit(200))
+
+    assert ("sqlite_autoindex_image_measures_1" if database.is_sqlite else "pk_image_measures") in plan
+    for word in ("TEMP B-TREE", "Sort", "SCAN", "Seq Scan", "Join"):
+        assert word not in plan
+
+
+def test_what_is_shown_of_a_page_is_looked_up_by_the_ids_on_it(database: Database) -> None:
+    ids = [f"{number:032x}" for number in range(200)]
+
+    with database.read() as session:
+        plan = plan_of(session, _rows(ImageFilter(VERSION, checkpoint_id=CHECKPOINT), ids))
+
+    assert "SCAN" not in plan
+    assert "Seq Scan" not in plan
+    assert "hashed SubPlan" not in plan
