@@ -56,6 +56,19 @@ def stratified(
     return stratified_groups(known, shares, kept or {})
 
 
+def stratified_counts(counts: Mapping[str, int], shares: Shares) -> dict[str, dict[Split, int]]:
+    """Images of each class on each side where it has so many, each is dealt alone and nothing is kept.
+
+    Which ones they are follows from their ranks, and how many from the shares alone.
+    """
+    found = {}
+    for label, images in counts.items():
+        held = shares.targets(images)
+        sides = {Split.TRAIN: images - sum(held.values()), **held}
+        found[label] = {side: number for side, number in sides.items() if number}
+    return found
+
+
 def stratified_singles(
     labelled: Iterable[tuple[Digest, str]], shares: Shares, kept: Mapping[Digest, Split]
 ) -> dict[Digest, Split]:
@@ -63,14 +76,16 @@ def stratified_singles(
 
     ``labelled`` are digest and label of each image.
     """
-    of_label: dict[str, list[tuple[bytes, Digest]]] = defaultdict(list)
+    of_label: dict[str, list[str]] = defaultdict(list)
     prefix = f"{shares.seed}:"
+    rank_letters = 2 * _RANK_BYTES
     for digest, label in labelled:
-        of_label[label].append((hashlib.sha256(f"{prefix}{digest}".encode()).digest()[:_RANK_BYTES], digest))
+        # The rank, then the digest, in one text: of 100,000 images, texts are sorted in half the time of pairs.
+        of_label[label].append(hashlib.sha256(f"{prefix}{digest}".encode()).hexdigest()[:rank_letters] + digest)
     sides: dict[Digest, Split] = {}
     for ranked in of_label.values():
         ranked.sort()
-        sides.update(_deal_class([digest for _, digest in ranked], shares, kept))
+        sides.update(_deal_class([Digest(text[rank_letters:]) for text in ranked], shares, kept))
     return sides
 
 
