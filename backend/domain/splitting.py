@@ -159,6 +159,19 @@ def assign_splits(
     return found
 
 
+def assign_at_random(
+    labelled: Iterable[tuple[Digest, str]], spec: RandomSplit, kept: Mapping[Digest, Split] | None = None
+) -> Assignment:
+    """What ``assign_splits`` gives without groups, where only digest and label of each image matter.
+
+    Raises:
+        NoValidationImages, NoTrainingImages: one side would be empty.
+    """
+    found = stratified_singles(labelled, _shares(spec), kept or {})
+    _check_sides({*found.values()})
+    return Assignment(found)
+
+
 def count_splits(counts: Mapping[str, int], spec: RandomSplit) -> dict[str, dict[Split, int]]:
     """Images of each class on each side, as ``assign_splits`` gives them without groups and an earlier version.
 
@@ -194,16 +207,15 @@ def find_groups_by_pattern(text: str, paths: Sequence[str]) -> Sequence[str | No
 def _at_random(
     images: Sequence[LabelledImage], spec: RandomSplit, kept: Mapping[Digest, Split], find_groups: FindGroups
 ) -> Assignment:
-    shares = _shares(spec)
     if not spec.group:
-        return Assignment(stratified_singles(((image.digest, image.label) for image in images), shares, kept))
+        return assign_at_random(((image.digest, image.label) for image in images), spec, kept)
     group_of = _groups(images, spec.group, find_groups)
     groups = Counter(group_of.values())
     if not groups:
         raise NoGroups(spec.group, images[0].paths[0] if images else "")
     unit_of = {digest: f"group {group}" for digest, group in group_of.items()}
     members = [Member(image.digest, image.label, unit_of.get(image.digest, image.digest)) for image in images]
-    return Assignment(stratified(members, shares, kept), groups)
+    return Assignment(stratified(members, _shares(spec), kept), groups)
 
 
 def _groups(images: Sequence[LabelledImage], pattern: str, find_groups: FindGroups) -> dict[Digest, str]:

@@ -139,8 +139,10 @@ class RuleProcesses:
 
 def _chunk_size(paths: int) -> int:
     """Every process gets as many chunks as the others, so that none waits for the last one."""
+    if paths <= _SMALL_CHUNK:
+        return _SMALL_CHUNK
     rounds = math.ceil(paths / (_WORKERS * _CHUNK))
-    return max(_SMALL_CHUNK, math.ceil(paths / max(1, rounds * _WORKERS)))
+    return math.ceil(paths / (rounds * _WORKERS))
 
 
 def _limited(function: Evaluate, text: str, paths: Sequence[str], cpu_s: float) -> list[str | None]:

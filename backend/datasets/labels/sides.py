@@ -12,7 +12,15 @@ from backend.datasets.version_repository import VersionRepository
 from backend.domain.ids import Digest
 from backend.domain.labels.warnings import LabelWarning, listed, pictures, pictures_have
 from backend.domain.manifest import Split
-from backend.domain.splitting import Assignment, CsvSplit, RandomSplit, SplitSpec, assign_splits, count_splits
+from backend.domain.splitting import (
+    Assignment,
+    CsvSplit,
+    RandomSplit,
+    SplitSpec,
+    assign_at_random,
+    assign_splits,
+    count_splits,
+)
 from backend.tables.datasets import VersionRow
 
 _VERSIONS_LOOKED_AT = 1_000
@@ -61,6 +69,10 @@ def preview_split(content: DatasetContent, labelled: Labelled, spec: SplitSpec) 
 
 
 def _assigned(content: DatasetContent, labelled: Labelled, spec: SplitSpec, kept: Mapping[str, str]) -> Assignment:
+    if isinstance(spec, RandomSplit) and not spec.group:
+        pairs = zip(labelled.every.digests, labelled.labels, strict=True)
+        known = ((digest, label) for digest, label in pairs if label is not None)
+        return assign_at_random(known, spec, _by_digest(content.images, kept))
     table = None
     if isinstance(spec, CsvSplit):
         table = labelled.table if labelled.table and spec.file is None else content.table(spec.file)
@@ -69,7 +81,7 @@ def _assigned(content: DatasetContent, labelled: Labelled, spec: SplitSpec, kept
         spec,
         table=table.table if table else None,
         names=content.names.index if table else None,
-        kept=_by_digest(content.images, kept) if kept else {},
+        kept=_by_digest(content.images, kept),
         find_groups=groups_in_process,
     )
 
@@ -81,8 +93,11 @@ def _by_id(labelled: Labelled, found: Assignment) -> dict[str, Split]:
 
 
 def _by_digest(images: ImageList, sides: Mapping[str, str]) -> dict[Digest, Split]:
+    if not sides:
+        return {}
+    called = {side.value: side for side in Split}
     pairs = zip(images.ids, images.digests, strict=True)
-    return {digest: Split(sides[image_id]) for image_id, digest in pairs if image_id in sides}
+    return {digest: called[sides[image_id]] for image_id, digest in pairs if image_id in sides}
 
 
 def _counts(labelled: Labelled, splits: Mapping[str, Split]) -> dict[str, Counter[Split]]:
