@@ -1,8 +1,8 @@
 """All SQL over datasets, their images, tables, rejections and imports."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from sqlalchemy import Text, cast, func, or_, select, text, update
 from sqlalchemy.orm import Session
@@ -68,6 +68,53 @@ class ImageNames(NamedTuple):
     digest: Digest
     path: str
     paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageList(Sequence[ImageNames]):
+    """Images with their names, in columns: many are remembered, and each object costs every run of the collector.
+
+    Attributes:
+        paths: the first name of each, which is the one that is shown.
+        several: all names, sorted, of those that have several, by their ids.
+    """
+
+    ids: Sequence[str]
+    digests: Sequence[Digest]
+    paths: Sequence[str]
+    several: Mapping[str, tuple[str, ...]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, at: int) -> ImageNames: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> "ImageList": ...
+
+    def __getitem__(self, at: int | slice) -> "ImageNames | ImageList":
+        if isinstance(at, slice):
+            return ImageList(self.ids[at], self.digests[at], self.paths[at], self.several)
+        image_id, path = self.ids[at], self.paths[at]
+        return ImageNames(image_id, self.digests[at], path, self.several.get(image_id, (path,)))
+
+    def __iter__(self) -> Iterator[ImageNames]:
+        return map(ImageNames, self.ids, self.digests, self.paths, self.all_paths())
+
+    def all_paths(self) -> Iterator[tuple[str, ...]]:
+        """All names of each, sorted."""
+        several = self.several
+        return (several.get(image_id, (path,)) for image_id, path in zip(self.ids, self.paths, strict=True))
+
+    def at(self, places: Sequence[int]) -> "ImageList":
+        """Those at ``places``, in this order."""
+        return ImageList(
+            [self.ids[place] for place in places],
+            [self.digests[place] for place in places],
+            [self.paths[place] for place in places],
+            self.several,
+        )
 
 
 class NamedFile(NamedTuple):
@@ -157,20 +204,29 @@ class DatasetRepository:
         count, newest = self._session.execute(query).one()
         return str(count), newest or ""
 
-    def image_names(self, dataset_id: str) -> list[ImageNames]:
-        """Every image with all of its names; labels are read from these."""
+    def image_names(self, dataset_id: str) -> ImageList:
+        """Every image with all of its names, by the first one; labels are read from these."""
         query = (
             select(ImagePathRow.image_id, ImagePathRow.path, ImageRow.digest)
             .join(ImageRow, ImageRow.id == ImagePathRow.image_id)
             .where(ImagePathRow.dataset_id == dataset_id)
         )
-        found: dict[str, tuple[Digest, list[str]]] = {}
-        for image_id, path, digest in self._session.execute(query):
-            found.setdefault(image_id, (Digest(digest), []))[1].append(path)
-        named = [(image_id, digest, tuple(sorted(paths))) for image_id, (digest, paths) in found.items()]
-        return sorted(
-            (ImageNames(image_id, digest, paths[0], paths) for image_id, digest, paths in named),
-            key=lambda image: image.path,
+        digest_of: dict[str, Digest] = {}
+        path_of: dict[str, str] = {}
+        several: dict[str, list[str]] = {}
+        # By the connection: the session would make an object of each row.
+        for image_id, path, digest in self._session.connection().execute(query):
+            if image_id in path_of:
+                several.setdefault(image_id, [path_of[image_id]]).append(path)
+            else:
+                digest_of[image_id], path_of[image_id] = Digest(digest), path
+        path_of |= {image_id: min(paths) for image_id, paths in several.items()}
+        ids = sorted(path_of, key=path_of.__getitem__)
+        return ImageList(
+            ids,
+            [digest_of[image_id] for image_id in ids],
+            [path_of[image_id] for image_id in ids],
+            {image_id: tuple(sorted(paths)) for image_id, paths in several.items()},
         )
 
     def files_named(self, dataset_id: str, paths: Sequence[str]) -> dict[str, list[NamedFile]]:

@@ -140,7 +140,8 @@ class VersionRepository:
     def splits_of(self, version_id: str) -> dict[str, str]:
         """Split of each image, by its id."""
         query = select(VersionImageRow.image_id, VersionImageRow.split).where(VersionImageRow.version_id == version_id)
-        return {image_id: split for image_id, split in self._session.execute(query)}
+        # By the connection: the session would make an object of each row.
+        return {image_id: split for image_id, split in self._session.connection().execute(query)}
 
     def held_out(self, version_id: str) -> list[str]:
         """Ids of the images that aren't trained on."""

@@ -5,7 +5,7 @@ upload or from a random generator's state.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, Self, TypeVar
 
@@ -19,7 +19,7 @@ from backend.domain.labels.names import NameIndex
 from backend.domain.labels.patterns import Pattern
 from backend.domain.labels.tables import Lookup, NoTable, Table, image_column
 from backend.domain.manifest import FOLDER_WORDS, SIDE_WORDS, Split
-from backend.domain.stratified import Member, Shares, stratified, stratified_singles
+from backend.domain.stratified import Member, Shares, stratified, stratified_counts, stratified_singles
 from backend.domain.trainable import NoTrainingImages, NoValidationImages
 
 
@@ -155,12 +155,47 @@ def assign_splits(
         case CsvSplit(column=column):
             by_row = _by_path(known, _side_of_row(column, table, names or _index_of(known)))
             found = _with_something_held_out(by_row, may_be_test=True)
-    sides = set(found.splits.values())
+    _check_sides({*found.splits.values()})
+    return found
+
+
+def assign_at_random(
+    labelled: Iterable[tuple[Digest, str]], spec: RandomSplit, kept: Mapping[Digest, Split] | None = None
+) -> Assignment:
+    """What ``assign_splits`` gives without groups, where only digest and label of each image matter.
+
+    Raises:
+        NoValidationImages, NoTrainingImages: one side would be empty.
+    """
+    found = stratified_singles(labelled, _shares(spec), kept or {})
+    _check_sides({*found.values()})
+    return Assignment(found)
+
+
+def count_splits(counts: Mapping[str, int], spec: RandomSplit) -> dict[str, dict[Split, int]]:
+    """Images of each class on each side, as ``assign_splits`` gives them without groups and an earlier version.
+
+    Args:
+        counts: images of each class.
+        spec: what was asked for; it has no groups.
+
+    Raises:
+        NoValidationImages, NoTrainingImages: one side would be empty.
+    """
+    found = stratified_counts(counts, _shares(spec))
+    _check_sides({side for sides in found.values() for side in sides})
+    return found
+
+
+def _check_sides(sides: Container[Split]) -> None:
     if Split.VALID not in sides:
         raise NoValidationImages
     if Split.TRAIN not in sides:
         raise NoTrainingImages
-    return found
+
+
+def _shares(spec: RandomSplit) -> Shares:
+    return Shares(spec.valid, spec.test, spec.seed)
 
 
 def find_groups_by_pattern(text: str, paths: Sequence[str]) -> Sequence[str | None]:
@@ -172,16 +207,15 @@ def find_groups_by_pattern(text: str, paths: Sequence[str]) -> Sequence[str | No
 def _at_random(
     images: Sequence[LabelledImage], spec: RandomSplit, kept: Mapping[Digest, Split], find_groups: FindGroups
 ) -> Assignment:
-    shares = Shares(spec.valid, spec.test, spec.seed)
     if not spec.group:
-        return Assignment(stratified_singles(((image.digest, image.label) for image in images), shares, kept))
+        return assign_at_random(((image.digest, image.label) for image in images), spec, kept)
     group_of = _groups(images, spec.group, find_groups)
     groups = Counter(group_of.values())
     if not groups:
         raise NoGroups(spec.group, images[0].paths[0] if images else "")
     unit_of = {digest: f"group {group}" for digest, group in group_of.items()}
     members = [Member(image.digest, image.label, unit_of.get(image.digest, image.digest)) for image in images]
-    return Assignment(stratified(members, shares, kept), groups)
+    return Assignment(stratified(members, _shares(spec), kept), groups)
 
 
 def _groups(images: Sequence[LabelledImage], pattern: str, find_groups: FindGroups) -> dict[Digest, str]:

@@ -9,9 +9,18 @@ from typing import NamedTuple
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.evaluation import expression_in_process, pattern_in_process
 from backend.datasets.labels.tables import ReadTable
-from backend.datasets.repository import ImageNames
+from backend.datasets.repository import ImageList, ImageNames
 from backend.domain.ids import Digest
-from backend.domain.labels.rules import CsvRule, Evaluate, LabelRule, ListRule, RuleSpec, apply_rule, parse_rule
+from backend.domain.labels.rules import (
+    CsvRule,
+    Evaluate,
+    LabelRule,
+    ListRule,
+    RuleSpec,
+    kept_labels,
+    labels_left_out,
+    parse_rule,
+)
 
 
 class LabelledNames(NamedTuple):
@@ -36,26 +45,40 @@ class Labelled:
     """A dataset's images with the labels that a rule gives.
 
     Attributes:
+        every: all images of the dataset.
+        labels: the label of each of them, in their order; None where the rule gives none.
         conflicts: images whose copies' names give different labels; the alphabetically first name decides.
         left_out: images whose class is left out; they are among the unlabelled ones too.
     """
 
-    images: Sequence[LabelledNames]
-    unlabelled: Sequence[ImageNames]
+    every: ImageList
+    labels: Sequence[str | None]
     conflicts: Sequence[ImageNames]
     left_out: Sequence[ImageNames]
     rule: LabelRule
     table: ReadTable | None
 
     @cached_property
+    def images(self) -> Sequence[LabelledNames]:
+        """Each image that has a label. Previews do without: 100,000 new objects cost more than all they count."""
+        pairs = zip(self.every, self.labels, strict=True)
+        return [LabelledNames(image, label) for image, label in pairs if label is not None]
+
+    @cached_property
+    def unlabelled(self) -> ImageList:
+        """The images without a label."""
+        return self.every.at([place for place, label in enumerate(self.labels) if label is None])
+
+    @cached_property
     def label_of(self) -> Mapping[str, str]:
         """Label of each image that has one, by its id."""
-        return {found.image.id: found.label for found in self.images}
+        pairs = zip(self.every.ids, self.labels, strict=True)
+        return {image_id: label for image_id, label in pairs if label is not None}
 
     @cached_property
     def counts(self) -> Counter[str]:
         """Images of each class."""
-        return Counter(found.label for found in self.images)
+        return Counter({label: images for label, images in Counter(self.labels).items() if label is not None})
 
 
 def label_images(
@@ -71,7 +94,7 @@ def label_images(
     if isinstance(spec, CsvRule):
         table = content.table(spec.file, spec.delimiter, spec.encoding)
     elif isinstance(spec, ListRule):
-        paths = [image.path for image in content.images]
+        paths = content.images.paths
     rule = parse_rule(
         spec,
         paths=paths,
@@ -80,21 +103,31 @@ def label_images(
         pattern=partial(content.names.evaluated, pattern),
         expression=partial(content.names.evaluated, expression),
     )
-    labelling = apply_rule(rule, content.names.paths, spec.leave_out)
-    labels, skipped = labelling.labels, {*labelling.left_out}
-    found: list[LabelledNames] = []
-    unlabelled: list[ImageNames] = []
+    of_paths = kept_labels(rule, content.names.paths)
+    skipped = labels_left_out(of_paths, spec.leave_out)
+    labels: list[str | None] = []
     conflicts: list[ImageNames] = []
     left_out: list[ImageNames] = []
-    for image in content.images:
-        # Nearly every image has only one name.
-        given = [label for path in image.paths if (label := labels.get(path)) is not None]
-        if given:
-            found.append(LabelledNames(image, given[0]))
-            if len(given) > 1 and len({*given}) > 1:
-                conflicts.append(image)
-        else:
-            unlabelled.append(image)
-            if skipped and not skipped.isdisjoint(image.paths):
-                left_out.append(image)
-    return Labelled(found, unlabelled, conflicts, left_out, rule, table)
+    at = 0
+    several = content.images.several
+    for place, image_id in enumerate(content.images.ids):
+        label = of_paths[at]
+        names = len(several[image_id]) if image_id in several else 1
+        at += names
+        # Nearly every image has only one name, and a label that counts.
+        if names > 1 or label in skipped:
+            label, differ, is_left_out = _of_names(of_paths[at - names : at], skipped)
+            if differ:
+                conflicts.append(content.images[place])
+            if is_left_out:
+                left_out.append(content.images[place])
+        labels.append(label)
+    return Labelled(content.images, labels, conflicts, left_out, rule, table)
+
+
+def _of_names(labels: Sequence[str | None], skipped: frozenset[str]) -> tuple[str | None, bool, bool]:
+    """The label of an image whose names have ``labels``, whether they differ, and whether it is left out."""
+    given = [label for label in labels if label is not None and label not in skipped]
+    if not given:
+        return None, False, not skipped.isdisjoint(labels)
+    return given[0], len({*given}) > 1, False

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Final
 
 from sqlalchemy.orm import Session
 
 from backend.datasets.labels.table_families import families, members
 from backend.datasets.labels.tables import ReadTable, of_json, read_table, together
-from backend.datasets.repository import DatasetRepository, ImageNames
+from backend.datasets.repository import DatasetRepository, ImageList
 from backend.datasets.samples import SAMPLES, Sample
 from backend.datasets.table_files import is_json, json_table
 from backend.domain.ids import Digest
@@ -29,7 +30,7 @@ _REMEMBERED: Final = 4
 class Names:
     """The images of a dataset with all of their names; never changed, so requests share it."""
 
-    def __init__(self, images: Sequence[ImageNames]) -> None:
+    def __init__(self, images: ImageList) -> None:
         self.images = images
         self.read_tables: dict[tuple[str | None, ...], ReadTable] = {}
         """Tables that were read against these names, by their rows, separator and encoding."""
@@ -58,17 +59,18 @@ class Names:
     @cached_property
     def paths(self) -> Sequence[str]:
         """Every name of every image."""
-        return [path for image in self.images for path in image.paths]
+        return [*chain.from_iterable(self.images.all_paths())] if self.images.several else self.images.paths
 
     @cached_property
-    def mixed(self) -> Sequence[ImageNames]:
+    def mixed(self) -> ImageList:
         """The images by digest: an order that has nothing to do with their names."""
-        return sorted(self.images, key=lambda image: image.digest)
+        return self.images.at(sorted(range(len(self.images)), key=self.images.digests.__getitem__))
 
     @cached_property
     def index(self) -> NameIndex:
         """The images by the names that tables may have for them."""
-        return NameIndex.of(self.paths, {path: image.id for image in self.images for path in image.paths})
+        names = zip(self.images.ids, self.images.all_paths(), strict=True)
+        return NameIndex.of(self.paths, {path: image_id for image_id, paths in names for path in paths})
 
 
 @dataclass(slots=True)
@@ -123,7 +125,7 @@ class DatasetContent:
         return [SAMPLES[name] for name in names if name in SAMPLES]
 
     @property
-    def images(self) -> Sequence[ImageNames]:
+    def images(self) -> ImageList:
         """Every image, by its first name."""
         return self.names.images
 

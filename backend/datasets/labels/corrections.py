@@ -42,28 +42,23 @@ class Corrected(Labelled):
 def corrected(content: DatasetContent, labelled: Labelled) -> Corrected:
     """What a rule gave, with what people changed on top."""
     overrides = LabelLedger(content.session).overrides(content.dataset_id)
-    kept = (labelled.conflicts, labelled.left_out, labelled.rule, labelled.table)
+    kept = (labelled.left_out, labelled.rule, labelled.table)
     if not overrides:
-        return Corrected(labelled.images, labelled.unlabelled, *kept, overrides, (), ())
-    by_rule = labelled.label_of
-    images: list[LabelledNames] = []
-    unlabelled: list[ImageNames] = []
+        return Corrected(labelled.every, labelled.labels, labelled.conflicts, *kept, overrides, (), ())
+    labels: list[str | None] = []
     by_hand: list[LabelledNames] = []
     dropped: list[ImageNames] = []
-    for image in content.images:
-        given = by_rule.get(image.id)
+    for image, given in zip(labelled.every, labelled.labels, strict=True):
         label = overrides.label(image.digest, given)
+        labels.append(label)
         if label is None:
-            unlabelled.append(image)
             if overrides.is_left_out(image.digest, given):
                 dropped.append(image)
-            continue
-        images.append(LabelledNames(image, label))
-        if image.digest in overrides.images:
-            by_hand.append(images[-1])
+        elif image.digest in overrides.images:
+            by_hand.append(LabelledNames(image, label))
     # Who chose a label for a picture has settled which of its names is right.
     conflicts = [image for image in labelled.conflicts if image.digest not in overrides.images]
-    return Corrected(images, unlabelled, conflicts, *kept[1:], overrides, by_hand, dropped)
+    return Corrected(labelled.every, labels, conflicts, *kept, overrides, by_hand, dropped)
 
 
 @dataclass(frozen=True, slots=True)

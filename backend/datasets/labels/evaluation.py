@@ -7,6 +7,7 @@ every page. Here it costs only the rule.
 import atexit
 import contextlib
 import functools
+import math
 import multiprocessing
 import resource
 import signal
@@ -32,7 +33,9 @@ _CPU_S_PER_PATH: Final = 0.0002
 _WALL_FACTOR: Final = 15
 """Seconds by the clock for each second of processor time, before a process is given up: the machine may be busy."""
 _CHUNK: Final = 20_000
-"""Paths that one process evaluates at once."""
+"""Paths that one process evaluates at once, at most."""
+_SMALL_CHUNK: Final = 1_000
+"""Fewer aren't shared out."""
 
 
 class RuleTooSlow(InvalidInput):
@@ -79,7 +82,8 @@ class RuleProcesses:
             InvalidInput: whatever the function refuses.
             EvaluationUnavailable
         """
-        chunks = [paths[at : at + _CHUNK] for at in range(0, len(paths), _CHUNK)] or [paths]
+        size = _chunk_size(len(paths))
+        chunks = [paths[at : at + size] for at in range(0, len(paths), size)] or [paths]
         tasks = [self._schedule(function, text, chunk) for chunk in chunks]
         try:
             return [*chain.from_iterable(task.result() for task in tasks)]
@@ -131,6 +135,14 @@ class RuleProcesses:
     def _forget_pool(self) -> None:
         with self._lock:
             self._pool = None
+
+
+def _chunk_size(paths: int) -> int:
+    """Every process gets as many chunks as the others, so that none waits for the last one."""
+    if paths <= _SMALL_CHUNK:
+        return _SMALL_CHUNK
+    rounds = math.ceil(paths / (_WORKERS * _CHUNK))
+    return math.ceil(paths / (rounds * _WORKERS))
 
 
 def _limited(function: Evaluate, text: str, paths: Sequence[str], cpu_s: float) -> list[str | None]:

@@ -81,7 +81,7 @@ def _draft(content: DatasetContent, rule: RuleSpec, split: SplitSpec, moved: Map
     labelled = corrected(content, label_images(content, rule))
     if len(labelled.counts) < 2:
         raise OneClassOnly([*labelled.counts])
-    splits = {**split_labelled(content, labelled, split).splits}
+    splits = split_labelled(content, labelled, split)
     splits |= {image_id: side for image_id, side in moved.items() if image_id in labelled.label_of}
     if Split.VALID not in splits.values():
         raise NoValidationImages

@@ -1,7 +1,7 @@
 """Try a rule and a split on a dataset without storing anything, and look at what they give."""
 
-import heapq
-from collections import Counter, defaultdict
+from bisect import insort
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from backend.datasets.labels.apply import Labelled, label_images
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.corrections import Corrected, corrected
-from backend.datasets.labels.sides import DatasetSplit, split_labelled
+from backend.datasets.labels.sides import SplitPreview, preview_split
 from backend.datasets.labels.tables import ReadTable
 from backend.datasets.repository import ImageNames
 from backend.domain.labels.rules import ByTable, LabelRule, RuleSpec
@@ -70,17 +70,17 @@ def preview_of(content: DatasetContent, labelled: Labelled, split: SplitSpec | N
         *_table_warnings(labelled),
         *_conflicts(labelled),
     ]
-    found = DatasetSplit({}, {}, ())
-    if labelled.images:
+    found = SplitPreview({}, {}, ())
+    if labelled.counts:
         try:
-            found = split_labelled(content, labelled, split or RandomSplit())
+            found = preview_split(content, labelled, split or RandomSplit())
         except (NoValidationImages, NoTrainingImages) as error:
             warnings.append(LabelWarning(error.code, error.message))
         else:
             warnings += found.warnings
     return Preview(
-        _class_previews(labelled, found.splits),
-        len(labelled.images),
+        _class_previews(labelled, found.counts),
+        labelled.counts.total(),
         labelled.unlabelled,
         warnings,
         labelled.table,
@@ -92,21 +92,29 @@ def preview_of(content: DatasetContent, labelled: Labelled, split: SplitSpec | N
     )
 
 
-def _class_previews(labelled: Labelled, splits: Mapping[str, Split]) -> list[ClassPreview]:
-    members: dict[str, list[ImageNames]] = defaultdict(list)
-    for found in labelled.images:
-        members[found.label].append(found.image)
-    shown = max(1, min(EXAMPLES, EXAMPLES_IN_ALL // max(1, len(members))))
+def _class_previews(labelled: Labelled, counts: Mapping[str, Mapping[Split, int]]) -> list[ClassPreview]:
+    examples = _examples(labelled)
     return [
-        ClassPreview(
-            name,
-            len(members[name]),
-            Counter(splits[image.id] for image in members[name] if image.id in splits),
-            # By digest, so that the examples are mixed and don't change with every upload.
-            heapq.nsmallest(shown, members[name], key=lambda image: image.digest),
-        )
-        for name in sorted(members)
+        ClassPreview(name, labelled.counts[name], counts.get(name, {}), examples[name])
+        for name in sorted(labelled.counts)
     ]
+
+
+def _examples(labelled: Labelled) -> Mapping[str, Sequence[ImageNames]]:
+    """The first images of each class by digest, so that they are mixed and don't change with every upload."""
+    shown = max(1, min(EXAMPLES, EXAMPLES_IN_ALL // max(1, len(labelled.counts))))
+    found: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    last: dict[str, str] = {}
+    """Digest of the last one of each class that has enough: few images come before it."""
+    for place, (digest, label) in enumerate(zip(labelled.every.digests, labelled.labels, strict=True)):
+        if label is None or (label in last and digest > last[label]):
+            continue
+        of_class = found[label]
+        insort(of_class, (digest, place))
+        del of_class[shown:]
+        if len(of_class) == shown:
+            last[label] = of_class[-1][0]
+    return {label: labelled.every.at([place for _, place in of_class]) for label, of_class in found.items()}
 
 
 def _left_out(labelled: Labelled) -> list[LabelWarning]:

@@ -7,74 +7,127 @@ from dataclasses import dataclass
 from backend.datasets.labels.apply import Labelled
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.evaluation import groups_in_process
+from backend.datasets.repository import ImageList
 from backend.datasets.version_repository import VersionRepository
+from backend.domain.ids import Digest
 from backend.domain.labels.warnings import LabelWarning, listed, pictures, pictures_have
 from backend.domain.manifest import Split
-from backend.domain.splitting import Assignment, CsvSplit, RandomSplit, SplitSpec, assign_splits
+from backend.domain.splitting import (
+    Assignment,
+    CsvSplit,
+    RandomSplit,
+    SplitSpec,
+    assign_at_random,
+    assign_splits,
+    count_splits,
+)
+from backend.tables.datasets import VersionRow
 
 _VERSIONS_LOOKED_AT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetSplit:
-    """Splits of a dataset's images, by their ids; images of each group; what is odd."""
+class SplitPreview:
+    """Images of each class on each side; images of each group; what is odd."""
 
-    splits: Mapping[str, Split]
+    counts: Mapping[str, Mapping[Split, int]]
     groups: Mapping[str, int]
     warnings: Sequence[LabelWarning]
 
 
-def split_labelled(content: DatasetContent, labelled: Labelled, spec: SplitSpec) -> DatasetSplit:
-    """Split of each labelled image.
+def split_labelled(content: DatasetContent, labelled: Labelled, spec: SplitSpec) -> dict[str, Split]:
+    """Split of each labelled image that has one, by its id.
 
     Raises:
         NoValidationImages, NoTrainingImages, InvalidInput
     """
+    found = _assigned(content, labelled, spec, _kept(content, spec))
+    return _by_id(labelled, found)
+
+
+def preview_split(content: DatasetContent, labelled: Labelled, spec: SplitSpec) -> SplitPreview:
+    """What ``split_labelled`` would give, in numbers.
+
+    Raises:
+        As ``split_labelled``.
+    """
+    versions = VersionRepository(content.session)
+    kept, trained = _kept(content, spec), versions.trained(content.dataset_id)
+    if isinstance(spec, RandomSplit) and not (spec.group or kept or trained):
+        # Which images they are matters to nobody yet.
+        certain = count_splits(labelled.counts, spec)
+        return SplitPreview(certain, {}, _side_warnings(certain, 0))
+    found = _assigned(content, labelled, spec, kept)
+    splits = _by_id(labelled, found)
+    counts = _counts(labelled, splits)
+    warnings = [
+        *_side_warnings(counts, labelled.counts.total() - len(splits)),
+        *_group_warnings(found, splits),
+        *_moved_warnings(versions, trained, splits),
+    ]
+    return SplitPreview(counts, found.groups, warnings)
+
+
+def _assigned(content: DatasetContent, labelled: Labelled, spec: SplitSpec, kept: Mapping[str, str]) -> Assignment:
+    if isinstance(spec, RandomSplit) and not spec.group:
+        pairs = zip(labelled.every.digests, labelled.labels, strict=True)
+        known = ((digest, label) for digest, label in pairs if label is not None)
+        return assign_at_random(known, spec, _by_digest(content.images, kept))
     table = None
     if isinstance(spec, CsvSplit):
         table = labelled.table if labelled.table and spec.file is None else content.table(spec.file)
-    versions = VersionRepository(content.session)
-    kept = _kept(content, versions, spec) if isinstance(spec, RandomSplit) else {}
-    found = assign_splits(
+    return assign_splits(
         labelled.images,
         spec,
         table=table.table if table else None,
         names=content.names.index if table else None,
-        kept={image.digest: Split(kept[image.id]) for image in content.images if image.id in kept} if kept else {},
+        kept=_by_digest(content.images, kept),
         find_groups=groups_in_process,
     )
-    side_of = found.splits
-    splits = {image.id: side_of[image.digest] for image, _ in labelled.images if image.digest in side_of}
-    warnings = [
-        *_side_warnings(labelled, splits),
-        *_group_warnings(found, splits),
-        *_moved_warnings(content, versions, splits),
-    ]
-    return DatasetSplit(splits, found.groups, warnings)
 
 
-def _kept(content: DatasetContent, versions: VersionRepository, spec: RandomSplit) -> dict[str, str]:
-    """Splits of the newest version that was split in the same way."""
+def _by_id(labelled: Labelled, found: Assignment) -> dict[str, Split]:
+    side_of, every = found.splits, labelled.every
+    pairs = zip(every.ids, every.digests, strict=True)
+    return {image_id: side_of[digest] for image_id, digest in pairs if digest in side_of}
+
+
+def _by_digest(images: ImageList, sides: Mapping[str, str]) -> dict[Digest, Split]:
+    if not sides:
+        return {}
+    called = {side.value: side for side in Split}
+    pairs = zip(images.ids, images.digests, strict=True)
+    return {digest: called[sides[image_id]] for image_id, digest in pairs if image_id in sides}
+
+
+def _counts(labelled: Labelled, splits: Mapping[str, Split]) -> dict[str, Counter[Split]]:
+    counts: dict[str, Counter[Split]] = defaultdict(Counter)
+    pairs = zip(labelled.labels, map(splits.get, labelled.every.ids), strict=True)
+    for (label, side), images in Counter(pairs).items():
+        if label is not None and side is not None:
+            counts[label][side] = images
+    return counts
+
+
+def _kept(content: DatasetContent, spec: SplitSpec) -> dict[str, str]:
+    """Splits of the newest version that was split at random in the same way, by the images' ids."""
+    if not isinstance(spec, RandomSplit):
+        return {}
+    versions = VersionRepository(content.session)
     asked = spec.model_dump(exclude_none=True)
     same = (row for row in versions.of_dataset(content.dataset_id, limit=_VERSIONS_LOOKED_AT) if row.split == asked)
     return versions.splits_of(newest.id) if (newest := next(same, None)) else {}
 
 
-def _side_warnings(labelled: Labelled, splits: Mapping[str, Split]) -> list[LabelWarning]:
-    pairs = Counter((label, splits.get(image.id)) for image, label in labelled.images)
-    held: dict[str, Counter[Split]] = defaultdict(Counter)
-    left_out = 0
-    for (label, side), images in pairs.items():
-        if side is None:
-            left_out += images
-        else:
-            held[label][side] += images
+def _side_warnings(counts: Mapping[str, Mapping[Split, int]], left_out: int) -> list[LabelWarning]:
     warnings = []
-    if untaught := sorted(label for label, sides in held.items() if not sides[Split.TRAIN]):
+    if untaught := sorted(label for label, sides in counts.items() if Split.TRAIN not in sides):
         have, them = ("has", "it") if len(untaught) == 1 else ("have", "them")
         message = f"{listed(untaught)} {have} only held-out pictures, so there is nothing to learn {them} from."
         warnings.append(LabelWarning("class-without-training", message, tuple(untaught)))
-    if untested := sorted(label for label, sides in held.items() if sides[Split.TRAIN] > 1 and not sides[Split.VALID]):
+    if untested := sorted(
+        label for label, sides in counts.items() if sides.get(Split.TRAIN, 0) > 1 and Split.VALID not in sides
+    ):
         have, them = ("has", "it") if len(untested) == 1 else ("have", "them")
         message = f"{listed(untested)} {have} no held-out picture, so it stays unknown how well the model knows {them}."
         warnings.append(LabelWarning("class-without-validation", message, tuple(untested)))
@@ -107,10 +160,9 @@ def _group_warnings(found: Assignment, splits: Mapping[str, Split]) -> list[Labe
 
 
 def _moved_warnings(
-    content: DatasetContent, versions: VersionRepository, splits: Mapping[str, Split]
+    versions: VersionRepository, trained: Sequence[VersionRow], splits: Mapping[str, Split]
 ) -> list[LabelWarning]:
     """Where scores of earlier trainings and of later ones can't be compared, because pictures change sides."""
-    trained = versions.trained(content.dataset_id)
     moved = {row.number: _learnt_from(versions.held_out(row.id), splits) for row in trained}
     exposed = {image_id for images in moved.values() for image_id in images}
     warnings = []

@@ -51,10 +51,10 @@ def read_table(
     text = text.replace("\0", "")
     separator = delimiter or _delimiter(text)
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        table = Table.of(file, csv.reader(io.StringIO(text, newline=""), delimiter=separator), images)
     except csv.Error as error:
         raise InvalidTable(f"{file} can't be read as a table.", advice="Save it as CSV from your program.") from error
-    return ReadTable(Table.of(file, lines, images), separator, used, files=(file,))
+    return ReadTable(table, separator, used, files=(file,))
 
 
 _LAYOUTS: Final = {

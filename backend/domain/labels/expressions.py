@@ -9,7 +9,6 @@ What is left (``+``, ``matches``) is bounded by the process that a server evalua
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Final, Self
 
 from cel_expr_python import cel
@@ -24,6 +23,10 @@ _MAX_PARTS: Final = 1_000
 MAX_PATH: Final = 1_000
 """Characters of a path that is evaluated; for a longer one there is no answer."""
 
+VARIABLES: Final = {
+    **dict.fromkeys(("path", "name", "stem", "suffix", "parent"), cel.Type.STRING),
+    "parts": cel.Type.List(cel.Type.STRING),
+}
 EXAMPLE: Final = "parts[0] == 'new' ? stem.split('_')[0] : parent"
 
 
@@ -43,6 +46,8 @@ class Expression:
 
     text: str
     _program: Any  # Any: cel_expr_python's Expression
+    _read: tuple[str, ...]
+    """The variables whose names stand in it: handing over all of them takes a quarter longer."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -62,32 +67,39 @@ class Expression:
                 f"This expression gives {_KINDS.get(kind, 'something else')}, but a label has to be text.",
                 advice=f"Choose between texts with a question mark: {EXAMPLE}",
             )
-        return cls(text, program)
+        return cls(text, program, tuple(name for name in VARIABLES if name in text))
 
-    def evaluate(self, path: PurePosixPath) -> str | None:
+    def evaluate(self, path: str) -> str | None:
         """The text for one path, or None where the expression has no answer (such as a part that isn't there).
 
         Raises:
             InvalidExpression: it needs too much work, or gives something else than text.
         """
-        if len(str(path)) > MAX_PATH:
+        if len(path) > MAX_PATH:
             return None
+        known = variables(path)
         try:
-            answer = self._program.eval(data=variables(path))
+            answer = self._program.eval(data={name: known[name] for name in self._read})
         except RuntimeError as error:
             raise InvalidExpression("This expression needs too much work for a single picture.") from error
         return _text_of(answer)
 
 
-def variables(path: PurePosixPath) -> dict[str, Any]:  # Any: text and a list of texts
-    """What an expression can ask about a path; the names and meanings of Python's ``pathlib``."""
+def variables(path: str) -> dict[str, Any]:  # Any: text and a list of texts
+    """What an expression can ask about a path; the names and meanings of Python's ``pathlib``.
+
+    Paths in datasets have no empty parts, so cutting them says the same as ``pathlib`` in a fifth of the time.
+    """
+    parent, _, name = path.rpartition("/")
+    stem, dot, suffix = name.rpartition(".")
+    has_suffix = bool(stem and suffix)
     return {
-        "path": str(path),
-        "name": path.name,
-        "stem": path.stem,
-        "suffix": path.suffix,
-        "parent": "" if str(path.parent) == "." else str(path.parent),
-        "parts": list(path.parts),
+        "path": path,
+        "name": name,
+        "stem": stem if has_suffix else name,
+        "suffix": dot + suffix if has_suffix else "",
+        "parent": parent,
+        "parts": path.split("/"),
     }
 
 
@@ -205,9 +217,6 @@ def _functions() -> Iterator[cel.FunctionDecl]:
 
 
 _ENVIRONMENT: Final = cel.NewEnv(
-    variables={
-        **dict.fromkeys(("path", "name", "stem", "suffix", "parent"), cel.Type.STRING),
-        "parts": cel.Type.List(cel.Type.STRING),
-    },
+    variables=VARIABLES,
     extensions=[cel.CelExtension("tellapart", list(_functions()))],
 )

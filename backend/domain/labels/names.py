@@ -7,10 +7,12 @@ picture only where no other picture fits as well.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
+from itertools import chain
 from typing import Final, NamedTuple, Self
 from urllib.parse import unquote
 
@@ -38,8 +40,7 @@ class Closeness(NamedTuple):
     """Minus the number of folders that both have, counted from the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The paths that a name may mean: all that fit equally well."""
 
     paths: tuple[str, ...]
@@ -55,28 +56,22 @@ class NameIndex:
     """
 
     image_of: Mapping[str, object]
-    _by_name: Mapping[Fit, Mapping[str, Sequence[str]]] = field(repr=False)
+    _by_name: "Mapping[Fit, _ByName]" = field(repr=False)
     _matched: "dict[tuple[str, ...], RowMatch]" = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, paths: Iterable[str], image_of: Mapping[str, object] | None = None) -> Self:
         """The index of ``paths``; where ``image_of`` is left out, every path is a picture of its own."""
-        exact, case, stems, numbers = (defaultdict(list) for _ in Fit)
         known = [*paths]
-        for path in known:
-            name = normal(path).rpartition("/")[2]
-            folded = name.casefold()
-            stem = _stem(folded)
-            exact[name].append(path)
-            case[folded].append(path)
-            stems[stem].append(path)
-            if number := _number(stem):
-                numbers[number].append(path)
-        by_name: Mapping[Fit, Mapping[str, list[str]]] = {
-            Fit.EXACT: exact,
-            Fit.CASE: case,
-            Fit.STEM: stems,
-            Fit.NUMBER: numbers,
+        names = [normal(path).rpartition("/")[2] for path in known]
+        folded = [name.casefold() for name in names]
+        stems = [_stem(name) for name in folded]
+        numbered = [(number, path) for stem, path in zip(stems, known, strict=True) if (number := _number(stem))]
+        by_name = {
+            Fit.EXACT: _ByName.of(names, known),
+            Fit.CASE: _ByName.of(folded, known),
+            Fit.STEM: _ByName.of(stems, known),
+            Fit.NUMBER: _ByName.of([number for number, _ in numbered], [path for _, path in numbered]),
         }
         return cls(image_of or {path: path for path in known}, by_name)
 
@@ -95,6 +90,10 @@ class NameIndex:
 
     def find(self, cell: str) -> Found | None:
         """What ``cell`` may mean, or None."""
+        # Nearly all cells are the end of a path, and of no other one.
+        path = self._by_name[Fit.EXACT].only.get(cell.rpartition("/")[2])
+        if path is not None and (path == cell or path.endswith(f"/{cell}")):
+            return Found((path,), _exactly(cell.count("/")))
         found = self._find(cell)
         return found or next((other for text in _as_plain_paths(cell) if (other := self._find(text))), None)
 
@@ -104,7 +103,7 @@ class NameIndex:
             return None
         best: Found | None = None
         for fit, key in _keys_of_cell(name):
-            if (candidates := self._by_name[fit].get(key)) is None:
+            if not (candidates := self._by_name[fit].paths(key)):
                 continue
             found = _closest(folders, candidates, fit)
             if found and not found.closeness.folders_differ:
@@ -116,6 +115,43 @@ class NameIndex:
     def images(self, found: Found) -> set[object]:
         """The pictures behind the paths that were found."""
         return {self.image_of[path] for path in found.paths}
+
+
+@dataclass(frozen=True, slots=True)
+class _ByName:
+    """Paths by a form of their file names. Most have a name of their own, and then no list is made for it.
+
+    Attributes:
+        only: the path of each name that no other path has.
+        several: the paths of the other names.
+    """
+
+    only: Mapping[str, str]
+    several: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(cls, names: Sequence[str], paths: Sequence[str]) -> Self:
+        """Each path by the name that stands at its place."""
+        only = dict(zip(names, paths, strict=True))
+        several: dict[str, list[str]] = {}
+        if len(only) < len(names):
+            counts = Counter(names)
+            for name, path in zip(names, paths, strict=True):
+                if counts[name] > 1:
+                    several.setdefault(name, []).append(path)
+            only = {name: path for name, path in only.items() if name not in several}
+        return cls(only, several)
+
+    def paths(self, name: str) -> Sequence[str]:
+        """All that have this name."""
+        path = self.only.get(name)
+        return self.several.get(name, ()) if path is None else (path,)
+
+
+@cache
+def _exactly(folders: int) -> Closeness:
+    """How well the end of a path fits it: one object for all, because there are as many as rows."""
+    return Closeness(False, Fit.EXACT, -folders)
 
 
 _REMEMBERED: Final = 4
@@ -218,39 +254,43 @@ class RowMatch:
         A picture takes the rows that name it best: ``b/1.jpg`` doesn't mean ``a/1.jpg`` where the table has
         both names.
         """
-        found = _found_in_scope(cells, index, file)
-        claims: dict[str, list[tuple[Closeness, int]]] = defaultdict(list)
+        closeness: list[Closeness | None] = []
+        rows: dict[str, tuple[int, ...]] = {}
+        contested: dict[str, list[int]] = {}
         ambiguous: list[Ambiguous] = []
         unmatched: list[str] = []
-        for row, (cell, match) in enumerate(zip(cells, found, strict=True)):
+        for row, (cell, match) in enumerate(zip(cells, _found_in_scope(cells, index, file), strict=True)):
+            closeness.append(match and match.closeness)
             if match is None:
                 if cell:
                     unmatched.append(cell)
-            elif len(index.images(match)) > 1:
+            elif len(match.paths) > 1 and len(index.images(match)) > 1:
                 ambiguous.append(Ambiguous(cell, match.paths[:2]))
             else:
                 for path in match.paths:
-                    claims[path].append((match.closeness, row))
-        rows, lost = _best_claims(claims)
-        return cls(rows, tuple(ambiguous), (*unmatched, *(cells[row] for row in lost)))
+                    if path in rows:
+                        contested.setdefault(path, [*rows[path]]).append(row)
+                    else:
+                        rows[path] = (row,)
+        for path, claiming in contested.items():
+            rows[path] = _closest_of(claiming, closeness)
+        lost = {*chain.from_iterable(contested.values())} - {*chain.from_iterable(rows.values())}
+        return cls(rows, tuple(ambiguous), (*unmatched, *(cells[row] for row in sorted(lost))))
 
 
-def _best_claims(claims: Mapping[str, Sequence[tuple[Closeness, int]]]) -> tuple[dict[str, tuple[int, ...]], list[int]]:
-    rows: dict[str, tuple[int, ...]] = {}
-    won: set[int] = set()
-    every: set[int] = set()
-    for path, claimed in claims.items():
-        closest = min(closeness for closeness, _ in claimed)
-        rows[path] = tuple(row for closeness, row in claimed if closeness == closest)
-        won.update(rows[path])
-        every.update(row for _, row in claimed)
-    return rows, sorted(every - won)
+def _closest_of(rows: Sequence[int], closeness: Sequence[Closeness | None]) -> tuple[int, ...]:
+    """Those of the rows that name their picture best."""
+    closest = min(found for row in rows if (found := closeness[row]))
+    return tuple(row for row in rows if closeness[row] == closest)
 
 
-def _found_in_scope(cells: Sequence[str], index: NameIndex, file: str) -> list[Found | None]:
+def _found_in_scope(cells: Sequence[str], index: NameIndex, file: str) -> Iterable[Found | None]:
     """What each cell means; first among the pictures that the table's own path points at, if most rows are there."""
+    scopes = [*_scopes(file, [*index.image_of])]
+    if not scopes:
+        return (index.find(cell) if cell else None for cell in cells)
     everywhere = [index.find(cell) if cell else None for cell in cells]
-    for scope in _scopes(file, [*index.image_of]):
+    for scope in scopes:
         inside = index.within(scope)
         within = [inside.find(cell) if cell else None for cell in cells]
         if sum(found is not None for found in within) * 2 >= sum(found is not None for found in everywhere) > 0:
@@ -273,7 +313,7 @@ def _scopes(file: str, paths: Sequence[str]) -> Iterable[list[str]]:
     folder, _, name = normal(file).rpartition("/")
     beside = [path for path in paths if normal(path).startswith(f"{folder}/")] if folder else [*paths]
     words = {word for word in _words(_stem(name)) if word not in _EVERY_TABLE}
-    named = [path for path in beside if not words.isdisjoint(normal(path).casefold().split("/")[:-1])]
+    named = [path for path in beside if not words.isdisjoint(normal(path).casefold().split("/")[:-1])] if words else []
     for scope in (named, beside):
         if scope and len(scope) < len(paths):
             yield scope

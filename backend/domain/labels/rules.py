@@ -8,7 +8,6 @@ are stripped, and an empty label is none.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -135,11 +134,8 @@ class ByFolder:
 
     def labels(self, paths: Sequence[str]) -> Sequence[str | None]:
         """The folders' names; an image with fewer folders above it has none."""
-        return [self._label(path) for path in paths]
-
-    def _label(self, path: str) -> str | None:
-        parts = path.rsplit("/", self.level + 1)
-        return parts[-self.level - 1] if len(parts) > self.level else None
+        level = self.level
+        return [parts[-level - 1] if len(parts := path.rsplit("/", level + 1)) > level else None for path in paths]
 
 
 Evaluate = Callable[[str, Sequence[str]], Sequence[str | None]]
@@ -155,7 +151,7 @@ def evaluate_pattern(text: str, paths: Sequence[str]) -> Sequence[str | None]:
 def evaluate_expression(text: str, paths: Sequence[str]) -> Sequence[str | None]:
     """The text that the expression ``text`` gives for each path. Raises InvalidExpression."""
     expression = Expression.parse(text)
-    return [expression.evaluate(PurePosixPath(path)) for path in paths]
+    return [expression.evaluate(path) for path in paths]
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,23 +330,39 @@ def apply_rule(rule: LabelRule, paths: Iterable[str], leave_out: Sequence[str] |
         InvalidInput: a pattern or an expression can't be evaluated.
     """
     known = [*paths]
-    skipped = {normal(name).strip().casefold() for name in leave_out or ()}
+    given = kept_labels(rule, known)
+    skipped = labels_left_out(given, leave_out)
     labels: dict[str, str] = {}
     unlabelled: list[str] = []
     left_out: list[str] = []
-    # Of 50,000 pictures, few labels are different: each is cleaned once.
-    cleaned: dict[str | None, str | None] = {}
-    for path, given in zip(known, rule.labels(known), strict=True):
-        if given not in cleaned:
-            cleaned[given] = clean_label(given)
-        label = cleaned[given]
-        if label is not None and label.casefold() not in skipped:
+    for path, label in zip(known, given, strict=True):
+        if label is not None and label not in skipped:
             labels[path] = label
             continue
         unlabelled.append(path)
         if label is not None:
             left_out.append(path)
     return Labelling(labels, tuple(unlabelled), tuple(left_out))
+
+
+def kept_labels(rule: LabelRule, paths: Sequence[str]) -> list[str | None]:
+    """The label of each path as it is kept, or None where the rule gives none.
+
+    Raises:
+        As ``apply_rule``.
+    """
+    given = rule.labels(paths)
+    # Of 50,000 pictures, few labels are different: each is cleaned once.
+    cleaned = {label: clean_label(label) for label in dict.fromkeys(given)}
+    return [cleaned[label] for label in given]
+
+
+def labels_left_out(labels: Iterable[str | None], leave_out: Sequence[str] | None) -> frozenset[str]:
+    """Those of ``labels`` that are to be left out; capitals don't matter."""
+    if not leave_out:
+        return frozenset()
+    skipped = {normal(name).strip().casefold() for name in leave_out}
+    return frozenset(label for label in {*labels} if label is not None and label.casefold() in skipped)
 
 
 # Without these, words of Persian, Hindi and other languages change, and emoji fall apart.

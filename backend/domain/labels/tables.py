@@ -60,13 +60,13 @@ class Table:
     has_header: bool = True
 
     @classmethod
-    def of(cls, file: str, lines: Sequence[Sequence[str]], images: NameIndex) -> Self:
+    def of(cls, file: str, lines: Iterable[Sequence[str]], images: NameIndex) -> Self:
         """The table in ``lines``; the first one is a header unless it names an image where the others do.
 
         Raises:
             InvalidTable: there is nothing in it.
         """
-        filled = [tuple(cell.strip() for cell in line) for line in lines if any(cell.strip() for cell in line)]
+        filled = [row for line in lines if any(row := tuple(map(str.strip, line)))]
         if not filled:
             raise InvalidTable(f"{file} is empty.")
         width = max(map(len, filled))
@@ -331,9 +331,9 @@ class Lookup:
         by_path: dict[str, str] = {}
         conflicts: dict[str, None] = {}
         for path, rows in match.rows.items():
-            found = {values[row]: row for row in rows}
-            if len(found) > 1:
+            value = values[rows[0]]
+            if len(rows) > 1 and any(values[row] != value for row in rows):
                 conflicts[names[rows[0]]] = None
-            elif value := next(iter(found)):
+            elif value:
                 by_path[normal(path)] = value
         return cls(by_path, match, tuple(conflicts))

@@ -19,7 +19,9 @@ from backend.domain.splitting import (
     NoGroups,
     RandomSplit,
     SplitSpec,
+    assign_at_random,
     assign_splits,
+    count_splits,
     parse_spec,
 )
 from backend.domain.trainable import NoTrainingImages, NoValidationImages
@@ -58,6 +60,29 @@ shares = st.builds(RandomSplit, valid=st.floats(0.05, 0.5), test=st.floats(0, 0.
 
 
 # At random
+
+
+@given(images_of_classes, shares)
+def test_the_numbers_of_a_preview_are_those_of_the_split(images: list[Labelled], spec: RandomSplit) -> None:
+    sizes = Counter(image.label for image in images)
+    try:
+        splits = split_of(images, spec)
+    except NoValidationImages:
+        with pytest.raises(NoValidationImages):
+            count_splits(sizes, spec)
+        return
+
+    found = count_splits(sizes, spec)
+
+    dealt = Counter((image.label, splits[image.digest]) for image in images)
+    assert {(label, side): number for label, sides in found.items() for side, number in sides.items()} == dealt
+    assert assign_at_random([(image.digest, image.label) for image in images], spec).splits == splits
+
+
+def test_the_numbers_of_a_preview_name_no_side_without_images() -> None:
+    found = count_splits({"cat": 10, "dog": 1}, RandomSplit(valid=0.2))
+
+    assert found == {"cat": {Split.TRAIN: 8, Split.VALID: 2}, "dog": {Split.TRAIN: 1}}
 
 
 def test_each_class_has_its_rounded_share() -> None:

@@ -47,6 +47,14 @@ def test_every_class_has_its_rounded_share(counts: dict[str, int], asked: Shares
         assert held(found, images, Split.TRAIN).get(label, 0) >= 1
 
 
+def test_ranks_are_what_they_were() -> None:
+    """Frozen versions were dealt by them: another order would hold out other pictures."""
+    found = stratified(members(a=8), Shares(valid=0.25, test=0.125, seed=42))
+
+    assert [number for number in range(8) if found[member("a", number).digest] is Split.VALID] == [1, 6]
+    assert [number for number in range(8) if found[member("a", number).digest] is Split.TEST] == [4]
+
+
 @given(sizes, shares, st.randoms(use_true_random=False))
 def test_the_order_changes_nothing(counts: dict[str, int], asked: Shares, random: object) -> None:
     images = members(**counts)

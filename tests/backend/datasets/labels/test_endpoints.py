@@ -159,6 +159,20 @@ def test_classes_can_be_left_out(ana: Ana) -> None:
     assert "left-out" in codes(preview)
 
 
+def test_a_copy_with_a_label_that_is_left_out_keeps_its_other_one(ana: Ana) -> None:
+    ana.bring(numbered(*(f"{kind}/{n}.jpg" for kind in ("cat", "dog") for n in range(4))))
+    copied, skipped = encode(draw("square", 90, 16)), encode(draw("square", 91, 16))
+    ana.bring({"Skip/8.jpg": copied, "cat/8.jpg": copied, "Skip/9.jpg": skipped, "9.jpg": skipped})
+
+    preview = ana.preview({"kind": "folder", "leave_out": ["skip"]})
+
+    assert [(found["name"], found["images"]) for found in preview["classes"]] == [("cat", 5), ("dog", 4)]
+    assert [image["path"] for image in preview["unlabelled"]["examples"]] == ["9.jpg"]
+    messages = {found["code"]: found["message"] for found in preview["warnings"]}
+    assert messages["left-out"] == "1 picture has a label that you leave out."
+    assert "label-conflict" not in messages
+
+
 def test_a_class_of_one_side_only_is_told(ana: Ana) -> None:
     ana.bring(numbered(*(f"train/{kind}/{n}.png" for kind in "abd" for n in range(4))))
     ana.bring(

@@ -26,6 +26,21 @@ def test_it_evaluates_a_pattern_for_all_paths_in_their_order(processes: RuleProc
     assert processes.evaluate(evaluate_pattern, r"_(\d+)\.jpg$", paths) == [str(number) for number in range(45_000)]
 
 
+@pytest.mark.parametrize("number", [1, 999, 1_001, 40_001])
+def test_every_process_has_its_share(processes: RuleProcesses, number: int) -> None:
+    paths = [f"cat_{at}.jpg" for at in range(number)]
+
+    assert processes.evaluate(count_paths, "", paths) == SHARES[number]
+
+
+def count_paths(_text: str, paths: Sequence[str]) -> Sequence[str | None]:
+    """How many paths one call has got, instead of an answer for each."""
+    return [str(len(paths))]
+
+
+SHARES = {1: ["1"], 999: ["999"], 1_001: ["501", "500"], 40_001: ["10001", "10001", "10001", "9998"]}
+
+
 def test_what_a_rule_refuses_comes_back_with_its_position(processes: RuleProcesses) -> None:
     with pytest.raises(InvalidPattern) as refusal:
         processes.evaluate(evaluate_pattern, "/([^/]+", ())

@@ -1,9 +1,11 @@
+from pathlib import PurePosixPath
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.domain.errors import InvalidInput
-from backend.domain.labels.expressions import InvalidExpression
+from backend.domain.labels.expressions import InvalidExpression, variables
 from backend.domain.labels.rules import (
     apply_rule,
     clean_label,
@@ -38,6 +40,23 @@ def label(rule: dict[str, object], path: str) -> str | None:
 )
 def test_it_evaluates_an_expression(expression: str, expected: str | None) -> None:
     assert label({"kind": "expression", "expression": expression}, "new/cats/tom_1.jpg") == expected
+
+
+names = st.text(st.sampled_from("ab.é _"), min_size=1).filter(lambda name: name not in (".", ".."))
+
+
+@given(st.lists(names, min_size=1, max_size=4).map("/".join))
+def test_it_sees_what_pathlib_sees(path: str) -> None:
+    pure = PurePosixPath(path)
+
+    assert variables(path) == {
+        "path": path,
+        "name": pure.name,
+        "stem": pure.stem,
+        "suffix": pure.suffix,
+        "parent": "" if str(pure.parent) == "." else str(pure.parent),
+        "parts": [*pure.parts],
+    }
 
 
 @pytest.mark.parametrize(

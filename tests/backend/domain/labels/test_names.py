@@ -1,6 +1,6 @@
 import pytest
 
-from backend.domain.labels.names import NameIndex, RowMatch
+from backend.domain.labels.names import Fit, NameIndex, RowMatch
 
 IMAGES = ("set/images/001.jpg", "set/images/002.jpg", "set/images/Zoe\u0301.jpg")
 
@@ -67,6 +67,23 @@ def test_a_name_of_several_pictures_means_none_of_them() -> None:
 
     assert match.rows == {}
     assert [(one.name, one.paths) for one in match.ambiguous] == [("1.jpg", ("a/1.jpg", "b/1.jpg"))]
+
+
+def test_the_end_of_a_path_means_it_as_other_spellings_do() -> None:
+    index = NameIndex.of(["a/b/1.jpg", "a/b/2.jpg", "c/2.jpg", "a/7.jpg"])
+
+    assert index.find("b/1.jpg") == (("a/b/1.jpg",), (False, Fit.EXACT, -1))
+    assert index.find("b\\1.jpg") == (("a/b/1.jpg",), (False, Fit.EXACT, -1))
+    assert index.find("2.jpg") == (("a/b/2.jpg", "c/2.jpg"), (False, Fit.EXACT, 0))
+    assert index.find("c/1.jpg") == (("a/b/1.jpg",), (True, Fit.EXACT, 0))
+    assert index.find("007") == (("a/7.jpg",), (False, Fit.NUMBER, 0))
+
+
+def test_the_row_that_names_a_picture_best_has_it() -> None:
+    found = matched(["1.jpg", "a/1.jpg", "1", "a/1.jpg"], ["a/1.jpg"])
+
+    assert found.rows == {"a/1.jpg": (1, 3)}
+    assert found.unmatched == ("1.jpg", "1")
 
 
 def test_copies_of_one_picture_are_not_several() -> None:

@@ -33,6 +33,11 @@ def test_it_prefers_the_group_named_label() -> None:
     assert label({"kind": "pattern", "pattern": r"(\d+)_(?P<label>[a-z]+)"}, "12_cat.jpg") == "cat"
 
 
+@pytest.mark.parametrize(("pattern", "expected"), [(r"/(\C)", "é"), (r"/(\C\C)à", "é")])
+def test_a_letter_that_a_pattern_cuts_into_bytes_stays_whole(pattern: str, expected: str) -> None:
+    assert label({"kind": "pattern", "pattern": pattern}, "éà.jpg") == expected
+
+
 def test_it_finds_names_however_their_accents_are_written() -> None:
     assert parse_rule({"kind": "pattern", "pattern": "/(caf\u00e9)"}).labels(["caf\u00e9/1.jpg"])[0]
     assert apply_rule(parse_rule({"kind": "pattern", "pattern": "/(caf\u00e9)"}), ["cafe\u0301/1.jpg"]).labels == {

@@ -10,6 +10,8 @@ from backend.domain.labels.rules import (
     RuleSpec,
     apply_rule,
     clean_label,
+    kept_labels,
+    labels_left_out,
     parse_rule,
     parse_spec,
 )
@@ -102,6 +104,15 @@ def test_it_leaves_out_the_classes_it_is_asked_to() -> None:
     assert labelling.labels == {"cat/1.png": "cat"}
     assert labelling.unlabelled == ("Skip/2.png", "3.png")
     assert labelling.left_out == ("Skip/2.png",)
+
+
+def test_labels_come_in_the_order_of_the_paths() -> None:
+    paths = [" cat/1.png", "2.png", "Skip/3.png", "cat/4.png"]
+
+    labels = kept_labels(parse_rule({"kind": "folder"}), paths)
+
+    assert labels == ["cat", None, "Skip", "cat"]
+    assert labels_left_out(labels, ["skip ", "dog"]) == {"Skip"}
 
 
 def test_an_error_comes_whole_out_of_another_process() -> None:
