@@ -117,11 +117,6 @@ def normal(path: str) -> str:
     return path if path.isascii() else unicodedata.normalize("NFC", path)
 
 
-def normal_path(path: str) -> PurePosixPath:
-    """``path`` as rules see it."""
-    return PurePosixPath(normal(path))
-
-
 def is_item_name(name: str) -> bool:
     """Whether a name ends like a picture's or a sound's."""
     return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES | SOUND_SUFFIXES
