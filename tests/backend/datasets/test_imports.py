@@ -114,7 +114,7 @@ def test_it_continues_where_it_broke_off_and_counts_right(ana: Ana) -> None:
     transactions: Iterator[int] = iter(range(100))
 
     def dying(_session: WriteSession) -> None:
-        if next(transactions) == 4:
+        if next(transactions) == 3:
             raise _Died
 
     with pytest.raises(_Died):
