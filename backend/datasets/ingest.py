@@ -1,6 +1,8 @@
 """Add files to a dataset. A file that can't be used is listed with the reason and doesn't stop the others."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,6 +30,8 @@ BATCH: Final = 64
 """Files that are stored together, and recorded in one transaction."""
 _BATCH_BYTES: Final = 64 << 20
 """Bytes of files from which on a batch gets no more."""
+BATCH_S: Final = 2.0
+"""Seconds after which it gets no more: what comes slowly is shown as it comes."""
 _DECODED_TOGETHER: Final = 32
 """Small pictures that a decoding process gets at once."""
 
@@ -166,14 +170,25 @@ def _stored_batches(
     storage: Storage, decoders: DecodingPool, files: Iterable[IncomingFile]
 ) -> Iterator[list[_Outcome]]:
     """What became of the files, in their order, a batch at a time; their bytes are on the disk by then."""
-    for batch in _batches(decoders.run_all(map(_named, files), _call, together=_DECODED_TOGETHER)):
-        outcomes = [_without_storing(file, answer) for file, answer in batch]
-        kept = [file.content for (file, _), outcome in zip(batch, outcomes, strict=True) if outcome is None]
-        digests = iter(storage.put_all(kept))
-        yield [
-            _stored(storage, file, answer, next(digests)) if outcome is None else outcome
-            for (file, answer), outcome in zip(batch, outcomes, strict=True)
-        ]
+    with ThreadPoolExecutor(1) as thread:
+        waiting: Future[list[_Outcome]] | None = None
+        for batch in _batches(decoders.run_all(map(_named, files), _call, together=_DECODED_TOGETHER)):
+            # While one batch waits for the disk, the next one is read and the one before is recorded.
+            before, waiting = waiting, thread.submit(_all_stored, storage, batch)
+            if before is not None:
+                yield before.result()
+        if waiting is not None:
+            yield waiting.result()
+
+
+def _all_stored(storage: Storage, batch: list[tuple[IncomingFile, _Answer]]) -> list[_Outcome]:
+    outcomes = [_without_storing(file, answer) for file, answer in batch]
+    kept = [file.content for (file, _), outcome in zip(batch, outcomes, strict=True) if outcome is None]
+    digests = iter(storage.put_all(kept))
+    return [
+        _stored(storage, file, answer, next(digests)) if outcome is None else outcome
+        for (file, answer), outcome in zip(batch, outcomes, strict=True)
+    ]
 
 
 def _without_storing(file: IncomingFile, answer: _Answer) -> _Outcome | None:
@@ -248,12 +263,12 @@ def _add(total: Ingested, batch: Ingested) -> None:
 
 def _batches(read: Iterable[tuple[IncomingFile, _Answer]]) -> Iterator[list[tuple[IncomingFile, _Answer]]]:
     batch: list[tuple[IncomingFile, _Answer]] = []
-    size = 0
+    size, begun = 0, time.monotonic()
     for file, answer in read:
         batch.append((file, answer))
         size += len(file.content)
-        if len(batch) == BATCH or size >= _BATCH_BYTES:
+        if len(batch) == BATCH or size >= _BATCH_BYTES or time.monotonic() - begun > BATCH_S:
             yield batch
-            batch, size = [], 0
+            batch, size, begun = [], 0, time.monotonic()
     if batch:
         yield batch
