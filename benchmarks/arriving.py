@@ -132,8 +132,9 @@ def _followed(client: httpx.Client, archive: Path, memory: list[float]) -> dict[
     first_finding = 0.0
     while True:
         standing = client.get(f"/api/v1/imports/{import_id}").json()
-        blank = client.get(f"/api/v1/datasets/{dataset_id}/images?flag=blank&limit=1").json()["items"]
-        first_finding = first_finding or (time.monotonic() - begun if blank else 0.0)
+        if not first_finding:
+            blank = client.get(f"/api/v1/datasets/{dataset_id}/images?flag=blank&limit=1").json()["items"]
+            first_finding = time.monotonic() - begun if blank else 0.0
         if standing["status"] not in ("queued", "running"):
             break
         _wait(begun)

@@ -1,7 +1,7 @@
 """Record files that were added to a dataset; a batch of images takes as few statements as one."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from backend.datasets.repository import NewImage, Rejection
 from backend.db.base import Base
 from backend.domain.ids import Digest, new_id
+from backend.imaging.measures import Measures
 from backend.tables.datasets import (
     BinnedPathRow,
     BinRow,
@@ -24,6 +25,7 @@ from backend.tables.datasets import (
 from backend.tables.examination import ImageMeasuresRow
 
 _Rows = list[dict[str, Any]]  # Any: column values
+_MEASURES = tuple(field.name for field in fields(Measures))
 
 
 class AddedFiles:
@@ -128,7 +130,8 @@ class AddedFiles:
                 }
             )
         if rows:
-            self._session.execute(insert(ImageRow), rows)
+            # Past the session, which would look at each row of each batch.
+            self._session.connection().execute(insert(ImageRow), rows)
 
     def _insert_measures_and_names(self, images: Sequence[NewImage], ids: dict[Digest, str]) -> None:
         measures: _Rows = []
@@ -136,7 +139,8 @@ class AddedFiles:
         for image in images:
             of_image = {"image_id": ids[image.digest], "dataset_id": self._dataset.id}
             if image.measures is not None:
-                measures.append(of_image | asdict(image.measures))
+                # ``asdict`` would copy all that is in them.
+                measures.append(of_image | {name: getattr(image.measures, name) for name in _MEASURES})
             names.append(of_image | {"id": new_id(), "path": image.path})
         self._insert_unless_there(ImageMeasuresRow, measures)
         self._insert_unless_there(ImagePathRow, names)
@@ -148,4 +152,4 @@ class AddedFiles:
     def _insert_unless_there(self, table: type[Base], rows: _Rows) -> None:
         if rows:
             dialect = postgresql if self._session.get_bind().dialect.name == "postgresql" else sqlite
-            self._session.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+            self._session.connection().execute(dialect.insert(table).on_conflict_do_nothing(), rows)

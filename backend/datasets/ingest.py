@@ -1,10 +1,10 @@
 """Add files to a dataset. A file that can't be used is listed with the reason and doesn't stop the others."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 from backend.datasets.added_files import AddedFiles
 from backend.datasets.import_queue.address_lists import MOST_ADDRESSES, addresses_in, keep_addresses, label_in
@@ -26,12 +26,14 @@ from backend.storage.base import Storage
 from backend.storage.local import write_file
 
 MAX_FILE_BYTES: Final = 100 << 20
-BATCH: Final = 32
-"""Files that are recorded in one transaction."""
-_DECODED_TOGETHER: Final = 8
+BATCH: Final = 64
+"""Files that are stored together, and recorded in one transaction."""
+_BATCH_BYTES: Final = 64 << 20
+"""Bytes of files from which on a batch gets no more."""
+BATCH_S: Final = 2.0
+"""Seconds after which it gets no more: what comes slowly is shown as it comes."""
+_DECODED_TOGETHER: Final = 32
 """Small pictures that a decoding process gets at once."""
-_STORED_AT_ONCE: Final = 8
-"""Files of a batch that are written side by side: each waits for the disk, and a disk writes several at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class _Ignored:
     pass
 
 
+_Answer = ReadImage | str | Refused | None
+"""Of a decoding process: what a picture is, a JSON file's layout, or why it isn't taken; None where none was asked."""
 _Outcome = _Image | _Table | _Links | _Ignored | Rejection
 BeforeCommit = Callable[[WriteSession, "Ingested", int], None]
 """Called in each batch's transaction with the counts of the batch and its number of files."""
@@ -128,8 +132,8 @@ def ingest(
             batch.imports += [queue_links(unit, dataset_id, label, *kept) for label, kept in lists]
             before_commit(unit.session, batch, len(outcomes))
         for outcome in outcomes:
-            if isinstance(outcome, _Image):
-                # A deletion elsewhere may have taken the same bytes away before ours were recorded.
+            # A deletion elsewhere may have taken the same bytes away before ours were recorded.
+            if isinstance(outcome, _Image) and not storage.has_blob(outcome.new.digest):
                 storage.put_bytes(outcome.content)
         _add(total, batch)
     if total.added:
@@ -165,30 +169,51 @@ def _record(
 def _stored_batches(
     storage: Storage, decoders: DecodingPool, files: Iterable[IncomingFile]
 ) -> Iterator[list[_Outcome]]:
-    """What became of the files, in their order, ``BATCH`` at a time; their bytes are on the disk by then."""
-    with ThreadPoolExecutor(_STORED_AT_ONCE) as pool:
-        for batch in _batches(_outcomes(storage, decoders, files, pool), BATCH):
-            yield [outcome.result() if isinstance(outcome, Future) else outcome for outcome in batch]
+    """What became of the files, in their order, a batch at a time; their bytes are on the disk by then."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting: Future[list[_Outcome]] | None = None
+        for batch in _batches(decoders.run_all(map(_named, files), _call, together=_DECODED_TOGETHER)):
+            # While one batch waits for the disk, the next one is read and the one before is recorded.
+            before, waiting = waiting, thread.submit(_all_stored, storage, batch)
+            if before is not None:
+                yield before.result()
+        if waiting is not None:
+            yield waiting.result()
 
 
-def _outcomes(
-    storage: Storage, decoders: DecodingPool, files: Iterable[IncomingFile], pool: ThreadPoolExecutor
-) -> Iterator[_Outcome | Future[_Image]]:
-    for file, answer in decoders.run_all(map(_named, files), _call, together=_DECODED_TOGETHER):
-        if is_junk(file.path):
-            yield _Ignored()
-        elif file.refused is not None:
-            yield _rejection(file.path, file.refused)
-        elif len(file.content) > MAX_FILE_BYTES:
-            yield _rejection(file.path, Refused("image-file-too-large", f"larger than {MAX_FILE_BYTES >> 20} MB"))
-        elif addresses := addresses_in(file.path, file.content):
-            yield _links(file.path, addresses)
-        elif isinstance(answer, ReadImage):
-            yield pool.submit(_stored, storage, file, answer)
-        elif isinstance(answer, Refused):
-            yield _rejection(file.path, answer)
-        else:
-            yield _Table(file.path, storage.put_bytes(file.content), len(file.content))
+def _all_stored(storage: Storage, batch: list[tuple[IncomingFile, _Answer]]) -> list[_Outcome]:
+    outcomes = [_without_storing(file, answer) for file, answer in batch]
+    kept = [file.content for (file, _), outcome in zip(batch, outcomes, strict=True) if outcome is None]
+    digests = iter(storage.put_all(kept))
+    return [
+        _stored(storage, file, answer, next(digests)) if outcome is None else outcome
+        for (file, answer), outcome in zip(batch, outcomes, strict=True)
+    ]
+
+
+def _without_storing(file: IncomingFile, answer: _Answer) -> _Outcome | None:
+    """What became of a file that isn't kept; None for pictures and tables."""
+    if is_junk(file.path):
+        return _Ignored()
+    if file.refused is not None:
+        return _rejection(file.path, file.refused)
+    if len(file.content) > MAX_FILE_BYTES:
+        return _rejection(file.path, Refused("image-file-too-large", f"larger than {MAX_FILE_BYTES >> 20} MB"))
+    if addresses := addresses_in(file.path, file.content):
+        return _links(file.path, addresses)
+    return _rejection(file.path, answer) if isinstance(answer, Refused) else None
+
+
+def _stored(storage: Storage, file: IncomingFile, answer: _Answer, digest: Digest) -> _Image | _Table:
+    size = len(file.content)
+    if not isinstance(answer, ReadImage):
+        return _Table(file.path, digest, size)
+    write_file(storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, GRID), answer.thumbnail)
+    facts = answer.facts
+    new = NewImage(
+        file.path, digest, facts.format, facts.width, facts.height, size, facts.notes, measures=answer.measures
+    )
+    return _Image(new, file.content)
 
 
 def _links(path: str, addresses: list[str]) -> _Links | Rejection:
@@ -216,17 +241,6 @@ def _call(file: IncomingFile) -> Call[ReadImage | str] | None:
     return (json_layout if is_json(file.path) else read_image), (file.content,)
 
 
-def _stored(storage: Storage, file: IncomingFile, answer: ReadImage) -> _Image:
-    digest = storage.put_bytes(file.content)
-    write_file(storage.folder("thumbnails", digest[:2]) / thumbnail_name(digest, GRID), answer.thumbnail)
-    facts = answer.facts
-    size = len(file.content)
-    new = NewImage(
-        file.path, digest, facts.format, facts.width, facts.height, size, facts.notes, measures=answer.measures
-    )
-    return _Image(new, file.content)
-
-
 def thumbnail_name(digest: Digest, side: int) -> str:
     """Name of a small copy's file."""
     assert side in (*SIZES, VIEW)
@@ -247,10 +261,14 @@ def _add(total: Ingested, batch: Ingested) -> None:
     total.imports += batch.imports
 
 
-_Element = TypeVar("_Element")
-
-
-def _batches(elements: Iterable[_Element], size: int) -> Iterator[list[_Element]]:
-    iterator = iter(elements)
-    while batch := list(islice(iterator, size)):
+def _batches(read: Iterable[tuple[IncomingFile, _Answer]]) -> Iterator[list[tuple[IncomingFile, _Answer]]]:
+    batch: list[tuple[IncomingFile, _Answer]] = []
+    size, begun = 0, time.monotonic()
+    for file, answer in read:
+        batch.append((file, answer))
+        size += len(file.content)
+        if len(batch) == BATCH or size >= _BATCH_BYTES or time.monotonic() - begun > BATCH_S:
+            yield batch
+            batch, size, begun = [], 0, time.monotonic()
+    if batch:
         yield batch

@@ -28,7 +28,7 @@ _UNSTARTED_S: Final = 15.0
 """A picture that no process has begun by then, though one is idle, is evidence that the pool is broken."""
 _PROBE_EVERY_S: Final = 20.0
 _ATTEMPTS: Final = 3
-_GROUP_BYTES: Final = 256 << 10
+_GROUP_BYTES: Final = 512 << 10
 """Bytes from which on a process gets no more with them."""
 
 Item = TypeVar("Item")

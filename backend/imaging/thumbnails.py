@@ -11,6 +11,8 @@ SIZES: Final = (GRID, DETAIL)
 """Longest side of a thumbnail, in pixels."""
 VIEW: Final = 2560
 """Longest side of a copy to look at, in pixels."""
+_FEW: Final = 96
+"""Longest side below which a copy has few pixels."""
 RENDERING: Final = 3
 """Part of the names of kept copies; another number where pixels are read or written differently than before."""
 
@@ -25,9 +27,13 @@ def small_copies(image: Image.Image) -> dict[int, Image.Image]:
 def thumbnail_file(copy: Image.Image) -> bytes:
     """A file of one of ``small_copies``: JPEG, as WebP takes ten times as long; but WebP where there are few pixels.
 
-    Of these a JPEG is mostly its tables, and pages enlarge them, so that each flaw would be seen.
+    Of these a JPEG is mostly its tables. Pages enlarge what is smaller than ``GRID``, so that each flaw would be seen:
+    such a JPEG is a better one.
     """
-    return _webp(copy) if max(copy.size) < GRID else _jpeg(copy, quality=82)
+    longest = max(copy.size)
+    if longest < _FEW:
+        return _webp(copy)
+    return _jpeg(copy, quality=82) if longest >= GRID else _jpeg(copy, quality=88, subsampling=0)
 
 
 def media_type_of(copy: bytes) -> str:
@@ -50,8 +56,8 @@ def _webp(image: Image.Image) -> bytes:
     return _file(image, "WEBP", quality=80, method=2)
 
 
-def _jpeg(image: Image.Image, *, quality: int) -> bytes:
-    return _file(image, "JPEG", quality=quality)
+def _jpeg(image: Image.Image, **options: int) -> bytes:
+    return _file(image, "JPEG", **options)
 
 
 def _file(image: Image.Image, format: str, **options: int) -> bytes:

@@ -1,6 +1,6 @@
 """Where bytes are kept. Keys are made by us; no name that a user gave ever becomes one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -15,6 +15,9 @@ class Storage(Protocol):
 
     def put_bytes(self, content: bytes) -> Digest:
         """Keep ``content`` durably; the same bytes twice are kept once."""
+
+    def put_all(self, contents: Sequence[bytes]) -> list[Digest]:
+        """Keep several durably, with one wait for the disk."""
 
     def put_stream(self, chunks: Iterator[bytes]) -> tuple[Digest, int]:
         """Keep a stream durably; its digest and size in bytes."""

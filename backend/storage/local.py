@@ -6,10 +6,13 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from secrets import token_hex
+from typing import BinaryIO, Final
 
 from backend.domain.errors import NoRoom
 from backend.domain.ids import Digest
@@ -17,10 +20,11 @@ from backend.storage.base import KEEP_FREE
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9a-z-]{1,64}")
+_SYNCED_AT_ONCE: Final = 16
 
 
 class LocalStorage:
-    """Blobs lie under ``blobs/aa/bb/<sha256>``; each is written beside its place, synced and renamed."""
+    """Blobs lie under ``blobs/aa/bb/<sha256>``; each is written elsewhere on the same disk, synced and renamed."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
@@ -29,14 +33,35 @@ class LocalStorage:
 
     def put_bytes(self, content: bytes) -> Digest:
         """Keep ``content`` durably; the same bytes twice are kept once."""
-        digest = Digest(hashlib.sha256(content).hexdigest())
-        if not self.has_blob(digest):
-            self._check_room(len(content))
-            with self._incoming_file() as (file, partial):
-                file.write(content)
-                _sync(file)
-                self._move(partial, digest)
-        return digest
+        return self.put_all((content,))[0]
+
+    def put_all(self, contents: Sequence[bytes]) -> list[Digest]:
+        """Keep several durably, which takes little longer than one: they wait for the disk together.
+
+        Raises:
+            NoRoom: less than ``KEEP_FREE`` bytes would be left.
+        """
+        digests = [Digest(hashlib.sha256(content).hexdigest()) for content in contents]
+        new = {digest: content for digest, content in zip(digests, contents, strict=True) if not self.has_blob(digest)}
+        if new:
+            self._check_room(sum(map(len, new.values())))
+            self._put_new(new)
+        return digests
+
+    def _put_new(self, contents: Mapping[Digest, bytes]) -> None:
+        partial = {digest: self._incoming / token_hex(16) for digest in contents}
+        try:
+            # Side by side: file systems write down together what several wait for.
+            with ThreadPoolExecutor(min(len(contents), _SYNCED_AT_ONCE)) as threads:
+                for digest, content in contents.items():
+                    _write_new(partial[digest], content)
+                deque(threads.map(sync, partial.values()), maxlen=0)
+                folders = {self._moved(partial[digest], digest) for digest in contents}
+                deque(threads.map(sync, folders), maxlen=0)
+        except BaseException:
+            for file in partial.values():
+                file.unlink(missing_ok=True)
+            raise
 
     def put_stream(self, chunks: Iterator[bytes]) -> tuple[Digest, int]:
         """Keep a stream durably; its digest and size in bytes.
@@ -79,10 +104,15 @@ class LocalStorage:
         return digest, size
 
     def _move(self, file: Path, digest: Digest) -> None:
+        sync(self._moved(file, digest))
+
+    def _moved(self, file: Path, digest: Digest) -> Path:
+        """The folder of a blob, into which its file was moved; to be synced."""
         place = self._blob(digest)
-        place.parent.mkdir(parents=True, exist_ok=True)
+        folder = place.parent
+        folder.mkdir(parents=True, exist_ok=True)
         file.replace(place)
-        sync_folder(place.parent)
+        return folder
 
     def open_blob(self, digest: Digest) -> BinaryIO:
         """A seekable file of the blob's bytes."""
@@ -104,7 +134,7 @@ class LocalStorage:
         """``<root>/<kind>/<name>``, made if need be."""
         assert _NAME.fullmatch(kind), kind
         assert _NAME.fullmatch(name), name
-        place = self.root / kind / name
+        place = Path(f"{self.root}/{kind}/{name}")
         place.mkdir(parents=True, exist_ok=True)
         return place
 
@@ -137,7 +167,8 @@ class LocalStorage:
 
     def _blob(self, digest: Digest) -> Path:
         assert _DIGEST.fullmatch(digest), digest
-        return self.root / "blobs" / digest[:2] / digest[2:4] / digest
+        # From one string, which takes a quarter of the time that putting it together takes: each picture asks often.
+        return Path(f"{self.root}/blobs/{digest[:2]}/{digest[2:4]}/{digest}")
 
     def _check_room(self, coming: int) -> None:
         free = self.free_bytes()
@@ -147,14 +178,19 @@ class LocalStorage:
 
 def write_file(place: Path, content: bytes) -> None:
     """Write a derived file so that nobody ever sees half of it; it can be made again, so it isn't synced."""
-    descriptor, name = tempfile.mkstemp(dir=place.parent)
-    partial = Path(name)
+    partial = place.with_name(f"{place.name}-{token_hex(8)}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+        _write_new(partial, content)
         partial.replace(place)
-    finally:
+    except BaseException:
         partial.unlink(missing_ok=True)
+        raise
+
+
+def _write_new(place: Path, content: bytes) -> None:
+    """A new file that only its owner may read."""
+    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
 
 
 def _sync(file: BinaryIO) -> None:
@@ -162,9 +198,9 @@ def _sync(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename inside ``folder`` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(place: Path) -> None:
+    """Make the content of a file survive a power cut; of a folder, the names in it."""
+    descriptor = os.open(place, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

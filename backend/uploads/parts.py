@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from backend.datasets.blobs import UPLOADS, uploaded_file
 from backend.storage.base import Storage
-from backend.storage.local import sync_folder
+from backend.storage.local import sync
 from backend.uploads.errors import UploadBusy
 
 _BUSY_FOR_S = 5
@@ -63,8 +63,8 @@ def locked_part(storage: Storage, upload_id: str) -> Iterator[Part]:
         except BlockingIOError as error:
             raise UploadBusy(_BUSY_FOR_S) from error
         if is_new:
-            sync_folder(file.parent)
-            sync_folder(file.parent.parent)
+            sync(file.parent)
+            sync(file.parent.parent)
         yield Part(descriptor)
     finally:
         os.close(descriptor)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from backend.datasets import ingest
 from backend.datasets.blobs import forget_archives
 from backend.datasets.errors import UploadLost
 from backend.datasets.imports import ImportStopped, run_import
@@ -114,7 +115,7 @@ def test_it_continues_where_it_broke_off_and_counts_right(ana: Ana) -> None:
     transactions: Iterator[int] = iter(range(100))
 
     def dying(_session: WriteSession) -> None:
-        if next(transactions) == 4:
+        if next(transactions) == 3:
             raise _Died
 
     with pytest.raises(_Died):
@@ -126,6 +127,21 @@ def test_it_continues_where_it_broke_off_and_counts_right(ana: Ana) -> None:
     assert (done["entries"], done["added"], done["already_there"], done["ignored"]) == (92, 90, 0, 1)
     assert [left["path"] for left in done["rejected"]] == ["bad.png"]
     assert ana.dataset()["images"] == 90
+
+
+def test_what_comes_slowly_is_recorded_as_it_comes(ana: Ana, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "BATCH_S", -1.0)  # each file takes too long to wait for the next one
+    asked = ana.send_archive(zipped(folder_of_shapes(3, 16)))
+    transactions: Iterator[int] = iter(range(100))
+
+    def dying(_session: WriteSession) -> None:
+        if next(transactions) == 4:
+            raise _Died
+
+    with pytest.raises(_Died):
+        run_import(ana.services.open_unit(), ana.services.storage, asked["id"], fence=dying)
+
+    assert ana.import_(asked["id"])["added"] == 2
 
 
 def test_it_stops_when_it_is_asked_to(ana: Ana) -> None:

@@ -108,7 +108,7 @@ def test_of_large_pictures_fewer_are_given_at_once(pool: DecodingPool) -> None:
 
     next(pool.run_all(endless(), lambda content: (read_image, (content,)), together=100))
 
-    assert drawn == 10  # five groups of 256 kB
+    assert drawn == 20  # five groups of 512 kB
 
 
 def test_a_file_that_takes_too_much_processor_time_is_refused(pool: DecodingPool) -> None:

@@ -29,6 +29,13 @@ def test_a_picture_of_few_pixels_is_webp() -> None:
     assert (Image.open(io.BytesIO(content)).format, media_type_of(content)) == ("WEBP", "image/webp")
 
 
+def test_a_picture_of_a_few_more_is_a_jpeg_without_coarser_colours() -> None:
+    picture = Image.open(io.BytesIO(thumbnail_file(small_copies(Image.new("RGB", (180, 96)))[192])))
+
+    assert (picture.format, picture.size) == ("JPEG", (180, 96))
+    assert [layer[1:3] for layer in picture.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]  # of JPEG files only
+
+
 def test_it_carries_nothing_but_pixels() -> None:
     notes = PngInfo()
     notes.add_text("Comment", "<script>alert(1)</script>")

@@ -1,8 +1,10 @@
+import math
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from backend.datasets import ingest
 from backend.datasets.imports import ImportStopped
 from backend.datasets.sources import downloads
 from backend.datasets.sources.opening import Elsewhere
@@ -98,7 +100,10 @@ class _Died(Exception):
     pass
 
 
-def test_after_a_kill_it_goes_on_behind_what_was_added(importer: Importer, server: WebServer) -> None:
+def test_after_a_kill_it_goes_on_behind_what_was_added(
+    importer: Importer, server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "BATCH_S", math.inf)  # however slow this machine is
     for number in range(70):
         server.answers[f"/{number}.png"] = body(encode(draw("circle", number)))
     asked = importer.ask(urls=[f"{server.url}/{number}.png" for number in range(70)], label="circle")
@@ -114,9 +119,9 @@ def test_after_a_kill_it_goes_on_behind_what_was_added(importer: Importer, serve
     server.asked.clear()
     done = importer.run(asked["id"])
 
-    assert between["added"] == 32
+    assert between["added"] == 64
     assert (done["added"], done["already_there"], done["entries"]) == (70, 0, 70)
-    assert sorted(server.paths) == sorted(f"/{number}.png" for number in range(32, 70))
+    assert sorted(server.paths) == sorted(f"/{number}.png" for number in range(64, 70))
 
 
 def test_a_cancel_does_not_wait_for_a_silent_server(importer: Importer, server: WebServer) -> None:
