@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from backend.domain.events import Phase, PhaseProgress, PhaseStarted, RateFound
 from backend.domain.lr_finder import BURST, FEWEST_STEPS, STEPS, Curve, Finding, curve_of, finding, rate_at
+from worker.engine.hardware.devices import fewer_threads
 from worker.engine.loop.context import Training
 from worker.engine.loop.run import Batches, SmoothedLoss, StageRun
 from worker.engine.loop.step import take_step
@@ -62,7 +63,10 @@ def search(
     for seed in range(seeds):
         if run.ranks.first_says(bool(seed) and (time.monotonic() - begun) * (seed + 1) / seed > within_s):
             break
-        with restored_afterwards(run.model, run.device):
+        with (
+            restored_afterwards(run.model, run.device),
+            fewer_threads(run.device, are_steps_small=run.are_steps_small),
+        ):
             torch.manual_seed(seed_of(training.order.config.seed, run.lineage_stage, seed))
             recorded.append(_record(training, run, seed, steps, report))
     curve = curve_of(recorded, steps)

@@ -144,6 +144,7 @@ class StageRun:
         ranks: the processes that take its steps together.
         norms: all batch norm layers.
         average_gradients: makes the gradients of all that learns the mean of those of these processes.
+        are_steps_small: it is the head alone that runs, on stored features.
     """
 
     number: int
@@ -170,6 +171,7 @@ class StageRun:
     time: TimeLimit = field(default_factory=TimeLimit)
     planned_epochs: int = field(init=False)
     ranks: Ranks = ALONE
+    are_steps_small: bool = False
     norms: list[nn.Module] = field(init=False)
     average_gradients: Callable[[], None] = field(init=False)
 

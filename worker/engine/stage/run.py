@@ -5,6 +5,7 @@ from dataclasses import replace
 from backend.domain.early_end import is_far_behind
 from backend.domain.events import EpochsChanged, Note, NoteTopic, StageCutShort, StageStarted
 from backend.domain.results import Evaluation
+from worker.engine.hardware.devices import fewer_threads
 from worker.engine.hardware.memory import PartialUpdate
 from worker.engine.loop import best, evaluation
 from worker.engine.loop.compiled import compile_where_it_pays
@@ -67,7 +68,8 @@ def learn(
     )
     if run.stage.epochs != run.planned_epochs:
         training.on_event(EpochsChanged(run.number, run.stage.epochs, run.planned_epochs))
-    epochs = _run_epochs(training, run, valid, before)
+    with fewer_threads(run.device, are_steps_small=run.are_steps_small):
+        epochs = _run_epochs(training, run, valid, before)
     return _settle(training, run, valid, epochs)
 
 

@@ -45,6 +45,7 @@ def _on_features(training: Training, number: int, stage: Stage) -> tuple[StageRu
         # The head alone is small: lower precision would gain nothing, and sharing its steps would cost more than they.
         autocast=None,
         ranks=ALONE,
+        are_steps_small=True,
     )
     return run, features.from_features(plain)
 
@@ -104,6 +105,7 @@ def _run(
     batches: Batches,
     autocast: torch.dtype | None,
     ranks: Ranks,
+    are_steps_small: bool = False,
 ) -> StageRun:
     config, images, device = training.order.config, training.images, training.device
     return StageRun(
@@ -124,6 +126,7 @@ def _run(
         criterion=criterion_of(config, images.train, len(training.order.manifest.classes), device),
         ranks=ranks,
         time=training.time,
+        are_steps_small=are_steps_small,
     )
 
 

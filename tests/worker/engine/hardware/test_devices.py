@@ -65,3 +65,27 @@ def test_small_trainings_start_no_loader_processes() -> None:
 
 def test_never_stop_never_stops() -> None:
     assert not NeverStop().requested()
+
+
+@pytest.mark.parametrize(
+    ("device", "are_steps_small", "threads"), [("cpu", True, 2), ("cpu", False, 4), ("cuda", True, 4)]
+)
+def test_small_steps_use_half_of_the_processors(device: str, are_steps_small: bool, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        with devices.fewer_threads(torch.device(device), are_steps_small=are_steps_small):
+            assert torch.get_num_threads() == threads
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_small_steps_use_at_least_one_processor() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with devices.fewer_threads(torch.device("cpu"), are_steps_small=True):
+            assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

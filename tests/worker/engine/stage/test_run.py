@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.torch
+import torch
 
 from backend.domain.events import (
     EpochFinished,
@@ -281,3 +282,26 @@ def test_a_killed_stage_that_was_to_finish_trains_no_epoch_more(tmp_path: Path, 
 )
 def test_fewer_errors_are_better_and_of_equals_the_lower_loss(this: Best, other: Best, is_better: bool) -> None:
     assert this.is_better_than(other) is is_better
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("is_frozen", "threads"), [(True, {1}), (False, {2})])
+def test_a_head_alone_learns_on_half_of_the_processors(
+    is_frozen: bool, threads: set[int], tmp_path: Path, weights_folder: Path
+) -> None:
+    seen: set[int] = set()
+
+    def note(event: Event) -> None:
+        if isinstance(event, StepFinished):
+            seen.add(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        stage = frozen(1) if is_frozen else unfrozen(1)
+        train(order_in(tmp_path, weights_folder, tiny_config(stage, batch_size=4)), on_event=note)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+    assert seen == threads
