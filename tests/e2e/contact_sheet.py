@@ -1,7 +1,7 @@
 """Draws every page in every state and puts the pictures side by side: ``python -m tests.e2e.contact_sheet``.
 
-``--keep`` renews the small pictures that tests compare with. ``--readme RUN`` renews those of the README instead,
-from the page of a training on a running server, whose key is in ``TELLAPART_TOKEN``.
+``--keep`` renews the small pictures that tests compare with, with ``--only PART`` those of some pages. ``--readme RUN``
+renews those of the README instead, from a training on a running server, whose key is in ``TELLAPART_TOKEN``.
 """
 
 import argparse
@@ -57,14 +57,18 @@ def all_servers() -> Iterator[Servers]:
         )
 
 
-def draw_all(browser: Browser, servers: Servers, *, keeps: bool) -> list[Path]:
-    """Every screen in every look, under ``build/screens``; renews the kept ones too where that is wanted."""
+def draw_all(browser: Browser, servers: Servers, *, keeps: bool, only: str = "") -> list[Path]:
+    """Every screen in every look, under ``build/screens``; renews the kept ones too where that is wanted.
+
+    Args:
+        only: a part of the names of the screens that are drawn; empty draws all.
+    """
     OUT.mkdir(parents=True, exist_ok=True)
-    if keeps:
+    if keeps and not only:
         for file in KEPT.glob("*.webp"):
             file.unlink()
     files = []
-    for screen in SCREENS:
+    for screen in (one for one in SCREENS if only in one.name):
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         page = context.new_page()
         servers.open(page, screen)
@@ -141,6 +145,7 @@ def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="renew the small pictures that tests compare with")
+    parser.add_argument("--only", metavar="PART", default="", help="draw only screens with this in their name")
     parser.add_argument("--readme", metavar="RUN", help="renew the README's pictures from this run's page, and no more")
     chosen = parser.parse_args()
     with sync_playwright() as playwright, ExitStack() as stack:
@@ -149,7 +154,7 @@ def main() -> None:
             draw_readme(browser, chosen.readme, os.environ["TELLAPART_TOKEN"])
         else:
             servers = stack.enter_context(all_servers())
-            side_by_side(draw_all(browser, servers, keeps=chosen.keep))
+            side_by_side(draw_all(browser, servers, keeps=chosen.keep, only=chosen.only))
             print(f"{OUT.parent / 'contact-sheet.png'}, {OUT.parent / 'contact-sheet.html'}")  # noqa: T201  # its answer
         browser.close()
 
