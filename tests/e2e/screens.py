@@ -99,6 +99,8 @@ def in_all_looks(page: Page) -> Iterator[tuple[int, str]]:
     for width, colours in LOOKS:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme="dark" if colours == "dark" else "light", reduced_motion="reduce")
+        is_dark = "(dark) => matchMedia('(prefers-color-scheme: dark)').matches === dark"
+        page.wait_for_function(is_dark, arg=colours == "dark")
         # Charts follow the window in the next frames.
         page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         yield width, colours
