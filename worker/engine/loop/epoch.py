@@ -47,8 +47,13 @@ def run_epoch(training: Training, run: StageRun, valid: evaluation.Answers) -> E
     if training.ranks.first_says(training.saving.is_due()):
         save_state(training, run, finished)
     else:
-        training.ranks.from_first(lambda: training.on_event(finished))
+        training.ranks.from_first(lambda: _report_unsaved(training, run, finished))
     return answered
+
+
+def _report_unsaved(training: Training, run: StageRun, finished: EpochFinished) -> None:
+    state.require_finite(run)
+    training.on_event(finished)
 
 
 def validate(training: Training, run: StageRun, valid: evaluation.Answers, epoch: int) -> Evaluation:
@@ -116,10 +121,14 @@ def save_where_unsaved(training: Training, run: StageRun) -> None:
     Raises:
         NotFinite, DiskFull: as ``save_state`` does.
     """
-    here = (run.number, run.cursor.epoch, run.cursor.step)
-    is_saved = any((point.stage, point.epoch, point.step) == here for point in training.saved[-1:])
-    if not is_saved and (run.cursor.epoch or run.cursor.step):
+    if not is_saved(training, run) and (run.cursor.epoch or run.cursor.step):
         save_state(training, run)
+
+
+def is_saved(training: Training, run: StageRun) -> bool:
+    """Whether the newest state on disk is the run as it is."""
+    here = (run.number, run.cursor.epoch, run.cursor.step)
+    return any((point.stage, point.epoch, point.step) == here for point in training.saved[-1:])
 
 
 def _finished(run: StageRun, answered: Evaluation, learning_rate: float, duration_s: float) -> EpochFinished:

@@ -5,7 +5,7 @@ from worker.engine.errors import Diverged
 from worker.engine.hardware.memory import PartialUpdate
 from worker.engine.loop import state
 from worker.engine.loop.context import Training
-from worker.engine.loop.epoch import save_state
+from worker.engine.loop.epoch import is_saved, save_state
 from worker.engine.loop.run import NotFinite, StageRun
 from worker.engine.loop.state import State
 from worker.engine.order import StatePoint
@@ -15,11 +15,16 @@ TRIES = 2
 
 
 class Rollback:
-    """The state that a stage goes back to: its newest on disk, or its beginning, kept in memory until there is one."""
+    """The state that a stage goes back to: after its last epoch, on disk or in memory, or its beginning."""
 
     def __init__(self, training: Training, run: StageRun) -> None:
         self._training, self._run = training, run
         self._beginning = None if self._points() else state.remember(run)
+        self._unsaved: State | None = None
+
+    def note_epoch(self) -> None:
+        """Keep the state after an epoch in memory if it isn't on disk: an epoch that is in the table isn't repeated."""
+        self._unsaved = None if is_saved(self._training, self._run) else state.remember(self._run)
 
     def take(self, wrong: NotFinite | PartialUpdate) -> None:
         """Go back after a step that failed, and save that state: an interruption must not undo the halving.
@@ -55,6 +60,8 @@ class Rollback:
         self._training.on_event(Note(NoteTopic.ROLLBACK, text))
 
     def _good(self) -> State:
+        if self._unsaved is not None:
+            return self._unsaved
         order = self._training.order
         identity = state.order_hash(order.config, order.manifest)
         good, _ = state.newest(order.state_folder, self._points()[::-1], identity)

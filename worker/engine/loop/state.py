@@ -144,7 +144,7 @@ def save(folder: Path, run: StageRun, order: str, left_out: Sequence[Digest]) ->
         NotFinite: a weight or moment is NaN or infinite; nothing was written.
         DiskFull: nothing was written.
     """
-    _require_finite(run)
+    require_finite(run)
     folder.mkdir(parents=True, exist_ok=True)
     backbone = _kept_backbone(folder, run) if run.stage.features_are_constant else None
     tensors = _tensors(run, without=_BACKBONE if backbone else None)
@@ -171,7 +171,12 @@ def _kept_backbone(folder: Path, run: StageRun) -> KeptBackbone:
     return kept
 
 
-def _require_finite(run: StageRun) -> None:
+def require_finite(run: StageRun) -> None:
+    """Refuse weights and moments that are no numbers.
+
+    Raises:
+        NotFinite
+    """
     moments = (tensor for of_one in run.optimizer.state.values() for tensor in of_one.values())
     found = chain(run.model.state_dict().values(), moments)
     tensors = [tensor for tensor in found if tensor.is_floating_point() and tensor.numel()]

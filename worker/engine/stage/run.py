@@ -110,6 +110,7 @@ def _run_epochs(
             else:
                 answered = run_epoch(training, run, valid)
                 answers[run.cursor.epoch - 1] = answered
+                rollback.note_epoch()
                 _fit_into_time(training, run)
         except (NotFinite, PartialUpdate) as error:
             # Without its traceback, which holds the step's tensors.

@@ -269,3 +269,18 @@ def test_a_scale_that_fits_lets_the_network_learn() -> None:
     train_one_epoch(run, on_event=Listener(), stop=NeverStop())
 
     assert not all(torch.equal(*pair) for pair in zip(before, run.model.parameters(), strict=True))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_epochs_that_are_in_the_table_and_not_yet_saved_are_not_repeated(
+    tmp_path: Path, weights_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.engine.loop.saving.SHARE", 0.0)
+    listener = Listener()
+    poisoned(monkeypatch, lambda step: step == 12)
+
+    train(order_in(tmp_path, weights_folder, tiny_config(frozen(3), batch_size=4)), on_event=listener)
+
+    assert listener.of(RolledBack) == [RolledBack(0, 2, 2, 0.5)]
+    assert [event.epoch for event in listener.of(EpochFinished)] == [0, 1, 2]
+    assert [(event.epoch, event.step) for event in listener.of(StateSaved)] == [(2, 0), (3, 0)]
