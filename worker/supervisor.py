@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from backend.datasets.blobs import forget_archives
-from backend.db.session import DATABASE_AWAY
+from backend.db.session import DATABASE_AWAY, is_locked
 from backend.ledger.claiming import claim_next
 from backend.ledger.job import (
     LISTENED,
@@ -166,7 +166,7 @@ class Supervision:
         except LostLease:
             self._stop_if_overtaken()
         except DATABASE_AWAY as error:
-            self._suspend(type(error).__name__)
+            self._suspend(error)
         else:
             self._go_on()
             must_stop = wanted in (Desired.PAUSE, Desired.CANCEL) or self._context.identity.is_draining
@@ -216,7 +216,7 @@ class Supervision:
             elif self._stop_asked_at is None:
                 self._stop_asked_at = time.monotonic()
 
-    def _suspend(self, reason: str) -> None:
+    def _suspend(self, error: Exception) -> None:
         """Without a lease another worker may begin: suspend the process, keep its memory, and end it after long."""
         # Progress couldn't have been recorded either.
         self._signs_at = time.monotonic()
@@ -224,9 +224,17 @@ class Supervision:
         if silent_s > self._timers.give_up:
             self._kill("no_database")
         elif silent_s > self._timers.suspend and not self._is_suspended:
-            self._log.warning("attempt_suspended", error=reason, without_lease_s=round(silent_s))
+            self._log.warning("attempt_suspended", error=type(error).__name__, without_lease_s=round(silent_s))
             self._is_suspended = True
             self._signal_group(signal.SIGSTOP)
+        elif self._is_suspended and is_locked(error):
+            self._let_it_finish_its_write()
+
+    def _let_it_finish_its_write(self) -> None:
+        """Whoever is suspended in the middle of a write keeps its lock, and nobody else can write, us included."""
+        self._signal_group(signal.SIGCONT)
+        time.sleep(self._timers.flags)
+        self._signal_group(signal.SIGSTOP)
 
     def _go_on(self) -> None:
         if self._is_suspended:

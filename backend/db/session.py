@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
@@ -120,6 +121,12 @@ def _tell_faults_from_absence(context: ExceptionContext) -> None:
     error = context.original_exception
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
         raise ProgrammingError(context.statement, context.parameters, error) from error
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether another connection keeps locked what a statement needed, for longer than a statement waits."""
+    cause = getattr(error, "orig", None)
+    return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY or isinstance(cause, LockNotAvailable)
 
 
 class _Turns:

@@ -13,6 +13,7 @@ const drawer = need<HTMLDetailsElement>("details.advanced", form);
 const KEPT = ["csrf_token", "run_id", "starts_from", "recipe"];
 /** Parts that follow each change; the drawer and the presets are replaced only where other settings change with it. */
 const FOLLOWING = "[data-part=forecast], [data-part=time], [data-part^=schedule-], [data-part^=search-]";
+const LONGEST_PRESS_MS = 2000;
 let planned = 0;
 let latest = 0;
 const DRAWER = "[data-part=drawer]";
@@ -29,8 +30,22 @@ interface Change {
   act?: string;
 }
 
+/** Until what a preset or a button changes is shown: what is asked before that would ask for the form as it was. */
+let changing: Promise<unknown> = Promise.resolve();
+/** Until the pointer is up again: a button that is replaced while it is being pressed loses the press. */
+let pressing: Promise<unknown> = Promise.resolve();
+form.addEventListener("pointerdown", () => {
+  pressing = new Promise<void>((done) => {
+    // The click comes after it.
+    for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name, () => window.setTimeout(done), { once: true });
+    window.setTimeout(done, LONGEST_PRESS_MS);
+  });
+});
+
 /** What the form asks for as it would run, worked out by the server; with the parts that are due. */
 async function foresee({ fresh = false, act = "" }: Change = {}): Promise<void> {
+  // A preset gives up what came before it.
+  if (!fresh) await changing;
   const body = new URLSearchParams();
   for (const [name, value] of new FormData(form)) {
     if (typeof value === "string" && (!fresh || KEPT.includes(name))) body.append(name, value);
@@ -38,7 +53,9 @@ async function foresee({ fresh = false, act = "" }: Change = {}): Promise<void> 
   if (act) body.append("do", act);
   if (fresh || act) due.add(DRAWER);
   if (act) due.add(PRESETS);
-  await foreseeFor(body, [FOLLOWING, ...due].join());
+  const shown = foreseeFor(body, [FOLLOWING, ...due].join());
+  if (fresh || act) changing = shown.catch(() => undefined);
+  await shown;
 }
 
 async function foreseeFor(body: URLSearchParams, parts: string): Promise<void> {
@@ -51,9 +68,12 @@ async function foreseeFor(body: URLSearchParams, parts: string): Promise<void> {
   const response = await request(form.dataset["forecast"] ?? "", { method: "POST", body, headers }).catch(() => null);
   if (mine !== latest) return;
   if (!response?.ok) return markOld();
+  const answer = new DOMParser().parseFromString(await response.text(), "text/html");
+  await pressing;
+  if (mine !== latest) return;
   delete shown.dataset["stale"];
   if (!typed.size) due.clear();
-  await show(new DOMParser().parseFromString(await response.text(), "text/html"), parts);
+  await show(answer, parts);
 }
 
 /** The forecast that is shown is of before the last change; of another preset nothing of it is shown. */

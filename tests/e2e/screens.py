@@ -33,7 +33,7 @@ MANY: Final = (
 )
 
 # What differs from drawing to drawing: times, pictures chosen at random, the caret, movement.
-NO_MOVEMENT: Final = """() => {
+_NO_MOVEMENT: Final = """() => {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`*, *::before, *::after { transition: none !important; animation: none !important; }
     * { caret-color: transparent !important; } ::-webkit-scrollbar { display: none; } html { scrollbar-width: none; }`);
@@ -91,11 +91,11 @@ class Servers:
         page.wait_for_load_state()
         # Answers to what was chosen; the stream of events never lets the network be idle.
         page.wait_for_timeout(500)
-        page.evaluate(NO_MOVEMENT)
 
 
 def in_all_looks(page: Page) -> Iterator[tuple[int, str]]:
-    """Wide and narrow, light and dark, one after the other."""
+    """Wide and narrow, light and dark, one after the other; without movement, so that no colour is on its way."""
+    page.evaluate(_NO_MOVEMENT)
     for width, colours in LOOKS:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme="dark" if colours == "dark" else "light", reduced_motion="reduce")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -12,6 +13,8 @@ from tests.e2e.furnished import Furnished, furnish
 from tests.e2e.places import PLACES
 
 pytestmark = pytest.mark.e2e
+
+_FORECAST: Final = re.compile("/train/forecast")
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +53,11 @@ def test_the_drawer_shows_what_the_preset_means_and_marks_what_is_changed(page: 
 def test_what_is_typed_while_the_server_answers_a_choice_is_kept(
     page: Page, furnished: Furnished, is_overtaken: bool
 ) -> None:
-    held: list[Route] = []
-
-    def hold_the_first(route: Route) -> None:
-        if held:
-            route.continue_()
-        held.append(route)
-
-    PLACES["train"].open(page, furnished)
-    page.wait_for_load_state()
-    page.route(re.compile("/train/forecast"), hold_the_first)
+    held = _hold_the_first_forecast(page, furnished)
     stage = page.get_by_role("group", name="Stage 1")
     epochs = stage.get_by_label("Epochs", exact=True)
     usual = epochs.get_attribute("placeholder")
-    with page.expect_request(re.compile("/train/forecast")):
+    with page.expect_request(_FORECAST):
         stage.get_by_label("Layers to train", exact=True).select_option(label="all layers (unfrozen)")
     epochs.fill("6")
 
@@ -77,6 +71,54 @@ def test_what_is_typed_while_the_server_answers_a_choice_is_kept(
     assert len(held) == 2
 
 
+def test_a_button_counts_that_is_pressed_while_the_settings_around_it_are_drawn_anew(
+    page: Page, furnished: Furnished
+) -> None:
+    held = _hold_the_first_forecast(page, furnished)
+    with page.expect_request(_FORECAST):
+        page.get_by_role("radio", name=re.compile("^The course, lesson 1")).check(force=True)
+    page.get_by_role("button", name="Add a stage").hover()
+    page.mouse.down()
+
+    with page.expect_response(_FORECAST):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+    page.mouse.up()
+
+    expect(page.get_by_role("group", name="Stage 3")).to_be_visible()
+
+
+def test_what_a_button_did_stays_when_something_is_typed_before_the_server_has_answered(
+    page: Page, furnished: Furnished
+) -> None:
+    held = _hold_the_first_forecast(page, furnished)
+    with page.expect_request(_FORECAST):
+        page.get_by_role("button", name="Add a stage").click()
+    page.get_by_role("group", name="Stage 1").get_by_label("Epochs", exact=True).fill("6")
+    page.wait_for_timeout(600)
+
+    held[0].continue_()
+
+    expect(page.get_by_role("group", name="Stage 3")).to_be_visible()
+    expect(page.get_by_role("group", name="Stage 1").get_by_label("Epochs", exact=True)).to_have_value("6")
+    expect(page.locator(".forecast")).to_contain_text("6 epochs")
+
+
+def _hold_the_first_forecast(page: Page, furnished: Furnished) -> list[Route]:
+    """Open the train page; the first request for a forecast waits, in the list that later ones are noted in too."""
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        held.append(route)
+
+    PLACES["train"].open(page, furnished)
+    page.wait_for_load_state()
+    page.route(_FORECAST, hold_the_first)
+    return held
+
+
 def test_typing_into_a_field_that_was_filled_in_since_it_got_the_focus_replaces_its_value(
     page: Page, furnished: Furnished
 ) -> None:
@@ -88,7 +130,7 @@ def test_typing_into_a_field_that_was_filled_in_since_it_got_the_focus_replaces_
     drawer = page.locator("details.advanced")
     if drawer.get_attribute("open") is None:
         drawer.locator("summary").first.click()
-    page.route(re.compile("/train/forecast"), lambda route: held.append(route))
+    page.route(_FORECAST, lambda route: held.append(route))
     page.get_by_role("button", name="Remove stage 2").click()
     epochs = page.locator("[name=stage_epochs_0]")
     expect(epochs).to_have_value("")

@@ -3,6 +3,7 @@
 import io
 import itertools
 import shutil
+import sqlite3
 import threading
 import time
 import zipfile
@@ -355,7 +356,7 @@ def test_j11_who_was_overtaken_is_killed(context: WorkerContext) -> None:
 
 
 @on_one_database
-def test_j12_without_a_lease_it_holds_still_and_then_continues(context: WorkerContext, database: Database) -> None:
+def test_j12_without_a_lease_it_is_suspended_and_then_continues(context: WorkerContext, database: Database) -> None:
     run_id = ordered_run(context, epochs=16)
     flaky = Flaky(database)
     timers = replace(context.identity.timers, suspend=0.8)
@@ -365,7 +366,7 @@ def test_j12_without_a_lease_it_holds_still_and_then_continues(context: WorkerCo
     def be_away_for_a_while() -> None:
         wait_until(lambda: steps(context, run_id) > 0)
         flaky.go_away()
-        time.sleep(1.5)  # a heartbeat, the time until it holds still, and some
+        time.sleep(1.5)  # a heartbeat, the time until it is suspended, and some
         for _moment in range(2):
             counted.append(steps(context, run_id))
             time.sleep(0.7)
@@ -375,6 +376,35 @@ def test_j12_without_a_lease_it_holds_still_and_then_continues(context: WorkerCo
     run_waiting_jobs(alone, JobKind.TRAIN)
 
     assert counted[0] == counted[1] < 16 * 4
+    assert view_of(context, run_id).status == "succeeded"
+    assert len(attempts(context, run_id)) == 1
+
+
+@on_one_database
+def test_j12_a_process_that_was_suspended_in_the_middle_of_a_write_may_finish_it(
+    context: WorkerContext, database: Database
+) -> None:
+    run_id = ordered_run(context, epochs=16)
+    flaky = Flaky(database)
+    timers = replace(context.identity.timers, suspend=0.8)
+    alone = replace(context, database=flaky, identity=replace(context.identity, timers=timers))
+    counted: list[int] = []
+
+    def be_locked_until_it_goes_on() -> None:
+        wait_until(lambda: steps(context, run_id) > 0)
+        locked = sqlite3.OperationalError("database is locked")
+        locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        flaky.go_away(locked)
+        time.sleep(1.5)  # a heartbeat, the time until it is suspended, and some
+        counted.append(steps(context, run_id))
+        wait_until(lambda: steps(context, run_id) > counted[0])
+        counted.append(steps(context, run_id))
+        flaky.come_back()
+
+    threading.Thread(target=be_locked_until_it_goes_on).start()
+    run_waiting_jobs(alone, JobKind.TRAIN)
+
+    assert counted[0] < counted[1] < 16 * 4
     assert view_of(context, run_id).status == "succeeded"
     assert len(attempts(context, run_id)) == 1
 
@@ -411,15 +441,15 @@ class Flaky(Database):
 
     def __init__(self, real: Database) -> None:
         self._real = real
-        self._is_away = False
+        self._error: Exception | None = None
 
-    def go_away(self) -> None:
+    def go_away(self, error: Exception | None = None) -> None:
         """From now on nothing reaches it."""
-        self._is_away = True
+        self._error = error or ConnectionError("away")
 
     def come_back(self) -> None:
         """As before."""
-        self._is_away = False
+        self._error = None
 
     @contextmanager
     def read(self) -> Iterator[ReadSession]:
@@ -436,8 +466,8 @@ class Flaky(Database):
             yield session
 
     def _check(self) -> None:
-        if self._is_away:
-            raise OperationalError("BEGIN", {}, ConnectionError("away"))
+        if self._error is not None:
+            raise OperationalError("BEGIN", {}, self._error)
 
 
 def test_a_run_that_is_killed_while_memory_runs_out_reports_it(

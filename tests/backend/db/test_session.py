@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from backend.db.session import DATABASE_AWAY, Database
+from backend.db.session import DATABASE_AWAY, Database, WriteSession, is_locked
 from backend.domain.ids import new_id
 from backend.tables.datasets import DatasetRow, ImageRow
 
@@ -154,3 +154,40 @@ def test_a_database_that_can_not_be_reached_is_away() -> None:
 
     with pytest.raises(DATABASE_AWAY), unreachable.read() as session:
         session.execute(text("SELECT 1"))
+
+
+def test_it_tells_a_lock_that_another_holds_from_a_database_that_is_away(
+    sqlite_url: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.db.session._BUSY_S", 0.1)
+    unreachable = Database("postgresql+psycopg://nobody@127.0.0.1:1/none?connect_timeout=1")
+
+    found = [_is_locked_beside_a_writer(url) for url in (sqlite_url, postgres_url)]
+
+    with pytest.raises(DATABASE_AWAY) as away, unreachable.read() as session:
+        session.execute(text("SELECT 1"))
+    assert (found, is_locked(away.value)) == ([True, True], False)
+
+
+def _is_locked_beside_a_writer(url: str) -> bool:
+    holder, other = Database(url), Database(url)
+    with holder.write() as session:
+        session.add(DatasetRow(id=new_id(), name="Pets"))
+    with holder.write() as holding:
+        _rename(holding)
+        with pytest.raises(DATABASE_AWAY) as raised:
+            _rename_in_one(other)
+    holder.dispose()
+    other.dispose()
+    return is_locked(raised.value)
+
+
+def _rename_in_one(database: Database) -> None:
+    with database.write() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        _rename(session)
+
+
+def _rename(session: WriteSession) -> None:
+    session.execute(text("UPDATE datasets SET name = 'x'"))
