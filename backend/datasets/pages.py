@@ -17,7 +17,8 @@ from backend.datasets.imports import cancel_import
 from backend.datasets.ingest import Ingested, ingest
 from backend.datasets.labels.content import DatasetContent
 from backend.datasets.labels.proposal import Proposal, complete_proposal
-from backend.datasets.pictures.repository import ImageFilter, ListOrder, PictureLists
+from backend.datasets.pictures.filter import ImageFilter, ListOrder
+from backend.datasets.pictures.repository import PictureLists
 from backend.datasets.pictures.tile import Tile
 from backend.datasets.repository import DatasetRepository
 from backend.datasets.samples import SAMPLES, find_sample

@@ -6,8 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from backend.datasets.pictures.details import details_of, file_about
+from backend.datasets.pictures.filter import ListOrder
 from backend.datasets.pictures.listing import ImageQueryDep, checked
-from backend.datasets.pictures.repository import ListOrder, PictureLists
+from backend.datasets.pictures.repository import PictureLists
 from backend.datasets.pictures.schemas import ImageDetailsRead, ImageRead
 from backend.datasets.repository import DatasetRepository
 from backend.dependencies import ReadDep, StorageDep

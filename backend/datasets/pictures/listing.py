@@ -19,8 +19,8 @@ from backend.datasets.errors import (
     VersionNotFound,
 )
 from backend.datasets.pictures.details_repository import PictureDetails, TestedRun
+from backend.datasets.pictures.filter import ImageFilter, ListOrder
 from backend.datasets.pictures.flags import FLAGS
-from backend.datasets.pictures.repository import ImageFilter, ListOrder
 from backend.datasets.repository import DatasetRepository
 from backend.datasets.versions import find_version, latest_version
 from backend.tables.datasets import VersionRow

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from backend.datasets.context import dataset_context
 from backend.datasets.pictures.details import SETS, details_of, file_about
 from backend.datasets.pictures.details_repository import PictureDetails
+from backend.datasets.pictures.filter import ListOrder
 from backend.datasets.pictures.flags import FLAG_WORDS
 from backend.datasets.pictures.listing import CheckedQuery, ImageQuery, ImageQueryDep, checked
-from backend.datasets.pictures.repository import LOOKED_THROUGH, MOST_COUNTED, Count, ListOrder, PictureLists
+from backend.datasets.pictures.repository import LOOKED_THROUGH, MOST_COUNTED, Count, PictureLists
 from backend.datasets.pictures.tile import Tile, words_of
 from backend.datasets.urls import image_url, original_url, thumbnail_url
 from backend.dependencies import ReadDep, StorageDep

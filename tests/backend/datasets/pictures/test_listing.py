@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import select
 
 from backend.datasets.pictures import repository
-from backend.datasets.pictures.repository import ImageFilter, ListOrder, PictureLists
+from backend.datasets.pictures.filter import ImageFilter, ListOrder
+from backend.datasets.pictures.repository import PictureLists
 from backend.dependencies import Services
 from backend.domain.ids import new_id
 from backend.domain.json import Json

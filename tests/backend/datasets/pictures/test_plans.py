@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import Select, text
 from sqlalchemy.orm import Session
 
-from backend.datasets.pictures.repository import ImageFilter, ListOrder, _rows, _Walk
+from backend.datasets.pictures.filter import ImageFilter, ListOrder
+from backend.datasets.pictures.repository import _rows
+from backend.datasets.pictures.walk import Walk
 from backend.db.session import Database
 
 VERSION, CHECKPOINT, DATASET, SOME = "a" * 32, "b" * 32, "c" * 32, "d" * 32
@@ -46,14 +48,14 @@ def plan_of(session: Session, query: Select[tuple[object, ...]]) -> str:
     return "\n".join(row[0] for row in session.execute(text(f"EXPLAIN {sql}".replace(":", r"\:"))))
 
 
-def keys(walk: _Walk) -> Sequence[str]:
+def keys(walk: Walk) -> Sequence[str]:
     return (SOME,) if len(walk.key) == 1 else ("cat", SOME)
 
 
 @pytest.mark.parametrize("name", LISTS)
 def test_a_page_is_read_along_its_index(database: Database, name: str) -> None:
     chosen, index = LISTS[name]
-    walk = _Walk.of(DATASET, chosen)
+    walk = Walk.of(DATASET, chosen)
 
     with database.read() as session:
         page = plan_of(session, walk.ids(keys(walk), None).limit(200))
@@ -75,7 +77,7 @@ def test_a_page_is_read_along_its_index(database: Database, name: str) -> None:
 
 
 def test_of_a_flag_by_measures_the_measures_are_read_along_their_index(database: Database) -> None:
-    walk = _Walk.of(DATASET, ImageFilter(flag="dark"))
+    walk = Walk.of(DATASET, ImageFilter(flag="dark"))
 
     with database.read() as session:
         plan = plan_of(session, walk.ids((SOME,), ("e" * 32,)).limit(200))
