@@ -6,9 +6,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from PIL import Image
+from playwright.sync_api import Page, Request, Route, expect
 
-from tests.e2e.conftest import Complaints, Server
+from tests.e2e.conftest import Complaints, Server, drop
 from tests.fixtures.pictures import folder_of_shapes
 
 SLOW = 180_000
@@ -61,6 +62,48 @@ def test_from_an_own_folder_to_a_training_it_takes_one_choice_and_one_press(
     page.get_by_role("button", name="Train now").click()
 
     page.wait_for_url(re.compile(r"/runs/[0-9a-f]{32}$"))
+
+
+def test_large_pictures_of_a_dropped_folder_come_in_requests_of_at_most_16_mb(
+    page: Page, server: Server, tmp_path: Path
+) -> None:
+    sent: list[Request] = []
+    page.on("request", lambda one: sent.append(one) if one.url.endswith("/images") else None)
+    (tmp_path / "noise").mkdir()
+    for number in range(7):
+        noise = Image.frombytes("RGB", (1400, 1000), random.Random(number).randbytes(1400 * 1000 * 3))
+        noise.save(tmp_path / "noise" / f"{number}.bmp")
+    _empty_dataset(page, server)
+
+    drop(page, tmp_path / "noise")
+
+    expect(page.get_by_text("7 pictures added")).to_be_visible(timeout=SLOW)
+    # Of 4.2 MB each, so three a request.
+    assert sorted(int(one.all_headers()["content-length"]) // 4_200_000 for one in sent) == [1, 3, 3]
+
+
+def test_a_file_that_vanished_since_it_was_chosen_is_left_out_and_the_others_arrive(
+    page: Page, server: Server, tmp_path: Path, complaints: Complaints
+) -> None:
+    complaints.expected = ("ERR_FILE_NOT_FOUND", "ERR_UPLOAD_FILE_CHANGED", "ERR_FAILED")
+    held: list[Route] = []
+    for path, content in folder_of_shapes(20, 24).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    _empty_dataset(page, server)
+    page.route(re.compile("/images$"), lambda route: held.append(route))
+    # 48 of the 60 files are under way, and the rest waits.
+    _choose(page, tmp_path / "shapes")
+    expect(page.get_by_text("0 of 60 files")).to_be_visible()
+    last = max((tmp_path / "shapes").rglob("*.*"))
+    for one in (tmp_path / "shapes").rglob("*.*"):
+        if one.name == last.name:
+            one.unlink()
+
+    page.unroute_all()
+
+    expect(page.get_by_text("57 pictures added · 3 files left out")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("Your browser can't read this file any more.")).to_have_count(3)
 
 
 def test_an_upload_that_fails_shows_what_did_not_arrive(

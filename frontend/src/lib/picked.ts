@@ -1,7 +1,8 @@
 /** A file to be uploaded, with the path it has on the person's disk. It is opened only when its turn has come. */
 export interface PickedFile {
   readonly path: string;
-  readonly size: number;
+  /** In bytes; null where that is known only once the file is open. */
+  readonly size: number | null;
   /** @throws what the browser says where the file can't be read (any more). */
   open(): Promise<File>;
 }

@@ -199,7 +199,7 @@ export class UploadPanel implements Listener {
 
   private draw(): void {
     const { totals } = this.uploader;
-    const size = totals.bytes + (this.archive?.size ?? 0);
+    const size = this.uploader.expectedBytes + (this.archive?.size ?? 0);
     const sent = totals.bytesDone + (this.archive?.sent ?? 0);
     this.pace.note(sent);
     this.note();
@@ -221,10 +221,10 @@ export class UploadPanel implements Listener {
   }
 
   private countWords(): string {
-    const { files, filesDone, bytesSent, bytes: size } = this.uploader.totals;
+    const { files, filesDone, bytesSent, unopened } = this.uploader.totals;
     if (this.archive) return `${this.archive.name}: ${bytes(this.archive.sent)} of ${bytes(this.archive.size)}`;
     if (this.walks) return `${number(filesDone)} sent · ${counted(files, "file")} found so far`;
-    return `${number(filesDone)} of ${counted(files, "file")} · ${bytes(bytesSent)} of ${bytes(size)}`;
+    return `${number(filesDone)} of ${counted(files, "file")} · ${bytes(bytesSent)} of ${unopened ? "about " : ""}${bytes(this.uploader.expectedBytes)}`;
   }
 
   private timeWords(bytesLeft: number): string {

@@ -22,6 +22,9 @@ export interface LeftOut {
 export interface Totals {
   files: number;
   filesDone: number;
+  /** Of `files`, those whose size isn't known yet. */
+  unopened: number;
+  /** Of those whose size is known. */
   bytes: number;
   bytesSent: number;
   /** Bytes of what is done; what is sent but not yet read by the server counts half. */
@@ -56,7 +59,7 @@ export interface Target {
   hasPictures: boolean;
 }
 
-const noTotals = (): Totals => ({ files: 0, filesDone: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftOut: 0, ignored: 0 });
+const noTotals = (): Totals => ({ files: 0, filesDone: 0, unopened: 0, bytes: 0, bytesSent: 0, bytesDone: 0, added: 0, alreadyThere: 0, leftOut: 0, ignored: 0 });
 const noAnswer = (): Answer => ({ added: 0, already_there: 0, ignored: 0, rejected: [] });
 
 /**
@@ -71,6 +74,7 @@ export class Uploader {
   private underWay = new Map<number, number>();
   private senders = 0;
   private bundles = 0;
+  private parts = 0;
   private sentBefore = 0;
   private asksFirst: boolean;
   private aborter = new AbortController();
@@ -90,11 +94,23 @@ export class Uploader {
     return this.pausing.isPaused;
   }
 
+  /** Bytes of all files, as if those that weren't opened yet were as large as the others. */
+  get expectedBytes(): number {
+    const { files } = this.totals;
+    return Math.round(this.usualSize * files);
+  }
+
+  private get usualSize(): number {
+    const { files, unopened, bytes } = this.totals;
+    return files > unopened ? bytes / (files - unopened) : 0;
+  }
+
   add(files: PickedFile[]): void {
     // Not by spreading: a hundred thousand arguments overflow the stack.
     for (const picked of files) {
       this.waiting.push(picked);
-      this.totals.bytes += picked.size;
+      this.totals.bytes += picked.size ?? 0;
+      this.totals.unopened += picked.size === null ? 1 : 0;
     }
     this.totals.files += files.length;
     this.work();
@@ -144,10 +160,8 @@ export class Uploader {
 
   private async sendBundles(): Promise<void> {
     while (!this.isPaused && this.next < this.waiting.length) {
-      const bundle = this.takeBundle();
-      const number = this.bundles++;
       try {
-        await this.sendBundle(bundle, number);
+        await this.sendBundle(this.takeBundle());
       } catch (reason) {
         if (reason instanceof DOMException && reason.name === "AbortError") return;
         this.stop();
@@ -159,15 +173,11 @@ export class Uploader {
 
   private takeBundle(): PickedFile[] {
     // The first ones are small, so that pictures appear soon; the server is busy with each longer than the network.
-    const most = Math.min(FILES_A_BUNDLE, FIRST_FILES * (this.bundles + 1));
-    const bundle: PickedFile[] = [];
-    let bytes = 0;
-    for (let picked = this.waiting[this.next]; picked && bundle.length < most; picked = this.waiting[this.next]) {
-      if (bundle.length && bytes + picked.size > BYTES_A_BUNDLE) break;
-      bundle.push(picked);
-      bytes += picked.size;
-      this.next += 1;
-    }
+    const first = FIRST_FILES * (this.bundles + 1);
+    const most = Math.min(FILES_A_BUNDLE, first, Math.ceil(BYTES_A_BUNDLE / Math.max(1, this.usualSize)));
+    const bundle = this.waiting.slice(this.next, this.next + most);
+    this.bundles += 1;
+    this.next += bundle.length;
     if (this.next > FORGOTTEN_AFTER) {
       this.waiting.splice(0, this.next);
       this.next = 0;
@@ -175,55 +185,65 @@ export class Uploader {
     return bundle;
   }
 
-  private async sendBundle(bundle: PickedFile[], number: number): Promise<void> {
+  private async sendBundle(bundle: PickedFile[]): Promise<void> {
     const { signal } = this.aborter;
-    const size = sizeOf(bundle);
-    const files = await this.opened(bundle);
-    const answer = files.length ? await this.sent(files, number, signal) : noAnswer();
-    this.underWay.delete(number);
-    this.sentBefore += size;
-    this.note(answer, bundle.length);
+    for (const files of inParts(await this.opened(bundle, signal))) {
+      await this.pausing.whenResumed();
+      const number = this.parts++;
+      const answer = await this.sent(files, number, signal);
+      this.underWay.delete(number);
+      this.sentBefore += sizeOf(files);
+      this.note(answer, files.length);
+    }
   }
 
   private async sent(files: OpenFile[], number: number, signal: AbortSignal): Promise<Answer> {
     let isRepeated = false;
     const attempt = async (): Promise<Answer> => {
-      // After a cut the answer may be lost, and not the files.
+      // After a cut the answer may be lost, and not the files. Or one of them can't be read any more, which spoils all of a request.
       const asks = this.asksFirst || isRepeated;
+      const whole = isRepeated ? await this.readable(files) : files;
       isRepeated = true;
-      const missing = asks ? await missingOf(files, this.target.datasetId, signal) : files;
+      const missing = asks ? await missingOf(whole, this.target.datasetId, signal) : whole;
       const answer = missing.length ? await this.post(missing, number, signal) : noAnswer();
-      return { ...answer, already_there: answer.already_there + files.length - missing.length };
+      return { ...answer, already_there: answer.already_there + whole.length - missing.length };
     };
     return persist(attempt, (seconds) => this.listener.waiting(seconds), signal);
   }
 
-  /** A file that vanished since it was chosen would spoil its whole bundle. */
-  private async opened(bundle: PickedFile[]): Promise<OpenFile[]> {
-    const lost: LeftOut[] = [];
+  private async opened(bundle: PickedFile[], signal: AbortSignal): Promise<OpenFile[]> {
     // Side by side: while a folder is read, each answer of the browser takes its time.
-    const opened = await Promise.all(bundle.map(async (picked) => {
-      try {
-        const file = await picked.open();
-        await file.slice(0, 1).arrayBuffer();
-        return [{ path: picked.path, file }];
-      } catch {
-        lost.push({ path: picked.path, message: "Your browser can't read this file any more." });
-        return [];
-      }
-    }));
-    const files: OpenFile[] = opened.flat();
+    const tries = await Promise.all(bundle.map(async (picked) => ({ path: picked.path, file: await picked.open().catch(() => null) })));
+    signal.throwIfAborted();
+    const files = tries.flatMap(({ path, file }) => (file ? [{ path, file }] : []));
+    const known = bundle.reduce((sum, { size }) => sum + (size ?? 0), 0);
+    this.totals.bytes += sizeOf(files) - known;
+    this.totals.unopened -= bundle.filter(({ size }) => size === null).length;
+    const lost = tries.filter(({ file }) => !file);
     if (lost.length) {
-      this.totals.leftOut += lost.length;
-      this.listener.leftOut(lost);
+      this.leaveOut(lost);
+      this.note(noAnswer(), lost.length);
     }
     return files;
+  }
+
+  /** Reading a byte of each costs the page half a millisecond, so it is done only where something has failed. */
+  private async readable(files: OpenFile[]): Promise<OpenFile[]> {
+    const isReadable = await Promise.all(files.map(({ file }) => file.slice(0, 1).arrayBuffer().then(() => true, () => false)));
+    this.leaveOut(files.filter((_, place) => !isReadable[place]));
+    return files.filter((_, place) => isReadable[place]);
+  }
+
+  private leaveOut(lost: { path: string }[]): void {
+    if (!lost.length) return;
+    this.totals.leftOut += lost.length;
+    this.listener.leftOut(lost.map(({ path }) => ({ path, message: "Your browser can't read this file any more." })));
   }
 
   private post(files: OpenFile[], number: number, signal: AbortSignal): Promise<Answer> {
     const [first] = files;
     if (first && first.file.size > BYTES_A_BUNDLE) return this.postLarge(first, number, signal);
-    const size = files.reduce((sum, { file }) => sum + file.size, 0);
+    const size = sizeOf(files);
     const form = new FormData();
     for (const { file, path } of files) form.append("files", file, path);
     return send(this.target.imagesUrl, form, (bytes) => this.noteSent(number, Math.min(bytes, size)), signal) as Promise<Answer>;
@@ -274,4 +294,20 @@ export class Uploader {
   }
 }
 
-const sizeOf = (bundle: PickedFile[]): number => bundle.reduce((sum, { size }) => sum + size, 0);
+const sizeOf = (files: OpenFile[]): number => files.reduce((sum, { file }) => sum + file.size, 0);
+
+/** As many files a request as it takes, and each of the large ones by itself. */
+function inParts(files: OpenFile[]): OpenFile[][] {
+  const parts: OpenFile[][] = [];
+  let size = 0;
+  for (const file of files) {
+    const part = parts.at(-1);
+    size += file.file.size;
+    if (part && size <= BYTES_A_BUNDLE) part.push(file);
+    else {
+      parts.push([file]);
+      size = file.file.size;
+    }
+  }
+  return parts;
+}

@@ -1,18 +1,29 @@
-import { type Drop, type Picked, type PickedFile, isArchive, isIgnored, nameFor, nothing, put } from "./picked";
+import { type Drop, type Picked, type PickedFile, isIgnored, nameFor, nothing, put } from "./picked";
 
-/** Fewer than a bundle: files that are to be sent are opened in between. */
-const A_BATCH = 50;
+/** A folder that was dropped, or is in one; its path ends with a slash. */
+interface Folder {
+  path: string;
+  directory: FileSystemDirectoryEntry;
+}
 
-/** A file of a dropped folder: known by its entry, and opened anew each time, so that nothing of it stays in memory. */
+/** A file of a dropped folder: only its name is kept, as each file that is open costs the tab a kilobyte or more. */
 class WalkedFile implements PickedFile {
+  readonly size = null;
+
   constructor(
-    private readonly entry: FileSystemFileEntry,
-    readonly path: string,
-    readonly size: number,
+    private readonly folder: Folder,
+    private readonly name: string,
   ) {}
 
+  get path(): string {
+    return this.folder.path + this.name;
+  }
+
   open(): Promise<File> {
-    return fileOf(this.entry);
+    return new Promise((resolve, reject) => {
+      const found = (entry: FileSystemEntry): void => (entry as FileSystemFileEntry).file(resolve, reject);
+      this.folder.directory.getFile(this.name, {}, found, reject);
+    });
   }
 }
 
@@ -34,43 +45,41 @@ export function dropped(data: DataTransfer): Drop {
 }
 
 async function* walk(entries: FileSystemEntry[], files: File[]): AsyncGenerator<Picked> {
-  const links = nothing();
-  for (const file of files) put(links, file.name, file);
-  yield links;
-  yield* read("", entries);
+  const singles = nothing();
+  for (const file of files) put(singles, file.name, file);
+  for (const entry of entries.filter((one) => !isDirectory(one))) {
+    // What can't be opened is reported by the uploader.
+    const file = await fileOf(entry as FileSystemFileEntry).catch(() => null);
+    if (file) put(singles, file.name, file);
+    else singles.files.push({ path: entry.name, size: 0, open: () => fileOf(entry as FileSystemFileEntry) });
+  }
+  yield singles;
+  yield* readFolders("", entries);
+}
+
+async function* readFolders(path: string, entries: FileSystemEntry[]): AsyncGenerator<Picked> {
+  for (const directory of entries.filter(isDirectory)) {
+    const inner = { path: `${path}${directory.name}/`, directory };
+    if (isIgnored(inner.path)) continue;
+    const reader = directory.createReader();
+    // Browsers give a hundred at a time, and none at the end.
+    for (let some = await readSome(reader); some.length; some = await readSome(reader)) yield* read(inner, some);
+  }
 }
 
 /** Files first and then the folders among `entries`, so that few folders are open at a time. */
-async function* read(folder: string, entries: FileSystemEntry[]): AsyncGenerator<Picked> {
-  for (let start = 0; start < entries.length; start += A_BATCH) {
-    const picked = nothing();
-    // Side by side: the browser asks another process for each.
-    await Promise.all(entries.slice(start, start + A_BATCH).map((entry) => sort(picked, folder + entry.name, entry)));
-    yield picked;
+async function* read(folder: Folder, entries: FileSystemEntry[]): AsyncGenerator<Picked> {
+  const picked = nothing();
+  for (const { name } of entries.filter((entry) => !isDirectory(entry))) {
+    if (isIgnored(folder.path + name)) picked.ignored += 1;
+    else picked.files.push(new WalkedFile(folder, name));
   }
-  for (const inner of entries.filter(isDirectory)) {
-    const path = `${folder}${inner.name}/`;
-    if (isIgnored(path)) continue;
-    const reader = inner.createReader();
-    // Browsers give a hundred at a time, and none at the end.
-    for (let some = await readSome(reader); some.length; some = await readSome(reader)) yield* read(path, some);
-  }
+  yield picked;
+  yield* readFolders(folder.path, entries);
 }
 
 const readSome = (reader: FileSystemDirectoryReader): Promise<FileSystemEntry[]> =>
   new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
-
-async function sort(picked: Picked, path: string, entry: FileSystemEntry): Promise<void> {
-  if (isIgnored(isDirectory(entry) ? `${path}/` : path)) picked.ignored += 1;
-  else if (!isDirectory(entry)) await add(picked, entry as FileSystemFileEntry, path);
-}
-
-async function add(picked: Picked, entry: FileSystemFileEntry, path: string): Promise<void> {
-  // What can't be opened now is reported when its turn comes.
-  const file = await fileOf(entry).catch(() => null);
-  if (file && isArchive(path)) picked.archives.push(file);
-  else picked.files.push(new WalkedFile(entry, path, file?.size ?? 0));
-}
 
 /** All files of a drop at once, where there can't be many. */
 export async function droppedFiles(data: DataTransfer): Promise<File[]> {
