@@ -82,6 +82,21 @@ def test_large_pictures_of_a_dropped_folder_come_in_requests_of_at_most_16_mb(
     assert sorted(int(one.all_headers()["content-length"]) // 4_200_000 for one in sent) == [1, 3, 3]
 
 
+def test_a_dropped_folder_is_read_to_its_bottom_whatever_its_files_are_called(
+    page: Page, server: Server, tmp_path: Path
+) -> None:
+    names = ("a.png", "b/c/d e.png", "b/c/back\\slash.png", "b/größe %20#?.png", ".hidden.png", "b/.git/e.png")
+    pictures = folder_of_shapes(2, 24).values()
+    for name, content in zip(names, pictures, strict=True):
+        (tmp_path / "mixed" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mixed" / name).write_bytes(content)
+    _empty_dataset(page, server)
+
+    drop(page, tmp_path / "mixed")
+
+    expect(page.get_by_text("4 pictures added · 2 hidden or system files skipped")).to_be_visible(timeout=SLOW)
+
+
 def test_a_file_that_vanished_since_it_was_chosen_is_left_out_and_the_others_arrive(
     page: Page, server: Server, tmp_path: Path, complaints: Complaints
 ) -> None:

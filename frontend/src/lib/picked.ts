@@ -71,7 +71,8 @@ export function chosen(files: File[]): Drop {
   return { name: nameFor(isFolder ? [...new Set(tops)] : [], files), batches: inParts(files) };
 }
 
-async function* inParts(files: File[]): AsyncGenerator<Picked> {
+/** Some at a time, with a moment for the page in between. */
+export async function* inParts(files: File[]): AsyncGenerator<Picked> {
   for (let start = 0; start < files.length; start += A_BATCH) {
     const picked = nothing();
     for (const file of files.slice(start, start + A_BATCH)) put(picked, file.webkitRelativePath || file.name, file);

@@ -199,10 +199,11 @@ export class Uploader {
 
   private async sent(files: OpenFile[], number: number, signal: AbortSignal): Promise<Answer> {
     let isRepeated = false;
+    let whole = files;
     const attempt = async (): Promise<Answer> => {
       // After a cut the answer may be lost, and not the files. Or one of them can't be read any more, which spoils all of a request.
       const asks = this.asksFirst || isRepeated;
-      const whole = isRepeated ? await this.readable(files) : files;
+      if (isRepeated) whole = await this.readable(whole);
       isRepeated = true;
       const missing = asks ? await missingOf(whole, this.target.datasetId, signal) : whole;
       const answer = missing.length ? await this.post(missing, number, signal) : noAnswer();

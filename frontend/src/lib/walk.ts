@@ -1,4 +1,4 @@
-import { type Drop, type Picked, type PickedFile, isIgnored, nameFor, nothing, put } from "./picked";
+import { type Drop, type Picked, type PickedFile, inParts, isIgnored, nameFor, nothing } from "./picked";
 
 /** A folder that was dropped, or is in one; its path ends with a slash. */
 interface Folder {
@@ -21,8 +21,7 @@ class WalkedFile implements PickedFile {
 
   open(): Promise<File> {
     return new Promise((resolve, reject) => {
-      const found = (entry: FileSystemEntry): void => (entry as FileSystemFileEntry).file(resolve, reject);
-      this.folder.directory.getFile(this.name, {}, found, reject);
+      this.folder.directory.getFile(this.name, {}, (entry) => resolve(fileOf(entry as FileSystemFileEntry)), reject);
     });
   }
 }
@@ -37,30 +36,24 @@ const isDirectory = (entry: FileSystemEntry): entry is FileSystemDirectoryEntry 
 export function dropped(data: DataTransfer): Drop {
   const items = [...data.items].filter((item) => item.kind === "file");
   const found = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
-  const entries = found.flatMap(({ entry }) => (entry ? [entry] : []));
+  const folders = found.flatMap(({ entry }) => (entry && isDirectory(entry) ? [entry] : []));
   // Of links, and in browsers without entries, there is only the file.
-  const files = found.flatMap(({ entry, file }) => (!entry && file ? [file] : []));
-  const names = [...entries.filter((entry) => !entry.isDirectory), ...files];
-  return { name: nameFor(entries.filter(isDirectory).map(({ name }) => name), names), batches: walk(entries, files) };
+  const files = found.flatMap(({ entry, file }) => (file && !entry?.isDirectory ? [file] : []));
+  return { name: nameFor(folders.map(({ name }) => name), files), batches: walk(folders, files) };
 }
 
-async function* walk(entries: FileSystemEntry[], files: File[]): AsyncGenerator<Picked> {
-  const singles = nothing();
-  for (const file of files) put(singles, file.name, file);
-  for (const entry of entries.filter((one) => !isDirectory(one))) {
-    // What can't be opened is reported by the uploader.
-    const file = await fileOf(entry as FileSystemFileEntry).catch(() => null);
-    if (file) put(singles, file.name, file);
-    else singles.files.push({ path: entry.name, size: 0, open: () => fileOf(entry as FileSystemFileEntry) });
-  }
-  yield singles;
-  yield* readFolders("", entries);
+async function* walk(folders: FileSystemDirectoryEntry[], files: File[]): AsyncGenerator<Picked> {
+  yield* inParts(files);
+  yield* readFolders("", folders);
 }
 
-async function* readFolders(path: string, entries: FileSystemEntry[]): AsyncGenerator<Picked> {
-  for (const directory of entries.filter(isDirectory)) {
+async function* readFolders(path: string, folders: FileSystemDirectoryEntry[]): AsyncGenerator<Picked> {
+  for (const directory of folders) {
     const inner = { path: `${path}${directory.name}/`, directory };
-    if (isIgnored(inner.path)) continue;
+    if (isIgnored(inner.path)) {
+      yield { ...nothing(), ignored: 1 };
+      continue;
+    }
     const reader = directory.createReader();
     // Browsers give a hundred at a time, and none at the end.
     for (let some = await readSome(reader); some.length; some = await readSome(reader)) yield* read(inner, some);
@@ -70,12 +63,15 @@ async function* readFolders(path: string, entries: FileSystemEntry[]): AsyncGene
 /** Files first and then the folders among `entries`, so that few folders are open at a time. */
 async function* read(folder: Folder, entries: FileSystemEntry[]): AsyncGenerator<Picked> {
   const picked = nothing();
-  for (const { name } of entries.filter((entry) => !isDirectory(entry))) {
-    if (isIgnored(folder.path + name)) picked.ignored += 1;
-    else picked.files.push(new WalkedFile(folder, name));
+  for (const entry of entries.filter((one) => !isDirectory(one))) {
+    const path = folder.path + entry.name;
+    if (isIgnored(path)) picked.ignored += 1;
+    // Chromium finds no file by such a name.
+    else if (entry.name.includes("\\")) picked.files.push({ path, size: null, open: () => fileOf(entry as FileSystemFileEntry) });
+    else picked.files.push(new WalkedFile(folder, entry.name));
   }
   yield picked;
-  yield* readFolders(folder.path, entries);
+  yield* readFolders(folder.path, entries.filter(isDirectory));
 }
 
 const readSome = (reader: FileSystemDirectoryReader): Promise<FileSystemEntry[]> =>
