@@ -1,5 +1,6 @@
 """The one follower of a training's events: from it come what is displayed, the stall time-out and the measurements."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -50,6 +51,7 @@ class RunFollower:
         planned = timetable or usual_timetable(config)
         items = [item for item, _ in planned]
         self._stages, self._monotonic = config.stages, monotonic
+        self._limit_s = math.inf if config.minutes is None else 60.0 * config.minutes
         self._cursor = WorkCursor(items, first_stage=finished_stages, goes_on=goes_on, monotonic=monotonic, quiet=quiet)
         self._eta = EtaEstimator(self._cursor, planned, progress=earlier.progress)
         self._earlier, self._furthest = earlier, self._index_of(earlier)
@@ -89,11 +91,16 @@ class RunFollower:
             stage=stage,
             epoch=epoch,
             progress=self._eta.progress,
-            eta_s=self._eta.seconds_left(),
+            eta_s=self._seconds_left(),
             activity=self._activity(),
             phase=self._phase,
             device=self._device,
         )
+
+    def _seconds_left(self) -> float | None:
+        """Never more than the time limit: a slow first epoch says that fewer follow, not that they take longer."""
+        left = self._eta.seconds_left()
+        return None if left is None else min(left, self._limit_s)
 
     @property
     def stall_after_s(self) -> float | None:

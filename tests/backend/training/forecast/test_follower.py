@@ -191,6 +191,17 @@ def test_whole_epochs_count_once_one_has_been_measured(follower: RunFollower, cl
     assert follower.standing.eta_s == pytest.approx(3 * 60 + 10 + 2 * 160 + 10 - 5)
 
 
+def test_never_more_time_is_left_than_the_training_may_take(clock: Clock) -> None:
+    limited = CONFIG.model_copy(update={"minutes": 5.0})
+    follower = RunFollower(limited, timetable(limited), monotonic=clock)
+    begin(follower, clock)
+
+    # As in the test above, without a limit 510 s.
+    one_epoch(follower, clock, 0)
+
+    assert follower.standing.eta_s == pytest.approx(300)
+
+
 def test_answers_of_an_epoch_count_as_they_come(follower: RunFollower, clock: Clock) -> None:
     begin(follower, clock)
     clock.now += 80
