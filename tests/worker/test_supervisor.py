@@ -358,9 +358,7 @@ def test_j11_who_was_overtaken_is_killed(context: WorkerContext) -> None:
 @on_one_database
 def test_j12_without_a_lease_it_is_suspended_and_then_continues(context: WorkerContext, database: Database) -> None:
     run_id = ordered_run(context, epochs=16)
-    flaky = Flaky(database)
-    timers = replace(context.identity.timers, suspend=0.8)
-    alone = replace(context, database=flaky, identity=replace(context.identity, timers=timers))
+    alone, flaky = _soon_suspending(context, database)
     counted: list[int] = []
 
     def be_away_for_a_while() -> None:
@@ -385,9 +383,7 @@ def test_j12_a_process_that_was_suspended_in_the_middle_of_a_write_may_finish_it
     context: WorkerContext, database: Database
 ) -> None:
     run_id = ordered_run(context, epochs=16)
-    flaky = Flaky(database)
-    timers = replace(context.identity.timers, suspend=0.8)
-    alone = replace(context, database=flaky, identity=replace(context.identity, timers=timers))
+    alone, flaky = _soon_suspending(context, database)
     counted: list[int] = []
 
     def be_locked_until_it_goes_on() -> None:
@@ -434,6 +430,13 @@ def _import(context: WorkerContext) -> tuple[str, str]:
         lambda: unit_of_work(context.database, NoNotifier()), context.storage, dataset.id, iter((file.getvalue(),))
     )
     return dataset.id, import_id
+
+
+def _soon_suspending(context: WorkerContext, database: Database) -> tuple[WorkerContext, "Flaky"]:
+    """A worker that suspends its process after 0.8 s without a lease, and its database, which can be away."""
+    flaky = Flaky(database)
+    timers = replace(context.identity.timers, suspend=0.8)
+    return replace(context, database=flaky, identity=replace(context.identity, timers=timers)), flaky
 
 
 class Flaky(Database):

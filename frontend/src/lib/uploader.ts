@@ -74,7 +74,7 @@ export class Uploader {
   private underWay = new Map<number, number>();
   private senders = 0;
   private bundles = 0;
-  private parts = 0;
+  private requests = 0;
   private sentBefore = 0;
   private asksFirst: boolean;
   private aborter = new AbortController();
@@ -187,9 +187,9 @@ export class Uploader {
 
   private async sendBundle(bundle: PickedFile[]): Promise<void> {
     const { signal } = this.aborter;
-    for (const files of inParts(await this.opened(bundle, signal))) {
+    for (const files of inRequests(await this.opened(bundle, signal))) {
       await this.pausing.whenResumed();
-      const number = this.parts++;
+      const number = this.requests++;
       const answer = await this.sent(files, number, signal);
       this.underWay.delete(number);
       this.sentBefore += sizeOf(files);
@@ -298,17 +298,17 @@ export class Uploader {
 const sizeOf = (files: OpenFile[]): number => files.reduce((sum, { file }) => sum + file.size, 0);
 
 /** As many files a request as it takes, and each of the large ones by itself. */
-function inParts(files: OpenFile[]): OpenFile[][] {
-  const parts: OpenFile[][] = [];
+function inRequests(files: OpenFile[]): OpenFile[][] {
+  const requests: OpenFile[][] = [];
   let size = 0;
   for (const file of files) {
-    const part = parts.at(-1);
+    const last = requests.at(-1);
     size += file.file.size;
-    if (part && size <= BYTES_A_BUNDLE) part.push(file);
+    if (last && size <= BYTES_A_BUNDLE) last.push(file);
     else {
-      parts.push([file]);
+      requests.push([file]);
       size = file.file.size;
     }
   }
-  return parts;
+  return requests;
 }

@@ -196,7 +196,7 @@ def test_never_more_time_is_left_than_the_training_may_take(clock: Clock) -> Non
     follower = RunFollower(limited, timetable(limited), monotonic=clock)
     begin(follower, clock)
 
-    # As in the test above, without a limit 510 s.
+    # As in the test before, without a limit 520 s.
     one_epoch(follower, clock, 0)
 
     assert follower.standing.eta_s == pytest.approx(300)
